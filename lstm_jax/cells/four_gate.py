@@ -1,0 +1,189 @@
+"""The LSTM as it is taught with four gates: learn, forget, remember, use.
+
+The cell of Luis Serrano's lesson in the Udacity deep-learning course. An event comes
+in; a long-term memory (LTM) and a short-term memory (STM) are carried:
+
+    learn     N_t = tanh([STM_{t-1}, E_t] W_n + b_n)     what is new
+              i_t = σ([STM_{t-1}, E_t] W_i + b_i)        how much of it is not ignored
+              learned_t = N_t * i_t
+    forget    f_t = σ([STM_{t-1}, E_t] W_f + b_f)
+              kept_t = LTM_{t-1} * f_t
+    remember  LTM_t = kept_t + learned_t
+    use       U_t = tanh(kept_t W_u + b_u)
+              V_t = σ([STM_{t-1}, E_t] W_v + b_v)
+              STM_t = U_t * V_t                          also the prediction
+
+Shapes: event (*batch, input), STM and LTM (*batch, hidden); W_n, W_i, W_f, W_v
+(hidden + input, hidden), rows of STM first; W_u (hidden, hidden); biases (hidden,).
+In all 5 H² + 4 H D + 5 H parameters.
+
+Its letters in the standard LSTM (`lstm_jax.cells.lstm`): N = g, i = i, f = f, V = o,
+LTM = c, STM = h. Two things differ: the use gate reads kept_t and not LTM_t, so what is
+learned at step t reaches the STM only at t + 1; and there is an affine map W_u, b_u
+inside its tanh. `four_gate(use_input="ltm")` reads the new long-term memory.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import initializers
+from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.initializers import Initializer
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+
+
+class FourGateParams(NamedTuple):
+    """Weights of the four-gate cell, named by the letters of the lesson."""
+
+    w_n: Float[Array, "joint hidden"]
+    b_n: Float[Array, " hidden"]
+    w_i: Float[Array, "joint hidden"]
+    b_i: Float[Array, " hidden"]
+    w_f: Float[Array, "joint hidden"]
+    b_f: Float[Array, " hidden"]
+    w_u: Float[Array, "hidden hidden"]
+    b_u: Float[Array, " hidden"]
+    w_v: Float[Array, "joint hidden"]
+    b_v: Float[Array, " hidden"]
+
+
+class FourGateCarry(NamedTuple):
+    """Long-term and short-term memory; the short-term one is also the output."""
+
+    ltm: Float[Array, "*batch hidden"]
+    stm: Float[Array, "*batch hidden"]
+
+
+def init(
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    *,
+    forget_bias: Scalar = 1.0,
+    gain: Scalar = 1.0,
+    input_init: Initializer = initializers.glorot,
+    recurrent_init: Initializer = initializers.orthogonal,
+    dtype: Any = jnp.float32,
+) -> FourGateParams:
+    """Returns initial weights, each gate drawn on its own; biases are zero but b_f.
+
+    Args:
+      key: a typed key.
+      input_size: features of one event, at least 1.
+      hidden_size: units, at least 1.
+      forget_bias: b_f.
+      gain: factor on the rows that read the STM, and on W_u.
+      input_init: draws the rows that read the event.
+      recurrent_init: draws the rows that read the STM, and W_u.
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1.
+    """
+    check_sizes(input_size, hidden_size)
+
+    def recurrent(key):
+        drawn = recurrent_init(key, (hidden_size, hidden_size), dtype)
+        return drawn * jnp.asarray(gain, dtype)
+
+    def joint(key):
+        key_stm, key_event = jax.random.split(key)
+        event_rows = input_init(key_event, (input_size, hidden_size), dtype)
+        return jnp.concatenate([recurrent(key_stm), event_rows])
+
+    key_n, key_i, key_f, key_u, key_v = jax.random.split(key, 5)
+    zeros = jnp.zeros((hidden_size,), dtype)
+    return FourGateParams(
+        w_n=joint(key_n), b_n=zeros,
+        w_i=joint(key_i), b_i=zeros,
+        w_f=joint(key_f), b_f=zeros + jnp.asarray(forget_bias, dtype),
+        w_u=recurrent(key_u), b_u=zeros,
+        w_v=joint(key_v), b_v=zeros,
+    )  # fmt: skip
+
+
+def init_carry(
+    params: FourGateParams, batch_shape: tuple[int, ...] = ()
+) -> FourGateCarry:
+    """Returns empty memories, LTM = STM = 0."""
+    zeros = jnp.zeros((*batch_shape, *params.b_f.shape), params.b_f.dtype)
+    return FourGateCarry(ltm=zeros, stm=zeros)
+
+
+def learn_gate(params: FourGateParams, stm: Hidden, event: Input) -> Hidden:
+    """Returns what is learned: N * i, the new combined with what is not ignored.
+
+    N = tanh([STM, E] W_n + b_n),  i = σ([STM, E] W_i + b_i)
+    """
+    both = _join(params, stm, event)
+    new = jnp.tanh(both @ params.w_n + params.b_n)
+    ignore_factor = jax.nn.sigmoid(both @ params.w_i + params.b_i)
+    return new * ignore_factor
+
+
+def forget_gate(
+    params: FourGateParams, ltm: Hidden, stm: Hidden, event: Input
+) -> Hidden:
+    """Returns what is kept of the long-term memory: LTM * f.
+
+    f = σ([STM, E] W_f + b_f)
+    """
+    both = _join(params, stm, event)
+    return ltm * jax.nn.sigmoid(both @ params.w_f + params.b_f)
+
+
+def remember_gate(kept: Hidden, learned: Hidden) -> Hidden:
+    """Returns the new long-term memory: kept + learned."""
+    return kept + learned
+
+
+def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) -> Hidden:
+    """Returns the new short-term memory, which is also the prediction: U * V.
+
+    U = tanh(kept W_u + b_u),  V = σ([STM, E] W_v + b_v)
+    """
+    both = _join(params, stm, event)
+    used = jnp.tanh(kept @ params.w_u + params.b_u)
+    return used * jax.nn.sigmoid(both @ params.w_v + params.b_v)
+
+
+def _join(
+    params: FourGateParams, stm: Hidden, event: Input
+) -> Float[Array, "*batch joint"]:
+    check_input(event, params.w_n.shape[0] - params.w_n.shape[1])
+    return jnp.concatenate([stm, event], axis=-1)
+
+
+@lru_cache(maxsize=None)
+def four_gate(use_input: str = "kept") -> Cell:
+    """Returns the cell of this file.
+
+    Args:
+      use_input: what the use gate reads: "kept", the forget gate's output, as the
+        lesson prints it; or "ltm", the new long-term memory, as its lecture says.
+
+    Raises:
+      ValueError: another use_input.
+    """
+    if use_input not in ("kept", "ltm"):
+        raise ValueError(f"use_input: got {use_input!r}; allowed: kept, ltm")
+
+    def step(
+        params: FourGateParams, carry: FourGateCarry, x: Input
+    ) -> tuple[FourGateCarry, Hidden]:
+        learned = learn_gate(params, carry.stm, x)
+        kept = forget_gate(params, carry.ltm, carry.stm, x)
+        ltm = remember_gate(kept, learned)
+        read = kept if use_input == "kept" else ltm
+        stm = use_gate(params, read, carry.stm, x)
+        return FourGateCarry(ltm=ltm, stm=stm), stm
+
+    name = "four_gate" if use_input == "kept" else f"four_gate_{use_input}"
+    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+
+
+FOUR_GATE = four_gate()

@@ -1,0 +1,127 @@
+"""LSTM with a forget gate: the cell that every library means by the name."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import initializers
+from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.initializers import Initializer
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+
+
+class LSTMParams(NamedTuple):
+    """Weights of an LSTM, its gates stacked i, f, g, o along the last axis."""
+
+    w_ih: Float[Array, "input gates"]
+    w_hh: Float[Array, "hidden gates"]
+    b: Float[Array, " gates"]
+
+
+class LSTMCarry(NamedTuple):
+    """Short-term memory h, which is also the output, and long-term memory c."""
+
+    h: Float[Array, "*batch hidden"]
+    c: Float[Array, "*batch hidden"]
+
+
+class Gates(NamedTuple):
+    """The gates of one step: i, f, o in (0, 1) and the candidate g in (-1, 1)."""
+
+    i: Hidden
+    f: Hidden
+    g: Hidden
+    o: Hidden
+
+
+def init(
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    *,
+    forget_bias: Scalar = 1.0,
+    gain: Scalar = 1.0,
+    input_init: Initializer = initializers.glorot,
+    recurrent_init: Initializer = initializers.orthogonal,
+    dtype: Any = jnp.float32,
+) -> LSTMParams:
+    """Returns initial weights, each gate drawn on its own.
+
+    Args:
+      key: a typed key.
+      input_size: features of one input, at least 1.
+      hidden_size: units, at least 1.
+      forget_bias: bias of the forget gate; the other biases are zero.
+      gain: factor on w_hh.
+      input_init: draws w_ih, gate by gate.
+      recurrent_init: draws w_hh, gate by gate.
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1.
+    """
+    check_sizes(input_size, hidden_size)
+    key_ih, key_hh = jax.random.split(key)
+    in_shape, rec_shape = (input_size, hidden_size), (hidden_size, hidden_size)
+    w_hh = initializers.per_gate(recurrent_init, key_hh, rec_shape, 4, dtype)
+    b = jnp.zeros((4 * hidden_size,), dtype)
+    return LSTMParams(
+        w_ih=initializers.per_gate(input_init, key_ih, in_shape, 4, dtype),
+        w_hh=w_hh * jnp.asarray(gain, dtype),
+        b=initializers.with_forget_bias(b, forget_bias),
+    )
+
+
+def init_carry(params: LSTMParams, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:
+    """Returns empty memories, h = c = 0."""
+    hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
+    zeros = jnp.zeros((*batch_shape, hidden_size), dtype)
+    return LSTMCarry(h=zeros, c=zeros)
+
+
+def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
+    """Returns the gates of the step that reads h_{t-1} and x_t.
+
+    i, f, o = σ(x W_ih + h W_hh + b),   g = tanh(x W_ih + h W_hh + b)
+
+    each from its own quarter of the stacked weights.
+    """
+    check_input(x, params.w_ih.shape[0])
+    z = x @ params.w_ih + h @ params.w_hh + params.b
+    i, f, g, o = jnp.split(z, 4, axis=-1)
+    return Gates(
+        i=jax.nn.sigmoid(i), f=jax.nn.sigmoid(f), g=jnp.tanh(g), o=jax.nn.sigmoid(o)
+    )
+
+
+def step(params: LSTMParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hidden]:
+    """One step of the LSTM.
+
+        i, f, g, o = lstm_gates(params, h_{t-1}, x_t)
+        c_t = f * c_{t-1} + i * g
+        h_t = o * tanh(c_t)                           y_t = h_t
+
+    Shapes: x (*batch, input), h and c (*batch, hidden), W_ih (input, 4*hidden),
+    W_hh (hidden, 4*hidden), b (4*hidden,).
+
+    In the words of the four gates (`lstm_jax.cells.four_gate`), with long-term memory
+    c and short-term memory h:
+
+        learn     i * g            i is the "ignore factor", g the candidate N
+        forget    f * c_{t-1}
+        remember  c_t, the sum of the two
+        use       o * tanh(c_t)    reads the NEW long-term memory, without a W_u
+
+    References:
+      Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
+      Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
+    """
+    i, f, g, o = lstm_gates(params, carry.h, x)
+    c = f * carry.c + i * g
+    h = o * jnp.tanh(c)
+    return LSTMCarry(h=h, c=c), h
+
+
+LSTM = Cell(name="lstm", init=init, init_carry=init_carry, step=step)

@@ -1,0 +1,114 @@
+"""Elman RNN: one linear map, one squash."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import initializers
+from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.initializers import Initializer
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "logistic": jax.nn.sigmoid,
+    "linear": lambda z: z,
+}
+
+
+class RNNParams(NamedTuple):
+    """Weights of an Elman RNN."""
+
+    w_ih: Float[Array, "input hidden"]
+    w_hh: Float[Array, "hidden hidden"]
+    b: Float[Array, " hidden"]
+
+
+class RNNCarry(NamedTuple):
+    """The one memory of an Elman RNN."""
+
+    h: Float[Array, "*batch hidden"]
+
+
+def init(
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    *,
+    gain: Scalar = 1.0,
+    input_init: Initializer = initializers.glorot,
+    recurrent_init: Initializer = initializers.orthogonal,
+    dtype: Any = jnp.float32,
+) -> RNNParams:
+    """Returns initial weights; the biases are zero.
+
+    Args:
+      key: a typed key.
+      input_size: features of one input, at least 1.
+      hidden_size: units, at least 1.
+      gain: factor on w_hh; with an orthogonal w_hh it is the spectral radius.
+      input_init: draws w_ih.
+      recurrent_init: draws w_hh.
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1.
+    """
+    check_sizes(input_size, hidden_size)
+    key_ih, key_hh = jax.random.split(key)
+    w_hh = recurrent_init(key_hh, (hidden_size, hidden_size), dtype)
+    return RNNParams(
+        w_ih=input_init(key_ih, (input_size, hidden_size), dtype),
+        w_hh=w_hh * jnp.asarray(gain, dtype),
+        b=jnp.zeros((hidden_size,), dtype),
+    )
+
+
+def init_carry(params: RNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry:
+    """Returns the empty memory, h = 0."""
+    return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
+
+
+@lru_cache(maxsize=None)
+def rnn(activation: str = "tanh") -> Cell:
+    """Returns the Elman RNN with the squash φ = `activation`.
+
+        h_t = φ(x_t W_ih + h_{t-1} W_hh + b)          y_t = h_t
+
+    Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden),
+    W_hh (hidden, hidden), b (hidden,).
+
+    In the words of the four gates it has none: everything that is kept passes, at
+    every step, through the same linear map and the same squash, so its Jacobian is
+    W_hh diag(φ') and the gradient shrinks or grows with their product.
+
+    Args:
+      activation: "tanh", "relu", "logistic" or "linear".
+
+    Raises:
+      ValueError: another activation.
+
+    References:
+      Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation: got {activation!r}; allowed: {', '.join(ACTIVATIONS)}"
+        )
+    squash = ACTIVATIONS[activation]
+
+    def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
+        check_input(x, params.w_ih.shape[0])
+        h = squash(x @ params.w_ih + carry.h @ params.w_hh + params.b)
+        return RNNCarry(h=h), h
+
+    name = "rnn" if activation == "tanh" else f"rnn_{activation}"
+    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+
+
+RNN = rnn()

@@ -1,0 +1,1 @@
+"""The gradient laboratory: how much of the last error reaches each earlier step."""

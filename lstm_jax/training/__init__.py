@@ -1,0 +1,1 @@
+"""From an initial cell to a trained one."""

@@ -1,0 +1,37 @@
+"""The legend of axes, and the array types that signatures are written in.
+
+  time    steps of a sequence, always the first axis, as in `jax.lax.scan`
+  *batch  any number of leading batch axes, also none
+  input   features of one input, x
+  hidden  units of a cell
+  gates   the gates of a cell side by side; for the LSTM 4 * hidden: i, f, g, o
+
+A shape that one function alone uses is written there.
+"""
+
+from typing import Any, TypeAlias
+
+from jaxtyping import Array, Bool, Float, Inexact, Int, Key
+
+PRNGKey: TypeAlias = Key[Array, ""]
+"""One typed key of `jax.random.key`."""
+
+Scalar: TypeAlias = int | float | Float[Array, ""]
+"""A real number; it may be traced, so that studies can `vmap` over it."""
+
+Input: TypeAlias = Float[Array, "*batch input"]
+Hidden: TypeAlias = Float[Array, "*batch hidden"]
+Inputs: TypeAlias = Float[Array, "time *batch input"]
+Outputs: TypeAlias = Inexact[Array, "time *batch output"]
+
+Lengths: TypeAlias = Int[Array, "*batch"]
+Mask: TypeAlias = Bool[Array, " time *batch"]
+
+LogNorms: TypeAlias = Float[Array, " time *batch"]
+"""Natural logarithms of norms, in time order; -inf is the logarithm of zero."""
+
+Params: TypeAlias = Any
+"""A pytree of real floating arrays; each cell names its own."""
+
+Carry: TypeAlias = Any
+"""A pytree with leaves (*batch, ...): what a cell hands to its next step."""

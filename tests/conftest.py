@@ -1,0 +1,25 @@
+"""JAX made strict for every test; a fixed key; float64 as a fixture."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+@pytest.fixture
+def key():
+    """One key; split it with names next to its use."""
+    return jax.random.key(20260101)
+
+
+@pytest.fixture
+def x64():
+    """Runs the test in double precision, and undoes it even when the test fails."""
+    with jax.enable_x64(True):
+        yield

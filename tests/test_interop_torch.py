@@ -1,0 +1,524 @@
+"""from_torch and to_torch against the real modules of torch."""
+
+import subprocess
+import sys
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import lstm_jax as lj
+
+TIME, BATCH, INPUT, HIDDEN = 5, 3, 3, 3  # square, so a forgotten transpose has to show
+ENDS = ("", "_reverse")
+
+KINDS = {
+    "rnn": (torch.nn.RNN, lj.RNN),
+    "rnn_relu": (torch.nn.RNN, lj.rnn("relu")),
+    "lstm": (torch.nn.LSTM, lj.LSTM),
+}
+
+
+def make_module(kind, *, input_size=INPUT, hidden_size=HIDDEN, seed=0, **options):
+    """A module of torch with every parameter drawn, the biases too."""
+    if kind == "rnn_relu":
+        options["nonlinearity"] = "relu"
+    module = KINDS[kind][0](input_size, hidden_size, **options)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(-0.8, 0.8, generator=generator)
+    return module
+
+
+def state_dict(kind="lstm", **options):
+    return dict(make_module(kind, **options).state_dict())
+
+
+def draw(kind, *, input_size=INPUT, hidden_size=HIDDEN, seed=0) -> Any:
+    """Weights of our own for one layer and direction, b drawn too."""
+    rng = np.random.default_rng(seed)
+    gates = 4 if kind == "lstm" else 1
+    shapes = [(input_size, gates * hidden_size), (hidden_size, gates * hidden_size)]
+    drawn = [rng.standard_normal(shape) for shape in [*shapes, shapes[0][1:]]]
+    params = [jnp.asarray(array, jnp.float32) for array in drawn]
+    return lj.LSTMParams(*params) if kind == "lstm" else lj.RNNParams(*params)
+
+
+def make_params(kind, layers, bidirectional) -> Any:
+    """Weights of our own in the structure that from_torch promises."""
+    seeds = count()
+
+    def layer(input_size):
+        if not bidirectional:
+            return draw(kind, input_size=input_size, seed=next(seeds))
+        return lj.Directions(
+            forward=draw(kind, input_size=input_size, seed=next(seeds)),
+            backward=draw(kind, input_size=input_size, seed=next(seeds)),
+        )
+
+    later = HIDDEN * (2 if bidirectional else 1)
+    made = (layer(INPUT), *(layer(later) for _ in range(layers - 1)))
+    return made[0] if layers == 1 else made
+
+
+def make_inputs(dtype: Any = np.float32, input_size=INPUT):
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((TIME, BATCH, input_size)).astype(dtype)
+
+
+def by_layer_and_direction(params):
+    """Pairs of the end of torch's keys and the weights of one layer and direction."""
+    layers = params if type(params) is tuple else (params,)
+    for k, layer in enumerate(layers):
+        ones = layer if isinstance(layer, lj.Directions) else (layer,)
+        yield [(f"_l{k}{end}", one) for end, one in zip(ENDS, ones, strict=False)]
+
+
+@partial(jax.jit, static_argnames="reverse")  # compiled once for all depths
+def unroll(cell, params, xs, lengths, reverse):
+    return lj.unroll(cell, params, xs, lengths=lengths, reverse=reverse)
+
+
+def run_ours(cell, params, xs, lengths=None):
+    """Returns ys, and the final h (and c) stacked in torch's order."""
+    finals = []
+    for layer in by_layer_and_direction(params):
+        sides = []
+        for end, one in layer:
+            final, ys = unroll(cell, one, xs, lengths, end.endswith("_reverse"))
+            finals.append(final)
+            sides.append(ys)
+        xs = jnp.concatenate(sides, axis=-1)
+    return xs, *jax.tree.map(lambda *leaves: jnp.stack(leaves), *finals)
+
+
+def run_torch(module, xs, lengths=None):
+    """Returns the same from the module of torch."""
+    if lengths is not None:
+        xs = torch.nn.utils.rnn.pack_padded_sequence(
+            xs, torch.from_numpy(lengths), enforce_sorted=False
+        )
+    ys, final = module(xs)
+    if lengths is not None:
+        ys, _ = torch.nn.utils.rnn.pad_packed_sequence(ys, total_length=TIME)
+    return ys, *(final if isinstance(final, tuple) else (final,))
+
+
+def gradients_ours(cell, params, xs, weights, lengths=None):
+    def loss(params, xs):
+        outputs = run_ours(cell, params, xs, lengths)
+        return sum(map(jnp.vdot, outputs, weights)), outputs
+
+    grads, outputs = jax.grad(loss, argnums=(0, 1), has_aux=True)(params, xs)
+    return outputs, *grads
+
+
+def check_agreement(kind, module, lengths=None):
+    """Outputs, final states and all gradients of one random loss, here and there."""
+    xs = make_inputs()
+    torch_xs = torch.from_numpy(xs.copy()).requires_grad_()
+    wanted = run_torch(module, torch_xs, lengths)
+    rng = np.random.default_rng(2)
+    weights = [rng.standard_normal(out.shape).astype(np.float32) for out in wanted]
+    pairs = zip(wanted, map(torch.from_numpy, weights), strict=True)
+    torch.stack([torch.vdot(o.ravel(), w.ravel()) for o, w in pairs]).sum().backward()
+
+    params = lj.from_torch(module.state_dict())
+    got, grads, grad_xs = gradients_ours(KINDS[kind][1], params, xs, weights, lengths)
+
+    for ours, theirs in zip(got, wanted, strict=True):
+        close(ours, theirs.detach())
+    close(grad_xs, torch_xs.grad)
+    theirs = {name: parameter.grad for name, parameter in module.named_parameters()}
+    for layer in by_layer_and_direction(grads):
+        for end, one in layer:
+            close(one.w_ih.T, theirs.pop(f"weight_ih{end}"))
+            close(one.w_hh.T, theirs.pop(f"weight_hh{end}"))
+            for bias in ("bias_ih", "bias_hh") if module.bias else ():
+                close(one.b, theirs.pop(f"{bias}{end}"))
+    assert not theirs
+
+
+def close(ours, theirs, tolerance=1e-5):
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+def assert_same(got, wanted):
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def as_tensors(arrays):
+    return {key: torch.from_numpy(array) for key, array in arrays.items()}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_states_and_gradients_agree(kind, layers, bidirectional, bias):
+    module = make_module(
+        kind, num_layers=layers, bidirectional=bidirectional, bias=bias
+    )
+    check_agreement(kind, module)
+
+
+def test_bidirectional_lstm_agrees_on_sequences_of_different_lengths():
+    module = make_module("lstm", bidirectional=True, num_layers=2)
+    check_agreement("lstm", module, lengths=np.array([2, 4, 1]))
+
+
+@pytest.mark.parametrize("input_size", [1, 2, 4 * HIDDEN])
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_agree_for_other_input_sizes(kind, input_size):
+    module = make_module(kind, input_size=input_size)
+    xs = make_inputs(input_size=input_size)
+    got = run_ours(KINDS[kind][1], lj.from_torch(module.state_dict()), xs)
+    for ours, theirs in zip(got, run_torch(module, torch.from_numpy(xs)), strict=True):
+        close(ours, theirs.detach())
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_structure_follows_layers_and_directions(kind, layers, bidirectional):
+    module = make_module(kind, num_layers=layers, bidirectional=bidirectional)
+    got = lj.from_torch(module.state_dict())
+    wanted = make_params(kind, layers, bidirectional)
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    assert jax.tree.map(jnp.shape, got) == jax.tree.map(jnp.shape, wanted)
+
+
+def test_the_two_biases_add():
+    state = state_dict()
+    params = lj.from_torch(state)
+    np.testing.assert_array_equal(
+        params.b, state["bias_ih_l0"].numpy() + state["bias_hh_l0"].numpy()
+    )
+
+
+def test_without_bias_b_is_zero():
+    params = lj.from_torch(state_dict(bias=False))
+    np.testing.assert_array_equal(params.b, np.zeros(4 * HIDDEN, np.float32))
+
+
+def test_values_may_be_tensors_parameters_numpy_or_jax_arrays():
+    module = make_module("lstm", bidirectional=True)
+    wanted = lj.from_torch(module.state_dict())
+    arrays = {key: value.numpy() for key, value in module.state_dict().items()}
+    assert_same(lj.from_torch(dict(module.named_parameters())), wanted)
+    assert_same(lj.from_torch(arrays), wanted)
+    assert_same(lj.from_torch(jax.tree.map(jnp.asarray, arrays)), wanted)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_from_torch_copies(bias):
+    # 1 input and 16 units: here the transpose is contiguous, so it could be shared.
+    module = make_module("rnn", input_size=1, hidden_size=16, bias=bias)
+    params = lj.from_torch(module.state_dict())
+    before = jax.tree.map(np.array, params)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.fill_(7.0)
+    assert_same(params, before)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["rnn", "lstm"])
+def test_round_trip_is_exact(kind, layers, bidirectional):
+    params = make_params(kind, layers, bidirectional)
+    assert_same(lj.from_torch(lj.to_torch(params)), params)
+
+
+def test_more_than_ten_layers_keep_their_order():
+    params = make_params("rnn", 12, bidirectional=False)
+    shuffled = dict(sorted(lj.to_torch(params).items(), reverse=True))
+    assert_same(lj.from_torch(shuffled), params)
+
+
+def test_a_tuple_of_one_layer_is_written_as_that_layer():
+    params = make_params("lstm", 1, bidirectional=True)
+    assert_same(lj.from_torch(lj.to_torch((params,))), params)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_torch_loads_what_to_torch_writes(kind, layers, bidirectional):
+    params = make_params(kind, layers, bidirectional)
+    module = make_module(kind, num_layers=layers, bidirectional=bidirectional)
+    module.load_state_dict(as_tensors(lj.to_torch(params)), strict=True)
+    xs = make_inputs()
+    got = run_ours(KINDS[kind][1], params, xs)
+    for ours, theirs in zip(got, run_torch(module, torch.from_numpy(xs)), strict=True):
+        close(ours, theirs.detach())
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 4), (3, 2)])
+def test_to_torch_returns_arrays_of_its_own(sizes):
+    params = draw("rnn", input_size=sizes[0], hidden_size=sizes[1])
+    before = jax.tree.map(np.array, params)
+    for key, array in lj.to_torch(params).items():
+        assert type(array) is np.ndarray, key
+        assert array.flags.writeable and array.flags.c_contiguous, key
+        array.fill(7.0)
+    assert_same(params, before)
+
+
+def test_everything_is_in_bias_ih():
+    params = make_params("lstm", 1, bidirectional=False)
+    written = lj.to_torch(params)
+    np.testing.assert_array_equal(written["bias_ih_l0"], params.b)
+    np.testing.assert_array_equal(written["bias_hh_l0"], np.zeros_like(params.b))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float64_stays_float64(kind):
+    with jax.enable_x64(True):
+        module = make_module(kind, num_layers=2, bidirectional=True).double()
+        params = lj.from_torch(module.state_dict())
+        assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float64")}
+        xs = make_inputs(np.float64)
+        got = run_ours(KINDS[kind][1], params, xs)
+        theirs = run_torch(module, torch.from_numpy(xs))
+        for a, b in zip(got, theirs, strict=True):
+            close(a, b.detach(), tolerance=1e-12)
+        written = lj.to_torch(params)
+        assert {array.dtype for array in written.values()} == {np.dtype("float64")}
+        assert_same(lj.from_torch(written), params)
+
+
+def test_float64_without_x64_becomes_float32_as_everywhere_in_jax():
+    with jax.enable_x64(False):
+        params = lj.from_torch(make_module("lstm").double().state_dict())
+    assert {leaf.dtype for leaf in params} == {np.dtype("float32")}
+
+
+def test_float16_stays_float16():
+    params = lj.from_torch(make_module("lstm").half().state_dict())
+    assert {leaf.dtype for leaf in params} == {np.dtype("float16")}
+    assert_same(lj.from_torch(lj.to_torch(params)), params)
+
+
+def test_the_library_does_not_import_torch():
+    code = "import sys, lstm_jax; sys.exit('torch' in sys.modules)"
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def without(key, **options):
+    return {k: v for k, v in state_dict(**options).items() if k != key}
+
+
+def with_value(key, value, **options):
+    return state_dict(**options) | {key: value}
+
+
+REFUSED_STATE_DICTS = {
+    "empty": (lambda: {}, r"weight_ih_l0 is missing; got no keys; allowed: "),
+    "gru": (
+        lambda: dict(torch.nn.GRU(3, 2).state_dict()),
+        r"weight_hh_l0 has shape \(6, 2\); allowed: .* not \(3 \* hidden, hidden\)",
+    ),
+    "neither": (
+        lambda: with_value("weight_hh_l0", np.ones((5, 3), np.float32)),
+        r"weight_hh_l0 has shape \(5, 3\); allowed: \(hidden, hidden\) of an RNN",
+    ),
+    "no units": (
+        lambda: with_value("weight_hh_l0", np.ones((0, 0), np.float32)),
+        r"weight_hh_l0 has shape \(0, 0\); allowed: ",
+    ),
+    "weight_hh is a vector": (
+        lambda: with_value("weight_hh_l0", np.ones(3, np.float32)),
+        r"weight_hh_l0 has shape \(3,\); allowed: ",
+    ),
+    "proj_size": (
+        lambda: state_dict(proj_size=1),
+        r"unknown key 'weight_hr_l0' of shape \(1, 3\); allowed: weight_ih_l0, ",
+    ),
+    "prefix": (
+        lambda: {f"lstm.{k}": v for k, v in state_dict().items()},
+        r"unknown key 'lstm.weight_ih_l0' of shape \(12, 3\); allowed: .*no prefix",
+    ),
+    "one cell": (
+        lambda: dict(torch.nn.LSTMCell(3, 2).state_dict()),
+        r"unknown key 'weight_ih' of shape \(8, 3\); allowed: ",
+    ),
+    "leading zero": (
+        lambda: with_value("weight_ih_l00", torch.ones(12, 3)),
+        r"unknown key 'weight_ih_l00' of shape \(12, 3\)",
+    ),
+    "no weight_ih": (
+        lambda: without("weight_ih_l0"),
+        r"weight_ih_l0 is missing; got weight_hh_l0 \(12, 3\), .*; allowed: ",
+    ),
+    "no weight_hh": (
+        lambda: without("weight_hh_l1", num_layers=2),
+        r"weight_hh_l1 is missing; got .*weight_ih_l1 \(12, 3\)",
+    ),
+    "one bias of two": (
+        lambda: without("bias_hh_l0"),
+        r"bias_hh_l0 is missing; got .*bias_ih_l0 \(12,\)",
+    ),
+    "bias in one layer only": (
+        lambda: with_value("bias_ih_l1", torch.ones(12), num_layers=2, bias=False),
+        r"bias_ih_l0 is missing",
+    ),
+    "no middle layer": (
+        lambda: {
+            key: value
+            for key, value in state_dict(num_layers=3).items()
+            if "_l1" not in key
+        },
+        r"weight_ih_l1 is missing; got .*weight_ih_l2 \(12, 3\)",
+    ),
+    "a layer far away": (
+        lambda: with_value("weight_ih_l999999999999", torch.ones(12, 3)),
+        r"weight_ih_l1 is missing",
+    ),
+    "reverse in one layer only": (
+        lambda: {
+            key: value
+            for key, value in state_dict(num_layers=2, bidirectional=True).items()
+            if not key.endswith("l1_reverse")
+        },
+        r"weight_ih_l1_reverse is missing",
+    ),
+    "only reverse": (
+        lambda: {f"{key}_reverse": value for key, value in state_dict().items()},
+        r"weight_ih_l0 is missing",
+    ),
+    "another kind in layer 1": (
+        lambda: with_value("weight_hh_l1", torch.ones(3, 3), num_layers=2),
+        r"weight_hh_l1 has shape \(3, 3\); it must be \(12, 3\) to fit",
+    ),
+    "transposed weight_ih": (
+        lambda: with_value("weight_ih_l0", torch.ones(2, 12)),
+        r"weight_ih_l0 has shape \(2, 12\); it must be \(12, 12\) to fit",
+    ),
+    "weight_ih is a vector": (
+        lambda: with_value("weight_ih_l0", torch.ones(12)),
+        r"weight_ih_l0 has shape \(12,\); it must be \(12, 1\)",
+    ),
+    "no inputs": (
+        lambda: with_value("weight_ih_l0", torch.ones(12, 0)),
+        r"weight_ih_l0 has shape \(12, 0\); it must be \(12, 1\)",
+    ),
+    "directions with other inputs": (
+        lambda: with_value(
+            "weight_ih_l0_reverse", torch.ones(12, 2), bidirectional=True
+        ),
+        r"weight_ih_l0_reverse has shape \(12, 2\); it must be \(12, 3\)",
+    ),
+    "layer 1 reads one direction": (
+        lambda: with_value(
+            "weight_ih_l1", torch.ones(12, 3), bidirectional=True, num_layers=2
+        ),
+        r"weight_ih_l1 has shape \(12, 3\); it must be \(12, 6\)",
+    ),
+    "short bias": (
+        lambda: with_value("bias_hh_l0", torch.ones(3)),
+        r"bias_hh_l0 has shape \(3,\); it must be \(12,\)",
+    ),
+    "integers": (
+        lambda: {key: value.int() for key, value in state_dict().items()},
+        r"weight_ih_l0 is int32; allowed: float16, float32, float64",
+    ),
+    "not an array": (
+        lambda: with_value("bias_ih_l0", None),
+        r"bias_ih_l0 has shape \(\); it must be \(12,\)",
+    ),
+    "mixed dtypes": (
+        lambda: with_value("bias_ih_l0", torch.ones(12).double()),
+        r"bias_ih_l0 is float64; allowed: .*, the same for all weights",
+    ),
+    "bfloat16": (
+        lambda: {key: value.bfloat16() for key, value in state_dict().items()},
+        r"weight_ih_l0 is torch.bfloat16; allowed: float16, float32, float64",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_STATE_DICTS)
+def test_from_torch_refuses(case):
+    make, message = REFUSED_STATE_DICTS[case]
+    with pytest.raises(ValueError, match=f"^state_dict: {message}") as refusal:
+        lj.from_torch(make())
+    assert "\n" not in str(refusal.value)
+
+
+RNN, LSTM = draw("rnn"), draw("lstm")
+FOUR_GATE: Any = lj.FourGateParams(*(10 * [jnp.zeros(())]))
+
+REFUSED_STRUCTURES: dict[str, Any] = {
+    "FourGateParams": FOUR_GATE,
+    "dict": {"weight_ih_l0": np.ones((3, 3))},
+    "NoneType": None,
+    "list": [LSTM, LSTM],
+    "tuple()": (),
+    "tuple(RNNParams, LSTMParams)": (RNN, LSTM),
+    "tuple(LSTMParams, FourGateParams)": (LSTM, FOUR_GATE),
+    "tuple(tuple(LSTMParams))": ((LSTM,),),
+    "tuple(LSTMParams, Directions(LSTMParams, LSTMParams))": (
+        LSTM,
+        lj.Directions(LSTM, LSTM),
+    ),
+    "Directions(RNNParams, LSTMParams)": lj.Directions(RNN, LSTM),
+    "Directions(FourGateParams, FourGateParams)": lj.Directions(FOUR_GATE, FOUR_GATE),
+    "Directions(Directions(LSTMParams, LSTMParams), LSTMParams)": lj.Directions(
+        forward=cast(Any, lj.Directions(LSTM, LSTM)), backward=LSTM
+    ),
+    "LSTMCarry": lj.LSTMCarry(h=LSTM.b, c=LSTM.b),
+}
+
+
+@pytest.mark.parametrize("came", REFUSED_STRUCTURES)
+def test_to_torch_refuses_other_structures(came):
+    with pytest.raises(TypeError) as refusal:
+        lj.to_torch(REFUSED_STRUCTURES[came])
+    assert str(refusal.value) == (
+        f"params: got {came}; allowed: RNNParams or LSTMParams, Directions of two "
+        "alike, or a tuple of such layers, all alike"
+    )
+
+
+REFUSED_PARAMS: dict[str, Any] = {
+    "an LSTM in the shapes of an RNN": (
+        lj.LSTMParams(*RNN),
+        r"weight_ih_l0 has shape \(3, 3\); it must be \(12, 3\) to fit",
+    ),
+    "layers that do not stack": (
+        (LSTM, draw("lstm", input_size=HIDDEN + 1)),
+        r"weight_ih_l1 has shape \(12, 4\); it must be \(12, 3\) to fit",
+    ),
+    "stacked seeds": (
+        jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), RNN),
+        r"weight_ih_l0 has shape \(3, 3, 2\); it must be \(3, 3\) to fit",
+    ),
+    "a missing weight": (
+        RNN._replace(b=None),
+        r"bias_ih_l0 has shape \(\); it must be \(3,\) to fit",
+    ),
+    "bfloat16": (
+        jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), RNN),
+        r"weight_ih_l0 is bfloat16; allowed: float16, float32, float64",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_PARAMS)
+def test_to_torch_refuses_weights_that_no_module_has(case):
+    params, message = REFUSED_PARAMS[case]
+    with pytest.raises(ValueError, match=f"^params: {message}") as refusal:
+        lj.to_torch(params)
+    assert "\n" not in str(refusal.value)
