@@ -23,7 +23,7 @@ learned at step t reaches the STM only at t + 1; and there is an affine map W_u,
 inside its tanh. `four_gate(use_input="ltm")` reads the new long-term memory.
 """
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -158,7 +158,7 @@ def _join(
     return jnp.concatenate([stm, event], axis=-1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def four_gate(use_input: str = "kept") -> Cell:
     """Returns the cell of this file.
 

@@ -1,7 +1,7 @@
 """Elman RNN: one linear map, one squash."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +74,7 @@ def init_carry(params: RNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
-@lru_cache(maxsize=None)
+@cache
 def rnn(activation: str = "tanh") -> Cell:
     """Returns the Elman RNN with the squash φ = `activation`.
 

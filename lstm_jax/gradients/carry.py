@@ -58,24 +58,29 @@ def carry_gradients(
     """
     steps = prepare(cell, params, xs, carry, **masks)
     time = steps.inputs.x.shape[0]
-    leaves, structure = jax.tree.flatten(steps.carry)
     probes = [
-        jnp.zeros((time, *leaf.shape), leaf.dtype) if _has_gradient(leaf) else None
-        for leaf in leaves
+        jnp.zeros((time, *leaf.shape), leaf.dtype)
+        for leaf in _smooth_leaves(steps.carry)
     ]
 
     def loss(probes):
         def probed_step(params, carry, probed_inputs):
             probe, inputs = probed_inputs
-            return steps.step(params, _plus(carry, probe), inputs)
+            moved = jax.tree.map(jnp.add, _smooth_leaves(carry), probe)
+            return steps.step(params, _with_smooth_leaves(carry, moved), inputs)
 
-        inputs = (probes, steps.inputs)
-        _, ys = scan(probed_step, params, steps.carry, inputs, reverse=steps.reverse)
+        _, ys = scan(
+            probed_step,
+            params,
+            steps.carry,
+            (probes, steps.inputs),
+            reverse=steps.reverse,
+        )
         return _checked_loss(loss_fn, ys)
 
     with jax.default_matmul_precision("highest"):
         gradients = jax.grad(loss)(probes)
-    return structure.unflatten(gradients)
+    return _smooth_structure(steps.carry, gradients)
 
 
 def gradient_norms(
@@ -150,44 +155,34 @@ def joint_log_norms(log_norms: Carry) -> LogNorms:
 def _adjoint_log_norms(
     steps: Steps, params: Params, entering: Carry, dys: Array
 ) -> Carry:
-    leaves, structure = jax.tree.flatten(steps.carry)
-    has_gradient = [_has_gradient(leaf) for leaf in leaves]
-    differentiable = [leaf for leaf, has in zip(leaves, has_gradient) if has]
     no_exponent = jnp.zeros(steps.inputs.x.shape[1:-1], jnp.int32)
 
-    def pull_back(_, adjoints, at_t):
+    def step_back(_, adjoints, at_t):
         entering_t, inputs_t, dy_t = at_t
-        fixed, _ = jax.tree.flatten(entering_t)
 
-        def step_of(free):
-            free = iter(free)
-            parts = [
-                next(free) if has else leaf for has, leaf in zip(has_gradient, fixed)
-            ]
-            carry, y = steps.step(params, structure.unflatten(parts), inputs_t)
-            out = [leaf for leaf in jax.tree.leaves(carry) if _has_gradient(leaf)]
-            return [*out, y]
+        def step(leaves):
+            carry = _with_smooth_leaves(entering_t, leaves)
+            carry, y = steps.step(params, carry, inputs_t)
+            return [*_smooth_leaves(carry), y]
 
-        _, pullback = jax.vjp(
-            step_of, [leaf for leaf, has in zip(fixed, has_gradient) if has]
-        )
+        _, pullback = jax.vjp(step, _smooth_leaves(entering_t))
         sources = [*adjoints, scaled.rescale(dy_t, no_exponent)]
-        parts = [_pull_one(pullback, sources, k) for k in range(len(sources))]
-        adjoints = [scaled.add(terms) for terms in zip(*parts)]
+        sent = [_pull_one(pullback, sources, k) for k in range(len(sources))]
+        adjoints = [scaled.add(terms) for terms in zip(*sent, strict=True)]
         return adjoints, [scaled.log_norm(adjoint) for adjoint in adjoints]
 
     after_last = [
-        scaled.rescale(jnp.zeros_like(leaf), no_exponent) for leaf in differentiable
+        scaled.rescale(jnp.zeros_like(leaf), no_exponent)
+        for leaf in _smooth_leaves(steps.carry)
     ]
     _, norms = scan(
-        pull_back,
+        step_back,
         (),
         after_last,
         (entering, steps.inputs, dys),
         reverse=not steps.reverse,
     )
-    norms = iter(norms)
-    return structure.unflatten([next(norms) if has else None for has in has_gradient])
+    return _smooth_structure(steps.carry, norms)
 
 
 def _pull_one(pullback: Callable, sources: list[Scaled], k: int) -> list[Scaled]:
@@ -211,16 +206,25 @@ def _entering_carries(steps: Steps, params: Params) -> tuple[Carry, Array]:
     return observed
 
 
-def _plus(carry: Carry, probes: list[Array | None]) -> Carry:
-    leaves, structure = jax.tree.flatten(carry)
-    moved = [
-        leaf if probe is None else leaf + probe for leaf, probe in zip(leaves, probes)
-    ]
-    return structure.unflatten(moved)
-
-
-def _has_gradient(leaf: Any) -> bool:
+def _is_smooth(leaf: Any) -> bool:
+    """Whether a leaf has a gradient: integers and keys have none."""
     return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _smooth_leaves(carry: Carry) -> list[Array]:
+    return [leaf for leaf in jax.tree.leaves(carry) if _is_smooth(leaf)]
+
+
+def _with_smooth_leaves(carry: Carry, leaves: list[Array]) -> Carry:
+    """Returns the carry with other smooth leaves; the rest stays."""
+    smooth = iter(leaves)
+    return jax.tree.map(lambda leaf: next(smooth) if _is_smooth(leaf) else leaf, carry)
+
+
+def _smooth_structure(carry: Carry, leaves: list[Array]) -> Carry:
+    """Returns the leaves in the structure of the carry, None in place of the rest."""
+    smooth = iter(leaves)
+    return jax.tree.map(lambda leaf: next(smooth) if _is_smooth(leaf) else None, carry)
 
 
 def _checked_loss(loss_fn: LossFn, ys: Any) -> Float[Array, ""]:

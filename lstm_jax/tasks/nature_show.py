@@ -15,11 +15,11 @@ counted on the ambiguous ones, where whoever has no memory is at 1/2.
 A worked example, lag 3:  bear oak squirrel oak dog+wolf -> wolf
                           cat  pine oak squirrel goldfish -> goldfish
 
-Source: the story with which LSTMs are introduced in Luis Serrano's lesson of the Udacity
-deep-learning course; the exact task is this project's own.
+Source: the story with which LSTMs are introduced in Luis Serrano's lesson of the
+Udacity deep-learning course; the exact task is this project's own.
 """
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -63,15 +63,15 @@ class Show(NamedTuple):
     answer: Int[Array, " batch"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def nature_show(rendering: str = "digits", goldfish_rate: float = 0.2) -> Task:
     """Returns the task; `length` = lag + 2.
 
     Args:
-      rendering: "digits", scikit-learn's 8x8 handwritten digits, pixels in [0, 1], every
-        fifth image of a digit kept for `sample_test`; or "vectors", the one-hot vector
-        of the role plus Gaussian noise (sd 0.1). The digits are read when the first
-        batch is drawn.
+      rendering: "digits", scikit-learn's 8x8 handwritten digits, pixels in [0, 1],
+        every fifth image of a digit kept for `sample_test`, read when the first batch
+        is drawn; or "vectors", the one-hot vector of the role plus Gaussian noise
+        (sd 0.1).
       goldfish_rate: share of the sequences that end in a clear goldfish.
 
     Raises:
@@ -138,11 +138,13 @@ def margins(
     return jnp.where(targets == wolf, towards_wolf, -towards_wolf)
 
 
-def draw_show(
-    key: PRNGKey, batch_size: int, max_length: int, goldfish_rate: Scalar
+def show_of(
+    key: PRNGKey, batch_size: int, max_length: int, goldfish_rate: Scalar = 0.2
 ) -> Show:
-    """Returns what `batch_size` shows are about."""
-    key_forest, key_scene, key_between, key_goldfish = jax.random.split(key, 4)
+    """Returns what the batch is about that `sample` renders from the same arguments."""
+    key_forest, key_scene, key_between, key_goldfish = jax.random.split(
+        jax.random.fold_in(key, 0), 4
+    )
     forest = jax.random.bernoulli(key_forest, 0.5, (batch_size,))
     which = jax.random.randint(key_scene, (batch_size,), 0, 2)
     between = jax.random.randint(
@@ -166,16 +168,16 @@ def _sample(
     images: np.ndarray | None,
 ) -> Batch:
     length = _checked_length(max_length, length)
-    key_show, key_first, key_last, key_blend = jax.random.split(key, 4)
-    show = draw_show(key_show, batch_size, max_length, goldfish_rate)
+    show = show_of(key, batch_size, max_length, goldfish_rate)
+    key_early, key_question = jax.random.split(jax.random.fold_in(key, 1))
     early = jnp.concatenate([show.scene[None], show.distractors])
     dog, wolf, goldfish = (
         _render(k, jnp.full((batch_size,), ROLES.index(role)), images)
-        for k, role in zip(jax.random.split(key_blend, 3), ANSWERS)
+        for k, role in zip(jax.random.split(key_question, 3), ANSWERS, strict=True)
     )
     is_goldfish = show.answer == ANSWERS.index("goldfish")
     question = jnp.where(is_goldfish[:, None], goldfish, (dog + wolf) / 2)
-    shown = jnp.concatenate([_render(key_first, early, images), question[None]])
+    shown = jnp.concatenate([_render(key_early, early, images), question[None]])
     step = jnp.arange(max_length)[:, None, None]
     inputs = jnp.where(step == length - 1, question, shown)
     return Batch(
@@ -216,7 +218,7 @@ def _render(
     return images[roles, which]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _digit_images(split: str) -> np.ndarray:
     """Returns the images of "train" or "test", (role, example, pixel) in [0, 1].
 
@@ -224,7 +226,7 @@ def _digit_images(split: str) -> np.ndarray:
     are rectangular. Every fifth image goes to the test.
 
     References:
-      Alpaydin & Kaynak (1998), https://doi.org/10.24432/C50P49, bundled with scikit-learn
+      Alpaydin & Kaynak (1998), https://doi.org/10.24432/C50P49, in scikit-learn
     """
     try:
         from sklearn.datasets import load_digits

@@ -35,7 +35,7 @@ class Task:
       output_size: numbers the model answers with.
       answers: "last_step" where outputs are (batch, output).
       sample: `(key, batch_size, max_length, length=None) -> Batch`, drawn on the
-        device; arrays have max_length steps, of which `length` (it may be traced) count.
+        device; of the max_length steps `length` count, and it may be traced.
       sample_test: the same, from data that `sample` never draws; where data are made
         up, it is `sample` itself.
       loss: `(outputs, batch) -> scalar`, what training minimises, in nats.

@@ -109,26 +109,49 @@ def init_train_state(
     hidden_size: int,
     init_options: Mapping[str, Any] | None = None,
 ) -> TrainState:
-    """Returns a new model; the readout takes the dtype of the cell's weights."""
-    key_cell, key_readout, key_data = jax.random.split(key, 3)
-    cell_params = cell.init(
-        key_cell, task.input_size, hidden_size, **(init_options or {})
+    """Returns a new model with a fresh optimiser."""
+    key_model, key_data = jax.random.split(key)
+    params = init_model(
+        key_model,
+        cell,
+        task.input_size,
+        task.output_size,
+        hidden_size=hidden_size,
+        init_options=init_options,
     )
-    dtype = _dtype(cell_params)
-    x = jax.ShapeDtypeStruct((task.input_size,), dtype)
-    _, y = jax.eval_shape(cell.step, cell_params, cell.init_carry(cell_params), x)
-    params = ModelParams(
-        cell=cell_params,
-        readout=readouts.init_linear(
-            key_readout, y.shape[-1], task.output_size, dtype=dtype
-        ),
-    )
+    return begin_training(key_data, params, optimizer)
+
+
+def begin_training(
+    key: PRNGKey, params: ModelParams, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """Returns the state before the first update of given parameters."""
     return TrainState(
         params=params,
         opt_state=optimizer.init(params),
-        key=key_data,
+        key=key,
         step=jnp.zeros((), jnp.int32),
     )
+
+
+def init_model(
+    key: PRNGKey,
+    cell: Cell,
+    input_size: int,
+    output_size: int,
+    *,
+    hidden_size: int,
+    init_options: Mapping[str, Any] | None = None,
+) -> ModelParams:
+    """Returns a new cell and its linear readout, in the dtype of the cell's weights."""
+    key_cell, key_readout = jax.random.split(key)
+    params = cell.init(key_cell, input_size, hidden_size, **(init_options or {}))
+    x = jax.ShapeDtypeStruct((input_size,), _dtype(params))
+    _, y = jax.eval_shape(cell.step, params, cell.init_carry(params), x)
+    readout = readouts.init_linear(
+        key_readout, y.shape[-1], output_size, dtype=_dtype(params)
+    )
+    return ModelParams(cell=params, readout=readout)
 
 
 def train_steps(
@@ -166,10 +189,12 @@ def train_steps(
 def predict(
     cell: Cell, task: Task, params: ModelParams, batch: Batch
 ) -> Float[Array, "*batch output"]:
-    """Returns the model's answers, (batch, output_size), at each last step."""
+    """Returns the model's answers, (batch, output_size), at each last step.
+
+    Steps beyond the lengths are run and not read: cheaper than masking them.
+    """
     del task  # every task so far answers at its last step
-    inputs = batch.inputs.astype(_dtype(params))
-    _, ys = unroll(cell, params.cell, inputs, lengths=batch.lengths)
+    _, ys = unroll(cell, params.cell, batch.inputs.astype(_dtype(params)))
     return readouts.linear(params.readout, readouts.last_step(ys, batch.lengths))
 
 

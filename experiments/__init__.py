@@ -1,0 +1,1 @@
+"""Questions asked of the library: one file each, one command each."""

@@ -1,0 +1,476 @@
+"""How much of the last step's gradient reaches the first?
+
+Question: on sequences of real images, how does the gradient of the last prediction with
+respect to the memory fade with the lag, before and after training; and what does that
+say about the lag you ask for?
+
+  python -m experiments.gradient_decay
+  python -m experiments.gradient_decay --cells=lstm --lag=200 --num_steps=0
+  python -m experiments.gradient_decay --sequence=mine.csv
+
+What is drawn. A network watches the nature show (`lstm_jax/tasks/nature_show.py`) and
+answers at the last step. The margin, logit of the right answer minus the logit of the
+wrong animal, is differentiated with respect to the memory (all of the carry) that
+enters each step; drawn is the share, norm at that step / norm entering the last step.
+The margin and not the loss, whose gradient is small after training because the task is
+solved, not because memory fades. A sequence of one's own has no right answer: a random
+direction of the last output is differentiated, and nothing is trained.
+
+Expected (`experiments/reference/gradient_decay/`, the default run; README quotes it):
+untrained, the gradient at lag 40 is lost in an RNN and mostly lost in an LSTM at forget
+bias 1; at a suited bias it arrives. Trained, what solves the task carries it. Among
+LSTM biases the initial curve orders what learns. Across cells it need not.
+
+Sources: Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735;
+Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063; the carousel's bias
+ln(lag - 1): Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188.
+"""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import lstm_jax as lj
+from experiments import cli, measuring, networks, records
+from experiments.cli import ConfigError, option
+from experiments.measuring import Measured, Watched
+from experiments.networks import SUITED, Variant
+from experiments.progress import Advance, progress
+from experiments.records import Record
+from experiments.sequences import read_sequence
+from lstm_jax import initializers, plots
+from lstm_jax.cells.rnn import ACTIVATIONS
+from lstm_jax.tasks import nature_show
+from lstm_jax.training import loop
+
+NAME = "gradient_decay"
+DEFAULT_LAG = 40
+INITIAL, TRAINED = "initial", "trained"
+HORIZON_FRACTION = 1e-6
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is measured; every field is a flag."""
+
+    cells: tuple[str, ...] = option(
+        tuple(lj.CELLS), cli.list_of(cli.one_of(lj.CELLS)), "cells"
+    )
+    lag: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        f"steps between scene and question ({DEFAULT_LAG} if not given); with "
+        "--sequence the lag of the verdict (its longest if not given)",
+    )
+    hidden_size: int = option(64, cli.integer(minimum=1), "units of a cell")
+    num_seeds: int = option(3, cli.integer(minimum=1), "networks per cell")
+    num_steps: int = option(
+        300,
+        cli.integer(minimum=0),
+        "updates of the training; with 0, or a --sequence, nothing is trained",
+    )
+    batch_size: int = option(64, cli.integer(minimum=1), "sequences per update")
+    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
+    gain: float = option(1.0, cli.number(), "factor on the recurrent weights")
+    forget_bias: tuple[float | str, ...] = option(
+        (1.0, SUITED),
+        cli.list_of(cli.either(SUITED, cli.number())),
+        f"biases of the forget gate, side by side; {SUITED!r} is the one whose "
+        "carousel keeps 3/4 over the lag",
+    )
+    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "squash of the RNN")
+    recurrent_init: str = option(
+        "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
+    )
+    rendering: str = option("digits", cli.one_of(nature_show.RENDERINGS), "the images")
+    sequence: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "FILE.npy or FILE.csv, (time, input) numbers, measured instead of the show",
+    )
+    num_examples: int = option(
+        32, cli.integer(minimum=1), "test sequences that are measured"
+    )
+    dtype: str = option(
+        "float32", cli.one_of(("float32", "float64", "bfloat16")), "of all weights"
+    )
+    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+
+    def __post_init__(self) -> None:
+        """Refuses what is not allowed."""
+        cli.check(self)
+
+
+class Found(NamedTuple):
+    """What was found about one cell.
+
+    Attributes:
+      arrays: named "label/when/what".
+      rows: of the table.
+      lines: of the verdict.
+    """
+
+    arrays: dict[str, np.ndarray]
+    rows: list[dict[str, Any]]
+    lines: list[str]
+
+
+def run(config: Config) -> Record:
+    """Trains, measures and returns the record."""
+    start = time.monotonic()
+    with jax.enable_x64(config.dtype == "float64"):
+        watched = _watched(config)
+        arrays, rows, lines = _undriven(config, watched), [], []
+        total = len(config.cells) * _units_per_cell(config, watched)
+        with progress(total) as advance:
+            for name in config.cells:
+                found = _study(config, watched, name, advance)
+                arrays |= found.arrays
+                rows += found.rows
+                lines += found.lines
+    return Record(
+        experiment=NAME,
+        config=asdict(config) | {"lag": watched.lag},
+        arrays=arrays,
+        rows=rows,
+        verdict=[*_verdict_head(config, watched.lag), *lines],
+        made=records.provenance(time.monotonic() - start),
+    )
+
+
+def _watched(config: Config) -> Watched:
+    if config.sequence is None:
+        lag = config.lag or DEFAULT_LAG
+        return measuring.watched_show(
+            jax.random.key(config.seed), config.rendering, lag, config.num_examples
+        )
+    sequence = read_sequence(config.sequence)
+    longest = len(sequence) - 1
+    lag = config.lag or longest
+    if lag > longest:
+        raise ConfigError(
+            f"lag: got {lag}; it must be at most {longest}, for the {len(sequence)} "
+            f"steps of {config.sequence!r}"
+        )
+    return measuring.watched_sequence(sequence, lag)
+
+
+def _cell_of(config: Config, name: str) -> lj.Cell:
+    return lj.rnn(config.activation) if name == "rnn" else lj.CELLS[name]
+
+
+def _will_train(config: Config) -> bool:
+    return config.sequence is None and config.num_steps > 0
+
+
+def _units_per_cell(config: Config, watched: Watched) -> int:
+    """Returns the progress of one cell; a measurement counts as 20 updates."""
+    trained = config.num_steps + 20 if _will_train(config) else 0
+    return 20 + trained
+
+
+def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Found:
+    """Measures one cell at all its forget biases, before and after training."""
+    cell = _cell_of(config, name)
+    variants = networks.variants_of(name, config.forget_bias, watched.lag)
+    models = _initial_models(config, watched, name, cell, variants)
+    advance(f"{name}: measuring", 0)
+    measure = measuring.measurer(name, cell, watched)
+    stages = {INITIAL: jax.block_until_ready(measure(models))}
+    signal = measuring.signal_to_noise(cell, watched, models, config.batch_size)
+    advance(f"{name}: measured", 20)
+    if _will_train(config):
+        models = _trained_models(config, watched, name, cell, models, advance)
+        stages[TRAINED] = jax.block_until_ready(measure(models))
+        advance(f"{name}: measured", 20)
+    shape = (len(variants), config.num_seeds)
+    stages = {when: measuring.unflatten(found, shape) for when, found in stages.items()}
+    found = Found({}, [], [])
+    for k, variant in enumerate(variants):
+        of_variant = {when: stages[when].of_variant(k) for when in stages}
+        for when, measured in of_variant.items():
+            found.arrays.update(_arrays(variant, when, measured))
+            found.rows.append(_row(variant, when, measured))
+        ratio = None if signal is None else signal.reshape(shape)[k]
+        found.lines.append(_verdict_line(variant, of_variant, ratio, watched.lag))
+    return found
+
+
+def _initial_models(
+    config: Config,
+    watched: Watched,
+    name: str,
+    cell: lj.Cell,
+    variants: list[Variant],
+) -> loop.ModelParams:
+    """Returns untrained networks, leaves (variant * seed, ...)."""
+    key = jax.random.fold_in(jax.random.key(config.seed), list(lj.CELLS).index(name))
+    seeds = jax.random.split(key, config.num_seeds)
+    num_answers = 1 if watched.task is None else watched.task.output_size
+
+    def one(key, forget_bias):
+        options = networks.init_options(
+            name,
+            forget_bias,
+            gain=config.gain,
+            recurrent_init=initializers.INITIALIZERS[config.recurrent_init],
+            dtype=jnp.dtype(config.dtype),
+        )
+        return loop.init_model(
+            key,
+            cell,
+            watched.inputs.shape[-1],
+            num_answers,
+            hidden_size=config.hidden_size,
+            init_options=options,
+        )
+
+    return jax.jit(jax.vmap(one))(*networks.side_by_side(variants, seeds))
+
+
+def _trained_models(
+    config: Config,
+    watched: Watched,
+    name: str,
+    cell: lj.Cell,
+    models: loop.ModelParams,
+    advance: Advance,
+) -> loop.ModelParams:
+    key = jax.random.key(config.seed)
+    keys = jax.random.split(key, jax.tree.leaves(models)[0].shape[0])
+    transformation = networks.optimizer(config.learning_rate)
+    states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
+        keys, models
+    )
+    states = networks.train_side_by_side(
+        states,
+        cell,
+        watched.task,
+        transformation,
+        num_steps=config.num_steps,
+        batch_size=config.batch_size,
+        length=watched.inputs.shape[0],
+        what=f"{name}: training",
+        advance=advance,
+    )
+    return states.params
+
+
+def _undriven(config: Config, watched: Watched) -> dict[str, np.ndarray]:
+    """Measures the untrained RNN on zero inputs, where theory says ln ρ(W).
+
+    At h = 0 a squash with φ(0) = 0 and φ'(0) = 1 is the identity to first order, so
+    every step's Jacobian is W_hh itself; with another squash there is no such line.
+    """
+    if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
+        return {}
+    variants = networks.variants_of("rnn", config.forget_bias, watched.lag)
+    cell = _cell_of(config, "rnn")
+    models = _initial_models(config, watched, "rnn", cell, variants)
+    found = measuring.measurer("rnn", cell, measuring.silence_like(watched))(models)
+    radius = np.abs(np.linalg.eigvals(np.asarray(models.cell.w_hh, np.float64))).max(-1)
+    return {
+        "undriven/log_share": measuring.by_lag(np.asarray(found.log_norms)),
+        "undriven/ln_spectral_radius": np.log(radius),
+    }
+
+
+def _arrays(variant: Variant, when: str, found: Measured) -> dict[str, np.ndarray]:
+    name = f"{variant.label}/{when}"
+    arrays = {f"{name}/log_share": measuring.by_lag(found.log_norms)}
+    if found.log_carousel is not None:
+        arrays[f"{name}/log_carousel"] = found.log_carousel[..., ::-1, :]
+    if found.accuracy is not None:
+        arrays[f"{name}/accuracy"] = found.accuracy
+    return arrays
+
+
+def _row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
+    log_norms = jnp.moveaxis(jnp.asarray(found.log_norms), -2, 0)
+    rate = np.asarray(lj.decay_rate(log_norms))
+    low, middle, high = np.percentile(rate, (25, 50, 75))
+    longest = found.log_norms.shape[-2] - 1
+    left = float(np.median(lj.horizon(log_norms, HORIZON_FRACTION)))
+    accuracy = found.accuracy
+    return {
+        "cell": variant.label,
+        "when": when,
+        "nats per step": f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]",
+        "half-life (steps)": _number(float(lj.half_life(middle)), "never"),
+        "horizon at 1e-6": _number(left, f"> {longest}"),
+        "accuracy": "-" if accuracy is None else _spread(accuracy),
+    }
+
+
+def _number(value: float, otherwise: str) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else otherwise
+
+
+def _spread(accuracy: np.ndarray) -> str:
+    return f"{accuracy.mean():.2f} [{accuracy.min():.2f}, {accuracy.max():.2f}]"
+
+
+def _verdict_head(config: Config, lag: int) -> list[str]:
+    return [
+        "",
+        f"Verdict for lag {lag}, from untrained networks (medians over "
+        f"{config.num_seeds} seeds and the sequences):",
+    ]
+
+
+def _verdict_line(
+    variant: Variant,
+    stages: dict[str, Measured],
+    signal: np.ndarray | None,
+    lag: int,
+) -> str:
+    log_norms = stages[INITIAL].log_norms
+    share = np.median(measuring.by_lag(log_norms)[..., lag, :])
+    lost = [
+        f"{_lost_from(log_norms, dtype)} ({dtype})" for dtype in ("bfloat16", "float32")
+    ]
+    parts = [
+        f"{_power(share)} of the gradient arrives",
+        f"rounded away from lag {', '.join(lost)}",
+    ]
+    if signal is not None:
+        parts.insert(1, f"signal/noise {np.median(signal):.1g}")
+    if variant.forget_bias is not None:
+        needed = f"{math.log(lag - 1):.2f}" if lag > 1 else "any"
+        parts.append(f"a carousel needs b_f >= ln(lag - 1) = {needed}")
+    if TRAINED in stages:
+        parts.append(f"trained: {_spread(stages[TRAINED].accuracy)} right")
+    return f"  {variant.label + ':':<20} {'; '.join(parts)}"
+
+
+def _power(log_share: float) -> str:
+    """Returns exp(log_share) in words that do not underflow."""
+    exponent = math.floor(log_share / math.log(10)) if math.isfinite(log_share) else 0
+    mantissa = math.exp(log_share - exponent * math.log(10))
+    return f"{mantissa:.1f}e{exponent:+03d}" if mantissa else "nothing"
+
+
+def _lost_from(log_norms: np.ndarray, dtype: str) -> str:
+    """Returns the lag from which a share is below half a unit in the last place of 1.
+
+    Added to what the last steps send, it changes nothing in that dtype.
+    """
+    half_ulp = float(jnp.finfo(dtype).eps) / 2
+    lags = lj.horizon(jnp.moveaxis(jnp.asarray(log_norms), -2, 0), half_ulp)
+    lag = float(np.median(lags))
+    longest = log_norms.shape[-2] - 1
+    return f"{math.ceil(lag)}" if math.isfinite(lag) else f"> {longest}"
+
+
+@plots.styled
+def plot(record: Record) -> Figure:
+    """Draws the shares before and after training, and the two lines of theory."""
+    trained = any(f"/{TRAINED}/" in name for name in record.arrays)
+    undriven = "undriven/log_share" in record.arrays
+    carousel = any(name.endswith("log_carousel") for name in record.arrays)
+    panels = [INITIAL]
+    panels += [TRAINED] if trained else []
+    panels += ["undriven"] if undriven else []
+    panels += ["carousel"] if carousel else []
+    mosaic = [panels] if len(panels) < 4 else [panels[:2], panels[2:]]
+    size = (3.5 * len(mosaic[0]), 2.6 * len(mosaic) + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplot_mosaic(mosaic, sharex=True, sharey=True)
+    _plot_shares(axes[INITIAL], record, INITIAL, "Before training")
+    if trained:
+        _plot_shares(axes[TRAINED], record, TRAINED, "After training")
+        axes[TRAINED].legend(
+            title="answers right",
+            title_fontsize=8,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+        )
+    if undriven:
+        _plot_undriven(axes["undriven"], record)
+    if carousel:
+        _plot_carousel(axes["carousel"], record)
+    for panel in mosaic:
+        axes[panel[0]].set_ylabel("share of the gradient left")
+    handles, labels = axes[INITIAL].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _variants(record: Record) -> list[Variant]:
+    labels = {name.split("/")[0] for name in record.arrays} - {"undriven"}
+    biases = record.config["forget_bias"]
+    lag = record.config["lag"]
+    every = [
+        variant
+        for cell in record.config["cells"]
+        for variant in networks.variants_of(cell, biases, lag)
+    ]
+    return [variant for variant in every if variant.label in labels]
+
+
+def _quartiles(shares: np.ndarray) -> np.ndarray:
+    """Returns (3, lag) from (seed, lag, example)."""
+    return np.percentile(shares, (25, 50, 75), axis=(0, 2))
+
+
+def _plot_shares(axes: Axes, record: Record, when: str, title: str) -> None:
+    for variant in _variants(record):
+        name = f"{variant.label}/{when}"
+        label = _legend(variant)
+        if when == TRAINED:
+            label = f"{record.arrays[f'{name}/accuracy'].mean():.2f}"
+        quartiles = _quartiles(record.arrays[f"{name}/log_share"])
+        plots.share_curve(axes, quartiles, variant.cell, label, variant=variant.index)
+    plots.log_axis(axes, quartiles.shape[1] - 1, title)
+    if record.config["sequence"] is None:
+        plots.mark_lag(axes, record.config["lag"], "scene")
+
+
+def _plot_undriven(axes: Axes, record: Record) -> None:
+    shares = record.arrays["undriven/log_share"]
+    rates = record.arrays["undriven/ln_spectral_radius"]
+    plots.share_curve(axes, _quartiles(shares), "rnn", "rnn")
+    rate = float(np.median(rates))
+    last_lag = shares.shape[1] - 1
+    plots.predicted_line(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
+    plots.log_axis(axes, last_lag, "Before training: RNN without input")
+
+
+def _plot_carousel(axes: Axes, record: Record) -> None:
+    for variant in _variants(record):
+        name = f"{variant.label}/{INITIAL}/log_carousel"
+        if name not in record.arrays:
+            continue
+        shares = record.arrays[name]
+        plots.share_curve(
+            axes,
+            _quartiles(shares),
+            variant.cell,
+            _legend(variant),
+            variant=variant.index,
+        )
+        rate = -math.log1p(math.exp(-variant.forget_bias))
+        last_lag = shares.shape[1] - 1
+        if variant.cell == "lstm":
+            plots.predicted_line(
+                axes, rate, last_lag, f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"
+            )
+    plots.log_axis(axes, last_lag, "Before training: forget gates alone")
+
+
+def _legend(variant: Variant) -> str:
+    name = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}[variant.cell]
+    if variant.forget_bias is None:
+        return name
+    return f"{name}, $b_f$ = {variant.forget_bias:.3g}"
+
+
+if __name__ == "__main__":
+    cli.main(Config, run, plot, NAME)

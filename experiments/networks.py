@@ -1,0 +1,135 @@
+"""Networks side by side: one cell, several forget biases, several seeds."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import lstm_jax as lj
+from experiments.progress import Advance
+from lstm_jax.training import loop
+
+SUITED = "suited"
+MOST_UPDATES_PER_CALL = 50  # how often progress is shown
+
+HAS_FORGET_BIAS = ("lstm", "four_gate")
+
+
+class Variant(NamedTuple):
+    """A cell with one of its forget biases.
+
+    Attributes:
+      cell: its name in CELLS.
+      forget_bias: None where the cell has no forget gate.
+      index: which of the cell's biases.
+    """
+
+    cell: str
+    forget_bias: float | None
+    index: int
+
+    @property
+    def label(self) -> str:
+        """The name in tables and of arrays."""
+        if self.forget_bias is None:
+            return self.cell
+        return f"{self.cell} b_f={self.forget_bias:.3g}"
+
+
+def carousel_bias(lag: int, kept: float) -> float:
+    """Returns the forget bias b at which σ(b)**lag = kept."""
+    return -math.log(kept ** (-1 / lag) - 1)
+
+
+def suited_bias(lag: int) -> float:
+    """Returns the bias whose carousel keeps 3/4 over the lag, about ln(3.5 lag).
+
+    Chrono's ln(lag - 1) keeps 1/e and is the least that a carousel needs.
+    """
+    return carousel_bias(lag, 0.75)
+
+
+def variants_of(
+    cell: str, forget_biases: Sequence[float | str], lag: int
+) -> list[Variant]:
+    """Returns a `Variant` per forget bias, "suited" being `suited_bias(lag)`."""
+    if cell not in HAS_FORGET_BIAS:
+        return [Variant(cell, None, 0)]
+    values = [suited_bias(lag) if b == SUITED else float(b) for b in forget_biases]
+    return [Variant(cell, b, index) for index, b in enumerate(dict.fromkeys(values))]
+
+
+def optimizer(learning_rate: float) -> optax.GradientTransformation:
+    """Returns Adam behind a clip of the gradient's global norm to 1."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(learning_rate))
+
+
+def side_by_side(
+    variants: Sequence[Variant], keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Returns keys and forget biases of all networks, (variant * seed,) each."""
+    biases = [variant.forget_bias or 0.0 for variant in variants]
+    return jnp.tile(keys, len(variants)), jnp.repeat(jnp.array(biases), len(keys))
+
+
+def init_options(cell: str, forget_bias: Any, **options: Any) -> dict[str, Any]:
+    """Returns options of `cell.init`, with the forget bias where there is a gate."""
+    if cell in HAS_FORGET_BIAS:
+        return {"forget_bias": forget_bias, **options}
+    return options
+
+
+def updates_per_call(num_steps: int) -> int:
+    """Returns the largest divisor of num_steps that shows progress often enough."""
+    most = min(MOST_UPDATES_PER_CALL, num_steps)
+    return max(d for d in range(1, most + 1) if num_steps % d == 0)
+
+
+def train_side_by_side(
+    states: loop.TrainState,
+    cell: lj.Cell,
+    task: lj.Task,
+    transformation: optax.GradientTransformation,
+    *,
+    num_steps: int,
+    batch_size: int,
+    length: int,
+    what: str,
+    advance: Advance,
+) -> loop.TrainState:
+    """Returns the states, leaves (network, ...), after `num_steps` updates.
+
+    Args:
+      states: of `init_train_state`, vmapped.
+      cell: of all networks.
+      task: trained on.
+      transformation: the optimiser.
+      num_steps: updates; at least 1.
+      batch_size: sequences per update.
+      length: steps of a sequence.
+      what: is being trained, for the progress.
+      advance: called with one unit per update.
+    """
+    per_call = updates_per_call(num_steps)
+    some_steps = jax.jit(
+        jax.vmap(
+            partial(
+                loop.train_steps,
+                cell=cell,
+                task=task,
+                optimizer=transformation,
+                num_steps=per_call,
+                batch_size=batch_size,
+                length=length,
+            )
+        )
+    )
+    advance(what, 0)
+    for _ in range(num_steps // per_call):
+        states, _ = jax.block_until_ready(some_steps(states))
+        advance(what, per_call)
+    return states

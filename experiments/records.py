@@ -1,0 +1,152 @@
+"""Record: what an experiment found; saved whole or not at all."""
+
+import datetime
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = ("jax", "jaxlib", "lstm_jax", "numpy", "optax")
+
+
+class Record(NamedTuple):
+    """What an experiment found, and everything needed to find it again.
+
+    Attributes:
+      experiment: the module that made it.
+      config: the fields of its Config.
+      arrays: every number of the figure and more, by name.
+      rows: the table, one dictionary a row.
+      verdict: lines for the reader.
+      made: versions, device, commit, date and wall time.
+    """
+
+    experiment: str
+    config: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    rows: list[dict[str, Any]]
+    verdict: list[str]
+    made: dict[str, Any]
+
+
+def provenance(wall_seconds: float) -> dict[str, Any]:
+    """Returns versions, device, commit, date and wall time."""
+    device = jax.devices()[0]
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "versions": {"python": platform.python_version(), **versions},
+        "device": f"{device.platform}: {device.device_kind}, {os.cpu_count()} cores",
+        "commit": _commit(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(wall_seconds, 1),
+    }
+
+
+def _commit() -> str | None:
+    """Returns the commit of the checkout, marked where files differ from it."""
+    here = Path(__file__).parent
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
+
+
+def check_writable(out: Path) -> None:
+    """Raises OSError where a record could not be saved; leaves the folder made."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass
+
+
+def save(record: Record, figure: Figure, out: Path) -> None:
+    """Writes record.json, record.npz, figure.png and figure.svg.
+
+    All four are written beside their places and moved there at the end, Ctrl-C held
+    back meanwhile, so that an interrupted run leaves the former record or none.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out) as folder:
+        staging = Path(folder)
+        for name, content in _files(record, figure).items():
+            (staging / name).write_bytes(content)
+        with _without_interrupts():
+            for path in sorted(staging.iterdir()):
+                os.replace(path, out / path.name)
+
+
+def load(out: Path) -> Record:
+    """Returns the record saved in a folder."""
+    fields = json.loads((out / "record.json").read_text())
+    with np.load(out / "record.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return Record(arrays=arrays, **fields)
+
+
+def show(record: Record) -> None:
+    """Prints the table and the verdict."""
+    console = Console()
+    # Piped output has no width of its own: 80 columns would fold the table.
+    if not console.is_terminal:
+        console = Console(width=120)
+    if record.rows:
+        console.print(_table(record.rows))
+    for line in record.verdict:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column, value in rows[0].items():
+        is_text = isinstance(value, str) and column in ("cell", "when")
+        table.add_column(column, justify="left" if is_text else "right")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    return table
+
+
+def _files(record: Record, figure: Figure) -> dict[str, bytes]:
+    fields = record._asdict()
+    arrays = fields.pop("arrays")
+    npz, png, svg = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.savez_compressed(npz, **arrays)
+    figure.savefig(png, format="png", dpi=200)
+    figure.savefig(svg, format="svg")
+    return {
+        "record.json": (json.dumps(fields, indent=1) + "\n").encode(),
+        "record.npz": npz.getvalue(),
+        "figure.png": png.getvalue(),
+        "figure.svg": svg.getvalue(),
+    }
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Holds Ctrl-C back until the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C only ever reaches the main thread
+        return
+    held = []
+    former = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+        if held:
+            signal.raise_signal(signal.SIGINT)
