@@ -17,9 +17,9 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from experiments import records
 from experiments.records import Record
@@ -141,6 +141,13 @@ class _Parser(flags.ArgumentParser):
         return value
 
 
+class _Serializer(flags.ArgumentSerializer):
+    """A value as it is written on a command line."""
+
+    def serialize(self, value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def main(
     config_type: type,
     run: Callable[[Any], Record],
@@ -159,6 +166,7 @@ def main(
             field.name,
             field.default,
             f"{field.metadata['help']}; {field.metadata['kind'].allowed}",
+            serializer=_Serializer(),
             module_name=sys.argv[0],
         )
     flags.DEFINE_string(
@@ -177,6 +185,8 @@ def main(
         except KeyboardInterrupt:
             _stop("interrupted; nothing was written", 130)
 
+    # JAX tells at this level which accelerators it did not find.
+    logging.set_verbosity(logging.WARNING)
     app.run(command, flags_parser=_parse_flags)
 
 
@@ -184,7 +194,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        _stop(" ".join(str(error).split()), 2)
+        _stop(" ".join(str(error).split()) + " (--help lists the flags)", 2)
     if len(rest) > 1:
         _stop(f"{rest[1]}: not a flag; flags are written --name=value", 2)
     return rest
@@ -209,6 +219,6 @@ def _run_and_save(
     print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
 
 
-def _stop(message: str, status: int) -> None:
+def _stop(message: str, status: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)

@@ -128,6 +128,7 @@ def run(config: Config) -> Record:
     with jax.enable_x64(config.dtype == "float64"):
         watched = _watched(config)
         arrays, rows, lines = _undriven(config, watched), [], []
+        arrays["lags"] = np.arange(watched.inputs.shape[0])
         total = len(config.cells) * _units_per_cell(config, watched)
         with progress(total) as advance:
             for name in config.cells:
@@ -166,14 +167,10 @@ def _cell_of(config: Config, name: str) -> lj.Cell:
     return lj.rnn(config.activation) if name == "rnn" else lj.CELLS[name]
 
 
-def _will_train(config: Config) -> bool:
-    return config.sequence is None and config.num_steps > 0
-
-
 def _units_per_cell(config: Config, watched: Watched) -> int:
     """Returns the progress of one cell; a measurement counts as 20 updates."""
-    trained = config.num_steps + 20 if _will_train(config) else 0
-    return 20 + trained
+    trains = watched.task is not None and config.num_steps > 0
+    return 20 + (config.num_steps + 20 if trains else 0)
 
 
 def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Found:
@@ -186,8 +183,8 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Fou
     stages = {INITIAL: jax.block_until_ready(measure(models))}
     signal = measuring.signal_to_noise(cell, watched, models, config.batch_size)
     advance(f"{name}: measured", 20)
-    if _will_train(config):
-        models = _trained_models(config, watched, name, cell, models, advance)
+    if watched.task is not None and config.num_steps > 0:
+        models = _trained_models(config, watched.task, watched, name, models, advance)
         stages[TRAINED] = jax.block_until_ready(measure(models))
         advance(f"{name}: measured", 20)
     shape = (len(variants), config.num_seeds)
@@ -198,7 +195,7 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Fou
         for when, measured in of_variant.items():
             found.arrays.update(_arrays(variant, when, measured))
             found.rows.append(_row(variant, when, measured))
-        ratio = None if signal is None else signal.reshape(shape)[k]
+        ratio = None if signal is None else signal.reshape(*shape, 2)[k]
         found.lines.append(_verdict_line(variant, of_variant, ratio, watched.lag))
     return found
 
@@ -237,9 +234,9 @@ def _initial_models(
 
 def _trained_models(
     config: Config,
+    task: lj.Task,
     watched: Watched,
     name: str,
-    cell: lj.Cell,
     models: loop.ModelParams,
     advance: Advance,
 ) -> loop.ModelParams:
@@ -251,8 +248,8 @@ def _trained_models(
     )
     states = networks.train_side_by_side(
         states,
-        cell,
-        watched.task,
+        _cell_of(config, name),
+        task,
         transformation,
         num_steps=config.num_steps,
         batch_size=config.batch_size,
@@ -333,18 +330,17 @@ def _verdict_line(
 ) -> str:
     log_norms = stages[INITIAL].log_norms
     share = np.median(measuring.by_lag(log_norms)[..., lag, :])
-    lost = [
-        f"{_lost_from(log_norms, dtype)} ({dtype})" for dtype in ("bfloat16", "float32")
-    ]
-    parts = [
-        f"{_power(share)} of the gradient arrives",
-        f"rounded away from lag {', '.join(lost)}",
-    ]
+    parts = [f"share at lag {lag}: {_power(share)}"]
     if signal is not None:
-        parts.insert(1, f"signal/noise {np.median(signal):.1g}")
+        ratio, resolution = np.median(signal, axis=0)
+        at_most = "" if ratio > resolution else "< "
+        parts.append(f"signal/noise {at_most}{max(ratio, resolution):.1g}")
+    parts.append(_bottoms(log_norms))
     if variant.forget_bias is not None:
-        needed = f"{math.log(lag - 1):.2f}" if lag > 1 else "any"
-        parts.append(f"a carousel needs b_f >= ln(lag - 1) = {needed}")
+        needed = (
+            f"b_f >= ln(lag - 1) = {math.log(lag - 1):.2f}" if lag > 1 else "no b_f"
+        )
+        parts.append(f"a carousel needs {needed}")
     if TRAINED in stages:
         parts.append(f"trained: {_spread(stages[TRAINED].accuracy)} right")
     return f"  {variant.label + ':':<20} {'; '.join(parts)}"
@@ -357,16 +353,31 @@ def _power(log_share: float) -> str:
     return f"{mantissa:.1f}e{exponent:+03d}" if mantissa else "nothing"
 
 
-def _lost_from(log_norms: np.ndarray, dtype: str) -> str:
-    """Returns the lag from which a share is below half a unit in the last place of 1.
+def _bottoms(log_norms: np.ndarray) -> str:
+    """Returns the lags from which numbers are too coarse, and too small.
 
-    Added to what the last steps send, it changes nothing in that dtype.
+    Too coarse: the share is below half a unit in the last place of 1, so added to what
+    the last steps send it changes nothing. Too small: the norm itself is below the
+    smallest normal number, which float32 and bfloat16 share.
     """
-    half_ulp = float(jnp.finfo(dtype).eps) / 2
-    lags = lj.horizon(jnp.moveaxis(jnp.asarray(log_norms), -2, 0), half_ulp)
-    lag = float(np.median(lags))
-    longest = log_norms.shape[-2] - 1
-    return f"{math.ceil(lag)}" if math.isfinite(lag) else f"> {longest}"
+    shares = measuring.by_lag(log_norms)
+    coarse = {
+        dtype: _first_lag(shares < np.log(float(jnp.finfo(dtype).eps) / 2))
+        for dtype in ("bfloat16", "float32")
+    }
+    words = ", ".join(f"{dtype} {lag}" for dtype, lag in coarse.items())
+    smallest = np.log(np.finfo(np.float32).tiny)
+    underflow = _first_lag(log_norms[..., ::-1, :] < smallest)
+    tail = "" if underflow.startswith("beyond") else f", both underflow {underflow}"
+    return f"bottoms out: {words}{tail}"
+
+
+def _first_lag(below: np.ndarray) -> str:
+    """Returns the median lag at which (..., lag, example) first becomes true."""
+    longest = below.shape[-2]
+    first = np.where(below.any(-2), below.argmax(-2), longest)
+    lag = int(np.median(first))
+    return f"from lag {lag}" if lag < longest else f"beyond lag {longest - 1}"
 
 
 @plots.styled
@@ -375,7 +386,7 @@ def plot(record: Record) -> Figure:
     trained = any(f"/{TRAINED}/" in name for name in record.arrays)
     undriven = "undriven/log_share" in record.arrays
     carousel = any(name.endswith("log_carousel") for name in record.arrays)
-    panels = [INITIAL]
+    panels: list[Any] = [INITIAL]
     panels += [TRAINED] if trained else []
     panels += ["undriven"] if undriven else []
     panels += ["carousel"] if carousel else []
@@ -404,15 +415,16 @@ def plot(record: Record) -> Figure:
 
 
 def _variants(record: Record) -> list[Variant]:
-    labels = {name.split("/")[0] for name in record.arrays} - {"undriven"}
-    biases = record.config["forget_bias"]
-    lag = record.config["lag"]
-    every = [
+    biases, lag = record.config["forget_bias"], record.config["lag"]
+    return [
         variant
         for cell in record.config["cells"]
         for variant in networks.variants_of(cell, biases, lag)
     ]
-    return [variant for variant in every if variant.label in labels]
+
+
+def _last_lag(record: Record) -> int:
+    return len(record.arrays["lags"]) - 1
 
 
 def _quartiles(shares: np.ndarray) -> np.ndarray:
@@ -427,26 +439,26 @@ def _plot_shares(axes: Axes, record: Record, when: str, title: str) -> None:
         if when == TRAINED:
             label = f"{record.arrays[f'{name}/accuracy'].mean():.2f}"
         quartiles = _quartiles(record.arrays[f"{name}/log_share"])
-        plots.share_curve(axes, quartiles, variant.cell, label, variant=variant.index)
-    plots.log_axis(axes, quartiles.shape[1] - 1, title)
+        plots.share_curve(axes, quartiles, variant.cell, label, variant=variant.order)
+    plots.log_axis(axes, _last_lag(record), title)
     if record.config["sequence"] is None:
         plots.mark_lag(axes, record.config["lag"], "scene")
 
 
 def _plot_undriven(axes: Axes, record: Record) -> None:
-    shares = record.arrays["undriven/log_share"]
+    shares, last_lag = record.arrays["undriven/log_share"], _last_lag(record)
     rates = record.arrays["undriven/ln_spectral_radius"]
     plots.share_curve(axes, _quartiles(shares), "rnn", "rnn")
     rate = float(np.median(rates))
-    last_lag = shares.shape[1] - 1
     plots.predicted_line(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
     plots.log_axis(axes, last_lag, "Before training: RNN without input")
 
 
 def _plot_carousel(axes: Axes, record: Record) -> None:
+    last_lag = _last_lag(record)
     for variant in _variants(record):
         name = f"{variant.label}/{INITIAL}/log_carousel"
-        if name not in record.arrays:
+        if variant.forget_bias is None:
             continue
         shares = record.arrays[name]
         plots.share_curve(
@@ -454,10 +466,9 @@ def _plot_carousel(axes: Axes, record: Record) -> None:
             _quartiles(shares),
             variant.cell,
             _legend(variant),
-            variant=variant.index,
+            variant=variant.order,
         )
         rate = -math.log1p(math.exp(-variant.forget_bias))
-        last_lag = shares.shape[1] - 1
         if variant.cell == "lstm":
             plots.predicted_line(
                 axes, rate, last_lag, f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"

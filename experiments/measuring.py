@@ -95,11 +95,11 @@ def measurer(
             return jnp.sum(_scores(model, ys[-1], watched))
 
         log_norms = lj.log_gradient_norms(cell, model.cell, inputs, score)
-        gated, asked = name in FORGET_FACTORS, watched.task is not None
+        gated, task = name in FORGET_FACTORS, watched.task
         return Measured(
             log_norms=lj.joint_log_norms(log_norms),
             log_carousel=_log_carousel(name, cell, model, inputs) if gated else None,
-            accuracy=_accuracy(cell, watched, model) if asked else None,
+            accuracy=None if task is None else _accuracy(cell, task, watched, model),
         )
 
     return jax.jit(jax.vmap(one))
@@ -133,13 +133,15 @@ def _log_carousel(
     return jnp.cumsum(log_factors[::-1], axis=0)[::-1]
 
 
-def _accuracy(cell: lj.Cell, watched: Watched, model: loop.ModelParams) -> Array:
+def _accuracy(
+    cell: lj.Cell, task: lj.Task, watched: Watched, model: loop.ModelParams
+) -> Array:
     # The same test shows for every network, and none of those that are measured.
     key = jax.random.key(1)
     evaluation = lj.evaluate(
         key,
         cell,
-        watched.task,
+        task,
         model,
         batch_size=TEST_EXAMPLES,
         length=watched.inputs.shape[0],
@@ -150,10 +152,13 @@ def _accuracy(cell: lj.Cell, watched: Watched, model: loop.ModelParams) -> Array
 def signal_to_noise(
     cell: lj.Cell, watched: Watched, models: loop.ModelParams, batch_size: int
 ) -> np.ndarray | None:
-    """Returns, for each network, the scene's weight gradient over its batch noise.
+    """Returns the scene's part in the weight gradient over the batch noise.
 
-    On the training loss, with the noise of batches of `batch_size`; None without a
-    task, where there is no loss.
+    On the training loss, with the noise of batches of `batch_size`.
+
+    Returns:
+      (network, 2): the ratio, and the smallest that can be told from zero; None without
+      a task, where there is no loss.
     """
     if watched.task is None:
         return None
@@ -170,7 +175,7 @@ def signal_to_noise(
         found = lj.first_step_signal(
             cell, model.cell, inputs, loss, batch.targets, batch_size
         )
-        return found.signal / found.noise
+        return jnp.stack([found.signal, found.resolution]) / found.noise
 
     return np.asarray(jax.jit(lambda models: jax.lax.map(one, models))(models))
 

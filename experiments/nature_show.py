@@ -97,7 +97,8 @@ def run(config: Config) -> Record:
     start = time.monotonic()
     arrays: dict[str, np.ndarray] = {"lags": np.array(config.lags)}
     told = min(config.lags, key=lambda lag: abs(lag - STORY_LAG))
-    best = None
+    teller = "lstm" if "lstm" in config.cells else config.cells[0]
+    tellers = {}
     total = len(config.cells) * len(config.lags) * config.num_steps
     with progress(total) as advance:
         for name in config.cells:
@@ -105,10 +106,8 @@ def run(config: Config) -> Record:
             accuracy = np.stack([by_lag[lag].accuracy for lag in config.lags], axis=-1)
             for index, label in enumerate(_labels(config, name)):
                 arrays[f"{label}/accuracy"] = accuracy[index]
-            if best is None or name == "lstm":
-                best = name, by_lag[told]
-    name, trained = best
-    story = _story(config, name, trained, told)
+            tellers[name] = by_lag[told]
+    story = _story(config, teller, tellers[teller], told)
     return Record(
         experiment=NAME,
         config=asdict(config),
@@ -131,8 +130,8 @@ def _labels(config: Config, cell: str) -> list[str]:
 def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
     cell, task = lj.CELLS[name], lj.nature_show(config.rendering)
     variants = [
-        Variant(name, bias, index)
-        for index, bias in enumerate(_biases(config, name, lag))
+        Variant(name, bias, order)
+        for order, bias in enumerate(_biases(config, name, lag))
     ]
     key = jax.random.fold_in(jax.random.key(config.seed), lag)
     keys, biases = networks.side_by_side(
@@ -321,7 +320,9 @@ def _plot_accuracy(axes: Axes, record: Record) -> None:
     axes.annotate("no memory", (config.lags[0], 0.505), color=plots.GREY, fontsize=8)
     axes.set_xlabel("lag: distractors between scene and question")
     axes.set_ylabel("accuracy on ambiguous images")
-    axes.set_xticks(config.lags)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(config.lags, [str(lag) for lag in config.lags])
+    axes.set_ylim(0.4, 1.02)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
@@ -336,6 +337,11 @@ def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None
         plots.heat_map(
             axes[letter], values, INSIDE_LABELS[letter], signed=letter in "gch"
         )
+    axes[inside[-1]].set_xlabel(
+        f"last image alone: {_probabilities(record.arrays['story/alone'])}\n"
+        f"with the memory of the show: "
+        f"{_probabilities(record.arrays['story/with_memory'])}"
+    )
 
 
 INSIDE_LABELS = {

@@ -25,12 +25,12 @@ class Variant(NamedTuple):
     Attributes:
       cell: its name in CELLS.
       forget_bias: None where the cell has no forget gate.
-      index: which of the cell's biases.
+      order: which of the cell's biases.
     """
 
     cell: str
     forget_bias: float | None
-    index: int
+    order: int
 
     @property
     def label(self) -> str:
@@ -60,7 +60,7 @@ def variants_of(
     if cell not in HAS_FORGET_BIAS:
         return [Variant(cell, None, 0)]
     values = [suited_bias(lag) if b == SUITED else float(b) for b in forget_biases]
-    return [Variant(cell, b, index) for index, b in enumerate(dict.fromkeys(values))]
+    return [Variant(cell, b, order) for order, b in enumerate(dict.fromkeys(values))]
 
 
 def optimizer(learning_rate: float) -> optax.GradientTransformation:

@@ -19,7 +19,7 @@ MARKERS = {"rnn": "o", "lstm": "s", "four_gate": "^"}
 LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 GREY = "#555555"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
     "axes.spines.right": False,
     "axes.spines.top": False,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool
 
@@ -173,7 +174,7 @@ def unroll_reference(
     begins = jnp.zeros_like(counts) if resets is None else jnp.asarray(resets)
     fresh = cell.init_carry(params, batch_shape)
     carry = fresh if carry is None else carry
-    ys = [None] * time
+    ys: list[Any] = [None] * time
     for t in reversed(range(time)) if reverse else range(time):
         if not reverse:
             carry = select(begins[t], fresh, carry)
@@ -300,7 +301,7 @@ def _checked_lengths(lengths: ArrayLike, steps: tuple[int, ...]) -> Array:
             f"lengths: shape is {lengths.shape}; it must be {tuple(batch_shape)}, "
             "the batch axes of xs"
         )
-    if not isinstance(lengths, jax.core.Tracer):
+    if not isinstance(lengths, Tracer):
         values = np.asarray(lengths)
         wrong = values[(values < 0) | (values > time)]
         if wrong.size:

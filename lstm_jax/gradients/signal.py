@@ -17,11 +17,14 @@ class FirstStepSignal(NamedTuple):
 
     Attributes:
       signal: ||E s||, s the part of one example's gradient that flows through step 0.
+      resolution: sqrt(tr Cov(s) / examples), the standard error of mean s: a signal
+        below it is not told from zero.
       noise: sqrt(tr Cov(g) / batch_size), g the whole gradient of one example: the
         standard deviation of a batch's mean gradient.
     """
 
     signal: Float[Array, ""]
+    resolution: Float[Array, ""]
     noise: Float[Array, ""]
 
 
@@ -59,9 +62,10 @@ def first_step_signal(
     with jax.default_matmul_precision("highest"):
         first, whole = jax.vmap(both_parts, in_axes=(1, 0))(xs, targets)
     examples = xs.shape[1]
-    excess = _squared_mean(first) - _total_variance(first) / examples
+    squared_error = _total_variance(first) / examples
     return FirstStepSignal(
-        signal=jnp.sqrt(jnp.maximum(excess, 0)),
+        signal=jnp.sqrt(jnp.maximum(_squared_mean(first) - squared_error, 0)),
+        resolution=jnp.sqrt(squared_error),
         noise=jnp.sqrt(_total_variance(whole) / batch_size),
     )
 

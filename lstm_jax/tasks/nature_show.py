@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.tasks.task import Batch, Task
@@ -195,7 +196,7 @@ def _checked_length(max_length: int, length: Any) -> Any:
         )
     if length is None:
         return max_length
-    if not isinstance(length, jax.core.Tracer) and not 3 <= length <= max_length:
+    if not isinstance(length, Tracer) and not 3 <= length <= max_length:
         raise ValueError(f"length: got {length}; it must be in [3, {max_length}]")
     return length
 
@@ -213,9 +214,8 @@ def _render(
         return jax.nn.one_hot(roles, len(ROLES), dtype=jnp.float32) + (
             VECTOR_NOISE * noise
         )
-    images = jnp.asarray(images)
     which = jax.random.randint(key, roles.shape, 0, images.shape[1])
-    return images[roles, which]
+    return jnp.asarray(images)[roles, which]
 
 
 @cache

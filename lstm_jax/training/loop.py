@@ -178,10 +178,9 @@ def train_steps(
             state.params
         )
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, key, state.step + 1), History(
-            loss, accuracy
-        )
+        params: Any = optax.apply_updates(state.params, updates)
+        after = TrainState(params, opt_state, key, state.step + 1)
+        return after, History(loss, accuracy)
 
     return jax.lax.scan(update, state, length=num_steps)
 
