@@ -53,7 +53,7 @@ def integer(*, minimum: int) -> Kind:
     return Kind(f"an integer, at least {minimum}", int, holds)
 
 
-def number(*, above: float = -math.inf) -> Kind:
+def number(*, above: int | float = -math.inf) -> Kind:
     """A finite number greater than `above`."""
     limit = "" if above == -math.inf else f" above {above:g}"
 

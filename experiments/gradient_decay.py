@@ -329,7 +329,7 @@ def _verdict_line(
     lag: int,
 ) -> str:
     log_norms = stages[INITIAL].log_norms
-    share = np.median(measuring.by_lag(log_norms)[..., lag, :])
+    share = float(np.median(measuring.by_lag(log_norms)[..., lag, :]))
     parts = [f"share at lag {lag}: {_power(share)}"]
     if signal is not None:
         ratio, resolution = np.median(signal, axis=0)

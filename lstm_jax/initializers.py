@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.types import PRNGKey, Scalar
+from lstm_jax.types import PRNGKey, Scalar, at_least_float32
 
 Initializer: TypeAlias = Callable[[Any, tuple[int, ...], Any], Array]
 
@@ -30,8 +30,7 @@ def orthogonal(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Arra
     """
     rows, columns = shape
     tall = (max(shape), min(shape))
-    wide_dtype = jnp.promote_types(dtype, jnp.float32)
-    q, r = _qr(jax.random.normal(key, tall, wide_dtype))
+    q, r = _qr(jax.random.normal(key, tall, at_least_float32(dtype)))
     q = q * jnp.sign(jnp.diagonal(r))
     return (q if rows >= columns else q.T).astype(dtype)
 

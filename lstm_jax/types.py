@@ -11,6 +11,7 @@ A shape that one function alone uses is written there.
 
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int, Key
 
 PRNGKey: TypeAlias = Key[Array, ""]
@@ -35,3 +36,8 @@ Params: TypeAlias = Any
 
 Carry: TypeAlias = Any
 """A pytree with leaves (*batch, ...): what a cell hands to its next step."""
+
+
+def at_least_float32(dtype: Any) -> Any:
+    """Returns the dtype, or float32 where it is a real dtype of fewer bits."""
+    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32

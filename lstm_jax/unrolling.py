@@ -287,7 +287,7 @@ def _counting_steps(
         return counts
     lengths = _checked_lengths(lengths, steps)
     times = jnp.arange(steps[0]).reshape(-1, *(1 for _ in steps[1:]))
-    within = times < lengths
+    within = times < lengths.astype(times.dtype)
     return within if counts is None else counts & within
 
 

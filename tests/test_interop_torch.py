@@ -282,10 +282,11 @@ def test_everything_is_in_bias_ih():
     np.testing.assert_array_equal(written["bias_hh_l0"], np.zeros_like(params.b))
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_float64_stays_float64(kind):
+def test_float64_stays_float64(kind, bias):
     with jax.enable_x64(True):
-        module = make_module(kind, num_layers=2, bidirectional=True).double()
+        module = make_module(kind, bias=bias, bidirectional=True).double()
         params = lj.from_torch(module.state_dict())
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float64")}
         xs = make_inputs(np.float64)

@@ -5,6 +5,7 @@ backwards from the last step. Rates are in nats per step of lag, negative = vani
 """
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.types import LogNorms, Scalar
@@ -18,7 +19,7 @@ def decay_rate(log_norms: LogNorms) -> Float[Array, "*batch"]:
     time axis with -inf left out; NaN where fewer than two entries remain.
     """
     kept = log_norms != -jnp.inf
-    count = jnp.sum(kept, axis=0)
+    count = jnp.sum(kept, axis=0).astype(log_norms.dtype)
     time = jnp.arange(log_norms.shape[0], dtype=log_norms.dtype)
     time = time.reshape(-1, *(1 for _ in log_norms.shape[1:]))
 
@@ -37,7 +38,7 @@ def decay_rate(log_norms: LogNorms) -> Float[Array, "*batch"]:
     return -(first + slope(y - first * t))
 
 
-def half_life(rate: Scalar) -> Float[Array, "*batch"]:
+def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
     """Returns the steps in which half of the gradient is lost: ln 2 / -rate.
 
     inf where the rate is not negative.
@@ -70,4 +71,5 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
     y0 = jnp.take_along_axis(left, before[None], axis=0)[0]
     y1 = jnp.take_along_axis(left, after[None], axis=0)[0]
     crossing = jnp.where(jnp.isfinite(y1), (y0 - wanted) / (y0 - y1), 1)
-    return jnp.where(jnp.any(below, axis=0), before + crossing, jnp.inf)
+    lag = before.astype(left.dtype) + crossing
+    return jnp.where(jnp.any(below, axis=0), lag, jnp.inf)

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.types import at_least_float32
+
 # The exponent of zero: below any other, and far enough from the ends of int32 that a
 # difference of two exponents cannot overflow.
 ZERO_EXPONENT = -(2**30)
@@ -37,7 +39,7 @@ def rescale(values: Array, exponent: Int[Array, "*batch"]) -> Scaled:
     # 2**±limit are normal numbers: subnormal ones are flushed to zero on some devices.
     limit = -int(jnp.finfo(largest.dtype).minexp)
     usable = (largest > 0) & jnp.isfinite(largest)
-    wide = largest.astype(jnp.promote_types(largest.dtype, jnp.float32))
+    wide = largest.astype(at_least_float32(largest.dtype))
     log2 = jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
     shift = jnp.clip(log2, -limit, limit)
     return Scaled(
@@ -62,10 +64,13 @@ def log_norm(value: Scaled) -> Float[Array, "*batch"]:
     mantissa, exponent = value
     rest = tuple(range(exponent.ndim, mantissa.ndim))
     magnitude = jnp.abs(mantissa)
-    wide = magnitude.astype(jnp.promote_types(magnitude.dtype, jnp.float32))
+    wide = magnitude.astype(at_least_float32(magnitude.dtype))
     squares = jnp.sum(wide**2, axis=rest)
     ln2 = jnp.log(jnp.asarray(2, wide.dtype))
-    finite = 0.5 * jnp.log(jnp.where(squares == 0, 1, squares)) + exponent * ln2
+    finite = (
+        0.5 * jnp.log(jnp.where(squares == 0, 1, squares))
+        + exponent.astype(wide.dtype) * ln2
+    )
     return jnp.where(squares == 0, -jnp.inf, finite)
 
 

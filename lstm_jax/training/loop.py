@@ -177,8 +177,12 @@ def train_steps(
         (loss, accuracy), gradients = jax.value_and_grad(loss_fn, has_aux=True)(
             state.params
         )
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
+        # optax raises floats to integer counts, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimizer.update(
+                gradients, state.opt_state, state.params
+            )
+            params: Any = optax.apply_updates(state.params, updates)
         after = TrainState(params, opt_state, key, state.step + 1)
         return after, History(loss, accuracy)
 

@@ -1,0 +1,396 @@
+"""The experiments, small: what they write, how they refuse, how they stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from experiments import cli, gradient_decay, nature_show, networks, records
+from experiments.cli import ConfigError
+from experiments.sequences import read_sequence
+
+ROOT = Path(__file__).parent.parent
+FILES = ["figure.png", "figure.svg", "record.json", "record.npz"]
+SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_examples": 3}
+
+
+@pytest.fixture(scope="module")
+def decay_record():
+    return gradient_decay.run(gradient_decay.Config(num_steps=4, **SMALL))
+
+
+@pytest.fixture(scope="module")
+def show_record():
+    return nature_show.run(
+        nature_show.Config(
+            cells=("rnn", "lstm"),
+            lags=(2, 3),
+            hidden_size=5,
+            num_seeds=2,
+            num_steps=3,
+        )
+    )
+
+
+def command_line(module, *arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{module}", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def test_decay_has_a_row_and_arrays_per_cell_bias_and_stage(decay_record):
+    labels = ["rnn", "lstm b_f=1", "lstm b_f=2.6", "four_gate b_f=1"]
+    labels += ["four_gate b_f=2.6"]
+    assert [row["cell"] for row in decay_record.rows[::2]] == labels
+    assert [row["when"] for row in decay_record.rows] == ["initial", "trained"] * 5
+    for label in labels:
+        for when in ("initial", "trained"):
+            shares = decay_record.arrays[f"{label}/{when}/log_share"]
+            assert shares.shape == (2, 6, 3)  # seed, lag, example
+            assert (shares[:, 0] == 0).all()
+
+
+def test_decay_shares_are_those_of_the_python_loop():
+    """One network, measured again by restarting the reference at every step."""
+    import jax
+    import jax.numpy as jnp
+
+    config = gradient_decay.Config(num_steps=0, cells=("lstm",), **SMALL)
+    found = gradient_decay.run(config).arrays["lstm b_f=1/initial/log_share"][0, :, 0]
+    watched = gradient_decay._watched(config)
+    variants = networks.variants_of("lstm", config.forget_bias, watched.lag)
+    models = gradient_decay._initial_models(config, watched, "lstm", lj.LSTM, variants)
+    model = jax.tree.map(lambda leaf: leaf[0], models)
+    assert watched.targets is not None
+    xs, target = watched.inputs[:, 0], watched.targets[0]
+
+    def margin(carry, t):
+        _, ys = lj.unroll_reference(lj.LSTM, model.cell, xs[t:], carry)
+        logits = ys[-1] @ model.readout.w + model.readout.b
+        return logits[target] - logits[1 - target]
+
+    carry, norms = lj.LSTM.init_carry(model.cell), []
+    for t in range(len(xs)):
+        gradient = jax.grad(margin)(carry, t)
+        norms.append(jnp.sqrt(jnp.sum(gradient.h**2) + jnp.sum(gradient.c**2)))
+        carry, _ = lj.LSTM.step(model.cell, carry, xs[t])
+    expected = jnp.log(jnp.array(norms) / norms[-1])[::-1]
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_carousel_is_the_mean_log_of_the_forget_gates_that_acted():
+    config = gradient_decay.Config(num_steps=0, cells=("four_gate",), **SMALL)
+    record = gradient_decay.run(config)
+    carousel = record.arrays["four_gate b_f=1/initial/log_carousel"]
+    assert (carousel[:, 0] == 0).all()
+    assert (np.diff(carousel, axis=1) < 0).all()
+    # Weights are small beside a bias of 1: f_t scatters around σ(1).
+    rate = carousel[:, -1].mean() / 5
+    assert abs(rate - np.log(1 / (1 + np.exp(-1)))) < 0.2
+
+
+def test_without_input_an_untrained_rnn_keeps_the_spectral_radius():
+    config = gradient_decay.Config(
+        num_steps=0, cells=("rnn",), gain=0.5, lag=30, hidden_size=8
+    )
+    arrays = gradient_decay.run(config).arrays
+    np.testing.assert_allclose(
+        arrays["undriven/ln_spectral_radius"], np.log(0.5), atol=1e-6
+    )
+    lags = np.arange(32)[None, :, None]
+    np.testing.assert_allclose(
+        arrays["undriven/log_share"],
+        np.log(0.5) * lags + np.zeros((3, 1, 1)),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_decay_runs_in_other_dtypes(dtype):
+    config = gradient_decay.Config(
+        num_steps=2, dtype=dtype, cells=("lstm",), forget_bias=(1.0,), **SMALL
+    )
+    record = gradient_decay.run(config)
+    assert np.isfinite(record.arrays["lstm b_f=1/trained/log_share"]).all()
+
+
+def test_verdict_has_a_line_per_variant_that_names_the_lag(decay_record):
+    lines = [line for line in decay_record.verdict if "share at lag 4" in line]
+    assert len(lines) == 5
+    assert sum("ln(lag - 1) = 1.10" in line for line in lines) == 4
+    assert all("signal/noise" in line and "bfloat16" in line for line in lines)
+
+
+def test_a_sequence_of_ones_own_is_measured_and_not_trained(tmp_path):
+    path = tmp_path / "mine.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(9, 3)))
+    config = gradient_decay.Config(
+        sequence=str(path), hidden_size=4, num_seeds=2, cells=("rnn", "lstm")
+    )
+    record = gradient_decay.run(config)
+    assert {row["when"] for row in record.rows} == {"initial"}
+    assert record.config["lag"] == 8
+    assert record.arrays["rnn/initial/log_share"].shape == (2, 9, 1)
+    assert gradient_decay.plot(record).axes
+
+
+def test_a_record_comes_back_from_disk_and_draws_the_same(decay_record, tmp_path):
+    records.save(decay_record, gradient_decay.plot(decay_record), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    loaded = records.load(tmp_path)
+    assert loaded.rows == decay_record.rows
+    assert set(loaded.arrays) == set(decay_record.arrays)
+    records.save(loaded, gradient_decay.plot(loaded), tmp_path / "again")
+    again = tmp_path / "again" / "figure.png"
+    assert again.read_bytes() == (tmp_path / "figure.png").read_bytes()
+    made = json.loads((tmp_path / "record.json").read_text())["made"]
+    assert set(made) == {"versions", "device", "commit", "date", "wall_seconds"}
+    assert made["versions"]["jax"]
+
+
+def test_nature_show_has_accuracies_and_a_story(show_record):
+    for label in ("rnn", "lstm b_f=1", "lstm b_f=suited"):
+        accuracy = show_record.arrays[f"{label}/accuracy"]
+        assert accuracy.shape == (2, 2)  # seed, lag
+        assert ((accuracy >= 0) & (accuracy <= 1)).all()
+    assert "The last image alone: dog" in show_record.verdict[-1]
+    roles = show_record.arrays["story/roles"]
+    assert nature_show.ROLES[roles[0]] == "bear"
+    for name in ("alone", "with_memory"):
+        np.testing.assert_allclose(
+            show_record.arrays[f"story/{name}"].sum(), 1, rtol=1e-5
+        )
+    i, f, g, c = (show_record.arrays[f"story/{letter}"] for letter in "ifgc")
+    np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-6)
+    np.testing.assert_allclose(c[0], i[0] * g[0], atol=1e-6)
+
+
+def test_nature_show_draws_the_images_and_the_inside(show_record, tmp_path):
+    figure = nature_show.plot(show_record)
+    records.save(show_record, figure, tmp_path)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert sum("gate" in label for label in labels) == 3
+    assert sum("-term" in label for label in labels) == 2
+    again = nature_show.plot(records.load(tmp_path))
+    assert len(again.axes) == len(figure.axes)
+
+
+def test_mean_interval_is_students():
+    low, high = nature_show.mean_interval(np.array([[0.4], [0.5], [0.6]]))
+    # t(0.975, 2 degrees of freedom) = 4.3027, standard error 0.1 / sqrt(3)
+    np.testing.assert_allclose(
+        [low[0], high[0]], 0.5 + np.array([-1, 1]) * 0.24841, 1e-4
+    )
+
+
+@pytest.mark.parametrize("lag", [1, 2, 40, 200])
+def test_suited_bias_keeps_three_quarters(lag):
+    forget = 1 / (1 + np.exp(-networks.suited_bias(lag)))
+    np.testing.assert_allclose(forget**lag, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "per_call"), [(600, 50), (7, 7), (53, 1), (1, 1)]
+)
+def test_updates_per_call_divide_the_updates(num_steps, per_call):
+    assert networks.updates_per_call(num_steps) == per_call
+
+
+# -- what is refused ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("cells", ("gru",), "rnn, lstm, four_gate"),
+        ("cells", (), "rnn, lstm, four_gate"),
+        ("cells", ("rnn", "rnn"), "different"),
+        ("lag", 0, "an integer, at least 1"),
+        ("hidden_size", 0, "an integer, at least 1"),
+        ("num_seeds", 0, "an integer, at least 1"),
+        ("num_steps", -1, "an integer, at least 0"),
+        ("learning_rate", 0.0, "above 0"),
+        ("gain", float("nan"), "a finite number"),
+        ("forget_bias", ("big",), "'suited'"),
+        ("rendering", "oil", "digits, vectors"),
+        ("dtype", "float8", "float32, float64, bfloat16"),
+        ("activation", "sine", "tanh, relu, logistic, linear"),
+    ],
+)
+def test_a_wrong_field_names_itself_its_value_and_what_is_allowed(
+    field, value, allowed
+):
+    with pytest.raises(ConfigError) as caught:
+        gradient_decay.Config(**{field: value})
+    message = str(caught.value)
+    assert message.startswith(f"{field}: got {value!r}; it must be")
+    assert allowed in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("ragged.csv", b"1,2\n3\n", "ragged: line 1 has 2 values, line 2 has 1"),
+        ("nan.csv", b"1,2\n3,nan\n", "has nan at step 1, feature 1"),
+        ("inf.csv", b"1,2\ninf,3\n", "has inf at step 1, feature 0"),
+        ("text.csv", b"a,b\n1,2\n", "not all numbers"),
+        ("empty.csv", b"", "shape"),
+        ("short.csv", b"1,2\n", "time must be at least 2"),
+        ("junk.npy", b"junk", "can't be read as numbers"),
+        ("none.npy", None, "No such file"),
+        ("mine.txt", b"1\n2\n", "suffix '.txt'"),
+    ],
+)
+def test_a_bad_sequence_file_is_refused(tmp_path, name, content, found):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match="sequence: ") as caught:
+        read_sequence(str(path))
+    assert found in str(caught.value)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((2, 3, 4)), "shape"),
+        (np.array(["a", "b"]), "holds"),
+        (np.array([1j, 2j]), "holds complex128"),
+    ],
+)
+def test_a_bad_array_is_refused(tmp_path, array, found):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(ConfigError, match=found):
+        read_sequence(str(tmp_path / "a.npy"))
+
+
+def test_good_files_are_read(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n\n")
+    assert read_sequence(str(tmp_path / "a.csv")).tolist() == [[1, 2], [3, 4]]
+    np.save(tmp_path / "b.npy", np.arange(3))
+    assert read_sequence(str(tmp_path / "b.npy")).tolist() == [[0], [1], [2]]
+
+
+def test_a_lag_beyond_the_sequence_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((5, 1)))
+    config = gradient_decay.Config(sequence=str(tmp_path / "a.npy"), lag=5)
+    with pytest.raises(ConfigError, match="lag: got 5; it must be at most 4"):
+        gradient_decay.run(config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "allowed"),
+    [
+        (["--cells=gru"], "--cells=gru", "rnn, lstm, four_gate"),
+        (["--lag=many"], "--lag=many", "an integer, at least 1"),
+        (["--sequence=none.npy"], "none.npy", ".npy or .csv"),
+        (["--out=README.md/x"], "README.md/x", "a folder that can be made"),
+        (["--lags=3"], "lags", "--help"),
+        (["lstm"], "lstm", "--name=value"),
+    ],
+)
+def test_the_command_line_refuses_in_one_line(arguments, named, allowed):
+    done = command_line("gradient_decay", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert named in line
+    assert allowed in line
+
+
+def test_the_command_line_says_what_it_can_do():
+    done = command_line("gradient_decay", "--help")
+    assert "How much of the last step's gradient reaches the first?" in done.stdout
+    for field in gradient_decay.Config.__dataclass_fields__:
+        assert f"--{field}: " in done.stdout
+
+
+def test_two_experiments_can_be_imported_together_without_flags():
+    from absl import flags
+
+    assert "lag" not in flags.FLAGS
+    assert "lags" not in flags.FLAGS
+
+
+def test_the_command_line_writes_the_record_and_prints_the_table(tmp_path):
+    done = command_line(
+        "gradient_decay",
+        "--cells=lstm",
+        "--forget_bias=1,suited",
+        "--lag=3",
+        "--num_steps=2",
+        "--hidden_size=4",
+        "--num_seeds=1",
+        f"--out={tmp_path}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    assert "nats per step" in done.stdout
+    assert "lstm b_f=2.3" in done.stdout
+    assert str(tmp_path) in done.stdout
+    assert "lstm: measuring" in done.stderr  # progress, in plain lines
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+    process = subprocess.Popen(
+        [
+            *[sys.executable, "-m", "experiments.gradient_decay"],
+            *["--num_steps=100000", f"--out={tmp_path / 'out'}"],
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "training" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "error: interrupted; nothing was written"
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_an_interrupt_while_files_are_moved_waits_for_the_last(
+    decay_record, tmp_path, monkeypatch
+):
+    moved = []
+    replace = os.replace
+
+    def replace_and_interrupt(source, target):
+        replace(source, target)
+        moved.append(target)
+        if len(moved) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "replace", replace_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        records.save(decay_record, gradient_decay.plot(decay_record), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+
+
+def test_check_compares_every_field_with_its_kind():
+    class Broken:
+        pass
+
+    assert cli.integer(minimum=1).holds(3)
+    assert not cli.integer(minimum=1).holds(Broken())
+    assert not cli.number(above=0).holds(float("inf"))
+    assert cli.optional(cli.integer(minimum=1)).holds(None)

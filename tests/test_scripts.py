@@ -1,0 +1,69 @@
+"""The scripts on machines that lack something, and from other directories."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ("demo", "test")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout without an environment, as after a fresh clone."""
+    for name in ("scripts", "lstm_jax", "experiments"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def run(command, **environment):
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_missing_python_is_one_clear_line(checkout, name):
+    done = run([checkout / "scripts" / name], PYTHON="python-that-is-not-there")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Python >= 3.11 is needed, found:")
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_python_without_venv_is_told_what_to_install(checkout, tmp_path, name):
+    # A real Python that can't import ensurepip, as Debian's without python3-venv.
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "ensurepip.py").write_text("raise ImportError('not installed')\n")
+    done = run([checkout / "scripts" / name], PYTHONPATH=str(blocked))
+    assert done.returncode == 1
+    assert "has no venv module" in done.stderr
+    assert "apt install python3-venv" in done.stderr
+
+
+def test_the_scripts_are_posix_shell():
+    for path in [*ROOT.glob("scripts/*"), ROOT / ".ci" / "run"]:
+        done = run(["sh", "-n", path])
+        assert done.returncode == 0, done.stderr
+        assert path.suffix == ".sh" or os.access(path, os.X_OK)
+
+
+def test_demo_runs_from_any_directory_and_writes_where_it_was_called(tmp_path):
+    if not (ROOT / ".venv" / "bin" / "python").exists():
+        pytest.skip("the tests run in another environment than the scripts' own")
+    command = [ROOT / "scripts" / "demo", "--cells=rnn", "--lag=3", "--num_steps=2"]
+    command += ["--hidden_size=4", "--num_seeds=1", "--out=here"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
+        "figure.png",
+        "figure.svg",
+        "record.json",
+        "record.npz",
+    ]
