@@ -358,6 +358,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stderr is not None
     while "training" not in process.stderr.readline():
         assert process.poll() is None
     time.sleep(0.5)

@@ -1,5 +1,6 @@
 """unroll, unroll_carries and scan: the rules for time, for every cell."""
 
+import dataclasses
 import re
 from functools import partial
 from operator import itemgetter
@@ -283,6 +284,19 @@ def test_padding_holds_the_carry_and_shows_zeros(cell, reverse):
         assert_equal(in_order[1:][held], in_order[:-1][held])
 
 
+def test_a_step_that_does_not_count_may_itself_be_nan():
+    """As in a cell that divides by the norm of its input, which is 0 in the padding."""
+
+    def step(params, carry, x):
+        return leaky_step(params, carry, x / jnp.linalg.norm(x, axis=-1, keepdims=True))
+
+    cell = dataclasses.replace(LEAKY, step=step)
+    params, carry, xs = make_setting(LEAKY)
+    got = run(cell, params, xs, carry, EVERYTHING)
+    assert_close(got, lj.unroll_reference(cell, params, xs, carry, **EVERYTHING))
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(got))
+
+
 @both_ways
 @for_every_cell
 def test_length_zero_returns_the_initial_carry_and_zeros(cell, reverse):
@@ -367,6 +381,16 @@ def test_a_reset_where_nothing_counts_returns_a_fresh_carry(cell, reverse):
     assert_equal(final, cell.init_carry(params, (BATCH,)))
 
 
+@for_every_cell
+def test_a_reset_forgets_even_nan(cell):
+    params, carry, xs = make_setting(cell)
+    resets = masks(resets=only(2))
+    _, clean = run(cell, params, xs, carry, resets)
+    _, ys = run(cell, params, xs.at[:2].set(jnp.nan), carry, resets)
+    assert jnp.isnan(ys[:2]).all()
+    assert_equal(ys[2:], clean[2:])
+
+
 # --- The carry of every step ----------------------------------------------------------
 
 
@@ -430,9 +454,7 @@ def test_equal_shapes_are_traced_once():
         traced.append(x.shape)
         return leaky_step(params, carry, x)
 
-    cell = lj.Cell(
-        name="traced", init=leaky_init, init_carry=leaky_init_carry, step=step
-    )
+    cell = dataclasses.replace(LEAKY, step=step)
     params, carry, xs = make_setting(LEAKY)
     run(cell, params, xs, carry, EVERYTHING)
     after_first = len(traced)

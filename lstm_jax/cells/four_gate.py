@@ -158,7 +158,6 @@ def _join(
     return jnp.concatenate([stm, event], axis=-1)
 
 
-@cache
 def four_gate(use_input: str = "kept") -> Cell:
     """Returns the cell of this file.
 
@@ -171,7 +170,12 @@ def four_gate(use_input: str = "kept") -> Cell:
     """
     if use_input not in ("kept", "ltm"):
         raise ValueError(f"use_input: got {use_input!r}; allowed: kept, ltm")
+    return _four_gate(use_input)
 
+
+# Beside `four_gate`, so that every way of calling it returns one and the same cell.
+@cache
+def _four_gate(use_input: str) -> Cell:
     def step(
         params: FourGateParams, carry: FourGateCarry, x: Input
     ) -> tuple[FourGateCarry, Hidden]:

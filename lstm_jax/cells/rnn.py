@@ -74,7 +74,6 @@ def init_carry(params: RNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
-@cache
 def rnn(activation: str = "tanh") -> Cell:
     """Returns the Elman RNN with the squash φ = `activation`.
 
@@ -100,6 +99,12 @@ def rnn(activation: str = "tanh") -> Cell:
         raise ValueError(
             f"activation: got {activation!r}; allowed: {', '.join(ACTIVATIONS)}"
         )
+    return _rnn(activation)
+
+
+# Beside `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.
+@cache
+def _rnn(activation: str) -> Cell:
     squash = ACTIVATIONS[activation]
 
     def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:

@@ -41,11 +41,11 @@ def decay_rate(log_norms: LogNorms) -> Float[Array, "*batch"]:
 def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
     """Returns the steps in which half of the gradient is lost: ln 2 / -rate.
 
-    inf where the rate is not negative.
+    inf where the rate is not negative, NaN where it is NaN.
     """
     rate = jnp.asarray(rate)
-    vanishing = rate < 0
-    return jnp.where(vanishing, jnp.log(2.0) / jnp.where(vanishing, -rate, 1), jnp.inf)
+    lasting = rate >= 0
+    return jnp.where(lasting, jnp.inf, jnp.log(2.0) / jnp.where(lasting, 1, -rate))
 
 
 def log_shares(log_norms: LogNorms) -> LogNorms:
@@ -57,7 +57,8 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
     """Returns the lag at which only `fraction` of the gradient is left.
 
     Counted in steps back from the last step, whose norm is the whole; between two steps
-    the log-norm is taken as a straight line; inf where that little is never left.
+    the log-norm is taken as a straight line; inf where that little is never left, NaN
+    where the curve holds a NaN.
 
     Args:
       log_norms: (time, *batch).
@@ -72,4 +73,5 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
     y1 = jnp.take_along_axis(left, after[None], axis=0)[0]
     crossing = jnp.where(jnp.isfinite(y1), (y0 - wanted) / (y0 - y1), 1)
     lag = before.astype(left.dtype) + crossing
-    return jnp.where(jnp.any(below, axis=0), lag, jnp.inf)
+    reached = jnp.where(jnp.any(below, axis=0), lag, jnp.inf)
+    return jnp.where(jnp.any(jnp.isnan(left), axis=0), jnp.nan, reached)

@@ -51,11 +51,7 @@ def rescale(values: Array, exponent: Int[Array, "*batch"]) -> Scaled:
 def add(terms: Sequence[Scaled]) -> Scaled:
     """Returns the sum, aligned to the largest exponent of each batch element."""
     exponent = jnp.max(jnp.stack([term.exponent for term in terms]), axis=0)
-    limit = -int(jnp.finfo(terms[0].mantissa.dtype).minexp)
-    aligned = [
-        _times_power(term.mantissa, jnp.maximum(term.exponent - exponent, -limit))
-        for term in terms
-    ]
+    aligned = [_times_power(term.mantissa, term.exponent - exponent) for term in terms]
     return rescale(jax.tree.reduce(jnp.add, aligned), exponent)
 
 
@@ -75,6 +71,9 @@ def log_norm(value: Scaled) -> Float[Array, "*batch"]:
 
 
 def _times_power(values: Array, power: Int[Array, "*batch"]) -> Array:
+    """Returns values * 2**power; zero where 2**power is no normal number."""
     real = jnp.finfo(values.dtype).dtype
-    factor = jnp.ldexp(jnp.ones((), real), power)
+    smallest = int(jnp.finfo(real).minexp)
+    factor = jnp.ldexp(jnp.ones((), real), jnp.maximum(power, smallest))
+    factor = jnp.where(power < smallest, 0, factor).astype(values.dtype)
     return values * jnp.expand_dims(factor, tuple(range(power.ndim, values.ndim)))

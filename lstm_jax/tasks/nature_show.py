@@ -64,8 +64,7 @@ class Show(NamedTuple):
     answer: Int[Array, " batch"]
 
 
-@cache
-def nature_show(rendering: str = "digits", goldfish_rate: float = 0.2) -> Task:
+def nature_show(rendering: str = "digits", goldfish_rate: int | float = 0.2) -> Task:
     """Returns the task; `length` = lag + 2.
 
     Args:
@@ -84,6 +83,12 @@ def nature_show(rendering: str = "digits", goldfish_rate: float = 0.2) -> Task:
         )
     if not 0 <= goldfish_rate <= 1:
         raise ValueError(f"goldfish_rate: got {goldfish_rate}; it must be in [0, 1]")
+    return _nature_show(rendering, float(goldfish_rate))
+
+
+# Beside `nature_show`, so that every way of calling it returns one and the same task.
+@cache
+def _nature_show(rendering: str, goldfish_rate: float) -> Task:
     input_size = 64 if rendering == "digits" else len(ROLES)
 
     def sampler(split):
