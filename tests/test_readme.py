@@ -1,0 +1,81 @@
+"""The README: its example runs, its tables are the records', its files exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from experiments import records
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+HOW_TO_REGENERATE = "run: python tests/test_readme.py, after a new reference record"
+
+
+def table(rows):
+    head, *_ = rows
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(row.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def block(name):
+    """The table of a record, with the setting it was made in."""
+    record = records.load(ROOT / "experiments" / "reference" / name)
+    config, made = record.config, record.made
+    setting = (
+        f"Hidden {config['hidden_size']}, {config['num_steps']} updates, "
+        f"{config['num_seeds']} seeds; {made['wall_seconds']:.0f} s on "
+        f"{made['device']}, jax {made['versions']['jax']}, {made['date'][:10]}:"
+    )
+    if "lag" in config:
+        setting = f"Lag {config['lag']}. {setting}"
+    story = [line for line in record.verdict if line.startswith("The last image")]
+    return "\n\n".join([setting, table(record.rows), *(f"> {line}" for line in story)])
+
+
+def with_block(text, name):
+    pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
+    return re.sub(
+        pattern, lambda m: m[1] + "\n" + block(name) + "\n\n" + m[2], text, flags=re.S
+    )
+
+
+@pytest.mark.parametrize("name", ["gradient_decay", "nature_show"])
+def test_the_table_is_that_of_the_record(name):
+    assert block(name) in README, HOW_TO_REGENERATE
+
+
+@pytest.mark.parametrize("name", ["gradient_decay", "nature_show"])
+def test_a_reference_is_whole_clean_and_small(name):
+    folder = ROOT / "experiments" / "reference" / name
+    record = records.load(folder)
+    assert record.experiment == name
+    assert record.made["commit"]
+    for path in folder.iterdir():
+        assert path.stat().st_size < 1_000_000, path
+
+
+def test_the_example_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    exec(compile(code, "README.md", "exec"), {})
+    shape, rate = capsys.readouterr().out.splitlines()
+    assert shape == "(100, 16)"
+    assert abs(float(rate)) < 1
+
+
+def test_the_files_it_names_exist():
+    links = re.findall(r"\]\(([^):]+)\)", README)
+    assert links
+    tree = re.search(r"## The tree\n\n```\n(.*?)```", README, flags=re.S)[1]
+    names = re.findall(r"\b[\w/]+\.(?:py|md)\b", tree)
+    files = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    assert set(names) <= files
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+if __name__ == "__main__":
+    text = README
+    for experiment in ("gradient_decay", "nature_show"):
+        text = with_block(text, experiment)
+    (ROOT / "README.md").write_text(text)
