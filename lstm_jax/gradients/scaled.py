@@ -21,7 +21,7 @@ ZERO_EXPONENT = -(2**30)
 
 
 class Scaled(NamedTuple):
-    """mantissa * 2**exponent; the largest entry of a mantissa is in [1, 2), or 0."""
+    """mantissa * 2**exponent; the largest entry of a mantissa is near 1 or 2, or 0."""
 
     mantissa: Array
     exponent: Int[Array, "*batch"]
