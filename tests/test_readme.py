@@ -67,7 +67,7 @@ def test_the_example_runs(capsys):
 def test_the_files_it_names_exist():
     links = re.findall(r"\]\(([^):]+)\)", README)
     assert links
-    tree = re.search(r"## The tree\n\n```\n(.*?)```", README, flags=re.S)[1]
+    (tree,) = re.findall(r"## The tree\n\n```\n(.*?)```", README, flags=re.S)
     names = re.findall(r"\b[\w/]+\.(?:py|md)\b", tree)
     files = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
     assert set(names) <= files
