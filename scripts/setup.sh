@@ -24,12 +24,14 @@ find_python() {
 set_up() {
     extras=$1
     cd "$root" || fail "can't enter $root"
-    # What was installed from this pyproject; a change of it installs again.
-    wanted="$extras $(cksum <pyproject.toml)"
-    stamp=.venv/.installed-$extras
-    if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-        return
-    fi
+    # What was installed from this pyproject; a change of it installs again. dev holds
+    # all the other extras.
+    wanted=$(cksum <pyproject.toml)
+    for stamp in .venv/.installed-dev ".venv/.installed-$extras"; do
+        if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+            return
+        fi
+    done
     # A .venv without pip is what an interrupted first run leaves.
     if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
         python=$(find_python) || exit 1
