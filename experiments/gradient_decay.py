@@ -61,7 +61,7 @@ class Config:
     """What is measured; every field is a flag."""
 
     cells: tuple[str, ...] = option(
-        tuple(lj.CELLS), cli.list_of(cli.one_of(lj.CELLS)), "cells"
+        networks.TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells"
     )
     lag: int | None = option(
         None,
@@ -458,7 +458,7 @@ def _plot_carousel(axes: Axes, record: Record) -> None:
     last_lag = _last_lag(record)
     for variant in _variants(record):
         name = f"{variant.label}/{INITIAL}/log_carousel"
-        if variant.forget_bias is None:
+        if variant.forget_bias is None or name not in record.arrays:
             continue
         shares = record.arrays[name]
         plots.share_curve(
@@ -477,7 +477,8 @@ def _plot_carousel(axes: Axes, record: Record) -> None:
 
 
 def _legend(variant: Variant) -> str:
-    name = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}[variant.cell]
+    names = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
+    name = names.get(variant.cell, variant.cell)
     if variant.forget_bias is None:
         return name
     return f"{name}, $b_f$ = {variant.forget_bias:.3g}"

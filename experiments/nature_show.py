@@ -54,7 +54,7 @@ class Config:
     """What is compared; every field is a flag."""
 
     cells: tuple[str, ...] = option(
-        tuple(lj.CELLS), cli.list_of(cli.one_of(lj.CELLS)), "cells"
+        networks.TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells"
     )
     lags: tuple[int, ...] = option(
         (5, 10, 20, 40),

@@ -1,7 +1,8 @@
 """Networks side by side: one cell, several forget biases, several seeds."""
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,15 @@ from lstm_jax.training import loop
 SUITED = "suited"
 MOST_UPDATES_PER_CALL = 50  # how often progress is shown
 
-HAS_FORGET_BIAS = ("lstm", "four_gate")
+TAUGHT = ("rnn", "lstm", "four_gate")  # the lesson's cells: compared by default
+
+
+def options_of(cell: str) -> Collection[str]:
+    """Returns the names of what `init` of this cell takes."""
+    return inspect.signature(lj.CELLS[cell].init).parameters
+
+
+HAS_FORGET_BIAS = tuple(name for name in lj.CELLS if "forget_bias" in options_of(name))
 
 
 class Variant(NamedTuple):
@@ -77,10 +86,9 @@ def side_by_side(
 
 
 def init_options(cell: str, forget_bias: Any, **options: Any) -> dict[str, Any]:
-    """Returns options of `cell.init`, with the forget bias where there is a gate."""
-    if cell in HAS_FORGET_BIAS:
-        return {"forget_bias": forget_bias, **options}
-    return options
+    """Returns those options that `init` of this cell takes."""
+    given = {"forget_bias": forget_bias, **options}
+    return {name: given[name] for name in given if name in options_of(cell)}
 
 
 def updates_per_call(num_steps: int) -> int:

@@ -1,7 +1,11 @@
 """lstm_jax: recurrent cells as pure functions, and how far their gradients reach."""
 
 from lstm_jax.cells import CELLS as CELLS
+from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN as ANTISYMMETRIC_RNN
+from lstm_jax.cells.antisymmetric_rnn import antisymmetric_rnn as antisymmetric_rnn
 from lstm_jax.cells.cell import Cell as Cell
+from lstm_jax.cells.cifg_lstm import CIFG_LSTM as CIFG_LSTM
+from lstm_jax.cells.cifg_lstm import CIFGParams as CIFGParams
 from lstm_jax.cells.four_gate import FOUR_GATE as FOUR_GATE
 from lstm_jax.cells.four_gate import FourGateCarry as FourGateCarry
 from lstm_jax.cells.four_gate import FourGateParams as FourGateParams
@@ -10,11 +14,49 @@ from lstm_jax.cells.four_gate import four_gate as four_gate
 from lstm_jax.cells.four_gate import learn_gate as learn_gate
 from lstm_jax.cells.four_gate import remember_gate as remember_gate
 from lstm_jax.cells.four_gate import use_gate as use_gate
+from lstm_jax.cells.full_gate_lstm import FullGateLSTMCarry as FullGateLSTMCarry
+from lstm_jax.cells.full_gate_lstm import FullGateLSTMParams as FullGateLSTMParams
+from lstm_jax.cells.gru import GRU as GRU
+from lstm_jax.cells.gru import GRUCarry as GRUCarry
+from lstm_jax.cells.gru import GRUParams as GRUParams
+from lstm_jax.cells.gru_reset_before import GRU_RESET_BEFORE as GRU_RESET_BEFORE
+from lstm_jax.cells.gru_reset_before import GRUResetBeforeParams as GRUResetBeforeParams
+from lstm_jax.cells.indrnn import INDRNN as INDRNN
+from lstm_jax.cells.indrnn import IndRNNParams as IndRNNParams
+from lstm_jax.cells.indrnn import clip_indrnn as clip_indrnn
+from lstm_jax.cells.irnn import IRNN as IRNN
+from lstm_jax.cells.janet import JANET as JANET
+from lstm_jax.cells.janet import JANETCarry as JANETCarry
+from lstm_jax.cells.janet import JANETParams as JANETParams
+from lstm_jax.cells.janet import janet as janet
+from lstm_jax.cells.layer_norm_lstm import LAYER_NORM_LSTM as LAYER_NORM_LSTM
+from lstm_jax.cells.layer_norm_lstm import LayerNormLSTMParams as LayerNormLSTMParams
+from lstm_jax.cells.layer_norm_lstm import layer_norm_lstm as layer_norm_lstm
+from lstm_jax.cells.lesson_peephole_lstm import (
+    LESSON_PEEPHOLE_LSTM as LESSON_PEEPHOLE_LSTM,
+)
+from lstm_jax.cells.lesson_peephole_lstm import (
+    LessonPeepholeParams as LessonPeepholeParams,
+)
 from lstm_jax.cells.lstm import LSTM as LSTM
 from lstm_jax.cells.lstm import Gates as Gates
 from lstm_jax.cells.lstm import LSTMCarry as LSTMCarry
 from lstm_jax.cells.lstm import LSTMParams as LSTMParams
 from lstm_jax.cells.lstm import lstm_gates as lstm_gates
+from lstm_jax.cells.lstm97 import LSTM97 as LSTM97
+from lstm_jax.cells.lstm97 import LSTM97Carry as LSTM97Carry
+from lstm_jax.cells.lstm97 import LSTM97Params as LSTM97Params
+from lstm_jax.cells.lstm97 import lstm97 as lstm97
+from lstm_jax.cells.mgu import MGU as MGU
+from lstm_jax.cells.mgu import MGUParams as MGUParams
+from lstm_jax.cells.minimal_rnn import MINIMAL_RNN as MINIMAL_RNN
+from lstm_jax.cells.minimal_rnn import MinimalRNNParams as MinimalRNNParams
+from lstm_jax.cells.peephole_lstm import PEEPHOLE_LSTM as PEEPHOLE_LSTM
+from lstm_jax.cells.peephole_lstm import PeepholeLSTMParams as PeepholeLSTMParams
+from lstm_jax.cells.peephole_lstm import peephole_lstm as peephole_lstm
+from lstm_jax.cells.projection_lstm import PROJECTION_LSTM as PROJECTION_LSTM
+from lstm_jax.cells.projection_lstm import ProjectionLSTMCarry as ProjectionLSTMCarry
+from lstm_jax.cells.projection_lstm import ProjectionLSTMParams as ProjectionLSTMParams
 from lstm_jax.cells.rnn import RNN as RNN
 from lstm_jax.cells.rnn import RNNCarry as RNNCarry
 from lstm_jax.cells.rnn import RNNParams as RNNParams
@@ -29,6 +71,8 @@ from lstm_jax.gradients.decay import horizon as horizon
 from lstm_jax.gradients.decay import log_shares as log_shares
 from lstm_jax.gradients.signal import FirstStepSignal as FirstStepSignal
 from lstm_jax.gradients.signal import first_step_signal as first_step_signal
+from lstm_jax.initializers import ChronoBiases as ChronoBiases
+from lstm_jax.initializers import chrono_biases as chrono_biases
 from lstm_jax.interop.from_to_torch import Directions as Directions
 from lstm_jax.interop.from_to_torch import from_torch as from_torch
 from lstm_jax.interop.from_to_torch import to_torch as to_torch

@@ -8,13 +8,13 @@ blocks of one orthogonal (H, 4H) matrix.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.types import PRNGKey, Scalar, at_least_float32
+from lstm_jax.types import PerUnit, PRNGKey, Scalar, at_least_float32
 
 Initializer: TypeAlias = Callable[[Any, tuple[int, ...], Any], Array]
 
@@ -62,10 +62,102 @@ def uniform(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
+def gaussian(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
+    """Returns weights from N(0, 1 / fan_in), fan_in being the first axis of `shape`.
+
+    As w_hh it has spectral radius 1 where hidden is large; with `gain` it is the random
+    network of mean-field theory.
+
+    References:
+      Ginibre (1965), https://doi.org/10.1063/1.1704292
+    """
+    drawn = jax.random.normal(key, shape, at_least_float32(dtype))
+    return (drawn * shape[0] ** -0.5).astype(dtype)
+
+
+def identity(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
+    """Returns ones on the diagonal and zeros elsewhere; the key is not used.
+
+    References:
+      Le, Jaitly & Hinton (2015), https://arxiv.org/abs/1504.00941
+    """
+    del key  # nothing is random
+    return jnp.eye(*shape, dtype=dtype)
+
+
+def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initializer:
+    """Returns an initializer of square matrices with few weights that are not zero.
+
+    Every unit reads the same number of others, chosen without replacement, at least
+    one; their weights are Gaussian, and the whole is then scaled to the spectral
+    radius. The defaults are the "smart tanh" start of Pascanu et al.: 15 of 50 units
+    and 0.95.
+
+    Args:
+      spectral_radius: largest modulus of an eigenvalue; it may be traced.
+      density: share of the weights that are not zero, in (0, 1].
+
+    Raises:
+      ValueError: the density is not allowed; or later, the shape is not square.
+
+    References:
+      Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063
+    """
+    if not 0 < density <= 1:
+        raise ValueError(f"density: got {density}; it must be in (0, 1]")
+
+    def draw(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
+        rows, columns = shape
+        if rows != columns:
+            raise ValueError(f"shape: got {shape}; a spectral radius needs a square")
+        key_weights, key_places = jax.random.split(key)
+        weights = jax.random.normal(key_weights, shape, at_least_float32(dtype))
+        first = jnp.arange(rows)[:, None] < max(1, round(density * rows))
+        chosen = jax.random.permutation(
+            key_places, jnp.broadcast_to(first, shape), independent=True
+        )
+        drawn = jnp.where(chosen, weights, 0)
+        scale = jnp.asarray(spectral_radius, drawn.dtype) / _spectral_radius(drawn)
+        return (drawn * scale).astype(dtype)
+
+    return draw
+
+
+def _spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+    """Returns the largest modulus of an eigenvalue, by Gelfand's formula.
+
+        ρ(W) = lim ‖W^n‖^(1/n),   n = 2^k by k squarings
+
+    In logarithms, with every square divided by its norm, nothing overflows, and what
+    k squarings leave of the error is that of the first divided by 2^k: rounding is all
+    that remains. Products alone, because jnp.linalg.eigvals exists on CPU only and a
+    batched LAPACK call may never return there (see `_qr`); and no power iteration,
+    which circles for ever where the largest eigenvalues are a complex pair.
+
+    References:
+      Gelfand (1941), Normierte Ringe
+    """
+    squarings = 60  # ‖W^n‖ ≤ κ ρ^n leaves ln(κ) / 2^60, below the rounding of float64
+
+    def square(_, state):
+        power, log_radius, weight = state
+        norm = jnp.linalg.norm(power)
+        power = power / norm
+        power = jnp.matmul(power, power, precision=jax.lax.Precision.HIGHEST)
+        return power, log_radius + weight * jnp.log(norm), weight / 2
+
+    zero, one = jnp.zeros((), matrix.dtype), jnp.ones((), matrix.dtype)
+    start = (matrix, zero, one)
+    return jnp.exp(jax.lax.fori_loop(0, squarings, square, start)[1])
+
+
 INITIALIZERS: dict[str, Initializer] = {
     "orthogonal": orthogonal,
     "glorot": glorot,
     "uniform": uniform,
+    "gaussian": gaussian,
+    "identity": identity,
+    "sparse": sparse(),
 }
 """By the names that flags use."""
 
@@ -82,19 +174,73 @@ def per_gate(
     return jnp.concatenate([initializer(k, shape, dtype) for k in keys], axis=-1)
 
 
-def with_forget_bias(
-    biases: Float[Array, " gates"], forget_bias: Scalar
-) -> Float[Array, " gates"]:
-    """Adds `forget_bias` to the forget slice [H:2H] of biases stacked i, f, g, o.
+def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gates"]:
+    """Returns the biases of gates, stacked in the order of the keywords.
 
-    A forget gate near σ(forget_bias) keeps the long-term memory for about
-    1 + exp(forget_bias) steps.
+    A forget gate near σ(b) keeps the long-term memory for about 1 + exp(b) steps.
+
+    Args:
+      hidden_size: units.
+      dtype: of the result.
+      **gates: for each gate one number, or one per unit; the names are for messages.
+
+    Raises:
+      ValueError: a bias has another number of units.
 
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
       Jozefowicz, Zaremba & Sutskever (2015),
       https://proceedings.mlr.press/v37/jozefowicz15.html
     """
-    hidden = biases.shape[0] // 4
-    forget = slice(hidden, 2 * hidden)
-    return biases.at[forget].add(jnp.asarray(forget_bias, biases.dtype))
+
+    def stretched(name, bias):
+        bias = jnp.asarray(bias, dtype)
+        if bias.shape not in ((), (hidden_size,)):
+            raise ValueError(
+                f"{name}: shape is {bias.shape}; it must be () or ({hidden_size},), "
+                "one number per unit"
+            )
+        return jnp.broadcast_to(bias, (hidden_size,))
+
+    return jnp.concatenate([stretched(name, bias) for name, bias in gates.items()])
+
+
+class ChronoBiases(NamedTuple):
+    """Biases for lags up to a longest one; named like the options of `init`."""
+
+    forget_bias: Float[Array, " hidden"]
+    input_bias: Float[Array, " hidden"]
+
+
+def chrono_biases(
+    key: PRNGKey, hidden_size: int, max_lag: Scalar, dtype: Any = float
+) -> ChronoBiases:
+    """Returns biases that spread the memories of the units over the lags.
+
+        b_f = ln u,  u ~ U[1, max_lag - 1]        b_i = -b_f
+
+    so that unit u forgets in about 1 + u steps. For every cell with these gates:
+
+        chrono = chrono_biases(key_bias, hidden_size, max_lag=200)
+        LSTM.init(key, input_size, hidden_size, **chrono._asdict())
+        GRU.init(key, input_size, hidden_size, forget_bias=chrono.forget_bias)
+
+    Args:
+      key: a typed key.
+      hidden_size: units.
+      max_lag: the longest lag expected, in steps, at least 2; it may be traced.
+      dtype: of the biases.
+
+    Raises:
+      ValueError: a max_lag below 2.
+
+    References:
+      Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188
+    """
+    if isinstance(max_lag, int | float) and max_lag < 2:
+        raise ValueError(f"max_lag: got {max_lag}; it must be at least 2")
+    drawn_in = at_least_float32(dtype)
+    longest = jnp.asarray(max_lag, drawn_in) - 1
+    steps = jax.random.uniform(key, (hidden_size,), drawn_in, 1, longest)
+    forget_bias = jnp.log(steps).astype(dtype)
+    return ChronoBiases(forget_bias=forget_bias, input_bias=-forget_bias)

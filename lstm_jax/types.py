@@ -20,6 +20,9 @@ PRNGKey: TypeAlias = Key[Array, ""]
 Scalar: TypeAlias = int | float | Float[Array, ""]
 """A real number; it may be traced, so that studies can `vmap` over it."""
 
+PerUnit: TypeAlias = Scalar | Float[Array, " hidden"]
+"""One number for all units, or one for each."""
+
 Input: TypeAlias = Float[Array, "*batch input"]
 Hidden: TypeAlias = Float[Array, "*batch hidden"]
 Inputs: TypeAlias = Float[Array, "time *batch input"]

@@ -75,7 +75,8 @@ LEAKY = lj.Cell(
 )
 """A user's cell: it learns where it starts, counts its steps, and shows one number."""
 
-EVERY_CELL = [*lj.CELLS.values(), LEAKY]
+CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]  # test_cells runs the others against oracles
+EVERY_CELL = [*CELLS, LEAKY]
 for_every_cell = pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.name)
 both_ways = pytest.mark.parametrize(
     "reverse", [False, True], ids=["forwards", "in reverse"]
@@ -223,7 +224,7 @@ def test_scan_equals_that_of_jax():
         assert_close(got, wanted)
 
 
-@pytest.mark.parametrize("cell", lj.CELLS.values(), ids=lj.CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 def test_nothing_that_comes_later_moves_an_output(cell):
     """Nor does anything earlier in reverse; and the input of a step moves its own."""
     params, carry, xs = make_setting(cell)

@@ -10,12 +10,17 @@ and comes from cached factories, `rnn(activation="relu")`; numbers that a study 
 (forget_bias, gain) are keyword options of `init` and may be traced, so they `vmap`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from lstm_jax.types import Input
+from lstm_jax import initializers
+from lstm_jax.initializers import Initializer
+from lstm_jax.types import Input, PRNGKey, Scalar
 
 
 @jax.tree_util.register_static
@@ -55,3 +60,58 @@ def check_sizes(input_size: int, hidden_size: int) -> None:
     for name, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
         if size < 1:
             raise ValueError(f"{name}: got {size}; it must be at least 1")
+
+
+def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
+    """Refuses a wiring that no cell has."""
+    if value not in allowed:
+        raise ValueError(f"{name}: got {value!r}; allowed: {', '.join(allowed)}")
+
+
+def check_given(name: str, value: Any, allowed: bool, reason: str) -> None:
+    """Refuses an option that was given and has nothing to act on."""
+    if value is not None and not allowed:
+        raise ValueError(f"{name}: it was given, but {reason}")
+
+
+class GateWeights(NamedTuple):
+    """What the gates of a cell read x and h with, side by side."""
+
+    w_ih: Float[Array, "input gates"]
+    w_hh: Float[Array, "hidden gates"]
+
+
+def gate_weights(
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    num_gates: int,
+    *,
+    gain: Scalar,
+    input_init: Initializer,
+    recurrent_init: Initializer,
+    dtype: Any,
+) -> GateWeights:
+    """Returns initial weights of `num_gates` gates, each gate drawn on its own.
+
+    Args:
+      key: a typed key.
+      input_size: features of one input, at least 1.
+      hidden_size: units, at least 1.
+      num_gates: products with x, and with h, that lie side by side.
+      gain: factor on w_hh.
+      input_init: draws w_ih, gate by gate.
+      recurrent_init: draws w_hh, gate by gate.
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1.
+    """
+    check_sizes(input_size, hidden_size)
+    key_ih, key_hh = jax.random.split(key)
+    in_shape, rec_shape = (input_size, hidden_size), (hidden_size, hidden_size)
+    w_hh = initializers.per_gate(recurrent_init, key_hh, rec_shape, num_gates, dtype)
+    return GateWeights(
+        w_ih=initializers.per_gate(input_init, key_ih, in_shape, num_gates, dtype),
+        w_hh=w_hh * jnp.asarray(gain, dtype),
+    )

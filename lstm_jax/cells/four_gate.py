@@ -31,9 +31,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
-from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.cells.cell import Cell, check_choice, check_input, check_sizes
+from lstm_jax.initializers import Initializer, biases
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
 
 
 class FourGateParams(NamedTuple):
@@ -63,26 +63,28 @@ def init(
     input_size: int,
     hidden_size: int,
     *,
-    forget_bias: Scalar = 1.0,
+    input_bias: PerUnit = 0.0,
+    forget_bias: PerUnit = 1.0,
     gain: Scalar = 1.0,
     input_init: Initializer = initializers.glorot,
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> FourGateParams:
-    """Returns initial weights, each gate drawn on its own; biases are zero but b_f.
+    """Returns initial weights, each gate drawn on its own.
 
     Args:
       key: a typed key.
       input_size: features of one event, at least 1.
       hidden_size: units, at least 1.
-      forget_bias: b_f.
+      input_bias: b_i, one number or one per unit.
+      forget_bias: b_f, likewise; the other biases are zero.
       gain: factor on the rows that read the STM, and on W_u.
       input_init: draws the rows that read the event.
       recurrent_init: draws the rows that read the STM, and W_u.
       dtype: of all weights.
 
     Raises:
-      ValueError: a size is below 1.
+      ValueError: a size is below 1, or a bias has another number of units.
     """
     check_sizes(input_size, hidden_size)
 
@@ -99,8 +101,8 @@ def init(
     zeros = jnp.zeros((hidden_size,), dtype)
     return FourGateParams(
         w_n=joint(key_n), b_n=zeros,
-        w_i=joint(key_i), b_i=zeros,
-        w_f=joint(key_f), b_f=zeros + jnp.asarray(forget_bias, dtype),
+        w_i=joint(key_i), b_i=biases(hidden_size, dtype, input_bias=input_bias),
+        w_f=joint(key_f), b_f=biases(hidden_size, dtype, forget_bias=forget_bias),
         w_u=recurrent(key_u), b_u=zeros,
         w_v=joint(key_v), b_v=zeros,
     )  # fmt: skip
@@ -168,8 +170,7 @@ def four_gate(use_input: str = "kept") -> Cell:
     Raises:
       ValueError: another use_input.
     """
-    if use_input not in ("kept", "ltm"):
-        raise ValueError(f"use_input: got {use_input!r}; allowed: kept, ltm")
+    check_choice("use_input", use_input, ("kept", "ltm"))
     return _four_gate(use_input)
 
 

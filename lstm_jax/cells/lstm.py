@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
-from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.initializers import Initializer, biases
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
 
 
 class LSTMParams(NamedTuple):
@@ -41,7 +41,8 @@ def init(
     input_size: int,
     hidden_size: int,
     *,
-    forget_bias: Scalar = 1.0,
+    input_bias: PerUnit = 0.0,
+    forget_bias: PerUnit = 1.0,
     gain: Scalar = 1.0,
     input_init: Initializer = initializers.glorot,
     recurrent_init: Initializer = initializers.orthogonal,
@@ -53,25 +54,35 @@ def init(
       key: a typed key.
       input_size: features of one input, at least 1.
       hidden_size: units, at least 1.
-      forget_bias: bias of the forget gate; the other biases are zero.
+      input_bias: bias of the input gate, one number or one per unit.
+      forget_bias: bias of the forget gate, likewise; the other biases are zero.
       gain: factor on w_hh.
       input_init: draws w_ih, gate by gate.
       recurrent_init: draws w_hh, gate by gate.
       dtype: of all weights.
 
     Raises:
-      ValueError: a size is below 1.
+      ValueError: a size is below 1, or a bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
-    key_ih, key_hh = jax.random.split(key)
-    in_shape, rec_shape = (input_size, hidden_size), (hidden_size, hidden_size)
-    w_hh = initializers.per_gate(recurrent_init, key_hh, rec_shape, 4, dtype)
-    b = jnp.zeros((4 * hidden_size,), dtype)
-    return LSTMParams(
-        w_ih=initializers.per_gate(input_init, key_ih, in_shape, 4, dtype),
-        w_hh=w_hh * jnp.asarray(gain, dtype),
-        b=initializers.with_forget_bias(b, forget_bias),
+    w_ih, w_hh = gate_weights(
+        key,
+        input_size,
+        hidden_size,
+        4,
+        gain=gain,
+        input_init=input_init,
+        recurrent_init=recurrent_init,
+        dtype=dtype,
     )
+    b = biases(
+        hidden_size,
+        dtype,
+        input_bias=input_bias,
+        forget_bias=forget_bias,
+        candidate=0.0,
+        output=0.0,
+    )
+    return LSTMParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
 def init_carry(params: LSTMParams, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_choice, check_input, check_sizes
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 
@@ -30,7 +30,7 @@ class RNNParams(NamedTuple):
 
 
 class RNNCarry(NamedTuple):
-    """The one memory of an Elman RNN."""
+    """The one memory of an Elman RNN and of its relatives."""
 
     h: Float[Array, "*batch hidden"]
 
@@ -95,10 +95,7 @@ def rnn(activation: str = "tanh") -> Cell:
     References:
       Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"activation: got {activation!r}; allowed: {', '.join(ACTIVATIONS)}"
-        )
+    check_choice("activation", activation, ACTIVATIONS)
     return _rnn(activation)
 
 

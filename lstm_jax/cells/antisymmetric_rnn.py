@@ -1,0 +1,68 @@
+"""Antisymmetric RNN: small steps of a motion that neither fades nor grows.
+
+Its `init` takes the options of the Elman RNN; as in the paper W_hh is Gaussian.
+"""
+
+from functools import cache, partial
+
+import jax.numpy as jnp
+
+from lstm_jax import initializers
+from lstm_jax.cells import rnn
+from lstm_jax.cells.cell import Cell, check_input
+from lstm_jax.cells.rnn import RNNCarry, RNNParams
+from lstm_jax.types import Hidden, Input
+
+
+def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) -> Cell:
+    """Returns the antisymmetric RNN.
+
+        A = W_hh - W_hhᵀ - γ I
+        h_t = h_{t-1} + ε tanh(x_t W_ih + h_{t-1} A + b)        y_t = h_t
+
+    Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden),
+    W_hh (hidden, hidden), b (hidden,).
+
+    In the words of the four gates it has none: all of the memory is kept and a small
+    part is learned on top. The eigenvalues of A have real part -γ, so at h = 0 those of
+    the Jacobian I + ε A have modulus sqrt((1 - ε γ)² + (ε ω)²) with ω the frequency:
+    within O(ε) of 1. Small steps take long to learn anything: about 1 / ε inputs.
+
+    Args:
+      gamma: diffusion γ, at least 0; it makes up for the growth ε² ω² of Euler steps.
+      epsilon: step ε, above 0.
+
+    Raises:
+      ValueError: gamma or epsilon is not allowed.
+
+    References:
+      Chang, Chen, Haber & Chi (2019), https://arxiv.org/abs/1902.09689
+    """
+    if gamma < 0:
+        raise ValueError(f"gamma: got {gamma}; it must be at least 0")
+    if epsilon <= 0:
+        raise ValueError(f"epsilon: got {epsilon}; it must be above 0")
+    return _antisymmetric_rnn(float(gamma), float(epsilon))
+
+
+# Beside `antisymmetric_rnn`, so that every way of calling it returns the same cell.
+@cache
+def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
+    def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
+        check_input(x, params.w_ih.shape[0])
+        eye = jnp.eye(params.b.shape[0], dtype=params.b.dtype)
+        a = params.w_hh - params.w_hh.T - gamma * eye
+        h = carry.h + epsilon * jnp.tanh(x @ params.w_ih + carry.h @ a + params.b)
+        return RNNCarry(h=h), h
+
+    default = gamma == epsilon == 0.01
+    settings = "" if default else f"_gamma_{gamma:g}_epsilon_{epsilon:g}"
+    return Cell(
+        name=f"antisymmetric_rnn{settings}",
+        init=partial(rnn.init, recurrent_init=initializers.gaussian),
+        init_carry=rnn.init_carry,
+        step=step,
+    )
+
+
+ANTISYMMETRIC_RNN = antisymmetric_rnn()

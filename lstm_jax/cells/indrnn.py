@@ -1,0 +1,102 @@
+"""IndRNN: every unit remembers for itself alone, with one weight."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import initializers
+from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.rnn import RNNCarry
+from lstm_jax.initializers import Initializer
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+
+
+class IndRNNParams(NamedTuple):
+    """Weights of an IndRNN; u is the diagonal that stands for W_hh."""
+
+    w_ih: Float[Array, "input hidden"]
+    u: Float[Array, " hidden"]
+    b: Float[Array, " hidden"]
+
+
+def init(
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    *,
+    smallest: Scalar = 0.0,
+    largest: Scalar = 1.0,
+    gain: Scalar = 1.0,
+    input_init: Initializer = initializers.glorot,
+    dtype: Any = jnp.float32,
+) -> IndRNNParams:
+    """Returns initial weights, u ~ U[smallest, largest]; the biases are zero.
+
+    For a layer that has to remember over all steps, the paper starts u near 1.
+
+    Args:
+      key: a typed key.
+      input_size: features of one input, at least 1.
+      hidden_size: units, at least 1.
+      smallest: lower bound of u.
+      largest: upper bound of u.
+      gain: factor on u.
+      input_init: draws w_ih.
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1.
+    """
+    check_sizes(input_size, hidden_size)
+    key_ih, key_u = jax.random.split(key)
+    low, high = jnp.asarray(smallest, dtype), jnp.asarray(largest, dtype)
+    u = jax.random.uniform(key_u, (hidden_size,), dtype, low, high)
+    return IndRNNParams(
+        w_ih=input_init(key_ih, (input_size, hidden_size), dtype),
+        u=u * jnp.asarray(gain, dtype),
+        b=jnp.zeros((hidden_size,), dtype),
+    )
+
+
+def init_carry(params: IndRNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry:
+    """Returns the empty memory, h = 0."""
+    return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
+
+
+def step(params: IndRNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
+    """One step of the IndRNN.
+
+        h_t = max(0, x_t W_ih + u * h_{t-1} + b)      y_t = h_t
+
+    Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden), u and b
+    (hidden,). Units meet in the next layer, so it is used in stacks.
+
+    In the words of the four gates it has none; an active unit keeps the share u of its
+    memory at every step, whatever the event, so over n steps the gradient of a unit is
+    exactly u^n. `clip_indrnn` keeps that from growing.
+
+    References:
+      Li, Li, Cook, Zhu & Gao (2018), https://arxiv.org/abs/1803.04831
+    """
+    check_input(x, params.w_ih.shape[0])
+    h = jax.nn.relu(x @ params.w_ih + params.u * carry.h + params.b)
+    return RNNCarry(h=h), h
+
+
+def clip_indrnn(
+    params: IndRNNParams, max_lag: Scalar, gamma: Scalar = 2.0
+) -> IndRNNParams:
+    """Returns the params with |u| <= gamma^(1 / max_lag); call it after every update.
+
+    No gradient then grows by more than `gamma` over `max_lag` steps.
+    """
+    exponent = 1 / jnp.asarray(max_lag, params.u.dtype)
+    bound = jnp.asarray(gamma, params.u.dtype) ** exponent
+    return IndRNNParams(
+        w_ih=params.w_ih, u=jnp.clip(params.u, -bound, bound), b=params.b
+    )
+
+
+INDRNN = Cell(name="indrnn", init=init, init_carry=init_carry, step=step)

@@ -1,0 +1,33 @@
+"""IRNN: the ReLU network that starts out remembering everything.
+
+The Elman RNN of `lstm_jax.cells.rnn` with φ = ReLU, started at W_hh = I and b = 0:
+
+    h_t = max(0, x_t W_ih + h_{t-1} W_hh + b)     y_t = h_t
+
+Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden),
+W_hh (hidden, hidden), b (hidden,).
+
+In the words of the four gates it has none; at the start a unit that is active keeps its
+memory as it is and adds the event to it, so the gradient reaches back unchanged
+wherever all units stay active. Training is free to leave that start.
+
+Its `init` takes the options of the Elman RNN; `gain` scales the identity, and with
+gain=0.01 it starts with little memory. The paper draws W_ih from N(0, 0.001²):
+`input_init=jax.nn.initializers.normal(0.001)`.
+
+References:
+  Le, Jaitly & Hinton (2015), https://arxiv.org/abs/1504.00941
+"""
+
+from functools import partial
+
+from lstm_jax import initializers
+from lstm_jax.cells import rnn
+from lstm_jax.cells.cell import Cell
+
+IRNN = Cell(
+    name="irnn",
+    init=partial(rnn.init, recurrent_init=initializers.identity),
+    init_carry=rnn.init_carry,
+    step=rnn.rnn("relu").step,
+)

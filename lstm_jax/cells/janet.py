@@ -1,0 +1,122 @@
+"""JANET: an LSTM with nothing but a forget gate."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import initializers
+from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.initializers import Initializer, biases
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+
+
+class JANETParams(NamedTuple):
+    """Weights of a JANET, stacked f, g along the last axis."""
+
+    w_ih: Float[Array, "input gates"]
+    w_hh: Float[Array, "hidden gates"]
+    b: Float[Array, " gates"]
+
+
+class JANETCarry(NamedTuple):
+    """The long-term memory c, which is also the output."""
+
+    c: Float[Array, "*batch hidden"]
+
+
+def init(
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    *,
+    forget_bias: PerUnit = 1.0,
+    gain: Scalar = 1.0,
+    input_init: Initializer = initializers.glorot,
+    recurrent_init: Initializer = initializers.orthogonal,
+    dtype: Any = jnp.float32,
+) -> JANETParams:
+    """Returns initial weights, each gate drawn on its own.
+
+    The paper draws the biases with `initializers.chrono_biases`.
+
+    Args:
+      key: a typed key.
+      input_size: features of one input, at least 1.
+      hidden_size: units, at least 1.
+      forget_bias: bias of the forget gate, one number or one per unit; the other
+        biases are zero.
+      gain: factor on w_hh.
+      input_init: draws w_ih, gate by gate.
+      recurrent_init: draws w_hh, gate by gate.
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1, or the bias has another number of units.
+    """
+    w_ih, w_hh = gate_weights(
+        key,
+        input_size,
+        hidden_size,
+        2,
+        gain=gain,
+        input_init=input_init,
+        recurrent_init=recurrent_init,
+        dtype=dtype,
+    )
+    b = biases(hidden_size, dtype, forget_bias=forget_bias, candidate=0.0)
+    return JANETParams(w_ih=w_ih, w_hh=w_hh, b=b)
+
+
+def init_carry(params: JANETParams, batch_shape: tuple[int, ...] = ()) -> JANETCarry:
+    """Returns the empty memory, c = 0."""
+    hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
+    return JANETCarry(c=jnp.zeros((*batch_shape, hidden_size), dtype))
+
+
+def janet(beta: int | float = 1.0) -> Cell:
+    """Returns the JANET whose input gate opens `beta` later than its forget gate.
+
+        s = x_t W_if + c_{t-1} W_hf + b_f
+        g = tanh(x_t W_ig + c_{t-1} W_hg + b_g)
+        c_t = σ(s) * c_{t-1} + (1 - σ(s - β)) * g      y_t = c_t
+
+    Shapes: x (*batch, input), c (*batch, hidden), W_ih (input, 2*hidden) with halves
+    W_if and W_ig, W_hh (hidden, 2*hidden) with halves W_hf and W_hg, b (2*hidden,).
+
+    In the words of the four gates, with one memory c:
+
+        learn     (1 - σ(s - β)) * g     with β > 0 more than what was forgotten
+        forget    σ(s) * c_{t-1}
+        remember  c_t, the sum of the two
+        use       none: all of the memory is shown
+
+    Args:
+      beta: β; at 0 the two gates add up to 1.
+
+    References:
+      van der Westhuizen & Lasenby (2018), https://arxiv.org/abs/1804.04849
+    """
+    return _janet(float(beta))
+
+
+# Beside `janet`, so that janet(), janet(1.0) and janet(beta=1) are one cell.
+@cache
+def _janet(beta: float) -> Cell:
+    def step(
+        params: JANETParams, carry: JANETCarry, x: Input
+    ) -> tuple[JANETCarry, Hidden]:
+        check_input(x, params.w_ih.shape[0])
+        z = x @ params.w_ih + carry.c @ params.w_hh + params.b
+        s, g = jnp.split(z, 2, axis=-1)
+        forget, learn = jax.nn.sigmoid(s), 1 - jax.nn.sigmoid(s - beta)
+        c = forget * carry.c + learn * jnp.tanh(g)
+        return JANETCarry(c=c), c
+
+    name = "janet" if beta == 1 else f"janet_beta_{beta:g}"
+    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+
+
+JANET = janet()

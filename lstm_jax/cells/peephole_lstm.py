@@ -1,0 +1,217 @@
+"""LSTM with peepholes: each gate sees its own cell; and the same with parts removed.
+
+The vanilla LSTM of the "search space odyssey" and its variants. Two live in files of
+their own: CIFG in `lstm_jax.cells.cifg_lstm`, FGR in `lstm_jax.cells.full_gate_lstm`.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import initializers
+from lstm_jax.cells import full_gate_lstm, lstm
+from lstm_jax.cells.cell import (
+    Cell,
+    check_choice,
+    check_given,
+    check_input,
+    gate_weights,
+)
+from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.initializers import Initializer, biases
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+
+
+class PeepholeLSTMParams(NamedTuple):
+    """Weights of a peephole LSTM, its gates stacked i, f, g, o, without those removed.
+
+    p holds the peepholes of the gates that are left, in the order i, f, o.
+    """
+
+    w_ih: Float[Array, "input gates"]
+    w_hh: Float[Array, "hidden gates"]
+    b: Float[Array, " gates"]
+    p: Float[Array, " peepholes"]
+
+
+class Wiring(NamedTuple):
+    """What a variant is made of.
+
+    Attributes:
+      gates: those it has, of i, f, g, o.
+      squash_in: what the candidate g passes through.
+      squash_out: what c passes through before it is shown.
+    """
+
+    gates: str = "ifgo"
+    squash_in: Callable[[Array], Array] = jnp.tanh
+    squash_out: Callable[[Array], Array] = jnp.tanh
+
+
+def _as_it_is(z: Array) -> Array:
+    return z
+
+
+WIRINGS: dict[str, Wiring] = {
+    "V": Wiring(),
+    "NIG": Wiring(gates="fgo"),
+    "NFG": Wiring(gates="igo"),
+    "NOG": Wiring(gates="ifg"),
+    "NIAF": Wiring(squash_in=_as_it_is),
+    "NOAF": Wiring(squash_out=_as_it_is),
+}
+VARIANTS = (*WIRINGS, "NP", "FGR")
+
+
+def _init(
+    gates: str,
+    key: PRNGKey,
+    input_size: int,
+    hidden_size: int,
+    *,
+    input_bias: PerUnit | None = None,
+    forget_bias: PerUnit | None = None,
+    gain: Scalar = 1.0,
+    input_init: Initializer = initializers.glorot,
+    recurrent_init: Initializer = initializers.orthogonal,
+    peephole_init: Initializer = initializers.uniform,
+    dtype: Any = jnp.float32,
+) -> PeepholeLSTMParams:
+    """Returns initial weights of these gates, each drawn on its own.
+
+    Args:
+      gates: of i, f, g, o, those that the variant has.
+      key: a typed key.
+      input_size: features of one input, at least 1.
+      hidden_size: units, at least 1.
+      input_bias: bias of the input gate, one number or one per unit; 0 if not given.
+      forget_bias: bias of the forget gate, likewise; 1 if not given. The other biases
+        are zero.
+      gain: factor on w_hh.
+      input_init: draws w_ih, gate by gate.
+      recurrent_init: draws w_hh, gate by gate.
+      peephole_init: draws p, with the shape (gates, hidden).
+      dtype: of all weights.
+
+    Raises:
+      ValueError: a size is below 1, a bias has another number of units, or its gate is
+        not there.
+    """
+    check_given("input_bias", input_bias, "i" in gates, "there is no input gate")
+    check_given("forget_bias", forget_bias, "f" in gates, "there is no forget gate")
+    key_weights, key_p = jax.random.split(key)
+    w_ih, w_hh = gate_weights(
+        key_weights,
+        input_size,
+        hidden_size,
+        len(gates),
+        gain=gain,
+        input_init=input_init,
+        recurrent_init=recurrent_init,
+        dtype=dtype,
+    )
+    of_gates = {
+        "i": {"input_bias": 0.0 if input_bias is None else input_bias},
+        "f": {"forget_bias": 1.0 if forget_bias is None else forget_bias},
+        "g": {"candidate": 0.0},
+        "o": {"output": 0.0},
+    }
+    named = {name: b for gate in gates for name, b in of_gates[gate].items()}
+    b = biases(hidden_size, dtype, **named)
+    p = peephole_init(key_p, (len(gates) - 1, hidden_size), dtype)
+    return PeepholeLSTMParams(w_ih=w_ih, w_hh=w_hh, b=b, p=p.ravel())
+
+
+def init_carry(
+    params: PeepholeLSTMParams, batch_shape: tuple[int, ...] = ()
+) -> LSTMCarry:
+    """Returns empty memories, h = c = 0."""
+    zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.b.dtype)
+    return LSTMCarry(h=zeros, c=zeros)
+
+
+def peephole_lstm(variant: str = "V") -> Cell:
+    """Returns the LSTM with diagonal peepholes, or one of its variants.
+
+        i = σ(x_t W_xi + h_{t-1} W_hi + p_i * c_{t-1} + b_i)
+        f = σ(x_t W_xf + h_{t-1} W_hf + p_f * c_{t-1} + b_f)
+        g = tanh(x_t W_xg + h_{t-1} W_hg + b_g)
+        c_t = f * c_{t-1} + i * g
+        o = σ(x_t W_xo + h_{t-1} W_ho + p_o * c_t + b_o)      sees the NEW c
+        h_t = o * tanh(c_t)                                   y_t = h_t
+
+    Shapes: x (*batch, input), h and c (*batch, hidden); W_ih (input, 4*hidden) is
+    [W_xi, W_xf, W_xg, W_xo], W_hh (hidden, 4*hidden) and b (4*hidden,) likewise;
+    p (3*hidden,) is [p_i, p_f, p_o]. A gate that a variant lacks has no weights.
+
+        V     the above, "vanilla"
+        NIG   no input gate: i = 1
+        NFG   no forget gate: f = 1
+        NOG   no output gate: o = 1
+        NIAF  no input activation function: g = x_t W_xg + h_{t-1} W_hg + b_g
+        NOAF  no output activation function: h_t = o * c_t
+        NP    no peepholes: p = 0, which is the LSTM itself
+        FGR   full gate recurrence: gates also read the gates of the step before
+
+    In the words of the four gates (long-term memory c, short-term memory h):
+
+        learn     i * g
+        forget    f * c_{t-1}
+        remember  c_t, the sum of the two
+        use       o * tanh(c_t)
+
+    and every gate has its own look at the long-term memory. The lesson's peepholes are
+    wider: `lstm_jax.cells.lesson_peephole_lstm`.
+
+    `init` takes input_bias (0), forget_bias (1), gain, input_init, recurrent_init,
+    peephole_init and dtype; a bias is refused where its gate is missing.
+
+    Args:
+      variant: one of the names above.
+
+    Raises:
+      ValueError: another variant.
+
+    References:
+      Gers, Schraudolph & Schmidhuber (2002), https://www.jmlr.org/papers/v3/gers02a.html
+      Graves (2013), https://arxiv.org/abs/1308.0850
+      Greff et al. (2017), https://arxiv.org/abs/1503.04069
+    """
+    check_choice("variant", variant, VARIANTS)
+    return _peephole_lstm(variant)
+
+
+# Beside `peephole_lstm`, so that every way of calling it returns the same cell.
+@cache
+def _peephole_lstm(variant: str) -> Cell:
+    name = "peephole_lstm" + ("" if variant == "V" else f"_{variant}")
+    if variant in ("NP", "FGR"):
+        own = lstm if variant == "NP" else full_gate_lstm
+        return Cell(name=name, init=own.init, init_carry=own.init_carry, step=own.step)
+    gates, squash_in, squash_out = WIRINGS[variant]
+
+    def step(
+        params: PeepholeLSTMParams, carry: LSTMCarry, x: Input
+    ) -> tuple[LSTMCarry, Hidden]:
+        check_input(x, params.w_ih.shape[0])
+        read = x @ params.w_ih + carry.h @ params.w_hh + params.b
+        z = dict(zip(gates, jnp.split(read, len(gates), axis=-1), strict=True))
+        peeping = gates.replace("g", "")
+        p = dict(zip(peeping, jnp.split(params.p, len(peeping)), strict=True))
+
+        def gate(letter, c):
+            return jax.nn.sigmoid(z[letter] + p[letter] * c) if letter in gates else 1
+
+        g = squash_in(z["g"])
+        c = gate("f", carry.c) * carry.c + gate("i", carry.c) * g
+        h = gate("o", c) * squash_out(c)
+        return LSTMCarry(h=h, c=c), h
+
+    return Cell(name=name, init=partial(_init, gates), init_carry=init_carry, step=step)
+
+
+PEEPHOLE_LSTM = peephole_lstm()
