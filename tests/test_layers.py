@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"lstm_jax.types"},
     {"lstm_jax.initializers"},
-    {"lstm_jax.cells", "lstm_jax.scanning", "lstm_jax.readouts", "lstm_jax.tasks"},
+    {"lstm_jax.cells", "lstm_jax.engine", "lstm_jax.readouts", "lstm_jax.tasks"},
+    {"lstm_jax.scanning"},
     {"lstm_jax.unrolling"},
     {"lstm_jax.gradients", "lstm_jax.training", "lstm_jax.interop"},
     {"lstm_jax.plots"},

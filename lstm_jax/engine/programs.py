@@ -1,0 +1,167 @@
+"""A step function as a list of operations on numbered values.
+
+`trace` runs a step once on abstract values and flattens its jaxpr: nested `jit`s are
+inlined, every value gets a number, and what the step closes over becomes a parameter.
+The result is data that `weight_products` reads and `scanning` evaluates.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import numpy as np
+from jax.extend.core import (
+    ClosedJaxpr,
+    DebugInfo,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    Var,
+    jaxpr_as_fun,
+)
+
+from lstm_jax.types import Carry, Params
+
+# Calls without a meaning of their own; all but the first are names of other versions.
+INLINED = {"jit", "pjit", "closed_call", "core_call"}
+
+Value: TypeAlias = int | Literal
+"""What an operation reads: the number of a value, or a constant written in place."""
+
+
+class Op(NamedTuple):
+    """One operation of a step."""
+
+    eqn: JaxprEqn
+    inputs: tuple[Value, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its primitive."""
+        return self.eqn.primitive.name
+
+    @property
+    def reads(self) -> set[int]:
+        """The numbers of its inputs."""
+        return {value for value in self.inputs if isinstance(value, int)}
+
+
+class Program(NamedTuple):
+    """A step: its operations in order, and the values that enter and leave it.
+
+    Attributes:
+      ops: the operations.
+      params: numbers of the leaves of the params, then of what the step closes over.
+      closed_over: the arrays that the last of `params` stand for.
+      carry: numbers of the leaves of the entering carry.
+      x: numbers of the leaves of the input.
+      outputs: the leaves of the leaving carry, then those of y.
+      avals: shape and dtype of every value, by number.
+      leaves_as: (carry, y) as `jax.ShapeDtypeStruct`s.
+    """
+
+    ops: tuple[Op, ...]
+    params: tuple[int, ...]
+    closed_over: list[Any]
+    carry: tuple[int, ...]
+    x: tuple[int, ...]
+    outputs: tuple[Value, ...]
+    avals: dict[int, Any]
+    leaves_as: tuple[Carry, Any]
+
+
+def trace(
+    step: Callable[[Params, Carry, Any], tuple[Carry, Any]],
+    params: Params,
+    carry: Carry,
+    x: Any,
+) -> Program:
+    """Returns the program of a step; the arguments may be abstract."""
+    closed, leaves_as = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
+    flat = _Flattened(ops=[], avals={}, constants={})
+    inputs = [flat.number(var) for var in closed.jaxpr.invars]
+    outputs = flat.inline(closed, inputs)
+    after_params = len(jax.tree.leaves(params))
+    after_carry = after_params + len(jax.tree.leaves(carry))
+    return Program(
+        ops=tuple(flat.ops),
+        params=(*inputs[:after_params], *flat.constants),
+        closed_over=list(flat.constants.values()),
+        carry=tuple(inputs[after_params:after_carry]),
+        x=tuple(inputs[after_carry:]),
+        outputs=tuple(outputs),
+        avals=flat.avals,
+        leaves_as=leaves_as,
+    )
+
+
+class _Flattened(NamedTuple):
+    """What grows while jaxprs are inlined into one another."""
+
+    ops: list[Op]
+    avals: dict[int, Any]
+    constants: dict[int, Any]
+
+    def number(self, var: Var) -> int:
+        number = len(self.avals)
+        self.avals[number] = var.aval
+        return number
+
+    def inline(
+        self, called: Jaxpr | ClosedJaxpr, arguments: Sequence[Value]
+    ) -> list[Value]:
+        jaxpr = called.jaxpr if isinstance(called, ClosedJaxpr) else called
+        values: dict[Var, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
+        if isinstance(called, ClosedJaxpr):
+            for var, constant in zip(jaxpr.constvars, called.consts, strict=True):
+                number = self.number(var)
+                values[var] = number
+                self.constants[number] = constant
+        for eqn in jaxpr.eqns:
+            inputs = [_look_up(values, atom) for atom in eqn.invars]
+            if eqn.primitive.name in INLINED:
+                outputs = self.inline(_called(eqn), inputs)
+            else:
+                outputs = [self.number(var) for var in eqn.outvars]
+                self.ops.append(Op(eqn, tuple(inputs), tuple(outputs)))
+            values |= dict(zip(eqn.outvars, outputs, strict=True))
+        return [_look_up(values, atom) for atom in jaxpr.outvars]
+
+
+def _look_up(values: dict[Var, Value], atom: Var | Literal) -> Value:
+    return atom if isinstance(atom, Literal) else values[atom]
+
+
+def _called(eqn: JaxprEqn) -> Jaxpr | ClosedJaxpr:
+    return eqn.params.get("jaxpr") or eqn.params["call_jaxpr"]
+
+
+def evaluate(op: Op, values: dict[int, Any]) -> list[Any]:
+    """Returns the outputs of one operation.
+
+    The equation runs as a jaxpr of its own: that road is public, and the same in every
+    version of jax, while binding a primitive by hand is neither.
+    """
+    inputs = {
+        var: read(value, values)
+        for var, value in zip(op.eqn.invars, op.inputs, strict=True)
+        if isinstance(var, Var)
+    }
+    origin = DebugInfo(
+        traced_for="lj.scan",
+        func_src_info=op.name,
+        arg_names=("",) * len(inputs),
+        result_paths=("",) * len(op.outputs),
+    )
+    eqn = op.eqn
+    jaxpr = Jaxpr((), [*inputs], [*eqn.outvars], [eqn], eqn.effects, origin)
+    return jaxpr_as_fun(ClosedJaxpr(jaxpr, ()))(*inputs.values())
+
+
+def read(value: Value, values: dict[int, Any]) -> Any:
+    """Returns what a value stands for."""
+    if isinstance(value, int):
+        return values[value]
+    aval: Any = value.aval
+    return np.asarray(value.val, aval.dtype)

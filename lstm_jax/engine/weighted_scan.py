@@ -1,0 +1,351 @@
+"""The scan of a plan: a `custom_jvp` whose transpose is the backward pass wanted.
+
+The rule runs the scan and saves the carries and the pre-activations
+
+    z_t = Σ_i a_it W_i + b                            (a point of the plan),
+
+forms what the tangents of weights and inputs add to them, for all steps at once,
+
+    s_t = Σ_i a_it dW_i + Σ_{i: a_i = x} dx_t W_i + db,
+
+and runs the linear scan in which dz_t = s_t + Σ_i da_it W_i. Under JAX's transpose the
+cotangent of s is dL/dz of all steps, so that every weight gradient is one product,
+dL/dW_i = Σ_t a_itᵀ dL/dz_t, and the loop carries only the adjoint of the state.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero, zero_from_primal
+from jaxtyping import Array
+
+from lstm_jax.engine.programs import Op, evaluate, read
+from lstm_jax.engine.weight_products import Plan, Point, Term
+from lstm_jax.engine.weights import Weights
+
+
+class Saved(NamedTuple):
+    """What the forward scan keeps; in the rule with a leading time axis.
+
+    Attributes:
+      carry: the leaves that enter the step.
+      points: what every point put out, pre-activations after their squash.
+      operands: by number, those that are leaves neither of the carry nor of x.
+    """
+
+    carry: list[Any]
+    points: list[list[Any]]
+    operands: dict[int, Any]
+
+
+def weighted_scan(plan: Plan, *, reverse: bool, unroll: int) -> Callable:
+    """Returns `(weights, constants, carry, xs) -> (carry, ys)`, on lists of leaves."""
+    over_time = partial(jax.lax.scan, reverse=reverse, unroll=unroll)
+
+    @jax.custom_jvp
+    def run(weights, constants, carry, xs):
+        def body(carry, x):
+            carry, y, _ = _forward(plan, weights, constants, carry, x)
+            return carry, y
+
+        return over_time(body, carry, xs)
+
+    @partial(run.defjvp, symbolic_zeros=True)
+    def rule(primals, tangents):
+        weights, constants, carry, xs = primals
+
+        def body(carry, x):
+            carry, y, saved = _forward(plan, weights, constants, carry, x)
+            return carry, (y, saved)
+
+        carry_out, (ys, saved) = over_time(body, carry, xs)
+        d_weights, d_constants, d_carry, d_xs = _without_zeros(tangents)
+        shifts = _shifts(plan, weights, d_weights, saved, xs, d_xs)
+        tangent = _Tangent(plan, _turned(weights), constants, d_constants)
+        # Without checkpoint, JAX would store every intermediate of the tangent step.
+        d_carry_out, d_ys = over_time(
+            jax.checkpoint(tangent.step, prevent_cse=False),
+            _smooth_tangents(carry, d_carry),
+            (saved, xs, _only_read(plan, d_xs), shifts),
+        )
+        out = carry_out, ys
+        return out, jax.tree.map(_tangent_of, out, (d_carry_out, d_ys))
+
+    return run
+
+
+def _forward(
+    plan: Plan, weights: list[Weights], constants: list, carry: list, x: list
+) -> tuple[list, list, Saved]:
+    values = _entering(plan, constants, carry, x)
+    points = []
+    for item in plan.inside:
+        if isinstance(item, Op):
+            outputs = evaluate(item, values)
+        else:
+            outputs = _squash(item, _pre_activations(item, weights[item.place], values))
+            points.append(outputs)
+        values |= dict(zip(item.outputs, outputs, strict=True))
+    operands = {number: values[number] for number in plan.saved_operands}
+    outputs = [read(value, values) for value in plan.program.outputs]
+    saved = Saved(carry, points, operands)
+    return outputs[: len(carry)], outputs[len(carry) :], saved
+
+
+def _entering(plan: Plan, constants: list, carry: list, x: list) -> dict[int, Any]:
+    numbers = (*plan.constants, *plan.program.carry, *plan.program.x)
+    return dict(zip(numbers, (*constants, *carry, *x), strict=True))
+
+
+def _pre_activations(
+    point: Point, weights: Weights, values: dict[int, Any]
+) -> list[Array]:
+    total = None
+    for term, matrix in zip(point.terms, weights.matrices, strict=True):
+        operand = values[term.operand]
+        product = _outer if _is_narrow(term, operand) else _product
+        total = _plus(total, product(point, term, operand, matrix))
+    return _split(point, _plus(total, weights.bias))
+
+
+class _Squash(NamedTuple):
+    """A function y of one number, and its derivative in terms of y."""
+
+    value: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+
+
+_SQUASHES = {
+    "tanh": _Squash(jnp.tanh, lambda y: 1 - y * y),
+    # XLA has a fast tanh on CPU, and no division in this form.
+    "logistic": _Squash(lambda z: 0.5 * jnp.tanh(0.5 * z) + 0.5, lambda y: y * (1 - y)),
+}
+
+
+def _squash(point: Point, pre_activations: list[Array]) -> list[Array]:
+    return [
+        z if name is None else _SQUASHES[name].value(z)
+        for name, z in zip(point.squashes, pre_activations, strict=True)
+    ]
+
+
+def _squash_tangents(
+    point: Point, outputs: list[Array], tangents: list[Array]
+) -> list[Array]:
+    return [
+        d if name is None else _SQUASHES[name].slope(y) * d
+        for name, y, d in zip(point.squashes, outputs, tangents, strict=True)
+    ]
+
+
+def _product(point: Point, term: Term, operand: Array, matrix: Array) -> Array:
+    return _contract(point, term, operand, matrix, 0)
+
+
+def _is_narrow(term: Term, operand: Array) -> bool:
+    return operand.ndim > 1 and operand.shape[term.operand_axis] == 1
+
+
+def _outer(point: Point, term: Term, operand: Array, matrix: Array) -> Array:
+    """A product over one feature, written so that XLA fuses it with what follows."""
+    feature_last = jnp.moveaxis(operand, term.operand_axis, -1)
+    product = feature_last * matrix[0]
+    return product if point.axis else jnp.moveaxis(product, -1, 0)
+
+
+def _turned_product(point: Point, term: Term, operand: Array, turned: Array) -> Array:
+    return _contract(point, term, operand, turned, 1)
+
+
+def _contract(
+    point: Point, term: Term, operand: Array, matrix: Array, matrix_axis: int
+) -> Array:
+    sides = [(operand, term.operand_axis), (matrix, matrix_axis)]
+    if point.axis == 0 and operand.ndim > 1:
+        sides.reverse()
+    (left, left_axis), (right, right_axis) = sides
+    precision, preferred_element_type = term.settings
+    return jax.lax.dot_general(
+        left,
+        right,
+        (((left_axis,), (right_axis,)), ((), ())),
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+    )
+
+
+def _split(point: Point, total: Array) -> list[Array]:
+    return [*jax.lax.split(total, point.widths, axis=point.axis)]
+
+
+def _plus(total: Any, part: Any) -> Any:
+    if total is None or part is None:
+        return part if total is None else total
+    return total + part
+
+
+def _turned(weights: list[Weights]) -> list[list[Array]]:
+    # Transposed once: the backward product then reads its matrix row by row. The
+    # barrier keeps XLA from folding the transpose back into every step.
+    return jax.lax.optimization_barrier(
+        [[matrix.T for matrix in of_point.matrices] for of_point in weights]
+    )
+
+
+# Tangents. None stands for a tangent that is zero, or that an integer does not have.
+
+
+def _without_zeros(tangents: Any) -> Any:
+    def is_zero(tangent):
+        return isinstance(tangent, SymbolicZero)
+
+    return jax.tree.map(
+        lambda tangent: None if is_zero(tangent) else tangent, tangents, is_leaf=is_zero
+    )
+
+
+def _smooth_tangents(leaves: list, tangents: list) -> list:
+    return [
+        jnp.zeros_like(leaf) if tangent is None and _is_smooth(leaf) else tangent
+        for leaf, tangent in zip(leaves, tangents, strict=True)
+    ]
+
+
+def _is_smooth(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _tangent_of(primal: Any, tangent: Any) -> Any:
+    return zero_from_primal(primal) if tangent is None else tangent
+
+
+def _only_read(plan: Plan, d_xs: list) -> list:
+    """Leaves out inputs that only weight products read: `_shifts` has done those."""
+    read_by_ops = plan.read_by_ops
+    return [
+        d_x if number in read_by_ops else None
+        for number, d_x in zip(plan.program.x, d_xs, strict=True)
+    ]
+
+
+def _shifts(
+    plan: Plan,
+    weights: list[Weights],
+    d_weights: list[Weights],
+    saved: Saved,
+    xs: list,
+    d_xs: list,
+) -> list[Any]:
+    """Returns s of every point, all steps at once; None where nothing is added."""
+    program = plan.program
+    operands = dict(zip(program.carry, saved.carry, strict=True)) | saved.operands
+    operands |= dict(zip(program.x, xs, strict=True))
+    d_operands = dict(zip(program.x, d_xs, strict=True))
+
+    def shift(point: Point) -> Any:
+        of_point, d_of_point = weights[point.place], d_weights[point.place]
+        total = None
+        for term, matrix, d_matrix in zip(
+            point.terms, of_point.matrices, d_of_point.matrices, strict=True
+        ):
+            every_step = partial(_every_step_product, point, term)
+            d_operand = d_operands.get(term.operand)
+            if d_matrix is not None:
+                total = _plus(total, every_step(operands[term.operand], d_matrix))
+            if d_operand is not None:
+                total = _plus(total, every_step(d_operand, matrix))
+        total = _plus(total, d_of_point.bias)
+        if total is None:
+            return None
+        shape = list(saved.points[point.place][0].shape)
+        shape[point.axis + 1] = sum(point.widths)
+        return jnp.broadcast_to(total, shape)
+
+    return [shift(point) for point in plan.points]
+
+
+def _every_step_product(
+    point: Point, term: Term, operands: Array, matrix: Array
+) -> Array:
+    """A product for all steps, as ONE product of two matrices.
+
+    JAX transposes it to operandsᵀ @ cotangents. With the time axis kept apart, XLA
+    would first copy all cotangents into another order.
+    """
+    rows = jnp.moveaxis(operands, term.operand_axis + 1, -1)
+    precision, preferred_element_type = term.settings
+    product = jnp.matmul(
+        rows.reshape(-1, rows.shape[-1]),
+        matrix,
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+    )
+    product = product.reshape(*rows.shape[:-1], matrix.shape[-1])
+    return jnp.moveaxis(product, -1, point.axis + 1)
+
+
+class _Tangent(NamedTuple):
+    """The linear step, and what it reads at every step."""
+
+    plan: Plan
+    turned: list[list[Array]]
+    constants: list[Any]
+    d_constants: list[Any]
+
+    def step(self, d_carry: list, inputs: Any) -> tuple[list, list]:
+        saved, x, d_x, shifts = inputs
+        program = self.plan.program
+        values = _entering(self.plan, self.constants, saved.carry, x)
+        tangents = _entering(self.plan, self.d_constants, d_carry, d_x)
+        tangents = {n: d for n, d in tangents.items() if d is not None}
+        for item in self.plan.inside:
+            if isinstance(item, Op):
+                outputs, moved = _pushed_forward(item, values, tangents)
+            else:
+                outputs = saved.points[item.place]
+                moved = self._of_point(item, tangents, shifts[item.place])
+                if moved is not None:
+                    moved = _squash_tangents(item, outputs, moved)
+            values |= dict(zip(item.outputs, outputs, strict=True))
+            moved = [None] * len(item.outputs) if moved is None else moved
+            tangents |= {
+                n: d for n, d in zip(item.outputs, moved, strict=True) if d is not None
+            }
+        leaves = [jnp.asarray(read(value, values)) for value in program.outputs]
+        d_leaves = [
+            tangents.get(value) if isinstance(value, int) else None
+            for value in program.outputs
+        ]
+        d_leaves = _smooth_tangents(leaves, d_leaves)
+        return d_leaves[: len(d_carry)], d_leaves[len(d_carry) :]
+
+    def _of_point(
+        self, point: Point, tangents: dict[int, Any], shift: Any
+    ) -> list | None:
+        total = shift
+        turned = self.turned[point.place]
+        for term, matrix in zip(point.terms, turned, strict=True):
+            if term.operand in tangents and term.operand not in self.plan.program.x:
+                d_operand = tangents[term.operand]
+                part = _turned_product(point, term, d_operand, matrix)
+                total = _plus(total, part)
+        return None if total is None else _split(point, total)
+
+
+def _pushed_forward(
+    op: Op, values: dict[int, Any], tangents: dict[int, Any]
+) -> tuple[list, list]:
+    moving = sorted(op.reads & tangents.keys())
+    if not moving:
+        return evaluate(op, values), [None] * len(op.outputs)
+
+    def outputs(*inputs):
+        return evaluate(op, values | dict(zip(moving, inputs, strict=True)))
+
+    out, d_out = jax.jvp(
+        outputs, [values[n] for n in moving], [tangents[n] for n in moving]
+    )
+    return out, [d if _is_smooth(d) else None for d in d_out]
