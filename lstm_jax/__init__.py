@@ -1,5 +1,7 @@
 """lstm_jax: recurrent cells as pure functions, and how far their gradients reach."""
 
+from lstm_jax.backward import clip_backward as clip_backward
+from lstm_jax.backward import cut_backward as cut_backward
 from lstm_jax.cells import CELLS as CELLS
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN as ANTISYMMETRIC_RNN
 from lstm_jax.cells.antisymmetric_rnn import antisymmetric_rnn as antisymmetric_rnn
@@ -76,7 +78,9 @@ from lstm_jax.initializers import chrono_biases as chrono_biases
 from lstm_jax.interop.from_to_torch import Directions as Directions
 from lstm_jax.interop.from_to_torch import from_torch as from_torch
 from lstm_jax.interop.from_to_torch import to_torch as to_torch
+from lstm_jax.scanning import ScanReport as ScanReport
 from lstm_jax.scanning import scan as scan
+from lstm_jax.scanning import scan_report as scan_report
 from lstm_jax.tasks import TASKS as TASKS
 from lstm_jax.tasks.nature_show import nature_show as nature_show
 from lstm_jax.tasks.task import Batch as Batch
@@ -88,5 +92,18 @@ from lstm_jax.training.loop import TrainState as TrainState
 from lstm_jax.training.loop import evaluate as evaluate
 from lstm_jax.training.loop import train as train
 from lstm_jax.unrolling import unroll as unroll
+from lstm_jax.unrolling import unroll_bidirectional as unroll_bidirectional
 from lstm_jax.unrolling import unroll_carries as unroll_carries
 from lstm_jax.unrolling import unroll_reference as unroll_reference
+from lstm_jax.unrolling import unroll_truncated as unroll_truncated
+from lstm_jax.wrappers.keyed import Keyed as Keyed
+from lstm_jax.wrappers.keyed import with_keys as with_keys
+from lstm_jax.wrappers.learned_carry import LearnedCarryParams as LearnedCarryParams
+from lstm_jax.wrappers.learned_carry import learned_carry as learned_carry
+from lstm_jax.wrappers.mixed import mixed as mixed
+from lstm_jax.wrappers.residual import residual as residual
+from lstm_jax.wrappers.stack import stack as stack
+from lstm_jax.wrappers.variational_dropout import (
+    variational_dropout as variational_dropout,
+)
+from lstm_jax.wrappers.zoneout import zoneout as zoneout

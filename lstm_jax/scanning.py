@@ -190,8 +190,6 @@ def _why_plain(plan: Plan) -> str:
     """Returns one line, or nothing where the plan is an improvement."""
     if any(op.eqn.effects for op in plan.program.ops):
         return "the step has side effects"
-    if any(op.name.startswith("custom_vjp") for op in plan.program.ops):
-        return "the step has a custom_vjp, which has no forward mode"
     if not plan.points:
         return "no weight product was found"
     return ""

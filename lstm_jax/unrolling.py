@@ -11,6 +11,7 @@ The rules for time, which every measurement shares:
 """
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
@@ -20,9 +21,11 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool
 
+from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell
-from lstm_jax.scanning import scan
+from lstm_jax.scanning import described, scan
 from lstm_jax.types import Carry, Params
+from lstm_jax.wrappers.keyed import Keyed
 
 
 class Masks(TypedDict, total=False):
@@ -49,11 +52,22 @@ class Steps(NamedTuple):
     inputs: "StepInput"
     reverse: bool
 
+    @property
+    def time(self) -> int:
+        """How many steps there are."""
+        return jax.tree.leaves(self.inputs)[0].shape[0]
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The batch axes of x."""
+        x = self.inputs.x
+        return (x.x if isinstance(x, Keyed) else x).shape[1:-1]
+
 
 class StepInput(NamedTuple):
     """What one step reads; None where nobody asked for masks or resets."""
 
-    x: Array
+    x: Array | Keyed
     counts: Bool[Array, "*batch"] | None
     resets: Bool[Array, "*batch"] | None
 
@@ -61,14 +75,16 @@ class StepInput(NamedTuple):
 def unroll(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: ArrayLike | Keyed,
     carry: Carry | None = None,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     resets: ArrayLike | None = None,
     reverse: bool = False,
+    checkpoint_every: int | None = None,
     scan_unroll: int = 1,
+    implementation: str = "auto",
 ) -> tuple[Carry, Any]:
     """Runs a cell over a sequence.
 
@@ -80,14 +96,17 @@ def unroll(
     Args:
       cell: any `Cell`.
       params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
+      xs: (time, *batch, input), floating; or `Keyed(xs, keys)` of `with_keys` for a
+        cell that draws random numbers.
       carry: what enters the first step; `cell.init_carry` by default.
       lengths: (*batch,) integers in [0, time]: steps at and beyond them do not count.
         Under `jit` their values cannot be refused and are clipped instead.
       mask: (time, *batch) bool, True where the step counts; and-ed with `lengths`.
       resets: (time, *batch) bool, True where step t begins a new sequence.
       reverse: from the last step to the first; ys stay in time order.
+      checkpoint_every: stores the carry of every k-th step only, see `scan`.
       scan_unroll: steps per iteration of the compiled loop.
+      implementation: "auto" or "plain", see `scan`.
 
     Returns:
       The carry that leaves the last step run, and ys (time, *batch, output).
@@ -96,30 +115,163 @@ def unroll(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument has a shape, structure or value that is not allowed.
     """
-    steps = prepare(
-        cell,
-        params,
-        xs,
-        carry,
-        lengths=lengths,
-        mask=mask,
-        resets=resets,
-        reverse=reverse,
+    masks = Masks(lengths=lengths, mask=mask, resets=resets, reverse=reverse)
+    how = How(checkpoint_every, scan_unroll, implementation)
+    if cell.layers:
+        return _unroll_layers(cell, params, xs, carry, masks, how)
+    return _run(prepare(cell, params, xs, carry, **masks), params, how)
+
+
+class How(NamedTuple):
+    """The keyword arguments of `scan` that change no value."""
+
+    checkpoint_every: int | None
+    unroll: int
+    implementation: str
+
+
+def _unroll_layers(
+    cell: Cell, params: Params, xs: Any, carry: Any, masks: Masks, how: How
+) -> tuple[Carry, Any]:
+    """Layer after layer: a whole layer's inputs are then known before it begins."""
+    carries = _start(cell, params, xs, carry)
+    leaving = []
+    for layer, of_layer, entering in zip(cell.layers, params, carries, strict=True):
+        left, xs = unroll(
+            layer,
+            of_layer,
+            xs,
+            entering,
+            **masks,
+            checkpoint_every=how.checkpoint_every,
+            scan_unroll=how.unroll,
+            implementation=how.implementation,
+        )
+        leaving.append(left)
+    return tuple(leaving), xs
+
+
+def _start(cell: Cell, params: Params, xs: Any, carry: Any) -> Any:
+    return _checked_carry(cell, params, carry, _checked_inputs(xs).shape[1:-1])
+
+
+def _run(steps: Steps, params: Params, how: How) -> tuple[Carry, Any]:
+    return _compiled_scan(
+        steps.step, params, steps.carry, steps.inputs, steps.reverse, how
     )
+
+
+# Compiled once per cell and shapes, also when nobody put a `jit` around it.
+@partial(jax.jit, static_argnums=(0, 4, 5), inline=True)
+def _compiled_scan(
+    step: Callable, params: Params, carry: Carry, inputs: Any, reverse: bool, how: How
+) -> tuple[Carry, Any]:
+    return scan(step, params, carry, inputs, reverse=reverse, **how._asdict())
+
+
+def unroll_truncated(
+    cell: Cell,
+    params: Params,
+    xs: ArrayLike | Keyed,
+    carry: Carry | None = None,
+    *,
+    window: int,
+    **masks: Unpack[Masks],
+) -> tuple[Carry, Any]:
+    """Runs a cell over a sequence whose gradient does not leave its window.
+
+    Values are those of `unroll`. Backwards, the carry that enters steps 0, window,
+    2 window, ... (in reverse: that leaves them) is a constant, so the gradient is the
+    exact one of the loss in which every window begins with a given carry: truncated
+    back-propagation through time.
+
+    Args:
+      cell: any `Cell`.
+      params: what `cell.init` returned.
+      xs: (time, *batch, input), floating.
+      carry: what enters the first step; `cell.init_carry` by default.
+      window: steps per window, at least 1; the last window may be shorter.
+      **masks: lengths, mask, resets, reverse, as for `unroll`.
+
+    Returns:
+      As `unroll`.
+
+    Raises:
+      TypeError: an argument has a dtype that is not allowed.
+      ValueError: an argument has a shape, structure or value that is not allowed.
+
+    References:
+      Williams & Peng (1990), https://doi.org/10.1162/neco.1990.2.4.490
+    """
+    if window < 1:
+        raise ValueError(f"window: got {window}; it must be at least 1")
+    steps = prepare(cell, params, xs, carry, **masks)
+
+    def windowed(params, carry, cut_and_inputs):
+        cut, inputs = cut_and_inputs
+        if not steps.reverse:
+            carry = cut_backward(carry, cut)
+        carry, y = steps.step(params, carry, inputs)
+        return (cut_backward(carry, cut) if steps.reverse else carry), y
+
+    cuts = jnp.arange(steps.time) % window == 0
     return scan(
-        steps.step,
-        params,
-        steps.carry,
-        steps.inputs,
-        reverse=reverse,
-        unroll=scan_unroll,
+        windowed, params, steps.carry, (cuts, steps.inputs), reverse=steps.reverse
     )
+
+
+def unroll_bidirectional(
+    cells: tuple[Cell, ...],
+    params: tuple[Params, ...],
+    xs: ArrayLike | Keyed,
+    carry: tuple[Carry, ...] | None = None,
+    *,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+) -> tuple[tuple[Carry, ...], Any]:
+    """Runs one cell forwards and another backwards over the same sequence.
+
+    Padding is on the right for both: the backward cell begins at step lengths - 1.
+
+    Args:
+      cells: two, the forward and the backward one.
+      params: of the two.
+      xs: (time, *batch, input), floating.
+      carry: what enters their first steps; `init_carry` of each by default.
+      lengths: as for `unroll`.
+      mask: as for `unroll`.
+
+    Returns:
+      The two carries that leave their last steps, and ys (time, *batch, output), the
+      forward cell's features first.
+
+    Raises:
+      TypeError: an argument has a dtype that is not allowed.
+      ValueError: an argument has a shape, structure or value that is not allowed.
+
+    References:
+      Schuster & Paliwal (1997), https://doi.org/10.1109/78.650093
+    """
+    for name, pair in {"cells": cells, "params": params, "carry": carry}.items():
+        if pair is not None and len(pair) != 2:
+            raise ValueError(f"{name}: got {len(pair)} entries; it must be a pair")
+    starts = carry or (None, None)
+    results = [
+        unroll(
+            cell, of_cell, xs, start, lengths=lengths, mask=mask, reverse=direction > 0
+        )
+        for direction, (cell, of_cell, start) in enumerate(
+            zip(cells, params, starts, strict=True)
+        )
+    ]
+    carries, ys = zip(*results, strict=True)
+    return carries, jax.tree.map(lambda *y: jnp.concatenate(y, axis=-1), *ys)
 
 
 def unroll_carries(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: ArrayLike | Keyed,
     carry: Carry | None = None,
     *,
     scan_unroll: int = 1,
@@ -153,7 +305,7 @@ def unroll_carries(
 def unroll_reference(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: ArrayLike | Keyed,
     carry: Carry | None = None,
     *,
     lengths: ArrayLike | None = None,
@@ -200,7 +352,7 @@ def select(condition: Bool[Array, "*batch"], yes: Any, no: Any) -> Any:
 def prepare(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: ArrayLike | Keyed,
     carry: Carry | None = None,
     *,
     lengths: ArrayLike | None = None,
@@ -213,20 +365,27 @@ def prepare(
     For functions that run the same sequence in another way (with probes, backwards);
     everybody else calls `unroll`.
     """
-    xs = _checked_inputs(xs)
-    steps, batch_shape = xs.shape[:-1], xs.shape[1:-1]
+    _check_params(cell, params)
+    x = _checked_inputs(xs)
+    steps, batch_shape = x.shape[:-1], x.shape[1:-1]
     carry = _checked_carry(cell, params, carry, batch_shape)
     counts = _counting_steps(steps, lengths, mask)
     if resets is not None:
         resets = _checked_flags("resets", resets, steps)
     if counts is not None:
-        xs = jnp.where(counts[..., None], xs, 0)
+        x = jnp.where(counts[..., None], x, 0)
     step = _ruled_step(cell, batch_shape, reverse)
-    inputs = StepInput(x=xs, counts=counts, resets=resets)
+    inputs = StepInput(
+        x=Keyed(x, xs.key) if isinstance(xs, Keyed) else x,
+        counts=counts,
+        resets=resets,
+    )
     _check_step(cell, step, params, carry, inputs)
     return Steps(step=step, carry=carry, inputs=inputs, reverse=reverse)
 
 
+# Cached, so that equal cells give one function and are compiled once.
+@cache
 def _ruled_step(cell: Cell, batch_shape: tuple[int, ...], reverse: bool) -> Callable:
     def renewed(params, resets, carry):
         if resets is None:
@@ -250,7 +409,10 @@ def _ruled_step(cell: Cell, batch_shape: tuple[int, ...], reverse: bool) -> Call
     return step
 
 
-def _checked_inputs(xs: ArrayLike) -> Array:
+def _checked_inputs(xs: Any) -> Array:
+    if isinstance(xs, Keyed):
+        _check_keys(xs)
+        xs = xs.x
     xs = jnp.asarray(xs)
     if not jnp.issubdtype(xs.dtype, jnp.floating):
         raise TypeError(f"xs: dtype is {xs.dtype}; it must be floating")
@@ -261,22 +423,39 @@ def _checked_inputs(xs: ArrayLike) -> Array:
     return xs
 
 
+def _check_params(cell: Cell, params: Params) -> None:
+    """Refuses params of another cell, where a cell's types say what it wants."""
+    wanted = getattr(cell.step, "__annotations__", {}).get("params")
+    if not isinstance(wanted, type) or not hasattr(wanted, "_fields"):
+        return
+    if not isinstance(params, wanted):
+        raise TypeError(
+            f"params: got {type(params).__name__}; {cell.name!r} wants "
+            f"{wanted.__name__}"
+        )
+
+
+def _check_keys(xs: Keyed) -> None:
+    time = jnp.shape(xs.x)[:1]
+    if not jnp.issubdtype(xs.key.dtype, jax.dtypes.prng_key) or xs.key.shape != time:
+        raise ValueError(
+            f"xs.key: got {jax.typeof(xs.key).str_short()}; it must hold one typed key "
+            f"per step, shape {time}, as with_keys makes them"
+        )
+
+
 def _checked_carry(
     cell: Cell, params: Params, carry: Carry | None, batch_shape: tuple[int, ...]
 ) -> Carry:
     fresh = cell.init_carry(params, batch_shape)
     if carry is None:
         return fresh
-    given, wanted = _described(carry), _described(fresh)
+    given, wanted = described(carry), described(fresh)
     if given != wanted:
         raise ValueError(
             f"carry: got {given}; {cell.name!r} wants {wanted} for these params and xs"
         )
     return carry
-
-
-def _described(tree: Any) -> str:
-    return str(jax.tree.map(lambda leaf: jax.typeof(leaf).str_short(), tree))
 
 
 def _counting_steps(
@@ -328,9 +507,9 @@ def _check_step(
 ) -> None:
     first = jax.tree.map(lambda leaf: leaf[0], inputs)
     after, _ = jax.eval_shape(step, params, carry, first)
-    enters, leaves = _described(carry), _described(after)
+    enters, leaves = described(carry), described(after)
     if enters != leaves:
         raise TypeError(
             f"carry: it enters a step of {cell.name!r} as {enters} and leaves it as "
-            f"{leaves}; the two must agree (xs is {inputs.x.dtype})"
+            f"{leaves}; the two must agree (xs is {jax.tree.leaves(inputs.x)[0].dtype})"
         )

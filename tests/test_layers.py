@@ -12,18 +12,25 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"lstm_jax.types"},
     {"lstm_jax.initializers"},
-    {"lstm_jax.cells", "lstm_jax.engine", "lstm_jax.readouts", "lstm_jax.tasks"},
-    {"lstm_jax.scanning"},
+    {
+        "lstm_jax.backward",
+        "lstm_jax.cells",
+        "lstm_jax.engine",
+        "lstm_jax.readouts",
+        "lstm_jax.tasks",
+    },
+    {"lstm_jax.scanning", "lstm_jax.wrappers"},
     {"lstm_jax.unrolling"},
     {"lstm_jax.gradients", "lstm_jax.training", "lstm_jax.interop"},
     {"lstm_jax.plots"},
     {"experiments"},
+    {"benchmarks"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
 FILES = [
     path
-    for folder in ("lstm_jax", "experiments")
+    for folder in ("lstm_jax", "experiments", "benchmarks")
     for path in sorted((ROOT / folder).rglob("*.py"))
     # The package itself is the list of public names: it may see everything.
     if path != ROOT / "lstm_jax" / "__init__.py"
@@ -57,14 +64,14 @@ def test_a_file_imports_only_from_below(path):
         if below is not None and below != room:
             assert HEIGHT[below] < HEIGHT[room], f"{module} imports {name}"
     whole_package = {"lstm_jax"} & imported_modules(path)
-    assert not whole_package or room == "experiments", f"{module} imports everything"
+    assert not whole_package or room in ("experiments", "benchmarks"), f"{module} imports everything"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_plots_and_experiments_draw_and_only_experiments_have_flags(path):
     modules = {name.split(".")[0] for name in imported_modules(path)}
     room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    if room not in ("lstm_jax.plots", "experiments"):
+    if room not in ("lstm_jax.plots", "experiments", "benchmarks"):
         assert not modules & {"matplotlib", "rich", "absl"}
     if room == "lstm_jax.plots":
         assert "absl" not in modules

@@ -38,12 +38,15 @@ class Cell:
         (*batch, ...) in the dtype of the params.
       step: `(params, carry, x) -> (carry, y)` with x (*batch, input); y is what the
         step shows to the outside. Batch elements do not see one another.
+      layers: cells that, run one after the other over a whole sequence, do what `step`
+        does step by step, each with its entry of params and carry; empty for most.
     """
 
     name: str
     init: Callable
     init_carry: Callable
     step: Callable
+    layers: "tuple[Cell, ...]" = ()
 
 
 def check_input(x: Input, input_size: int) -> None:

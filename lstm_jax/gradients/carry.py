@@ -57,9 +57,8 @@ def carry_gradients(
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063
     """
     steps = prepare(cell, params, xs, carry, **masks)
-    time = steps.inputs.x.shape[0]
     probes = [
-        jnp.zeros((time, *leaf.shape), leaf.dtype)
+        jnp.zeros((steps.time, *leaf.shape), leaf.dtype)
         for leaf in _smooth_leaves(steps.carry)
     ]
 
@@ -155,7 +154,7 @@ def joint_log_norms(log_norms: Carry) -> LogNorms:
 def _adjoint_log_norms(
     steps: Steps, params: Params, entering: Carry, dys: Array
 ) -> Carry:
-    no_exponent = jnp.zeros(steps.inputs.x.shape[1:-1], jnp.int32)
+    no_exponent = jnp.zeros(steps.batch_shape, jnp.int32)
 
     def step_back(_, adjoints, at_t):
         entering_t, inputs_t, dy_t = at_t

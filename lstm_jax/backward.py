@@ -1,0 +1,69 @@
+"""What travels back through time, limited: clipped at every step, or cut in windows."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def clip_backward(carry: Any, max_norm: int | float) -> Any:
+    """Returns the carry as it is; backwards, no adjoint passes that is longer.
+
+        a <- a * min(1, max_norm / ||a||)      per leaf and batch element
+
+    Inside a step it clips the signal at every step, where clipping the finished
+    gradient comes too late: an explosion is stopped where it begins. The result is no
+    longer the gradient of any loss.
+
+        def step(params, carry, x):
+            return cell.step(params, clip_backward(carry, 1.0), x)
+
+    Reverse mode only: jvp, jacfwd and forward-over-reverse raise a TypeError.
+
+    Args:
+      carry: a pytree of floating leaves (*batch, features).
+      max_norm: the longest adjoint, Euclidean over the last axis, positive.
+
+    Raises:
+      ValueError: max_norm is not positive.
+
+    References:
+      Graves (2013), https://arxiv.org/abs/1308.0850, section 2.1
+    """
+    _check_max_norm(max_norm)
+    return carry
+
+
+def _clip_forward(carry: Any, max_norm: int | float) -> tuple[Any, None]:
+    _check_max_norm(max_norm)
+    return carry, None
+
+
+def _clip_adjoint(max_norm: int | float, _: None, adjoint: Any) -> tuple[Any]:
+    def clipped(leaf):
+        norm = jnp.linalg.norm(leaf, axis=-1, keepdims=True)
+        return leaf * jnp.where(norm > max_norm, max_norm / norm, 1)
+
+    return (jax.tree.map(clipped, adjoint),)
+
+
+clip_backward.defvjp(_clip_forward, _clip_adjoint)
+
+
+def _check_max_norm(max_norm: int | float) -> None:
+    if not max_norm > 0:
+        raise ValueError(f"max_norm: got {max_norm}; it must be positive")
+
+
+def cut_backward(carry: Any, cut: Bool[Array, ""]) -> Any:
+    """Returns the carry as it is; where `cut` is True nothing passes it backwards.
+
+    The gradient is then the exact one of the objective in which that carry is a
+    constant. `lj.unroll_truncated` cuts at the borders of windows.
+    """
+    return jax.tree.map(
+        lambda leaf: jnp.where(cut, jax.lax.stop_gradient(leaf), leaf), carry
+    )

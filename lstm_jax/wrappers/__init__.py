@@ -1,0 +1,1 @@
+"""Cells made of cells, and what they read."""

@@ -1,0 +1,50 @@
+"""learned_carry: a cell whose first memory is a parameter."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.cells.cell import Cell
+from lstm_jax.types import PRNGKey
+
+
+class LearnedCarryParams(NamedTuple):
+    """The weights of the cell, and the carry that a sequence begins with."""
+
+    cell: Any
+    carry: Any
+
+
+@cache
+def learned_carry(cell: Cell) -> Cell:
+    """Returns the cell whose initial carry is learned with the weights.
+
+        init_carry(params) = params.carry, the same for every batch element
+
+    It starts from the initial carry of the given cell. Resets begin with it too.
+
+    Args:
+      cell: the cell; its initial carry must be floating.
+    """
+
+    def init(
+        key: PRNGKey, input_size: int, hidden_size: int, **options: Any
+    ) -> LearnedCarryParams:
+        params = cell.init(key, input_size, hidden_size, **options)
+        return LearnedCarryParams(cell=params, carry=cell.init_carry(params))
+
+    def init_carry(
+        params: LearnedCarryParams, batch_shape: tuple[int, ...] = ()
+    ) -> Any:
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)),
+            params.carry,
+        )
+
+    def step(params: LearnedCarryParams, carry: Any, x: Any) -> tuple[Any, Any]:
+        return cell.step(params.cell, carry, x)
+
+    name = f"learned_carry({cell.name})"
+    return Cell(name=name, init=init, init_carry=init_carry, step=step)

@@ -1,0 +1,75 @@
+"""mixed: products in half precision, memory in full."""
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from lstm_jax.cells.cell import Cell
+from lstm_jax.engine.programs import Op, evaluate, read, trace
+
+
+@cache
+def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
+    """Returns the cell that multiplies in `compute_dtype` and remembers in its own.
+
+    Every matrix product of the step rounds its operands to `compute_dtype`, adds up in
+    the dtype of the carry, and hands on a result in it. Everything else, the sums of
+    the carousel above all, stays as it was: c_t = f * c_{t-1} + i * g in bfloat16 would
+    lose every contribution below 1/256 of what is remembered.
+
+    Args:
+      cell: the cell; its params keep their dtype.
+      compute_dtype: a floating dtype, bfloat16 by default.
+
+    Raises:
+      TypeError: the dtype is not floating.
+
+    References:
+      Micikevicius et al. (2017), https://arxiv.org/abs/1710.03740
+    """
+    if not jnp.issubdtype(compute_dtype, jnp.floating):
+        raise TypeError(f"compute_dtype: got {compute_dtype}; it must be floating")
+
+    def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
+        program = trace(cell.step, params, carry, x)
+        numbers = (*program.params, *program.carry, *program.x)
+        leaves = (
+            *jax.tree.leaves(params),
+            *program.closed_over,
+            *jax.tree.leaves(carry),
+            *jax.tree.leaves(x),
+        )
+        values = dict(zip(numbers, leaves, strict=True))
+        for op in program.ops:
+            values |= dict(zip(op.outputs, _computed(op, values), strict=True))
+        outputs = [read(value, values) for value in program.outputs]
+        return jax.tree.unflatten(jax.tree.structure(program.leaves_as), outputs)
+
+    def _computed(op: Op, values: dict[int, Any]) -> list[Any]:
+        if op.name != "dot_general":
+            return evaluate(op, values)
+        return [_product(op, values, compute_dtype)]
+
+    return Cell(
+        name=f"mixed({cell.name})",
+        init=cell.init,
+        init_carry=cell.init_carry,
+        step=step,
+    )
+
+
+def _product(op: Op, values: dict[int, Any], compute_dtype: Any) -> Array:
+    left, right = (
+        jnp.asarray(read(value, values)).astype(compute_dtype) for value in op.inputs
+    )
+    result: Any = op.eqn.outvars[0].aval
+    return jax.lax.dot_general(
+        left,
+        right,
+        op.eqn.params["dimension_numbers"],
+        precision=op.eqn.params["precision"],
+        preferred_element_type=result.dtype,
+    )
