@@ -156,9 +156,22 @@ def main(
 ) -> None:
     """Runs an experiment from the command line; call it under `__main__`.
 
-    Flags -> Config -> run -> table and verdict on stdout, files under --out. The
-    process ends with 0; with 2 and one line on stderr where an argument is wrong; with
-    130 after Ctrl-C, having written nothing.
+    Flags -> Config -> run -> table and verdict on stdout, files under --out.
+    """
+
+    def command(config: Any, out: Path):
+        _run_and_save(config, run, plot, out)
+
+    start(config_type, command, f"out/{name}")
+
+
+def start(
+    config_type: type, command: Callable[[Any, Path], None], default_out: str
+) -> None:
+    """Calls `command(config, out)` with what the flags say.
+
+    The process ends with 0; with 2 and one line on stderr where an argument is wrong;
+    with 130 after Ctrl-C that the command let through, having written nothing.
     """
     for field in dataclasses.fields(config_type):
         flags.DEFINE(
@@ -170,16 +183,18 @@ def main(
             module_name=sys.argv[0],
         )
     flags.DEFINE_string(
-        "out", f"out/{name}", "folder of the results", module_name=sys.argv[0]
+        "out", default_out, "folder of the results", module_name=sys.argv[0]
     )
 
-    def command(_):
+    def checked_command(_):
         values = {
             field.name: flags.FLAGS[field.name].value
             for field in dataclasses.fields(config_type)
         }
         try:
-            _run_and_save(config_type(**values), run, plot, Path(flags.FLAGS.out))
+            config, out = config_type(**values), Path(flags.FLAGS.out)
+            _check_out(out)
+            command(config, out)
         except ConfigError as error:
             _stop(str(error), 2)
         except KeyboardInterrupt:
@@ -187,7 +202,7 @@ def main(
 
     # JAX tells at this level which accelerators it did not find.
     logging.set_verbosity(logging.WARNING)
-    app.run(command, flags_parser=_parse_flags)
+    app.run(checked_command, flags_parser=_parse_flags)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -200,12 +215,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
     return rest
 
 
-def _run_and_save(
-    config: Any,
-    run: Callable[[Any], Record],
-    plot: Callable[[Record], Any],
-    out: Path,
-) -> None:
+def _check_out(out: Path) -> None:
     try:
         records.check_writable(out)
     except OSError as error:
@@ -213,6 +223,14 @@ def _run_and_save(
             f"out: can't write to {str(out)!r} ({error.strerror}); it must be a folder "
             "that can be made and written to"
         ) from error
+
+
+def _run_and_save(
+    config: Any,
+    run: Callable[[Any], Record],
+    plot: Callable[[Record], Any],
+    out: Path,
+) -> None:
     record = run(config)
     records.save(record, plot(record), out)
     records.show(record)

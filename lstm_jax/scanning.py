@@ -89,13 +89,14 @@ def _plain(step: Step, params: Params, reverse: bool, unroll: int) -> Callable:
 
 
 def _planned(plan: Plan, params: Params, reverse: bool, unroll: int) -> Callable:
-    weights, constants = prepare(plan, jax.tree.leaves(params))
+    of_params = [*jax.tree.leaves(params), *plan.program.closed_over]
+    weights, constants = prepare(plan, of_params)
     scan_leaves = weighted_scan(plan, reverse=reverse, unroll=unroll)
     structures = [jax.tree.structure(tree) for tree in plan.program.leaves_as]
 
     def run(carry: Carry, xs: Any) -> tuple[Carry, Any]:
         leaves = jax.tree.leaves(carry), jax.tree.leaves(xs)
-        carry_leaves, y_leaves = scan_leaves(weights, constants, *leaves)
+        carry_leaves, y_leaves = scan_leaves(of_params, weights, constants, *leaves)
         return (
             jax.tree.unflatten(structures[0], carry_leaves),
             jax.tree.unflatten(structures[1], y_leaves),

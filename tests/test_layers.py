@@ -64,7 +64,9 @@ def test_a_file_imports_only_from_below(path):
         if below is not None and below != room:
             assert HEIGHT[below] < HEIGHT[room], f"{module} imports {name}"
     whole_package = {"lstm_jax"} & imported_modules(path)
-    assert not whole_package or room in ("experiments", "benchmarks"), f"{module} imports everything"
+    assert not whole_package or room in ("experiments", "benchmarks"), (
+        f"{module} imports everything"
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ("demo", "test")
+SCRIPTS = ("bench", "demo", "test")
 
 
 @pytest.fixture

@@ -165,3 +165,27 @@ def read(value: Value, values: dict[int, Any]) -> Any:
         return values[value]
     aval: Any = value.aval
     return np.asarray(value.val, aval.dtype)
+
+
+def run_step(
+    program: Program,
+    params: list[Any],
+    carry: list[Any],
+    x: list[Any],
+    each: Callable[[Op, dict[int, Any]], list[Any]] = evaluate,
+) -> tuple[list[Any], list[Any]]:
+    """Returns the leaves of (carry, y) of one step.
+
+    Args:
+      program: the step.
+      params: the values of `program.params`.
+      carry: leaves.
+      x: leaves.
+      each: runs one operation.
+    """
+    numbers = (*program.params, *program.carry, *program.x)
+    values = dict(zip(numbers, (*params, *carry, *x), strict=True))
+    for op in program.ops:
+        values |= dict(zip(op.outputs, each(op, values), strict=True))
+    outputs = [read(value, values) for value in program.outputs]
+    return outputs[: len(carry)], outputs[len(carry) :]

@@ -139,10 +139,40 @@ class Plan(NamedTuple):
         return sorted(operands - {*self.program.carry, *self.program.x})
 
     @property
+    def weights_as_given(self) -> bool:
+        """Whether every point multiplies with whole matrices, as they lie in memory."""
+        return all(
+            _is_whole(column, self.program)
+            for point in self.points
+            for column in zip(*(affine.terms for affine in point.affines), strict=True)
+        )
+
+    @property
     def read_by_ops(self) -> set[int]:
         """Values that something else than a weight product reads."""
         reads = [item.reads for item in self.inside if isinstance(item, Op)]
         return _numbers(self.program.outputs).union(*reads)
+
+
+def joined(terms: tuple[Term, ...]) -> list[Term]:
+    """Joins neighbouring columns of one matrix, so that nothing is copied for them."""
+    runs = [terms[0]]
+    for term in terms[1:]:
+        last = runs[-1]
+        start, stop = last.columns[0], term.columns[1]
+        both = [part._replace(columns=(start, stop)) for part in (last, term)]
+        if last.columns[1] == term.columns[0] and both[0] == both[1]:
+            runs[-1] = both[0]
+        else:
+            runs.append(term)
+    return runs
+
+
+def _is_whole(terms: tuple[Term, ...], program: Program) -> bool:
+    first, *more = joined(terms)
+    block = (first.rows[1] - first.rows[0], first.columns[1] - first.columns[0])
+    shape = program.avals[first.weight].shape
+    return not more and first.weight_axis == 0 and first.sign > 0 and block == shape
 
 
 def analyse(program: Program) -> Plan:
@@ -231,7 +261,7 @@ def _affine_values(
     program: Program, ops: list[Op], fixed: set[int], kept: set[int]
 ) -> dict[int, Affine]:
     affines: dict[int, Affine] = {}
-    joined = {
+    side_by_side = {
         op.outputs[0]: op
         for op in ops
         if op.name == "concatenate" and not op.reads & fixed
@@ -239,7 +269,7 @@ def _affine_values(
     for op in ops:
         seen = {n: affines[n] for n in op.reads if n in affines and n not in kept}
         if op.name == "dot_general":
-            found = [_product(program, op, fixed, joined)]
+            found = [_product(program, op, fixed, side_by_side)]
         elif op.name in SUMMING:
             found = [_sum(op, fixed, seen)]
         elif op.name in SLICING:
@@ -273,7 +303,7 @@ def _operands(op: Op, fixed: set[int]) -> Operands | None:
 
 
 def _product(
-    program: Program, op: Op, fixed: set[int], joined: dict[int, Op]
+    program: Program, op: Op, fixed: set[int], side_by_side: dict[int, Op]
 ) -> Affine | None:
     operands = _operands(op, fixed)
     if operands is None or _why_no_weight_product(program, op, operands):
@@ -299,7 +329,7 @@ def _product(
     return Affine(
         axis=last if operands.moving_at == 0 else 0,
         width=width,
-        terms=tuple(_parts(whole, joined)),
+        terms=tuple(_parts(whole, side_by_side)),
         biases=(),
     )
 
@@ -308,9 +338,9 @@ def _shape(atom: Any) -> tuple[int, ...]:
     return atom.aval.shape
 
 
-def _parts(term: Term, joined: dict[int, Op]) -> Iterator[Term]:
+def _parts(term: Term, side_by_side: dict[int, Op]) -> Iterator[Term]:
     """[a, b] W = a W[:m] + b W[m:]: what was put side by side is taken apart again."""
-    source = joined.get(term.operand)
+    source = side_by_side.get(term.operand)
     if source is None or source.eqn.params["dimension"] != term.operand_axis:
         yield term
         return
@@ -522,7 +552,8 @@ def _refusals(
 
 
 def _described(program: Program, value: Value) -> str:
-    return program.avals[value].str_short() if isinstance(value, int) else str(value)
+    aval: Any = program.avals[value] if isinstance(value, int) else value.aval
+    return aval.str_short()
 
 
 def _why_refused(program: Program, op: Op, fixed: set[int]) -> str | None:

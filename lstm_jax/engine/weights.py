@@ -8,7 +8,7 @@ from jax.extend.core import Literal
 from jaxtyping import Array
 
 from lstm_jax.engine.programs import Op, Value, evaluate, read
-from lstm_jax.engine.weight_products import Bias, Plan, Point, Term
+from lstm_jax.engine.weight_products import Bias, Plan, Point, Term, joined
 
 
 class Weights(NamedTuple):
@@ -31,9 +31,12 @@ class Values(NamedTuple):
 
 
 def prepare(plan: Plan, params: list[Any]) -> tuple[list[Weights], list[Any]]:
-    """Returns the weights of every point, and the values of `plan.constants`."""
+    """Returns the weights of every point, and the values of `plan.constants`.
+
+    `params` are the values of `plan.program.params`.
+    """
     program = plan.program
-    numbers = dict(zip(program.params, (*params, *program.closed_over), strict=True))
+    numbers = dict(zip(program.params, params, strict=True))
     for op in plan.outside:
         numbers |= dict(zip(op.outputs, evaluate(op, numbers), strict=True))
     broadcasts = {
@@ -52,22 +55,8 @@ def _weights(plan: Plan, point: Point, values: Values) -> Weights:
 
 
 def _matrix(terms: tuple[Term, ...], values: Values) -> Array:
-    blocks = [_block(run, values) for run in _adjacent(terms)]
+    blocks = [_block(run, values) for run in joined(terms)]
     return blocks[0] if len(blocks) == 1 else jnp.concatenate(blocks, axis=1)
-
-
-def _adjacent(terms: tuple[Term, ...]) -> list[Term]:
-    """Joins neighbouring columns of one matrix, so that nothing is copied for them."""
-    runs = [terms[0]]
-    for term in terms[1:]:
-        last = runs[-1]
-        start, stop = last.columns[0], term.columns[1]
-        both = [part._replace(columns=(start, stop)) for part in (last, term)]
-        if last.columns[1] == term.columns[0] and both[0] == both[1]:
-            runs[-1] = both[0]
-        else:
-            runs.append(term)
-    return runs
 
 
 def _block(term: Term, values: Values) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.engine.programs import Op, evaluate, read, trace
+from lstm_jax.engine.programs import Op, evaluate, read, run_step, trace
 
 
 @cache
@@ -35,20 +35,15 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
 
     def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
         program = trace(cell.step, params, carry, x)
-        numbers = (*program.params, *program.carry, *program.x)
-        leaves = (
-            *jax.tree.leaves(params),
-            *program.closed_over,
-            *jax.tree.leaves(carry),
-            *jax.tree.leaves(x),
+        of_params = [*jax.tree.leaves(params), *program.closed_over]
+        leaves = run_step(
+            program, of_params, jax.tree.leaves(carry), jax.tree.leaves(x), in_half
         )
-        values = dict(zip(numbers, leaves, strict=True))
-        for op in program.ops:
-            values |= dict(zip(op.outputs, _computed(op, values), strict=True))
-        outputs = [read(value, values) for value in program.outputs]
-        return jax.tree.unflatten(jax.tree.structure(program.leaves_as), outputs)
+        return jax.tree.unflatten(
+            jax.tree.structure(program.leaves_as), [*leaves[0], *leaves[1]]
+        )
 
-    def _computed(op: Op, values: dict[int, Any]) -> list[Any]:
+    def in_half(op: Op, values: dict[int, Any]) -> list[Any]:
         if op.name != "dot_general":
             return evaluate(op, values)
         return [_product(op, values, compute_dtype)]

@@ -1,0 +1,35 @@
+"""The sizes that are timed."""
+
+from typing import NamedTuple
+
+
+class Shape(NamedTuple):
+    """One size of the work.
+
+    Attributes:
+      name: as in flags, lines and tables.
+      time: steps, T.
+      batch: sequences, B.
+      input: features of one input, D.
+      hidden: units, H.
+    """
+
+    name: str
+    time: int
+    batch: int
+    input: int
+    hidden: int
+
+
+LAYERS = (
+    Shape("adding", 100, 32, 2, 128),
+    Shape("one", 200, 1, 64, 128),
+    Shape("mid", 100, 64, 128, 256),
+    Shape("lm", 35, 20, 650, 650),
+    Shape("long", 512, 16, 256, 512),
+    Shape("seqmnist", 784, 100, 1, 128),
+)
+STEP = Shape("adding-200", 200, 32, 2, 128)
+CHECKPOINT = Shape("long16k", 16384, 16, 2, 128)
+# For trying the benchmark out; its numbers mean nothing and enter no table.
+TINY = Shape("tiny", 16, 4, 2, 5)
