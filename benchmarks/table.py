@@ -64,6 +64,39 @@ def tables(lines: Sequence[Line], case: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def summary(lines: Sequence[Line]) -> str:
+    """Returns one row per comparison of time: its shapes taken together.
+
+    A forward pass alone is left to the full tables, and so are memory and compile time.
+    """
+    lines = [
+        line
+        for line in latest(lines)
+        if line["measure"] == "time" and line["work"] != "forward"
+    ]
+    if not lines:
+        return "Not run yet.\n"
+    groups: dict[tuple, list[Line]] = {}
+    names = ("case", "work", "our_side", "peer_side", "devices")
+    for line in lines:
+        groups.setdefault(tuple(line[name] for name in names), []).append(line)
+    head = ["what", "lstm_jax", "against", "mean ratio", "lowest", "highest"]
+    rows = [head, ["---"] * len(head), *(map(_summed_up, groups.values()))]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    return f"{_made(lines)}\n\n{table}\n"
+
+
+def _summed_up(group: Sequence[Line]) -> list[str]:
+    first, *_ = group = sorted(group, key=lambda line: line["ratio"])
+    last = group[-1]
+    mean = np.exp(np.mean(np.log([line["ratio"] for line in group])))
+    what = f"{first['case']}, {first['work']}"
+    if first["devices"] > 1:
+        what += f", {_devices(first['devices'])}"
+    ends = [f"{end['ratio']:.2f} ({end['shape']})" for end in (first, last)]
+    return [what, first["our_side"], first["peer_side"], f"**{mean:.2f}**", *ends]
+
+
 def with_tables(text: str, lines: Sequence[Line]) -> str:
     """Returns the README with the tables of a record between its marks."""
     return BLOCK.sub(lambda m: f"{m[1]}\n{tables(lines, m[2])}\n{m[3]}", text)

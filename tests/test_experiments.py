@@ -210,7 +210,7 @@ def test_updates_per_call_divide_the_updates(num_steps, per_call):
 @pytest.mark.parametrize(
     ("field", "value", "allowed"),
     [
-        ("cells", ("gru",), "rnn, lstm, four_gate"),
+        ("cells", ("tree",), "rnn, lstm, four_gate"),
         ("cells", (), "rnn, lstm, four_gate"),
         ("cells", ("rnn", "rnn"), "different"),
         ("lag", 0, "an integer, at least 1"),
@@ -291,7 +291,7 @@ def test_a_lag_beyond_the_sequence_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "named", "allowed"),
     [
-        (["--cells=gru"], "--cells=gru", "rnn, lstm, four_gate"),
+        (["--cells=tree"], "--cells=tree", "rnn, lstm, four_gate"),
         (["--lag=many"], "--lag=many", "an integer, at least 1"),
         (["--sequence=none.npy"], "none.npy", ".npy or .csv"),
         (["--out=README.md/x"], "README.md/x", "a folder that can be made"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import table as bench
 from experiments import records
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +42,16 @@ def with_block(text, name):
     )
 
 
+def with_bench(text):
+    summary = bench.summary(bench.read(bench.RECORD))
+    return re.sub(
+        r"(<!-- bench: [^\n]*-->\n).*?(<!-- end -->)",
+        lambda m: f"{m[1]}\n{summary}\n{m[2]}",
+        text,
+        flags=re.S,
+    )
+
+
 @pytest.mark.parametrize("name", ["gradient_decay", "nature_show"])
 def test_the_table_is_that_of_the_record(name):
     assert block(name) in README, HOW_TO_REGENERATE
@@ -56,12 +67,22 @@ def test_a_reference_is_whole_clean_and_small(name):
         assert path.stat().st_size < 1_000_000, path
 
 
-def test_the_example_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-    exec(compile(code, "README.md", "exec"), {})
+def test_the_benchmarks_tables_are_those_of_its_record():
+    lines = bench.read(bench.RECORD)
+    assert with_bench(README) == README, "run: python tests/test_readme.py"
+    text = bench.README.read_text()
+    assert bench.with_tables(text, lines) == text, "run: ./scripts/bench table"
+    assert bench.RECORD.stat().st_size < 1_000_000
+
+
+def test_the_examples_run(capsys):
+    in_ten_lines, scan = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    exec(compile(in_ten_lines, "README.md", "exec"), {})
     shape, rate = capsys.readouterr().out.splitlines()
     assert shape == "(100, 16)"
     assert abs(float(rate)) < 1
+    exec(compile(scan, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("weighted scan")
 
 
 def test_the_files_it_names_exist():
@@ -78,4 +99,5 @@ if __name__ == "__main__":
     text = README
     for experiment in ("gradient_decay", "nature_show"):
         text = with_block(text, experiment)
+    text = with_bench(text)
     (ROOT / "README.md").write_text(text)

@@ -19,13 +19,6 @@ from lstm_jax.scanning import ScanReport, scan, scan_report
 
 TIME, BATCH, INPUT, HIDDEN = 7, 3, 4, 5
 
-# Compiling is what these tests pay for: let XLA's backend do less of it.
-FAST: Any = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_llvm_disable_expensive_passes": True,
-}
-jit = partial(jax.jit, compiler_options=FAST)
 
 EVERY_DERIVATIVE = ["rnn", "lstm", "four_gate", "gru", "projection_lstm", "lstm97"]
 OTHERS = [name for name in lj.CELLS if name not in EVERY_DERIVATIVE]
@@ -186,7 +179,7 @@ def first(run, **options):
     """What leaves the scan, the loss, its gradient, and the jvp of the loss."""
     loss, smooth = losses(run, **options)
 
-    @jit
+    @jax.jit
     def derivatives(smooth, moves):
         (value, out), slopes = jax.value_and_grad(loss, has_aux=True)(smooth)
         if options.get("implementation") == "plain":
@@ -201,7 +194,7 @@ def second(run, **options):
     """As `first`, then the product of the Hessian with a vector: jvp of grad."""
     loss, smooth = losses(run, **options)
 
-    @jit
+    @jax.jit
     def derivatives(smooth, moves):
         both = jax.value_and_grad(loss, has_aux=True)
 
@@ -221,7 +214,7 @@ def second_again(run):
     """jvp, then the same product twice more: grad of jvp, and grad of grad."""
     loss, smooth = losses(run)
 
-    @jit
+    @jax.jit
     def derivatives(smooth, moves):
         def value(smooth):
             return loss(smooth)[0]
@@ -299,7 +292,7 @@ def test_values_are_those_of_a_loop(x64):
         carry, ys = run.carry, [run.xs] * TIME
         for t in reversed(range(TIME)) if reverse else range(TIME):
             carry, ys[t] = run.step(run.params, carry, run.xs[t])
-        got = jit(partial(scan, run.step, reverse=reverse))(*run[1:])
+        got = jax.jit(partial(scan, run.step, reverse=reverse))(*run[1:])
         close(got, (carry, jnp.stack(ys)))
 
 
@@ -325,14 +318,14 @@ def test_vmap_is_a_loop(x64):
         slopes = jax.value_and_grad(loss, argnums=(0, 1, 2))
         return jax.jvp(loss, given, moves), slopes(*given)
 
-    one = jit(derivatives)
+    one = jax.jit(derivatives)
     example = [one(run.params, at(run.carry, b), run.xs[:, b]) for b in range(BATCH)]
-    examples = jit(jax.vmap(derivatives, in_axes=(None, 0, 1)))(*run[1:])
+    examples = jax.jit(jax.vmap(derivatives, in_axes=(None, 0, 1)))(*run[1:])
     close(examples, stacked(example))
 
     first = at(run.carry, 0), run.xs[:, 0]
     close(
-        jit(jax.vmap(derivatives, in_axes=(0, None, None)))(seeds, *first),
+        jax.jit(jax.vmap(derivatives, in_axes=(0, None, None)))(seeds, *first),
         stacked([one(at(seeds, seed), *first) for seed in range(2)]),
     )
 
@@ -645,7 +638,7 @@ def test_closing_over_weights(x64):
         def loss(u, b):
             return weighted(closing(u, b, implementation))
 
-        return jit(jax.grad(loss, argnums=(0, 1)))(p["u"], p["b"])
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))(p["u"], p["b"])
 
     close(slopes("auto"), slopes("plain"))
 
@@ -721,7 +714,7 @@ def test_a_gradient_rule_of_the_users_own_is_kept(x64):
 
     def slopes(run, **options):
         loss, smooth = losses(run, **options)
-        return jit(jax.grad(loss, has_aux=True))(smooth)
+        return jax.jit(jax.grad(loss, has_aux=True))(smooth)
 
     got, wanted = slopes(run), slopes(run, implementation="plain")
     close(got, wanted)
@@ -870,8 +863,13 @@ def carried_shapes(run, implementation):
 
 
 def temporary_bytes(function, *arguments):
-    """Without `FAST`, which lets more arrays live."""
-    memory = jax.jit(function).lower(*arguments).compile().memory_analysis()
+    """Of a program compiled as everywhere but in the tests, which keep more arrays."""
+    lowered = jax.jit(function).lower(*arguments)
+    as_usual: Any = {
+        "xla_backend_optimization_level": 3,
+        "xla_llvm_disable_expensive_passes": False,
+    }
+    memory = lowered.compile(as_usual).memory_analysis()
     assert memory is not None
     return memory.temp_size_in_bytes
 

@@ -96,7 +96,7 @@ def test_residual_adds_the_input(key, x64):
 def test_zoneout_keeps_the_memory_of_the_units_it_picks(key):
     rates = {"h": 0.2, "c": 0.6}
     cell = lj.zoneout(lj.LSTM, **rates)
-    hidden = 4000
+    hidden = 400
     params = lj.LSTM.init(key, INPUT, hidden)
     carry = jax.tree.map(lambda leaf: leaf + 0.5, lj.LSTM.init_carry(params, (BATCH,)))
     x = jax.random.normal(key, (BATCH, INPUT))
@@ -106,7 +106,7 @@ def test_zoneout_keeps_the_memory_of_the_units_it_picks(key):
         after, before, full = (getattr(z, name) for z in (zoned, carry, new))
         kept = after == before
         assert jnp.array_equal(after, jnp.where(kept, before, full))
-        assert abs(jnp.mean(kept) - rates[name]) < 0.02
+        assert abs(jnp.mean(kept) - rates[name]) < 0.06
     assert jnp.array_equal(y, zoned.h)
     never = lj.zoneout(lj.LSTM, 0.0).step(params, carry, lj.Keyed(x, key))
     close(never, lj.LSTM.step(params, carry, x), 0)
