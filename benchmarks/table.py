@@ -67,12 +67,15 @@ def tables(lines: Sequence[Line], case: str) -> str:
 def summary(lines: Sequence[Line]) -> str:
     """Returns one row per comparison of time: its shapes taken together.
 
-    A forward pass alone is left to the full tables, and so are memory and compile time.
+    The forward pass alone, layers on several devices, memory and compile time are left
+    to the full tables.
     """
     lines = [
         line
         for line in latest(lines)
-        if line["measure"] == "time" and line["work"] != "forward"
+        if line["measure"] == "time"
+        and line["work"] != "forward"
+        and (line["devices"] == 1 or line["case"] != "layer")
     ]
     if not lines:
         return "Not run yet.\n"
@@ -83,7 +86,19 @@ def summary(lines: Sequence[Line]) -> str:
     head = ["what", "lstm_jax", "against", "mean ratio", "lowest", "highest"]
     rows = [head, ["---"] * len(head), *(map(_summed_up, groups.values()))]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-    return f"{_made(lines)}\n\n{table}\n"
+    return f"{_machines(lines)}\n\n{table}\n"
+
+
+def _machines(lines: Sequence[Line]) -> str:
+    headers = [line["header"] for line in lines]
+    return "\n".join(
+        dict.fromkeys(
+            f"{header['date'][:10]}, {header['cpu']}, {header['cores']} cores, "
+            f"jax {header['versions']['jax']}, torch {header['versions']['torch']}; "
+            "peer's time / ours:"
+            for header in headers
+        )
+    )
 
 
 def _summed_up(group: Sequence[Line]) -> list[str]:

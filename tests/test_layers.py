@@ -20,6 +20,7 @@ LAYERS = [
         "lstm_jax.tasks",
     },
     {"lstm_jax.scanning", "lstm_jax.wrappers"},
+    {"lstm_jax.steps"},
     {"lstm_jax.unrolling"},
     {"lstm_jax.gradients", "lstm_jax.training", "lstm_jax.interop"},
     {"lstm_jax.plots"},

@@ -17,8 +17,8 @@ from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.scanning import scan
+from lstm_jax.steps import Masks, Steps, prepare
 from lstm_jax.types import Carry, LogNorms, Params
-from lstm_jax.unrolling import Masks, Steps, prepare
 
 LossFn = Callable[[Any], Any]
 
