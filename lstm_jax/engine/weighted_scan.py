@@ -16,6 +16,7 @@ dL/dW_i = Σ_t a_itᵀ dL/dz_t, and the loop carries only the adjoint of the sta
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import jax
@@ -52,10 +53,12 @@ def weighted_scan(plan: Plan, *, reverse: bool, unroll: int) -> Callable:
 
     @jax.custom_jvp
     def run(params, weights, constants, carry, xs):
+        ready = _made_ready(plan, weights)
+
         def body(carry, x):
             if not plan.weights_as_given:
                 return run_step(plan.program, params, carry, x)
-            carry, y, _ = _forward(plan, weights, constants, carry, x)
+            carry, y, _ = _forward(plan, ready, constants, carry, x)
             return carry, y
 
         return over_time(body, carry, xs)
@@ -63,9 +66,10 @@ def weighted_scan(plan: Plan, *, reverse: bool, unroll: int) -> Callable:
     @partial(run.defjvp, symbolic_zeros=True)
     def rule(primals, tangents):
         _, weights, constants, carry, xs = primals
+        ready = _made_ready(plan, weights)
 
         def body(carry, x):
-            carry, y, saved = _forward(plan, weights, constants, carry, x)
+            carry, y, saved = _forward(plan, ready, constants, carry, x)
             return carry, (y, saved)
 
         carry_out, (ys, saved) = over_time(body, carry, xs)
@@ -85,8 +89,20 @@ def weighted_scan(plan: Plan, *, reverse: bool, unroll: int) -> Callable:
     return run
 
 
+class _Ready(NamedTuple):
+    """The weights of a point as the forward step reads them.
+
+    A product over ONE feature is an outer product, which XLA fuses with what follows,
+    if its row and the bias come in pieces like the pre-activations.
+    """
+
+    wide: list[tuple[Term, Array]]
+    narrow: list[tuple[Term, list[Array]]]
+    bias: Any
+
+
 def _forward(
-    plan: Plan, weights: list[Weights], constants: list, carry: list, x: list
+    plan: Plan, ready: list[_Ready], constants: list, carry: list, x: list
 ) -> tuple[list, list, Saved]:
     values = _entering(plan, constants, carry, x)
     points = []
@@ -94,7 +110,7 @@ def _forward(
         if isinstance(item, Op):
             outputs = evaluate(item, values)
         else:
-            outputs = _squash(item, _pre_activations(item, weights[item.place], values))
+            outputs = _squash(item, _pre_activations(item, ready[item.place], values))
             points.append(outputs)
         values |= dict(zip(item.outputs, outputs, strict=True))
     operands = {number: values[number] for number in plan.saved_operands}
@@ -108,15 +124,58 @@ def _entering(plan: Plan, constants: list, carry: list, x: list) -> dict[int, An
     return dict(zip(numbers, (*constants, *carry, *x), strict=True))
 
 
+def _made_ready(plan: Plan, weights: list[Weights]) -> list[_Ready]:
+    return [_ready(plan, point, weights[point.place]) for point in plan.points]
+
+
+def _ready(plan: Plan, point: Point, weights: Weights) -> _Ready:
+    terms = list(zip(point.terms, weights.matrices, strict=True))
+    narrow = [pair for pair in terms if _is_narrow(plan, *pair)]
+    if not narrow:
+        return _Ready(terms, [], weights.bias)
+    rows = [(term, jnp.split(row[0], _borders(point))) for term, row in narrow]
+    wide = [pair for pair in terms if not _is_narrow(plan, *pair)]
+    bias = weights.bias
+    if bias is not None:
+        bias = jnp.split(bias, _borders(point), axis=point.axis)
+    return _Ready(wide, rows, bias)
+
+
+def _borders(point: Point) -> list[int]:
+    return [*accumulate(point.widths)][:-1]
+
+
+def _is_narrow(plan: Plan, term: Term, matrix: Array) -> bool:
+    operand = plan.program.avals[term.operand]
+    _, preferred_element_type = term.settings
+    dtypes = {operand.dtype, matrix.dtype, preferred_element_type or matrix.dtype}
+    one_feature = operand.ndim > 1 and operand.shape[term.operand_axis] == 1
+    return one_feature and len(dtypes) == 1
+
+
 def _pre_activations(
-    point: Point, weights: Weights, values: dict[int, Any]
+    point: Point, ready: _Ready, values: dict[int, Any]
 ) -> list[Array]:
     total = None
-    for term, matrix in zip(point.terms, weights.matrices, strict=True):
+    for term, matrix in ready.wide:
+        total = _plus(total, _product(point, term, values[term.operand], matrix))
+    if not ready.narrow:
+        return _split(point, _plus(total, ready.bias))
+    pieces: list[Any] = [None] * len(point.outputs)
+    if total is not None:
+        pieces = _split(point, total)
+    for term, rows in ready.narrow:
         operand = values[term.operand]
-        product = _outer if _is_narrow(term, operand, matrix) else _product
-        total = _plus(total, product(point, term, operand, matrix))
-    return _split(point, _plus(total, weights.bias))
+        outer = [_outer(point, term, operand, row) for row in rows]
+        pieces = [_plus(piece, part) for piece, part in zip(pieces, outer, strict=True)]
+    if ready.bias is None:
+        return pieces
+    return [piece + b for piece, b in zip(pieces, ready.bias, strict=True)]
+
+
+def _outer(point: Point, term: Term, operand: Array, row: Array) -> Array:
+    product = jnp.moveaxis(operand, term.operand_axis, -1) * row
+    return product if point.axis else jnp.moveaxis(product, -1, 0)
 
 
 class _Squash(NamedTuple):
@@ -152,20 +211,6 @@ def _squash_tangents(
 
 def _product(point: Point, term: Term, operand: Array, matrix: Array) -> Array:
     return _contract(point, term, operand, matrix, 0)
-
-
-def _is_narrow(term: Term, operand: Array, matrix: Array) -> bool:
-    _, preferred_element_type = term.settings
-    dtypes = {operand.dtype, matrix.dtype, preferred_element_type or matrix.dtype}
-    one_feature = operand.ndim > 1 and operand.shape[term.operand_axis] == 1
-    return one_feature and len(dtypes) == 1
-
-
-def _outer(point: Point, term: Term, operand: Array, matrix: Array) -> Array:
-    """A product over one feature, written so that XLA fuses it with what follows."""
-    feature_last = jnp.moveaxis(operand, term.operand_axis, -1)
-    product = feature_last * matrix[0]
-    return product if point.axis else jnp.moveaxis(product, -1, 0)
 
 
 def _turned_product(point: Point, term: Term, operand: Array, turned: Array) -> Array:
