@@ -902,6 +902,16 @@ def test_memory_of_native_and_vmapped_batches():
     assert temporary_bytes(vmapped, *run[1:]) <= 1.2 * native
 
 
+def test_memory_without_differentiation():
+    """At batch 1, where a copy of the bias would show."""
+    run = cell_run("lstm", time=8, batch=1, sizes=(16, 32))
+    planned, plain = (
+        temporary_bytes(partial(scan, run.step, implementation=one), *run[1:])
+        for one in ("auto", "plain")
+    )
+    assert planned <= 1.1 * plain
+
+
 # checkpoint_every
 
 

@@ -6,7 +6,7 @@ side by side:
     z = Σ_i a_i W_i + b
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lstm_jax.engine.programs import Op, Program, Value
 
@@ -38,6 +38,9 @@ class Bias(NamedTuple):
     value: Value
     columns: tuple[int, int]
     sign: int
+
+
+Columns = TypeVar("Columns", Term, Bias)
 
 
 class Affine(NamedTuple):
@@ -129,8 +132,8 @@ class Plan(NamedTuple):
         return numbers(self.program.outputs).union(*reads)
 
 
-def joined(terms: tuple[Term, ...]) -> list[Term]:
-    """Joins neighbouring columns of one matrix, so that nothing is copied for them."""
+def joined(terms: tuple[Columns, ...]) -> list[Columns]:
+    """Joins neighbouring columns of one value, so that nothing is copied for them."""
     runs = [terms[0]]
     for term in terms[1:]:
         last = runs[-1]

@@ -67,20 +67,34 @@ def _block(term: Term, values: Values) -> Array:
 
 
 def _bias(point: Point, rank: int, values: Values) -> Array | None:
+    widths, biases = _biases(point)
     parts = [
-        [_summand(bias, rank, point.axis, values) for bias in affine.biases]
-        for affine in point.affines
+        [_summand(bias, rank, point.axis, values) for bias in of_piece]
+        for of_piece in biases
     ]
     given = [part for summands in parts for part in summands]
     if not given:
         return None
     shape = list(jnp.broadcast_shapes(*(_without(p, point.axis) for p in given)))
     pieces = []
-    for summands, width in zip(parts, point.widths, strict=True):
+    for summands, width in zip(parts, widths, strict=True):
         shape[point.axis] = width
         total = sum(summands[1:], start=summands[0]) if summands else 0
         pieces.append(jnp.broadcast_to(jnp.asarray(total, given[0].dtype), shape))
     return jnp.concatenate(pieces, axis=point.axis)
+
+
+def _biases(point: Point) -> tuple[tuple[int, ...], list[list[Bias]]]:
+    """Returns the widths of pieces, and the biases of each: one piece if it can be.
+
+    XLA would copy a bias that is put together again from its slices.
+    """
+    biases = [[*affine.biases] for affine in point.affines]
+    if len({len(of_piece) for of_piece in biases}) == 1:
+        runs = [joined(column) for column in zip(*biases, strict=True)]
+        if all(len(run) == 1 for run in runs):
+            return (sum(point.widths),), [[run[0] for run in runs]]
+    return point.widths, biases
 
 
 def _without(array: Array, axis: int) -> tuple[int, ...]:
