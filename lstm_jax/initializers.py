@@ -91,7 +91,8 @@ def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initia
     Every unit reads the same number of others, chosen without replacement, at least
     one; their weights are Gaussian, and the whole is then scaled to the spectral
     radius. The defaults are the "smart tanh" start of Pascanu et al.: 15 of 50 units
-    and 0.95.
+    and 0.95. (Their paper says 15 incoming weights, as here; their code leaves every
+    unit 15 outgoing ones.)
 
     Args:
       spectral_radius: largest modulus of an eigenvalue; it may be traced.
@@ -101,7 +102,7 @@ def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initia
       ValueError: the density is not allowed; or later, the shape is not square.
 
     References:
-      Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063
+      Pascanu, Mikolov & Bengio (2013), section 4.1.1, https://arxiv.org/abs/1211.5063
     """
     if not 0 < density <= 1:
         raise ValueError(f"density: got {density}; it must be in (0, 1]")
@@ -235,7 +236,7 @@ def chrono_biases(
       ValueError: a max_lag below 2.
 
     References:
-      Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188
+      Tallec & Ollivier (2018), equation 16, https://arxiv.org/abs/1804.11188
     """
     if isinstance(max_lag, int | float) and max_lag < 2:
         raise ValueError(f"max_lag: got {max_lag}; it must be at least 2")

@@ -38,8 +38,8 @@ def init(
       key: a typed key.
       input_size: features of one input, at least 1.
       hidden_size: units, at least 1.
-      forget_bias: bias of z, which keeps; one number or one per unit; the paper has no
-        biases. The other biases are zero.
+      forget_bias: bias of z, which keeps; one number or one per unit; the paper leaves
+        biases out of its equations. The other biases are zero.
       gain: factor on w_hh.
       input_init: draws w_ih, gate by gate.
       recurrent_init: draws w_hh, gate by gate.

@@ -34,7 +34,8 @@ def init(
 ) -> IndRNNParams:
     """Returns initial weights, u ~ U[smallest, largest]; the biases are zero.
 
-    For a layer that has to remember over all steps, the paper starts u near 1.
+    For a last layer that is read at the last step only, the authors' code starts u at 1
+    or near it.
 
     Args:
       key: a typed key.
@@ -79,6 +80,7 @@ def step(params: IndRNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hid
 
     References:
       Li, Li, Cook, Zhu & Gao (2018), https://arxiv.org/abs/1803.04831
+      its code, https://github.com/Sunnydreamrain/IndRNN_pytorch
     """
     check_input(x, params.w_ih.shape[0])
     h = jax.nn.relu(x @ params.w_ih + params.u * carry.h + params.b)
@@ -90,7 +92,8 @@ def clip_indrnn(
 ) -> IndRNNParams:
     """Returns the params with |u| <= gamma^(1 / max_lag); call it after every update.
 
-    No gradient then grows by more than `gamma` over `max_lag` steps.
+    No gradient then grows by more than `gamma` over `max_lag` steps; 2 is the paper's
+    choice for the adding problem.
     """
     exponent = 1 / jnp.asarray(max_lag, params.u.dtype)
     bound = jnp.asarray(gamma, params.u.dtype) ** exponent

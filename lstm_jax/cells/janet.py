@@ -40,7 +40,8 @@ def init(
 ) -> JANETParams:
     """Returns initial weights, each gate drawn on its own.
 
-    The paper draws the biases with `initializers.chrono_biases`.
+    The paper draws the biases with `initializers.chrono_biases`; its code draws
+    b_f = ln u from u ~ U[1, T], without the -1.
 
     Args:
       key: a typed key.
@@ -98,6 +99,7 @@ def janet(beta: int | float = 1.0) -> Cell:
 
     References:
       van der Westhuizen & Lasenby (2018), https://arxiv.org/abs/1804.04849
+      its code, with β = 1, https://github.com/JosvanderWesthuizen/janet
     """
     return _janet(float(beta))
 

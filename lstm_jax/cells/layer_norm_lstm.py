@@ -89,8 +89,9 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
         h_t = o * tanh(s_c * LN(c_t) + b_c)            y_t = h_t
 
     The means run over all that a product yields, 4*hidden numbers, as in the paper's
-    code, and over the units of c; c itself is carried as it is. With one unit LN(c) is
-    0, and with h = 0 so is LN(h W_hh).
+    code, and over the units of c; c itself is carried as it is. (That code also adds b
+    to x W_ih before its normalisation.) With one unit LN(c) is 0, and with h = 0 so is
+    LN(h W_hh).
 
     Shapes: x (*batch, input), h and c (*batch, hidden), W_ih (input, 4*hidden),
     W_hh (hidden, 4*hidden), b, s_ih and s_hh (4*hidden,), s_c and b_c (hidden,).

@@ -164,8 +164,9 @@ def peephole_lstm(variant: str = "V") -> Cell:
         remember  c_t, the sum of the two
         use       o * tanh(c_t)
 
-    and every gate has its own look at the long-term memory. The lesson's peepholes are
-    wider: `lstm_jax.cells.lesson_peephole_lstm`.
+    and every gate has its own look at the long-term memory. These squashes are those of
+    Graves and of Greff et al.; Gers et al. have g = 4 σ(...) - 2 and show c as it is.
+    The lesson's peepholes are wider: `lstm_jax.cells.lesson_peephole_lstm`.
 
     `init` takes input_bias (0), forget_bias (1), gain, input_init, recurrent_init,
     peephole_init and dtype; a bias is refused where its gate is missing.

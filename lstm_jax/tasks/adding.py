@@ -18,12 +18,15 @@ A worked example, length 6:
     numbers  0.5  0.25  0.75  1.0  0.5  0.125
     marks    0    1     0     0    1    0        -> 0.25 + 0.5 = 0.75
 
-A sequence counts as right where (output - answer)^2 < 0.04, Pascanu's criterion.
+A sequence counts as right where (output - answer)^2 < 0.04, the criterion of Pascanu et
+al., in whose code the answer is half the sum.
 
 References:
-  Le, Jaitly & Hinton (2015), section 4.1, https://arxiv.org/abs/1504.00941
-  Arjovsky, Shah & Bengio (2016), section 5.2, https://arxiv.org/abs/1511.06464
-  Pascanu, Mikolov & Bengio (2013), the criterion, https://arxiv.org/abs/1211.5063
+  Le, Jaitly & Hinton (2015), https://arxiv.org/abs/1504.00941
+  Arjovsky, Shah & Bengio (2016), with one mark in each half,
+  https://arxiv.org/abs/1511.06464
+  Pascanu, Mikolov & Bengio (2013), section 4.1.2, the criterion,
+  https://arxiv.org/abs/1211.5063
 
 `adding_1997` is another task: do not mix their numbers.
 """

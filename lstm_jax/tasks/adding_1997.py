@@ -7,8 +7,9 @@
     length        uniform in [T, 1.1 T], so the end cannot be foreseen
 
 where T = `drawing.nominal_length(length)`: a `length` of 110 is the paper's T = 100.
-"In the rare case where the first pair of the sequence gets marked", its mark stays -1
-and its number becomes the neutral one, 0 for sums and 1 for products. Below T = 20 the
+"In the rare case where the first pair of the sequence gets marked", its number becomes
+the neutral one, 0 for sums and 1 for products. The paper says so of X1; here it holds
+for X2 too, and the pair's mark stays -1, which the paper leaves open. Below T = 20 the
 first mark is among the first T/2 steps.
 
               numbers    answer at the last step    floor        one number known
@@ -29,7 +30,7 @@ The same numbers, multiplied with marks at steps 2 and 3: 0.5 * 1.0 = 0.5.
 A sequence is right where |output - answer| < 0.04.
 
 References:
-  Hochreiter & Schmidhuber (1997), experiments 4 and 5,
+  Hochreiter & Schmidhuber (1997), experiments 4 and 5, sections 5.4 and 5.5,
   https://doi.org/10.1162/neco.1997.9.8.1735
 """
 

@@ -10,7 +10,8 @@ symbols, 10 ln 8 / (T + 20). The accuracy counts the 10 symbols only, chance 1/8
 sequence is right where every largest output is.
 
 In `copy_memory_variable` the delay of each sequence is uniform in [1, T], so that only
-the delimiter tells when to answer; its floor is 10 ln 8 / (mean length).
+the delimiter tells when to answer; its floor is 10 ln 8 / (mean length). (A delay of d
+has d - 1 blanks; Tallec & Ollivier say that the number of blanks is in [1, T].)
 
 A worked example, 2 symbols out of 3 (a, b, c), T = 3:
 
@@ -19,9 +20,9 @@ A worked example, 2 symbols out of 3 (a, b, c), T = 3:
 
 References:
   Hochreiter & Schmidhuber (1997) for the idea;
-  Arjovsky, Shah & Bengio (2016), section 5.1, https://arxiv.org/abs/1511.06464
-  Tallec & Ollivier (2018), section 3, the variable one,
-  https://arxiv.org/abs/1804.11188
+  Arjovsky, Shah & Bengio (2016), https://arxiv.org/abs/1511.06464
+  Henaff, Szlam & LeCun (2016), the variable one, https://arxiv.org/abs/1602.06662
+  Tallec & Ollivier (2018), section 3, both, https://arxiv.org/abs/1804.11188
 """
 
 from functools import cache, partial

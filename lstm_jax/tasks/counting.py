@@ -19,7 +19,7 @@ more active than all others; the accuracy is the share of such strings.
 A worked example:  shown  S a a b b    asked  a a b b T
 
 References:
-  Gers & Schmidhuber (2001), section II, https://doi.org/10.1109/72.963769
+  Gers & Schmidhuber (2001), https://doi.org/10.1109/72.963769
 """
 
 from collections.abc import Mapping

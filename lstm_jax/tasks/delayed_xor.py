@@ -13,7 +13,9 @@ A worked example, delay 2:
     asked    -  -  1  0  1      as 0 XOR 1, 0 XOR 0, 1 XOR 0
 
 References:
-  Engelken (2023), the delayed temporal XOR task, https://arxiv.org/abs/2312.17306
+  Engelken (2023), the delayed temporal XOR task, https://arxiv.org/abs/2312.17306;
+  the delay of its code is that of the later bit, half of `delay`,
+  https://github.com/RainerEngelken/GradientFlossing
 """
 
 from collections.abc import Mapping

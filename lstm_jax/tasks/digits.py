@@ -15,7 +15,7 @@ are drawn with replacement, so that rare digits come as often as in the set.
 A worked example:  0/16 0/16 5/16 13/16 9/16 ...  -> the first image of the set, a 0
 
 References:
-  Le, Jaitly & Hinton (2015), section 4.2, both orders, with MNIST,
+  Le, Jaitly & Hinton (2015), both orders, with MNIST,
   https://arxiv.org/abs/1504.00941
   Alpaydin & Kaynak (1998), https://doi.org/10.24432/C50P49, in scikit-learn
 """

@@ -10,8 +10,9 @@ A worked example:  a a b b a  -> ab once, ba once: even, class 1
 A sequence is right where the largest output is.
 
 References:
-  Deletang et al. (2023), "Even Pairs", table 1, trained on lengths 1 to 40 and tested
-  up to 500, https://arxiv.org/abs/2207.02098
+  Deletang et al. (2023), "Even Pairs", trained on lengths 1 to 40 and tested up to 500,
+  https://arxiv.org/abs/2207.02098; in its code "even" is class 0,
+  https://github.com/google-deepmind/neural_networks_chomsky_hierarchy
 """
 
 import jax.numpy as jnp

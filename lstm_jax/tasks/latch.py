@@ -7,12 +7,14 @@ The loss is the mean squared error; the floor is 0.64, the variance of the answe
 sequence is right where the output has the sign of the answer, chance 1/2.
 
 Bengio et al. train the first inputs of a single unit together with it; here they are
-given, which is the part of the problem that has to do with memory.
+given, which is the part of the problem that has to do with memory. The 0.2 of their
+figure is a VARIANCE, as in task 3a of Hochreiter & Schmidhuber: `noise=0.2**0.5`.
 
 A worked example:  1 1 1 0.1 -0.3 0.2  -> 0.8
 
 References:
-  Bengio, Simard & Frasconi (1994), section III, https://doi.org/10.1109/72.279181
+  Bengio, Simard & Frasconi (1994), sections II and III,
+  https://doi.org/10.1109/72.279181
 """
 
 from functools import cache, partial

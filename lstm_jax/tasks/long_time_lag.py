@@ -24,7 +24,7 @@ A sequence is right where every output unit is within 0.25 of its target: at all
 in 2a, at the last one in 2b.
 
 References:
-  Hochreiter & Schmidhuber (1997), experiments 2a and 2b, p = 100 there,
+  Hochreiter & Schmidhuber (1997), experiments 2a and 2b, section 5.2, p = 100 there,
   https://doi.org/10.1162/neco.1997.9.8.1735
 """
 

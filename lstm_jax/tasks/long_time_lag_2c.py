@@ -18,7 +18,8 @@ A worked example, q = 2, k = 1, p = 3:  b y a3 a1 a1 e  -> y, class 1
 A sequence is right where both output units are within 0.2 of their targets.
 
 References:
-  Hochreiter & Schmidhuber (1997), experiment 2c, (q, p) from (50, 50) to (1000, 50),
+  Hochreiter & Schmidhuber (1997), experiment 2c, section 5.2 and table 3, (q, p) from
+  (50, 50) to (1000, 50),
   https://doi.org/10.1162/neco.1997.9.8.1735
 """
 

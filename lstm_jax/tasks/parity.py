@@ -10,8 +10,8 @@ A sequence is right where the largest output is.
 
 References:
   Hochreiter & Schmidhuber (1996), for guessing weights;
-  Deletang et al. (2023), "Parity Check", table 1, trained on lengths 1 to 40 and tested
-  up to 500, https://arxiv.org/abs/2207.02098
+  Deletang et al. (2023), "Parity Check", trained on lengths 1 to 40 and tested up to
+  500, https://arxiv.org/abs/2207.02098
 """
 
 from collections.abc import Mapping

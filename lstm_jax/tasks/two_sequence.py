@@ -17,11 +17,14 @@ knows everything loses a little in 3b, where noise can hide the class.
 A worked example of 3a, N = 3:   1 1 1 0.3 -0.6 0.1 0.4  -> 1
 
 In 3c the targets are (batch, 2): the noisy one, which the loss takes, and its mean.
+Read to the letter, the paper's 3c wants 0.2 where the first numbers are +1; here, as in
+3a, +1 has the larger target.
 
 References:
-  Hochreiter & Schmidhuber (1997), experiment 3 and Table 6,
+  Hochreiter & Schmidhuber (1997), experiment 3 and tables 4 to 6,
   https://doi.org/10.1162/neco.1997.9.8.1735
-  Bengio, Simard & Frasconi (1994), https://doi.org/10.1109/72.279181
+  Bengio, Simard & Frasconi (1994), whose sequences may also be as short as T/2,
+  https://doi.org/10.1109/72.279181
 """
 
 from collections.abc import Mapping

@@ -62,7 +62,7 @@ def chrono_bias(lag: Numbers) -> Float64s:
       lag: T, steps.
 
     References:
-      Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188
+      Tallec & Ollivier (2018), section 2, https://arxiv.org/abs/1804.11188
     """
     return np.log(above("lag", lag, 1) - 1)
 

@@ -38,14 +38,16 @@ def gaussian_product_stderr(size: int, time: int) -> Float[np.ndarray, " size"]:
 
         ½ sqrt(ψ₁((N - i + 1)/2) / T)
 
-    ψ₁ is the trigamma function; the gain plays no part. Exact at every N and T >= 1.
+    ψ₁ is the trigamma function; the gain plays no part. Exact at every N and T >= 1:
+    ψ₁(n/2) / 4 is the variance of the logarithm of a chi variable with n degrees of
+    freedom.
 
     Args:
       size: N.
       time: T, steps.
 
     References:
-      Newman (1986), https://doi.org/10.1007/BF01464284
+      For the chi variables, Newman (1986), https://doi.org/10.1007/BF01464284
     """
     steps = at_least("time", time, 1)
     return 0.5 * np.sqrt(polygamma(1, _degrees_of_freedom(size) / 2) / steps)

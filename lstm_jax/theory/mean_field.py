@@ -53,7 +53,11 @@ def mean_field_exponent(gain: Numbers, noise: Numbers = 0.0) -> Float64s:
     gradients explode at this rate; negative: they vanish at it. Without noise the sign
     changes at g = 1, and noise suppresses chaos.
 
-    Args, references: as for `mean_field_variance`.
+    Args: as for `mean_field_variance`.
+
+    References:
+      As for `mean_field_variance`; Poole et al. (2016), whose χ₁ is g² E d², for deep
+      networks, https://arxiv.org/abs/1606.05340
     """
 
     def exponent(gain, noise):

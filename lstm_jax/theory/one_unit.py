@@ -118,7 +118,8 @@ def saddle_nodes(w: Numbers) -> SaddleNodes:
       w: recurrent weight.
 
     References:
-      Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figure 3
+      Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figure 3, after
+      Doya (1993)
     """
     weight = above("w", w, 4)
     root = np.sqrt(1 - 4 / weight)

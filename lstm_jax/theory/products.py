@@ -27,7 +27,9 @@ def jacobian_bound(sigma_max: Numbers, lag: Numbers, gamma: Numbers = 1.0) -> Fl
       gamma: γ = max |φ'|, above 0; `STEEPEST_SLOPES` has it for each squash.
 
     References:
-      Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, section 2.1
+      Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, section 2.1;
+      Hochreiter & Schmidhuber (1997), section 3.1, after Hochreiter (1991), for n
+      logistic units with |w| < 4/n, https://doi.org/10.1162/neco.1997.9.8.1735
     """
     largest = at_least("sigma_max", sigma_max, 0)
     steps = at_least("lag", lag, 0)

@@ -22,7 +22,7 @@ def memory_variance(decay: Numbers, input_correlation: Numbers = 0.0) -> Float64
       input_correlation: ρ.
 
     References:
-      Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064, section 2
+      Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064
     """
     eigenvalue, product = _checked(decay, input_correlation)
     return _one_and_twice_a(product) / _fading(eigenvalue)
@@ -42,7 +42,7 @@ def sensitivity_variance(decay: Numbers, input_correlation: Numbers = 0.0) -> Fl
       input_correlation: ρ.
 
     References:
-      Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064, section 2
+      Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064
     """
     eigenvalue, product = _checked(decay, input_correlation)
     fading = _fading(eigenvalue)
