@@ -22,6 +22,7 @@ def quick_flags() -> str:
             library.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         ):
-            known = [name for name in QUICK if content.find(name.encode()) >= 0]
+            # A flag is a string of its own; one that is gone is still named in others.
+            known = [n for n in QUICK if content.find(b"\0%s\0" % n.encode()) >= 0]
             return " ".join(f"--{name}={QUICK[name]}" for name in known)
     return ""
