@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Callable, tuple[Shape, ...]]] = {
     "checkpoint": (cases_checkpoint.checkpoint, (shapes.CHECKPOINT,)),
     "compile": (cases_compile.compile_time, shapes.LAYERS),
 }
-ON_SEVERAL_DEVICES = ("layer", "training", "step", "seeds")
+ON_SEVERAL_DEVICES = ("layer", "training", "step", "seeds", "trainer")
 SHAPES = tuple(shape.name for shape in (*shapes.LAYERS, shapes.STEP, shapes.CHECKPOINT))
 
 

@@ -8,11 +8,16 @@ forget bias, size, or whatever else `experiments.train` has a flag for?
   python -m experiments.sweep --random=20 --sweep="learning_rate=log:1e-4:1e-1;clip=1,5"
 
 All flags of `experiments.train` are there and go to every run; those that say what is
-logged and saved on the way, and --mesh, are refused. Settings that differ in numbers
-only (learning rate, clip, forget bias, seed) train side by side in one program, at most
---at_once runs; each such part is saved under `cells/` when it is done, and --resume
-trains those that are missing, to the same bits. Every run is the one that
-`experiments.train` makes of its setting and seed, up to rounding.
+logged and saved on the way, and those of several processes, are refused. Settings that
+differ in numbers only (learning rate, clip, forget bias, seed) train side by side in
+one program, at most --at_once runs; each such part is saved under `cells/` when it is
+done, and --resume trains those that are missing, to the same bits. Every run is the one
+that `experiments.train` makes of its setting and seed, up to rounding.
+
+Many devices: --mesh=seed:4 gives each of four an equal part of the runs of a program,
+which exchange nothing; the last setting is trained once more where they are too few.
+--mesh=data:2,seed:2 and --cpu_devices=4 are as in `experiments.train`. What is found is
+the same to rounding, and --resume goes on over other devices.
 
 Written under --out: `sweep.csv`, one row per setting, in order: the swept fields; runs,
 successes, and the rate's 95 % Wilson interval; runs that diverged; median and quartiles
@@ -57,6 +62,7 @@ from experiments import (
     sweep_parts,
     sweep_rows,
     sweep_store,
+    train_processes,
 )
 from experiments.progress import Advance, progress
 from experiments.records import Record
@@ -190,6 +196,7 @@ def plot(record: Record) -> Figure:
 
 def command(config: Config, out: Path) -> None:
     """Runs, saves the record and prints it; ends the process where it can't."""
+    train_processes.start(train_processes.from_flags())
     try:
         record = run(config, out, resume=flags.FLAGS.resume)
         records.save(record, plot(record), out)
@@ -218,4 +225,5 @@ if __name__ == "__main__":
         "train only what --out does not hold yet",
         module_name=sys.argv[0],
     )
+    train_processes.define_device_flag()
     cli.start(Config, command, f"out/{NAME}")

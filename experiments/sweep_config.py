@@ -10,21 +10,21 @@ from experiments.sweep_settings import Setting
 
 # What says how a run is told and judged, not what it finds.
 NOT_SWEPT = ("num_seeds", "test_size", "success_loss")
-# A sweep tests at the end only, saves whole parts of itself, and runs on one device.
+# A sweep tests at the end only, and saves whole parts of itself.
 WITHOUT_MEANING = (
-    "mesh",
     "eval_interval",
     "log_interval",
     "checkpoint_interval",
     "keep_checkpoints",
 )
-# A sweep that goes on may be judged anew; the rest is fixed.
-FREE = ("success_loss", "success_accuracy")
+# A sweep that goes on may be judged anew, and go on over other devices; the rest is
+# fixed.
+FREE = ("success_loss", "success_accuracy", *train_config.WHERE)
 
 SWEEPABLE = {
     field.name: field.metadata["kind"]
     for field in fields(train_config.Config)
-    if field.name not in NOT_SWEPT + WITHOUT_MEANING
+    if field.name not in NOT_SWEPT + WITHOUT_MEANING + train_config.WHERE
 }
 
 
@@ -73,8 +73,8 @@ class Config(train_config.Config):
             if field.name in WITHOUT_MEANING and value != field.default:
                 raise ConfigError(
                     f"{field.name}: got {value!r}; it must not be given to a sweep, "
-                    "which trains part after part on one device, and tests and saves "
-                    "at the end of each"
+                    "which trains part after part, and tests and saves at the end of "
+                    "each"
                 )
         for setting in self.settings():
             run_config(self, setting)

@@ -16,12 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 import lstm_jax as lj
 from experiments import sweep_config, train_config, train_job
+from experiments.cli import ConfigError
 from experiments.progress import Advance
 from experiments.train_config import Config as RunConfig
-from lstm_jax.training import criteria, loop
+from lstm_jax.training import criteria, loop, sharding
 
 # What differs between the runs of a part, and what stands in for it in its RunConfig.
 TRACED = {"learning_rate": 1.0, "clip": 1.0, "forget_bias": 1.0, "seed": 0}
@@ -36,7 +38,8 @@ class Part(NamedTuple):
     Attributes:
       common: what the runs share; what is traced is replaced by a stand-in.
       members: the number of each setting in the sweep.
-      width: settings the program is compiled for, at least those there are.
+      width: settings the program is compiled for, at least those there are, and so many
+        that every device of the mesh gets as many runs.
     """
 
     common: RunConfig
@@ -82,11 +85,13 @@ class Program(NamedTuple):
     """A group of runs as compiled functions; leaves have the runs in front.
 
     Attributes:
-      initial: `(keys, numbers) -> TrainState`.
+      place: what the others take, to where they want it: on the devices of the mesh.
+      initial: `(keys, numbers) -> TrainState`, not placed.
       chunk: `(state, numbers, num_steps) -> TrainState`, for any number of steps.
       test: `(keys, state) -> Evaluation`.
     """
 
+    place: Callable[[Any], Any]
     initial: Callable[..., loop.TrainState]
     chunk: Callable[..., loop.TrainState]
     test: Callable[..., loop.Evaluation]
@@ -96,14 +101,14 @@ def plan(config: sweep_config.Config) -> list[Part]:
     """Returns the parts in the order they are trained in.
 
     Raises:
-      ConfigError: a task refuses one of them.
+      ConfigError: a task refuses one of them, or the mesh can't be laid.
     """
     groups: dict[RunConfig, list[int]] = {}
     for number, setting in enumerate(config.settings()):
         run = sweep_config.run_config(config, setting)
         groups.setdefault(_common(run), []).append(number)
     for common in groups:
-        train_job.job_of(common)
+        _check(common)
     at_once = max(1, config.at_once // config.num_seeds)
     return [
         part
@@ -117,14 +122,38 @@ def _common(run: RunConfig) -> RunConfig:
     return replace(run, **stand_ins)
 
 
+def _check(common: RunConfig) -> None:
+    """Raises `ConfigError` where the task or the mesh refuses a group."""
+    train_job.job_of(replace(common, mesh=None))
+    try:
+        mesh = _mesh(common)
+        if mesh is not None:
+            # Any number of runs will do: a part is filled up.
+            sharding.check_divides(
+                mesh.shape,
+                batch_size=common.batch_size,
+                num_seeds=mesh.shape[sharding.SEED],
+            )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _mesh(common: RunConfig) -> Mesh | None:
+    return None if common.mesh is None else sharding.mesh_of(common.mesh)
+
+
 def _is_number(run: RunConfig, name: str) -> bool:
     return isinstance(getattr(run, name), int | float)
 
 
 def _parts(common: RunConfig, members: list[int], at_once: int) -> Iterable[Part]:
-    width = math.ceil(len(members) / math.ceil(len(members) / at_once))
-    for first in range(0, len(members), width):
-        yield Part(common, tuple(members[first : first + width]), width)
+    count = math.ceil(len(members) / math.ceil(len(members) / at_once))
+    devices = sharding.parse_mesh(common.mesh)[sharding.SEED] if common.mesh else 1
+    of_equal_runs = devices // math.gcd(devices, common.num_seeds)
+    width = math.ceil(count / of_equal_runs) * of_equal_runs
+    # The mesh has no say in who is in a part, so that a sweep goes on over another.
+    for first in range(0, len(members), count):
+        yield Part(common, tuple(members[first : first + count]), width)
 
 
 def train_part(part: Part, runs: list[RunConfig], advance: Advance) -> Outcome:
@@ -142,7 +171,7 @@ def train_part(part: Part, runs: list[RunConfig], advance: Advance) -> Outcome:
         program = _program(train_config.with_free_defaults(common))
         keys, numbers = _keys(filled), _numbers(common, filled)
         state = _trained(part, program, keys, numbers, advance)
-        tested = program.test(keys, state)
+        tested = program.test(program.place(keys), state)
     leaves = (*tested, state.step, state.diverged_at, state.solved_at)
     shape = (part.width, common.num_seeds)
     return Outcome(
@@ -183,7 +212,8 @@ def _trained(
 ) -> loop.TrainState:
     common, what = part.common, f"{part.common.cell} on {part.common.task}"
     advance(f"{what}: compiling", 0)
-    state = program.initial(keys, numbers)
+    state = program.place(program.initial(keys, numbers))
+    numbers = program.place(numbers)
     jax.block_until_ready(program.chunk(state, numbers, 0))
     done, size, work = 0, 1, part.num_runs * common.length
     while done < common.num_steps and _going(state):
@@ -206,6 +236,7 @@ def _going(state: loop.TrainState) -> bool:
 @cache  # a sweep that goes on in the same process compiles nothing
 def _program(common: RunConfig) -> Program:
     cell, task = train_job.cell_of(common), lj.TASKS[common.task]
+    mesh = _mesh(common)
 
     def chunk(state, numbers, num_steps):
         step = loop.step_function(
@@ -216,16 +247,19 @@ def _program(common: RunConfig) -> Program:
             length=train_job.length_of(common),
             max_length=None if common.start_length is None else common.length,
             stop_after=common.stop_after,
+            mesh=mesh,
         )
         most = MOST_STEPS_PER_CHUNK
         return loop.train_chunk(state, num_steps, step, most_steps=most)[0]
 
     test = partial(train_job.test_of, common, cell, task)
+    # One after the other: all test sequences of all runs at once need gigabytes.
+    test = sharding.over_runs(test, mesh=mesh, at_once=1)
     return Program(
+        place=train_job.movers(mesh, seeds=True)[0],
         initial=jax.jit(jax.vmap(partial(_initial, common, cell, task))),
-        chunk=jax.jit(jax.vmap(chunk, in_axes=(0, 0, None))),
-        # One after the other: all test sequences of all runs at once need gigabytes.
-        test=jax.jit(lambda *args: jax.lax.map(lambda one: test(*one), args)),
+        chunk=jax.jit(sharding.vmapped(chunk, mesh, in_axes=(0, 0, None))),
+        test=jax.jit(test),
     )
 
 

@@ -14,11 +14,13 @@ checkpoint to the same bits, parameters and metrics, that it would have reached;
 saves first. What is not finite, or explodes, stops the run.
 
 Many devices: --mesh=data:4,seed:2 cuts the batch in four and the seeds in two;
---cpu_devices=8 makes the CPU eight devices to try it on. Under --distributed the same
-command runs in several processes, which find each other from Slurm, Open MPI or
-Kubernetes (scripts/slurm_example.sh), or by hand; process 0 writes all files. The loss
-curve is that of one device to rounding, and a run goes on with --resume over other
-devices or another number of processes. One process lost stops them all:
+--mesh=data:2,unit:2 also stores large weights and their moments in two parts, and the
+batch goes to all four devices; --cpu_devices=8 makes the CPU eight devices to try it
+on. Under --distributed the same command runs in several processes, which find each
+other from Slurm, Open MPI or Kubernetes (scripts/slurm_example.sh), or by hand; process
+0 writes all files. The loss curve is that of one device to rounding, and a run goes on
+with --resume over other devices or another number of processes. One process lost stops
+them all:
 
   for id in 0 1; do
     python -m experiments.train --out=out/two --cpu_devices=4 --distributed

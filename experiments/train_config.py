@@ -8,7 +8,7 @@ import optax
 import lstm_jax as lj
 from experiments import cli, networks
 from experiments.cli import ConfigError, Kind, option
-from lstm_jax.training.sharding import parse_mesh
+from lstm_jax.training import sharding
 
 OPTIMIZERS = {"adam": optax.adam, "rmsprop": optax.rmsprop, "sgd": optax.sgd}
 DTYPES = ("float32", "float64", "bfloat16", "mixed")
@@ -23,20 +23,20 @@ WHERE = ("mesh",)
 
 
 def a_mesh() -> Kind:
-    """Devices along "data" and "seed", as `parse_mesh` reads them."""
+    """Devices along the axes of a mesh, as `sharding.parse_mesh` reads them."""
 
     def parse(text):
-        parse_mesh(text)
+        sharding.parse_mesh(text)
         return text
 
     def holds(value):
         try:
-            parse_mesh(value)
+            sharding.parse_mesh(value)
         except ValueError:
             return False
         return True
 
-    return Kind("data:N, seed:N or both with a comma, N at least 1", parse, holds)
+    return Kind(sharding.ALLOWED, parse, holds)
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,9 @@ class Config:
     mesh: str | None = option(
         None,
         cli.optional(a_mesh()),
-        "devices over which batch and seeds are cut, data:4,seed:2; one device if not "
-        "given, and the batch over all where there are several processes",
+        "devices over which batch and seeds are cut, data:4,seed:2, or batch and large "
+        "weights, unit:2; one device if not given, and the batch over all where there "
+        "are several processes",
     )
 
     def __post_init__(self) -> None:

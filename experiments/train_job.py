@@ -66,7 +66,7 @@ def _job_of(config: Config) -> Job:
     chunk = partial(loop.train_chunk, step=step, most_steps=MOST_STEPS_PER_CHUNK)
     test = partial(test_of, config, cell, task)
     keys = [jax.random.key(config.seed + n) for n in range(config.num_seeds)]
-    place, gather = _movers(mesh, seeds=config.num_seeds > 1)
+    place, gather = movers(mesh, seeds=config.num_seeds > 1)
     if config.num_seeds == 1:
         return Job(
             initial=lambda: jax.jit(begin)(keys[0]),
@@ -102,7 +102,7 @@ def _mesh(config: Config) -> Mesh | None:
     return mesh
 
 
-def _movers(mesh: Mesh | None, seeds: bool) -> tuple[Callable, Callable]:
+def movers(mesh: Mesh | None, seeds: bool) -> tuple[Callable, Callable]:
     """Returns `place` and `gather` of a job."""
     if mesh is None:
         return lambda state: state, lambda tree: tree

@@ -53,12 +53,21 @@ class Processes(NamedTuple):
     process_id: int | None = None
 
 
+def define_device_flag() -> None:
+    """Makes the flag that a program of one process has."""
+    flags.DEFINE_integer(
+        "cpu_devices",
+        None,
+        "devices of the CPU; it runs on the CPU",
+        1,
+        module_name=sys.argv[0],
+    )
+
+
 def define_flags() -> None:
     """Makes a flag of every field of `Processes`."""
+    define_device_flag()
     here: Any = {"module_name": sys.argv[0]}
-    flags.DEFINE_integer(
-        "cpu_devices", None, "devices of the CPU; it runs on the CPU", 1, **here
-    )
     flags.DEFINE_boolean(
         "distributed",
         False,
@@ -74,8 +83,12 @@ def define_flags() -> None:
 
 
 def from_flags() -> Processes:
-    """Returns what was given on the command line."""
-    values: Any = {name: flags.FLAGS[name].value for name in Processes._fields}
+    """Returns what was given on the command line, by the flags that are defined."""
+    values: Any = {
+        name: flags.FLAGS[name].value
+        for name in Processes._fields
+        if name in flags.FLAGS
+    }
     return Processes(**values)
 
 

@@ -26,6 +26,7 @@ from experiments.cli import ConfigError
 from experiments.sweep import Config
 from experiments.sweep_config import SWEEPABLE, run_config
 from experiments.sweep_parts import Outcome
+from experiments.train_processes import Processes
 
 ROOT = Path(__file__).parent.parent
 # One setting a part, and long enough for a kill in the middle.
@@ -114,6 +115,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(sweep_parts, "train_part", interrupted)
     monkeypatch.setattr(sweep.flags, "FLAGS", SimpleNamespace(resume=False))
+    monkeypatch.setattr(sweep.train_processes, "from_flags", Processes)
     monkeypatch.setattr(sys, "argv", ["sweep.py", "--sweep=seed=1;clip=none"])
     with pytest.raises(SystemExit) as ended:
         sweep.command(changed(sweep="seed=1;clip=none"), tmp_path)
@@ -249,6 +251,61 @@ def test_shapes_make_groups_and_groups_equal_parts():
             assert settings[number]["hidden_size"] == part.common.hidden_size
     # Never less than a whole setting.
     assert {p.width for p in sweep_parts.plan(changed(num_seeds=9))} == {1}
+
+
+@pytest.mark.parametrize(
+    ("mesh", "num_seeds", "width"),
+    [("data:8", 3, 3), ("seed:2", 3, 4), ("seed:4", 2, 4), ("seed:3", 3, 3)],
+)
+def test_devices_get_as_many_runs_each_and_parts_stay_what_they_are(
+    mesh, num_seeds, width, monkeypatch
+):
+    monkeypatch.setattr(sweep_parts, "_check", lambda common: None)  # no such devices
+    config = changed(sweep="seed=1,2,3,4,5", at_once=9, num_seeds=num_seeds, mesh=mesh)
+    parts = sweep_parts.plan(config)
+    assert [part.members for part in parts] == [(0, 1, 2), (3, 4)]
+    assert {part.width for part in parts} == {width}
+
+
+def test_a_batch_that_devices_can_not_share_is_refused_before_anything_runs(
+    no_training, monkeypatch
+):
+    four = SimpleNamespace(shape={"seed": 1, "data": 4})
+    monkeypatch.setattr(sweep_parts, "_mesh", lambda common: four)
+    with pytest.raises(ConfigError, match=r"batch_size: got 2; .* multiple of 4"):
+        sweep.run(changed(sweep="batch_size=4,2", mesh="data:4"))
+
+
+def test_four_devices_find_what_one_finds(tmp_path):
+    """Three settings for two devices each; a fourth fills the program up."""
+    config = changed(
+        num_steps=20,
+        num_seeds=1,
+        dtype="float64",
+        sweep="learning_rate=1e-2,1e30,1e-1",
+        at_once=3,
+        mesh="data:2,seed:2",
+    )
+    process = start(config, tmp_path, "--cpu_devices=4")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    on_one = dataclasses.replace(config, mesh=None)
+    sweep.run(on_one, tmp_path / "one")
+    wanted, found = (
+        list(csv.DictReader((out / "sweep.csv").read_text().splitlines()))
+        for out in (tmp_path / "one", tmp_path)
+    )
+    assert [row["diverged"] for row in found] == ["0", "1", "0"]
+    for row, wanted_row in zip(found, wanted, strict=True):
+        numbers, wanted_numbers = (
+            [float(value) for value in of.values()] for of in (row, wanted_row)
+        )
+        assert_allclose(numbers, wanted_numbers, rtol=1e-10)
+        assert row.keys() == wanted_row.keys()
+    # What devices found can be gone on from on one.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep_parts, "train_part", lambda *_: pytest.fail("it trained"))
+        sweep.run(on_one, tmp_path, resume=True)
 
 
 def test_settings_that_share_a_program_come_back_in_the_order_of_the_sweep():
@@ -462,6 +519,8 @@ def test_draws_are_different_follow_from_the_seed_and_keep_integers():
         ({"sweep": "seed=uniform:0:9"}, "seed: got the range uniform:0:9; .* --random"),
         ({"sweep": "cell=lstm,rnn;forget_bias=1"}, "forget_bias: got 1.0; it must not"),
         ({"sweep": "length=2,1;seed=1"}, "length: got 1"),
+        ({"sweep": "mesh=seed:1"}, "sweep: got the field 'mesh'; it must be one of"),
+        ({"mesh": "seed:999"}, "mesh: got 'seed:999', 999 devices; it must be at most"),
         (
             {"eval_interval": 10},
             "eval_interval: got 10; it must not be given to a sweep",

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
@@ -26,10 +28,11 @@ from experiments.cli import ConfigError
 from experiments.train import Config
 from experiments.train_processes import Processes
 from lstm_jax.training import checkpoints, loop, sharding
+from lstm_jax.training.many import train_many
 
 ROOT = Path(__file__).parent.parent
 SMALL = Config(
-    task="nature_show",
+    task="adding",
     cell="rnn",
     hidden_size=4,
     length=5,
@@ -40,8 +43,10 @@ SMALL = Config(
     test_size=5,
     dtype="float64",
 )
-SEEDS = dataclasses.replace(SMALL, task="adding", num_seeds=2, length=7)
-MESHES = {"data:8": "data:8", "data:4,seed:2": "data:4,seed:2"}
+SEEDS = dataclasses.replace(SMALL, num_seeds=2, length=7)
+SUMS, PARTS = MESHES = ("data:4,seed:2", "data:2,seed:2,unit:2")
+# By devices along "seed" and runs at once on each; None is all of them.
+LAYOUTS = {"one": (1, None), "two, one by one": (2, 1), "two, two at once": (2, 2)}
 
 
 def losses_of(out):
@@ -83,23 +88,73 @@ def run_child(code, *arguments):
 
 
 def runs_on_eight(folder):
-    """What the child does: the same seeds on one device and over two meshes."""
+    """What the child does: the same seeds on one device and over meshes."""
+    sharding.SMALLEST_CUT = 16  # so that recurrent weights of four units are cut
     for name in ("one", *MESHES):
         (folder / name).mkdir()
     train.run(SEEDS, folder / "one")
-    for name, text in MESHES.items():
-        train.run(dataclasses.replace(SEEDS, mesh=text), folder / name)
+    for text in MESHES:
+        # The last updates on one device: a mesh leaves no trace in a checkpoint.
+        meshed = dataclasses.replace(SEEDS, mesh=text, num_steps=20)
+        train.run(meshed, folder / text)
+        train.run(SEEDS, folder / text, resume=True)
     with jax.enable_x64(True):
-        found: Any = {"gradient": gradients_of(None), "meshed": gradients_of("data:8")}
-    np.savez(folder / "gradients.npz", **found)
-    job = train_job.job_of(dataclasses.replace(SEEDS, mesh="data:4,seed:2"))
+        for text in MESHES:
+            job = train_job.job_of(dataclasses.replace(SEEDS, mesh=text))
+            describe(job, folder / text)
+        meshes = (None, "data:8", "data:2,unit:4")
+        gradients: Any = {str(text): gradients_of(text) for text in meshes}
+        np.savez(folder / "gradients.npz", **gradients)
+        for name, layout in LAYOUTS.items():
+            np.savez(folder / f"{name}.npz", **trained_over(layout))
+
+
+def describe(job, folder):
+    """Writes the program of an update, and what lies where before it and after."""
     state, chunk = job.place(job.initial()), cast(Any, job.chunk)
-    (folder / "program.txt").write_text(chunk.lower(state, 1).compile().as_text())
     assert_same_state(job.gather(state), job.initial())
-    after, _ = job.chunk(state, 1)
-    for weights in (state.params.readout.w, after.params.readout.w):
-        sharded: Any = weights.sharding
-        assert sharded.spec[0] == "seed"  # a device holds its own seeds only
+    program = chunk.lower(state, 1).compile()
+    (folder / "program.txt").write_text(program.as_text())
+    states = [(s.params, s.opt_state) for s in (state, program(state, 1)[0])]
+    (folder / "stored.json").write_text(json.dumps(stored_of(states)))
+
+
+def stored_of(tree):
+    """Shape of the whole array and of a device's part, by name."""
+    return {
+        jax.tree_util.keystr(path): (leaf.shape, leaf.addressable_shards[0].data.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def trained_over(layout):
+    """Eight runs of `train_many`, of which the third diverges, by name."""
+    devices, at_once = layout
+    mesh = None if devices == 1 else sharding.mesh_of(f"seed:{devices}")
+
+    @jax.jit
+    def many(keys, rates):
+        return train_many(
+            keys,
+            lj.RNN,
+            lj.TASKS["adding"],
+            optax.adam,
+            hyperparams={"learning_rate": rates},
+            init_options={"dtype": jnp.float64},
+            hidden_size=3,
+            num_steps=3,
+            batch_size=2,
+            length=5,
+            mesh=mesh,
+            runs_at_once=at_once,
+        )
+
+    rates = jnp.geomspace(1e-3, 1e-1, 8).at[2].set(1e30)
+    trained = many(jax.random.split(jax.random.key(0), 8), rates)
+    if mesh is not None:
+        assert stored_of(trained[1].loss) == {"": ((8, 3), (8 // devices, 3))}
+    found: Any = checkpoints.named_arrays(trained)
+    return found
 
 
 def gradients_of(text):
@@ -154,20 +209,69 @@ def test_one_device_and_eight_have_the_same_curve(mesh, eight):
     assert abs(losses[:, 0] - losses[:, 1]).min() > 1e-6  # seeds are not mixed up
 
 
-def test_gradients_add_up_where_devices_hold_unequal_weights(eight):
+@pytest.mark.parametrize("mesh", ["data:8", "data:2,unit:4"])
+def test_gradients_add_up_where_devices_hold_unequal_weights(mesh, eight):
     with np.load(eight / "gradients.npz") as found:
-        assert_allclose(found["meshed"], found["gradient"], rtol=1e-12, atol=1e-14)
-        assert np.abs(found["gradient"]).max() > 1e-3
+        assert_allclose(found[mesh], found["None"], rtol=1e-12, atol=1e-14)
+        assert np.abs(found["None"]).max() > 1e-3
 
 
-def test_only_sums_are_exchanged_and_every_device_draws_its_own_numbers(eight):
-    program = (eight / "program.txt").read_text()
+def exchanged_in(program):
+    """What devices exchange and the shape of it (the last one, of several)."""
     names = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
-    exchanged = re.findall(rf" ({names})(?:-start)?\(", program)
-    assert set(exchanged) == {"all-reduce"}
+    return [
+        (name, shape, line)
+        for line in program.splitlines()
+        for shape, name in re.findall(rf"\[([\d,]*)\]\S* ({names})(?:-start)?\(", line)
+    ]
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_every_device_draws_its_own_numbers(mesh, eight):
+    program = (eight / mesh / "program.txt").read_text()
     # Random bits (seed, time, batch): of one seed and two of eight sequences.
     shapes = set(re.findall(r"u(?:32|64)\[([\d,]+)\]", program))
-    assert "1,7,2" in shapes and not shapes & {"2,7,8", "1,7,8", "2,7,2", "7,8"}
+    assert "1,7,2" in shapes
+    assert not shapes & {"2,7,8", "1,7,8", "2,7,2", "7,8", "1,7,4", "2,7,4"}
+
+
+def test_only_sums_are_exchanged(eight):
+    exchanged = exchanged_in((eight / SUMS / "program.txt").read_text())
+    assert {name for name, _, _ in exchanged} == {"all-reduce"}
+
+
+def test_a_weight_in_parts_is_gathered_once_and_its_gradient_summed_into_them(eight):
+    exchanged = exchanged_in((eight / PARTS / "program.txt").read_text())
+    others = sorted(found for found in exchanged if found[0] != "all-reduce")
+    named = [found[:2] for found in others]
+    assert named == [("all-gather", "1,4,4"), ("reduce-scatter", "1,4,2")]
+    # In the loop of the updates, not in that of the steps.
+    assert all(line.count("/while/") == 1 for _, _, line in others)
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_a_device_stores_its_seeds_and_its_part_of_a_large_weight(mesh, eight):
+    stored = json.loads((eight / mesh / "stored.json").read_text())
+    assert len(stored) == 2 * 16  # before and after: five weights, two moments, a count
+    for name, (whole, part) in stored.items():
+        cut = "unit" in mesh and name.endswith("w_hh")
+        assert part[0] == whole[0] / 2 and part[1:-1] == whole[1:-1]
+        if len(whole) > 1:
+            assert part[-1] == whole[-1] / (2 if cut else 1), name
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS)[1:])
+def test_many_runs_over_devices_are_those_of_one_device(layout, eight):
+    with np.load(eight / "one.npz") as wanted, np.load(eight / f"{layout}.npz") as many:
+        assert many.files == wanted.files
+        others = np.delete(np.arange(8), 2)
+        for name in wanted.files:
+            assert_allclose(many[name][others], wanted[name][others], rtol=1e-10)
+            # Adam's first update of 1e30 is as exact as the smallest gradient.
+            assert_allclose(many[name][2], wanted[name][2], rtol=1e-6)
+        lost = wanted["0/diverged_at"]
+        assert (lost >= 0).tolist() == [n == 2 for n in range(8)]
+        assert wanted["0/step"].tolist() == [3, 3, lost[2] - 1, 3, 3, 3, 3, 3]
 
 
 class Run:
@@ -221,8 +325,13 @@ def whole(tmp_path_factory):
     return out
 
 
-def test_two_processes_have_the_curve_of_one(whole, tmp_path):
-    (status, said, _), (other, nothing, _) = Run(tmp_path, SMALL).ends()
+@pytest.mark.parametrize(
+    "task", ["adding", pytest.param("nature_show", marks=pytest.mark.slow)]
+)
+def test_two_processes_have_the_curve_of_one(task, tmp_path, tmp_path_factory):
+    config, whole = dataclasses.replace(SMALL, task=task), tmp_path_factory.mktemp("1")
+    train.run(config, whole)
+    (status, said, _), (other, nothing, _) = Run(tmp_path, config).ends()
     assert status == other == 0
     assert "final.npz" in said and "final.npz" not in nothing
     assert_same_curve(tmp_path, whole)
@@ -279,11 +388,38 @@ def test_a_mesh_that_cannot_be_read_is_refused(text):
 
 
 def test_seeds_are_the_outer_axis_of_a_mesh():
-    assert list(sharding.parse_mesh("data:4,seed:2").items()) == [
-        ("seed", 2),
-        ("data", 4),
-    ]
-    assert sharding.parse_mesh("seed:3") == {"seed": 3, "data": 1}
+    found = sharding.parse_mesh("unit:5,data:4,seed:2")
+    assert list(found.items()) == [("seed", 2), ("data", 4), ("unit", 5)]
+    assert sharding.parse_mesh("seed:3") == {"seed": 3, "data": 1, "unit": 1}
+
+
+@pytest.mark.parametrize(
+    ("shape", "cut"),
+    [
+        ((128, 512), P(None, "unit")),  # recurrent weights of an LSTM of 128 units
+        ((127, 512), P()),
+        ((3, 128, 512), P(None, None, "unit")),
+        ((2**17,), P("unit")),
+        ((2**10, 2**10 + 1), P()),
+        ((), P()),
+    ],
+)
+def test_large_arrays_are_stored_in_parts_where_the_devices_divide_them(shape, cut):
+    devices = np.array(jax.devices()[:1] * 2)  # never used
+    assert sharding.storage(shape, Mesh(devices[None, None], sharding.AXES)) == cut
+    assert sharding.storage(shape, Mesh(devices, ["data"])) == P()
+
+
+@pytest.mark.parametrize(
+    ("at_once", "turns", "shape"),
+    [(None, None, "6,5"), (1, 6, "5"), (2, 3, "2,5"), (3, 2, "3,5")],
+)
+def test_a_device_works_on_so_many_runs_at_once(at_once, turns, shape):
+    over = sharding.over_runs(jnp.sin, mesh=None, at_once=at_once)
+    runs = jnp.ones((6, 5), jnp.float32)
+    program = str(jax.make_jaxpr(over)(runs))
+    assert re.findall(r"length=(\d+)", program) == ([str(turns)] if turns else [])
+    assert re.findall(r"f32\[([\d,]+)\] = sin", program) == [shape]
 
 
 def test_more_devices_than_there_are_are_refused():
@@ -296,13 +432,13 @@ def test_more_devices_than_there_are_are_refused():
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ({"batch_size": 6, "num_seeds": 2}, "batch_size: got 6; .* multiple of 4"),
+        ({"batch_size": 4, "num_seeds": 2}, "batch_size: got 4; .* multiple of 8"),
         ({"batch_size": 8, "num_seeds": 3}, "num_seeds: got 3; .* multiple of 2"),
     ],
 )
 def test_what_devices_can_not_share_is_refused(counts, told):
     with pytest.raises(ValueError, match=told):
-        sharding.check_divides({"seed": 2, "data": 4}, **counts)
+        sharding.check_divides({"seed": 2, "data": 4, "unit": 2}, **counts)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.tasks.task import Task
 from lstm_jax.training.curricula import Curriculum
 from lstm_jax.training.loop import History, TrainState, train
+from lstm_jax.training.sharding import SEED, over_runs
 
 
 def train_many(
@@ -28,8 +30,10 @@ def train_many(
     length: int | Curriculum,
     max_length: int | None = None,
     stop_after: int | None = None,
+    mesh: Mesh | None = None,
+    runs_at_once: int | None = None,
 ) -> tuple[TrainState, History]:
-    """Trains many models at once: `train`, vmapped over keys and settings.
+    """Trains many models in one program: `train`, over keys and settings.
 
     Of `hyperparams` and `init_options`, an array has the runs as its first axis, one
     entry for each; anything else (a number, a dtype, a function) goes to all runs.
@@ -40,7 +44,17 @@ def train_many(
             keys, cell, task, optax.adam, hyperparams={"learning_rate": rates}, ...)
         states.diverged_at.reshape(5, 2), histories.loss.reshape(5, 2, num_steps)
 
-    A run that diverges is marked and frozen; the others do not notice.
+    A run that diverges is marked and frozen; the others do not notice. Over a mesh,
+    every device trains runs of its own, and none waits for another:
+
+        mesh = sharding.mesh_of("seed:2")       # jax.config: jax_num_cpu_devices = 2
+        train_many(..., mesh=mesh, runs_at_once=1)
+
+    What is fastest where: an accelerator has room for all runs at once, the default. On
+    CPU devices runs one after the other on each device, the devices side by side, are
+    fastest: eight updates of eight runs (adding, T = 200, B = 32, H = 128; two cores)
+    took 422 ms all at once on one device and 324 ms one after the other; on two
+    devices, one per core, 293 and 199 ms.
 
     Args:
       keys: one per run.
@@ -56,13 +70,19 @@ def train_many(
       length: as in `train`.
       max_length: as in `train`.
       stop_after: as in `train`.
+      mesh: whose devices along "seed" (`sharding.mesh_of`) get equal parts of the runs;
+        one device if not given.
+      runs_at_once: runs that one device trains side by side, by `jax.vmap`; the others
+        follow. All of its own if not given; 1 is one after the other.
 
     Returns:
-      State and history with leaves (run, ...).
+      State and history with leaves (run, ...); over a mesh, the runs are cut over it.
 
     Raises:
-      ValueError: an array does not have one entry per run, or as in `train`.
+      ValueError: an array does not have one entry per run, the runs can't be cut into
+        equal parts, the mesh has devices that would get none, or as in `train`.
     """
+    _check_parts(keys.shape[0], mesh, runs_at_once)
     options = {"hyperparams": hyperparams, "init_options": init_options or {}}
     per_run, shared = _split(options, keys.shape[0])
 
@@ -82,7 +102,27 @@ def train_many(
             stop_after=stop_after,
         )
 
-    return jax.vmap(one)(keys, per_run)
+    return over_runs(one, mesh=mesh, at_once=runs_at_once)(keys, per_run)
+
+
+def _check_parts(num_runs: int, mesh: Mesh | None, runs_at_once: int | None) -> None:
+    sizes = {SEED: 1} if mesh is None else dict(mesh.shape)
+    if mesh is not None and sizes.get(SEED) != mesh.size:
+        raise ValueError(
+            f"mesh: got {sizes}; it must have all devices along {SEED!r}, where the "
+            "runs are cut"
+        )
+    if num_runs % sizes[SEED]:
+        raise ValueError(
+            f"keys: got {num_runs}; it must be a multiple of {sizes[SEED]}, the "
+            f"devices along the mesh's {SEED!r}"
+        )
+    own = num_runs // sizes[SEED]
+    if runs_at_once is not None and (runs_at_once < 1 or own % runs_at_once):
+        raise ValueError(
+            f"runs_at_once: got {runs_at_once}; it must divide {own}, the runs of a "
+            "device"
+        )
 
 
 def _split(
