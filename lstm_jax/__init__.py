@@ -49,6 +49,16 @@ from lstm_jax.cells.lstm import lstm_gates as lstm_gates
 from lstm_jax.cells.lstm97 import LSTM97 as LSTM97
 from lstm_jax.cells.lstm97 import LSTM97Carry as LSTM97Carry
 from lstm_jax.cells.lstm97 import LSTM97Params as LSTM97Params
+from lstm_jax.cells.lstm97_input_gate import LSTM97_INPUT_GATE as LSTM97_INPUT_GATE
+from lstm_jax.cells.lstm97_input_gate import (
+    LSTM97InputGateCarry as LSTM97InputGateCarry,
+)
+from lstm_jax.cells.lstm97_input_gate import (
+    LSTM97InputGateParams as LSTM97InputGateParams,
+)
+from lstm_jax.cells.lstm2000 import LSTM2000 as LSTM2000
+from lstm_jax.cells.lstm2000 import LSTM2000Params as LSTM2000Params
+from lstm_jax.cells.lstm2000 import lstm2000 as lstm2000
 from lstm_jax.cells.lstm97 import lstm97 as lstm97
 from lstm_jax.cells.mgu import MGU as MGU
 from lstm_jax.cells.mgu import MGUParams as MGUParams
@@ -122,6 +132,7 @@ from lstm_jax.gradients.singular_values import (
 from lstm_jax.gradients.transients import TransientGrowth as TransientGrowth
 from lstm_jax.gradients.transients import kreiss_bound as kreiss_bound
 from lstm_jax.gradients.transients import transient_growth as transient_growth
+from lstm_jax.gradients.units import log_gradients as log_gradients
 from lstm_jax.initializers import ChronoBiases as ChronoBiases
 from lstm_jax.initializers import chrono_biases as chrono_biases
 from lstm_jax.interop.from_equinox import from_equinox as from_equinox
@@ -170,6 +181,7 @@ from lstm_jax.unrolling import unroll_carries as unroll_carries
 from lstm_jax.unrolling import unroll_reference as unroll_reference
 from lstm_jax.unrolling import unroll_truncated as unroll_truncated
 from lstm_jax.wrappers.keyed import Keyed as Keyed
+from lstm_jax.wrappers.keyed import KeyedCell as KeyedCell
 from lstm_jax.wrappers.keyed import with_keys as with_keys
 from lstm_jax.wrappers.learned_carry import LearnedCarryParams as LearnedCarryParams
 from lstm_jax.wrappers.learned_carry import learned_carry as learned_carry

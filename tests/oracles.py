@@ -334,6 +334,30 @@ def lstm97(block_size: int, truncated: bool) -> Callable:
     return step
 
 
+def lstm97_input_gate(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """1997, experiment 2a: c = c + i g, both logistic, and c is shown as it is."""
+    i, g = np.split(logistic(x @ params.w_ih), 2, axis=-1)
+    c = carry.c + i * g
+    return carry._replace(c=c), c
+
+
+def lstm2000(block_size: int, truncated: bool) -> Callable:
+    """2000: c = f c + i g; a block shares its gates, which alone have biases."""
+
+    def step(params, carry, x):
+        h = np.real(carry.h) if truncated else carry.h
+        z = x @ params.w_ih + h @ params.w_hh
+        gates = len(params.b)
+        i, f, o = np.split(logistic(z[..., :gates] + params.b), 3, axis=-1)
+        block = np.arange(carry.c.shape[-1]) // block_size
+        g = 2 * np.tanh(z[..., gates:] / 2)
+        c = f[..., block] * carry.c + i[..., block] * g
+        h = o[..., block] * np.tanh(c / 2)
+        return carry._replace(h=h, c=c), h
+
+    return step
+
+
 def peephole(variant: str) -> Callable:
     """Greff's vanilla LSTM; a missing gate is 1, a missing activation the identity."""
 
@@ -498,6 +522,9 @@ ORACLES: dict[str, Oracle] = {
     "lstm97_blocks_of_2_truncated_gates_biased": by_complex_step(
         lstm97(2, truncated=True)
     ),
+    "lstm97_input_gate": by_complex_step(lstm97_input_gate),
+    "lstm2000": by_complex_step(lstm2000(1, truncated=False)),
+    "lstm2000_blocks_of_2_truncated": by_complex_step(lstm2000(2, truncated=True)),
     "peephole_lstm": by_complex_step(peephole("V")),
     "peephole_lstm_NIG": by_complex_step(peephole("NIG")),
     "peephole_lstm_NFG": by_complex_step(peephole("NFG")),

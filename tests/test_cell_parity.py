@@ -20,6 +20,9 @@ from oracles import assert_close, drawn_like
 
 import lstm_jax as lj
 from lstm_jax import initializers
+from lstm_jax.cells.lstm97_input_gate import LSTM97_INPUT_GATE
+from lstm_jax.cells.lstm2000 import LSTM2000, LSTM2000Params, lstm2000
+from lstm_jax.readouts import init_linear, linear
 
 in_float64 = pytest.mark.usefixtures("x64")
 for_any_sizes = hypothesis.given(
@@ -495,47 +498,140 @@ def test_the_squashes_of_1997_have_its_ranges():
     assert_close((after.c, y), ([2.0], [np.tanh(1.0)]))
 
 
-class Net97(NamedTuple):
-    """A network of 1997: its inputs, blocks and outputs, and what is biased."""
+class Net(NamedTuple):
+    """A network of 1997 or 2000: its sizes, and what its output units read.
 
+    They read the cells, the inputs too where there is a `shortcut`, and may be biased.
+    """
+
+    cell: lj.Cell
     inputs: int
-    blocks: int
-    block_size: int
+    cells: int
     outputs: int
-    biased: str
-    output_biased: bool
+    shortcut: bool
+    biased: bool
     weights: int
 
 
-NETS_OF_1997 = {
-    "1, 4 blocks": Net97(7, 4, 1, 7, "gates", False, 264),
-    "1, 3 blocks": Net97(7, 3, 2, 7, "gates", False, 276),
-    "2c, q = 50": Net97(54, 2, 1, 2, "none", False, 364),
-    "2c, q = 100": Net97(104, 2, 1, 2, "none", False, 664),
-    "2c, q = 200": Net97(204, 2, 1, 2, "none", False, 1264),
-    "2c, q = 500": Net97(504, 2, 1, 2, "none", False, 3064),
-    "2c, q = 1000": Net97(1004, 2, 1, 2, "none", False, 6064),
-    "3": Net97(1, 3, 1, 1, "all", False, 102),
-    "4 and 5": Net97(2, 2, 2, 1, "all", True, 93),
-    "6a": Net97(8, 2, 2, 4, "all", True, 156),
-    "6b": Net97(8, 3, 2, 8, "all", True, 308),
+GATES_BIASED = [lj.lstm97(block_size, biased="gates") for block_size in (1, 2)]
+UNBIASED, PAIRS = lj.lstm97(biased="none"), lj.lstm97(2)
+NETS = {
+    "1, 4 blocks": Net(GATES_BIASED[0], 7, 4, 7, False, False, 264),
+    "1, 3 blocks": Net(GATES_BIASED[1], 7, 6, 7, False, False, 276),
+    "2a, p = 100": Net(LSTM97_INPUT_GATE, 101, 1, 101, True, False, 10_504),
+    "2c, q = 50": Net(UNBIASED, 54, 2, 2, False, False, 364),
+    "2c, q = 100": Net(UNBIASED, 104, 2, 2, False, False, 664),
+    "2c, q = 200": Net(UNBIASED, 204, 2, 2, False, False, 1264),
+    "2c, q = 500": Net(UNBIASED, 504, 2, 2, False, False, 3064),
+    "2c, q = 1000": Net(UNBIASED, 1004, 2, 2, False, False, 6064),
+    "3": Net(lj.LSTM97, 1, 3, 1, False, False, 102),
+    "4 and 5": Net(PAIRS, 2, 4, 1, False, True, 93),
+    "6a": Net(PAIRS, 8, 4, 4, False, True, 156),
+    "6b": Net(PAIRS, 8, 6, 8, False, True, 308),
+    "2000": Net(lstm2000(2), 7, 8, 7, True, True, 424),
 }
-"""SCIENCE 30, but for 2a (no output gate) and Gers 2000 (forget gates)."""
+"""SCIENCE 30."""
 
 
-@pytest.mark.parametrize("experiment", NETS_OF_1997)
-def test_weight_counts_of_1997(experiment):
-    net = NETS_OF_1997[experiment]
-    cell = lj.lstm97(net.block_size, biased=net.biased)
+@pytest.mark.parametrize("experiment", NETS)
+def test_weight_counts_of_1997_and_2000(experiment):
+    net = NETS[experiment]
 
-    def shapes():
-        params = cell.init(jax.random.key(0), net.inputs, net.blocks * net.block_size)
-        _, y = cell.step(params, cell.init_carry(params), jnp.zeros(net.inputs))
-        return params, y
+    def everything():
+        """Params of the cell, of the readout, and what the net answers."""
+        params = net.cell.init(jax.random.key(0), net.inputs, net.cells)
+        x = jnp.zeros(net.inputs)
+        _, y = net.cell.step(params, net.cell.init_carry(params), x)
+        features = jnp.concatenate([y, x]) if net.shortcut else y
+        readout = init_linear(jax.random.key(1), features.size, net.outputs)
+        return params, readout, linear(readout, features)
 
-    params, y = jax.eval_shape(shapes)
-    readout = net.outputs * (y.shape[-1] + net.output_biased)
-    assert sum(leaf.size for leaf in params) + readout == net.weights
+    params, readout, answers = jax.eval_shape(everything)
+    counted = [*params, readout.w, *([readout.b] if net.biased else [])]
+    assert sum(leaf.size for leaf in counted) == net.weights
+    assert answers.shape == (net.outputs,)
+
+
+@in_float64
+def test_the_lstm_of_2000_is_the_lstm_with_half_of_what_g_reads():
+    """2 σ(z) - 1 = tanh(z / 2), so g and c are twice those of the LSTM, and no b_g."""
+    problem = make_problem(LSTM2000)
+    w_ih, w_hh, b = problem.params
+    n = SIZES.hidden
+
+    def as_ifgo(leaf):
+        i, f, o, g = jnp.split(leaf, 4, axis=-1)
+        return jnp.concatenate([i, f, g / 2, o], axis=-1)
+
+    b = jnp.concatenate([b[: 2 * n], jnp.zeros(n), b[2 * n :]])
+    params = lj.LSTMParams(w_ih=as_ifgo(w_ih), w_hh=as_ifgo(w_hh), b=b)
+    half = problem.carry._replace(c=problem.carry.c / 2)
+    final, ys = lj.unroll(lj.LSTM, params, problem.xs, half)
+    got = lj.unroll(LSTM2000, problem.params, problem.xs, problem.carry)
+    assert_close(got, (final._replace(c=2 * final.c), ys))
+
+
+@in_float64
+def test_blocks_of_2000_that_never_forget_are_those_of_1997():
+    """f = 1, where no unit of 1997 reads a gate; two cells share each gate."""
+    cell, old = lstm2000(block_size=2), GATES_BIASED[1]
+    problem = make_problem(old)
+    w_ih, w_hh, b = problem.params
+    blocks = SIZES.hidden // 2
+
+    def with_forget_gate(leaf, fill=0.0):
+        i, rest = leaf[..., :blocks], leaf[..., blocks:]
+        return jnp.concatenate([i, jnp.full_like(i, fill), rest], axis=-1)
+
+    deaf = problem.params._replace(w_hh=w_hh.at[: 2 * blocks].set(0))
+    params = LSTM2000Params(
+        w_ih=with_forget_gate(w_ih),
+        w_hh=with_forget_gate(deaf.w_hh[2 * blocks :]),
+        b=with_forget_gate(b, fill=800.0),
+    )
+    carry = lj.LSTMCarry(h=problem.carry.h, c=problem.carry.c)
+    got = lj.unroll(cell, params, problem.xs, carry)
+    final, ys = lj.unroll(old, deaf, problem.xs, problem.carry)
+    assert_close(got, (lj.LSTMCarry(h=final.h, c=final.c), ys))
+
+
+@in_float64
+def test_one_input_gate_keeps_all_that_it_ever_let_in():
+    """Experiment 2a: dc_T/dc_0 is the identity, and c grows by less than 1 a step."""
+    params, carry, xs, *_ = make_problem(LSTM97_INPUT_GATE)
+    final, ys = lj.unroll_reference(LSTM97_INPUT_GATE, params, xs, carry)
+    grown = np.diff(ys, axis=0, prepend=carry.c[None])
+    assert (grown > 0).all() and (grown < 1).all()
+    np.testing.assert_array_equal(final.c, ys[-1])
+    run = lambda carry: lj.unroll_reference(LSTM97_INPUT_GATE, params, xs, carry)[0]
+    (moved,) = jax.jvp(run, (carry,), (jax.tree.map(jnp.ones_like, carry),))[1]
+    np.testing.assert_array_equal(moved, np.ones_like(carry.c))
+
+
+@in_float64
+def test_truncated_errors_of_2000_travel_through_the_forget_gates_alone():
+    cell = lstm2000(2, truncated=True)
+    params, carry, xs, *_ = make_problem(cell)
+    memories = lambda carry: lj.unroll_reference(cell, params, xs, carry)[0].c
+    (back,) = jax.vjp(memories, carry)[1](jnp.ones_like(carry.c))
+    np.testing.assert_array_equal(back.h, np.zeros_like(back.h))
+    kept = 1.0
+    for x in xs:
+        gates = x @ params.w_ih[:, :6] + carry.h @ params.w_hh[:, :6] + params.b
+        kept = kept * jax.nn.sigmoid(gates[:, 2:4])
+        carry, _ = cell.step(params, carry, x)
+    assert_close(back.c, np.repeat(kept, 2, axis=-1))
+
+
+def test_blocks_of_2000_begin_with_their_biases_and_orthogonal_gate_by_gate(key):
+    steps = jnp.array([0.5, 1.0, 1.5, 2.0])
+    biases = {"input_bias": -steps, "forget_bias": steps, "output_bias": -2 * steps}
+    params = lstm2000(2).init(key, 7, 8, **biases)
+    np.testing.assert_array_equal(params.b, jnp.concatenate([*biases.values()]))
+    _, w_hh, b = lstm2000(2).init(key, 7, 8)
+    np.testing.assert_array_equal(b, np.repeat([0, 1, 0], 4))
+    for group in np.split(w_hh, [4, 8, 12], axis=-1):
+        assert_close(jnp.asarray(group.T @ group), np.eye(group.shape[1]))
 
 
 def test_blocks_of_1997_open_one_after_the_other(key):
@@ -549,6 +645,7 @@ def test_blocks_of_1997_open_one_after_the_other(key):
     ("cell", "options", "message"),
     [
         (lj.lstm97(2), {}, "hidden_size: got 3; it must be a multiple of block_size=2"),
+        (lstm2000(2), {}, "hidden_size: got 3; it must be a multiple of block_size=2"),
         (lj.lstm97(biased="none"), {"input_bias": -1.0}, "input_bias: it was given"),
         (lj.peephole_lstm("NFG"), {"forget_bias": 1.0}, "there is no forget gate"),
         (lj.peephole_lstm("NIG"), {"input_bias": 1.0}, "there is no input gate"),

@@ -24,6 +24,8 @@ from oracles import assert_close, drawn_like
 
 import lstm_jax as lj
 from lstm_jax import initializers
+from lstm_jax.cells.lstm97_input_gate import LSTM97_INPUT_GATE
+from lstm_jax.cells.lstm2000 import LSTM2000, lstm2000
 
 FACTORY_VARIANTS = [
     lj.rnn("relu"),
@@ -36,11 +38,13 @@ WITHOUT_PARTS = [
     lj.peephole_lstm(variant)
     for variant in ("NIG", "NFG", "NOG", "NIAF", "NOAF", "FGR")
 ]
-EVERY_WIRING = [
-    *EVERY_CELL,
-    *WITHOUT_PARTS,
+OF_PAPERS = [
     lj.lstm97(block_size=2, truncated=True, biased="gates"),
+    LSTM97_INPUT_GATE,
+    LSTM2000,
+    lstm2000(block_size=2, truncated=True),
 ]
+EVERY_WIRING = [*EVERY_CELL, *WITHOUT_PARTS, *OF_PAPERS]
 FORGET_BIASES = {
     "lstm": ("b", 1),
     "four_gate": ("b_f", 0),
@@ -502,7 +506,7 @@ def test_the_carry_starts_empty(cell):
 
 
 @for_every_dtype
-@for_every_cell
+@pytest.mark.parametrize("cell", [*EVERY_CELL, *OF_PAPERS], ids=lambda cell: cell.name)
 def test_dtype_is_kept(cell, dtype, x64):
     """Under x64, so that a stray double shows, also where float32 was asked for."""
 
@@ -553,6 +557,7 @@ SPELLINGS = {
     "four_gate": [lj.FOUR_GATE, lj.four_gate(), lj.four_gate(use_input="kept")],
     "four_gate_ltm": [lj.four_gate("ltm"), lj.four_gate(use_input="ltm")],
     "lstm97": [lj.LSTM97, lj.lstm97(), lj.lstm97(1, truncated=False, biased="all")],
+    "lstm2000": [LSTM2000, lstm2000(), lstm2000(1, truncated=False)],
     "peephole_lstm": [lj.PEEPHOLE_LSTM, lj.peephole_lstm(), lj.peephole_lstm("V")],
     "layer_norm_lstm": [lj.LAYER_NORM_LSTM, lj.layer_norm_lstm(epsilon=1e-5)],
     "janet": [lj.JANET, lj.janet(), lj.janet(1), lj.janet(beta=1.0)],
@@ -582,6 +587,7 @@ def test_a_factory_returns_the_same_cell_however_it_is_called(name):
         (lj.four_gate, {"use_input": "stm"}, "use_input: .*; allowed: kept, ltm"),
         (lj.peephole_lstm, {"variant": "v"}, "variant: got 'v'; allowed: V, NIG"),
         (lj.lstm97, {"block_size": 0}, "block_size: got 0; it must be at least 1"),
+        (lstm2000, {"block_size": 0}, "block_size: got 0; it must be at least 1"),
         (lj.lstm97, {"biased": "g"}, "biased: got 'g'; allowed: all, gates, none"),
         (lj.layer_norm_lstm, {"epsilon": 0}, "epsilon: got 0; it must be above 0"),
         (lj.antisymmetric_rnn, {"epsilon": 0}, "epsilon: got 0; it must be above 0"),
@@ -596,7 +602,7 @@ def test_a_factory_refuses_a_wiring_that_no_cell_has(factory, options, message):
 WRONG_WIDTH = r"the last axis is 5; .* made with input_size=2"
 
 
-@for_every_cell
+@pytest.mark.parametrize("cell", [*EVERY_CELL, *OF_PAPERS], ids=lambda cell: cell.name)
 def test_a_step_refuses_an_input_of_another_width(cell):
     params, carry, *_ = as_jax(make_problem(cell))
     with pytest.raises(ValueError, match=WRONG_WIDTH):

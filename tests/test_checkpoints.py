@@ -1,9 +1,13 @@
 """Checkpoints: every bit comes back, and no damage goes unseen."""
 
+import os
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -166,3 +170,40 @@ def test_where_there_is_no_room_the_older_checkpoint_stays_whole(copied):
     assert_same_bits(found.state, state_of(40))
     save(copied, 50)  # with room again
     assert checkpoints.latest(copied) == 50
+
+
+MOUNT = "mount -t tmpfs -o size=192k tmpfs disk"  # room for two checkpoints
+TRAIN = """
+"$0" -m experiments.train --task=adding --cell=rnn --hidden_size=4 \
+  --length=6 --batch_size=3 --num_steps=20 --log_interval=7 --checkpoint_interval=2 \
+  --test_size=5 --out=disk
+status=$?
+cp -r disk/checkpoints found && exit $status
+"""
+
+
+def in_own_namespace(script, folder):
+    """Runs a script that may mount; what it mounts is gone with it."""
+    return subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, sys.executable],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="there is no unshare")
+def test_on_a_full_disk_the_trainer_stops_and_the_older_checkpoint_is_whole(tmp_path):
+    (tmp_path / "disk").mkdir()
+    probe = in_own_namespace(MOUNT, tmp_path)
+    if probe.returncode:
+        pytest.skip(f"no small disk can be mounted: {probe.stderr.strip()}")
+    done = in_own_namespace(f"{MOUNT} && {TRAIN}", tmp_path)
+    assert done.returncode == 1, done.stderr
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    latest = checkpoints.latest(tmp_path / "found")
+    assert latest is not None
+    wanted = rf"step {latest + 2} could not be written .*; that of step {latest} is"
+    assert re.search(wanted, told) and "No space left on device" in told

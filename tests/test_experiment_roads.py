@@ -75,7 +75,7 @@ def test_a_cell_that_never_forgets_has_no_end(record):
     assert len(roads.plot(untrained).axes) == 3
 
 
-@pytest.mark.parametrize("cell", ["rnn", "mgu", "tree"])
+@pytest.mark.parametrize("cell", ["rnn", "indrnn", "tree"])
 def test_a_cell_without_a_carousel_is_refused(cell):
     with pytest.raises(
         ConfigError, match=f"cell: got '{cell}'; it must be .*four_gate"

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
 from lstm_jax import theory
+from lstm_jax.gradients.units import log_gradients
 
 LINEAR = lj.rnn("linear")
 
@@ -111,7 +112,9 @@ def test_first_step_signal_refuses(wrong, message):
 @pytest.mark.parametrize(
     "loss", [lambda ys: (ys.sum(), 1), lambda ys: None, lambda ys: jnp.inf * ys.sum()]
 )
-@pytest.mark.parametrize("measure", [lj.carry_gradients, lj.log_gradient_norms])
+@pytest.mark.parametrize(
+    "measure", [lj.carry_gradients, lj.log_gradient_norms, log_gradients]
+)
 def test_a_loss_that_is_no_number_is_refused_by_name(measure, loss):
     params = LINEAR.init(jax.random.key(0), 1, 2)
     with pytest.raises(ValueError, match="loss_fn: it returned"):
@@ -134,6 +137,30 @@ def test_outputs_may_be_a_pytree(key):
         cell, params, xs, lambda ys: jnp.sum(ys["h"][-1] + ys["c"][2])
     )
     assert_allclose(jnp.exp(logs.c), plain.c, rtol=1e-5)
+
+
+class Leak:
+    """A step that can be compared and has no hash."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __eq__(self, other):
+        return self.rate == other.rate
+
+    def __call__(self, params, carry, x):
+        return self.rate * carry, carry
+
+
+@pytest.mark.parametrize("name", ["step", "init_carry", "init"])
+def test_a_function_without_a_hash_is_refused(name):
+    functions: dict[str, Any] = {
+        "step": lj.RNN.step,
+        "init_carry": lj.RNN.init_carry,
+        name: Leak(0.5),
+    }
+    with pytest.raises(ValueError, match=f"^{name}: got a Leak, which has no hash;"):
+        lj.from_function(**functions)
 
 
 def test_heard_steps_of_what_is_unknown_or_padded():

@@ -1,7 +1,8 @@
 """Roads and carousel against hand-written Jacobians, closed forms and the whole."""
 
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +11,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
+from lstm_jax.cells.lstm2000 import LSTM2000, lstm2000
 from lstm_jax.gradients.carousel import (
     forget_factors,
     log_carousel_norms,
     time_constants,
     unit_time_constants,
 )
-from lstm_jax.gradients.edges import ROADS
+from lstm_jax.gradients.edges import ROADS, edges_of
 from lstm_jax.gradients.roads import log_road_norms, road_gradients, road_shares
 
 TIME, INPUT, HIDDEN, BATCH = 5, 3, 4, 2
@@ -28,9 +30,10 @@ def draw(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
 
 
-def make_params(cell) -> Any:
+def make_params(cell, input_size=INPUT) -> Any:
     """Params in float64 without a zero in them: the biases are drawn too."""
-    init = partial(cell.init, input_size=INPUT, hidden_size=HIDDEN, dtype=jnp.float64)
+    sizes = {"input_size": input_size, "hidden_size": HIDDEN}
+    init = partial(cell.init, **sizes, dtype=jnp.float64)
     leaves, structure = jax.tree.flatten(jax.eval_shape(init, jax.random.key(0)))
     drawn = [0.5 * draw(*leaf.shape, seed=n) for n, leaf in enumerate(leaves)]
     return structure.unflatten(drawn)
@@ -62,45 +65,168 @@ def assert_trees_close(found, expected, **tolerance):
 # -- the edges ----------------------------------------------------------------------
 
 
+# Cells whose roads follow from what their step closes over, options that no name tells.
+OF_THEIR_STEP = (
+    lj.janet(1 / 3),
+    lj.antisymmetric_rnn(0.2, 1 / 3),
+    lj.layer_norm_lstm(0.1),
+    lj.lstm97(2, biased="gates"),
+    lstm2000(2),
+    replace(lj.GRU, name="with another init", init=lj.MGU.init),
+    lj.residual(lj.RNN),
+    lj.learned_carry(lj.MGU),
+    lj.stack(lj.GRU, lj.janet(0.5)),
+    lj.zoneout(lj.stack(lj.LSTM, lj.RNN), 0.3),
+)
+EVERY_CELL = (*ROADS, *OF_THEIR_STEP)
+
+
+class OneStep(NamedTuple):
+    """A step with all that enters and leaves it drawn."""
+
+    params: Any
+    copies: Any
+    x: Any
+    adjoint: Any
+
+
+def one_step(cell) -> OneStep:
+    init_of = lj.GRU if cell.name == "with another init" else cell
+    width = HIDDEN if cell.name.startswith("residual") else INPUT
+    params = make_params(init_of, width)
+    carry = make_carry(cell, params)
+    x = draw(BATCH, width, seed=100)
+    if cell.name.startswith("zoneout"):
+        x = lj.Keyed(x, jax.random.key(0))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(cell.step, params, carry, x))
+    drawn = [draw(*leaf.shape, seed=300 + n) for n, leaf in enumerate(leaves)]
+    copies = dict.fromkeys(edges_of(cell).names, carry)
+    return OneStep(params, copies, x, structure.unflatten(drawn))
+
+
+@partial(jax.jit, static_argnums=0)
+def by_edge(cell, params, copies, x, adjoint):
+    """Returns what a step makes of the copies, and what comes back to each."""
+    out, back = jax.vjp(lambda copies: edges_of(cell).step(params, copies, x), copies)
+    return out, back(adjoint)[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def as_it_is(cell, params, carry, x, adjoint):
+    out, back = jax.vjp(lambda carry: cell.step(params, carry, x), carry)
+    return out, back(adjoint)[0]
+
+
 @in_float64
-@pytest.mark.parametrize("cell", ROADS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.name)
 def test_a_step_by_edge_is_the_step_and_its_jacobian_the_sum_over_edges(cell):
-    edges, params = ROADS[cell], make_params(cell)
-    carry, x = make_carry(cell, params), draw(BATCH, INPUT, seed=100)
-    copies = dict.fromkeys(edges.names, carry)
-
-    @jax.jit
-    def both():
-        plain, back = jax.vjp(lambda carry: cell.step(params, carry, x), carry)
-        by_edge, back_by_edge = jax.vjp(
-            lambda copies: edges.step(params, copies, x), copies
-        )
-        adjoint = jax.tree.map(jnp.cos, plain)
-        return plain, by_edge, back(adjoint)[0], back_by_edge(adjoint)[0]
-
-    plain, by_edge, whole, parts = both()
-    assert_trees_close(by_edge, plain, rtol=0, atol=1e-14)
+    params, copies, x, adjoint = one_step(cell)
+    carry = next(iter(copies.values()))
+    plain, whole = as_it_is(cell, params, carry, x, adjoint)
+    out, parts = by_edge(cell, params, copies, x, adjoint)
+    assert_trees_close(out, plain, rtol=0, atol=1e-14)
     assert_trees_close(summed(parts), whole, rtol=0, atol=1e-13)
     for road in parts.values():
         assert any(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(road))
 
 
+def test_every_cell_has_roads():
+    assert set(lj.CELLS.values()) <= set(ROADS)
+
+
+def silent_columns(params, edge, order, name="w_hh"):
+    """Params in which the columns of one gate, of those in `order`, are zero."""
+    blocks = jnp.split(getattr(params, name), len(order), axis=-1)
+    blocks[order.index(edge)] *= 0
+    return params._replace(**{name: jnp.concatenate(blocks, axis=-1)})
+
+
+def silent_peephole(params, edge, order):
+    params = silent_columns(params, edge, order)
+    peeping = order.replace("g", "")
+    return params if edge == "g" else silent_columns(params, edge, peeping, "p")
+
+
+def silent_full_gate(params, edge, order):
+    params = silent_peephole(params, edge, order)
+    return params if edge == "g" else silent_columns(params, edge, "ifo", "w_gates")
+
+
+def silent_lesson(params, edge, order):
+    if edge in order:
+        return silent_columns(params, edge, order, "w_ifv")
+    return silent_one(params, edge, order)
+
+
+def silent_one(params, edge, _):
+    return params._replace(**{f"w_{edge}": 0 * getattr(params, f"w_{edge}")})
+
+
+SILENT: dict[Any, Any] = {
+    lj.LSTM: ("ifgo", silent_columns),
+    lj.CIFG_LSTM: ("fgo", silent_columns),
+    lj.PROJECTION_LSTM: ("ifgo", silent_columns),
+    lj.LAYER_NORM_LSTM: ("ifgo", partial(silent_columns, name="scale_hh")),
+    lj.LSTM97: ("iog", silent_columns),
+    LSTM2000: ("ifog", silent_columns),
+    lj.PEEPHOLE_LSTM: ("ifgo", silent_peephole),
+    lj.peephole_lstm("NFG"): ("igo", silent_peephole),
+    lj.peephole_lstm("FGR"): ("ifgo", silent_full_gate),
+    lj.LESSON_PEEPHOLE_LSTM: ("ifv", silent_lesson),
+    lj.FOUR_GATE: ("nifuv", silent_one),
+    lj.GRU: ("rzn", silent_columns),
+    lj.GRU_RESET_BEFORE: ("rzn", silent_columns),
+    lj.MGU: ("fn", silent_columns),
+    lj.JANET: ("fg", silent_columns),
+    lj.MINIMAL_RNN: ("u", silent_columns),
+}
+
+
 @in_float64
-def test_the_first_edge_alone_reads_the_memory_that_is_kept():
-    """Where gates read h alone; then no gate can be taken for the carousel."""
-    for cell in (lj.LSTM, lj.CIFG_LSTM, lj.LSTM97):
-        edges, params = ROADS[cell], make_params(cell)
-        copies = dict.fromkeys(edges.names, make_carry(cell, params))
+@pytest.mark.parametrize("cell", SILENT, ids=lambda cell: cell.name)
+def test_a_gate_that_reads_no_memory_has_no_road(cell):
+    """So each road is that of the gate of its name, and the rest is what is kept."""
+    order, silent = SILENT[cell]
+    params, copies, x, adjoint = one_step(cell)
+    for gate in edges_of(cell).names[1:]:
+        _, parts = by_edge(cell, silent(params, gate, order), copies, x, adjoint)
+        for field, leaf in parts["cell"]._asdict().items():
+            assert np.all(leaf != 0) == np.any(leaf) == (field == edges_of(cell).memory)
+        assert not any(np.any(leaf) for leaf in jax.tree.leaves(parts[gate])), gate
 
-        def output(copies, step=edges.step, params=params):
-            return jnp.sum(step(params, copies, draw(BATCH, INPUT, seed=100))[1])
 
-        parts = jax.jit(jax.grad(output))(copies)
-        assert np.all(parts["cell"].c != 0), cell.name
-        assert not np.any(parts["cell"].h), cell.name
-        for gate in edges.names[1:]:
-            assert not np.any(parts[gate].c), cell.name
-            assert np.all(parts[gate].h != 0), cell.name
+@in_float64
+def test_what_is_kept_is_kept_unit_by_unit():
+    """The cell road of the antisymmetric RNN is all of it; of a JANET, σ(s)."""
+    cell = lj.ANTISYMMETRIC_RNN
+    params, copies, x, adjoint = one_step(cell)
+    _, parts = by_edge(cell, params, copies, x, adjoint)
+    assert_allclose(parts["cell"].h, adjoint[0].h + adjoint[1], rtol=1e-14)
+    params, copies, x, adjoint = one_step(lj.JANET)
+    _, parts = by_edge(lj.JANET, params, copies, x, adjoint)
+    s = (x @ params.w_ih + copies["f"].c @ params.w_hh + params.b)[:, :HIDDEN]
+    expected = jax.nn.sigmoid(s) * (adjoint[0].c + adjoint[1])
+    assert_allclose(parts["cell"].c, expected, rtol=1e-14)
+
+
+@in_float64
+def test_what_zoneout_keeps_takes_the_first_road():
+    cell = lj.zoneout(lj.LSTM, 0.5)
+    _, parts = by_edge(cell, *one_step(cell))
+    assert np.any(parts["cell"].h) and not np.all(parts["cell"].h)
+    assert np.all(parts["cell"].c)
+    for gate in "ifgo":
+        assert np.any(parts[gate].h) and not np.any(parts[gate].c)
+
+
+@in_float64
+def test_a_truncated_gradient_takes_the_carousel_alone():
+    for cell in (lj.lstm97(truncated=True), lstm2000(truncated=True)):
+        step = one_step(cell)
+        _, parts = by_edge(cell, *step)
+        _, whole = as_it_is(cell, step.params, step.copies["cell"], *step[2:])
+        assert_trees_close(parts.pop("cell"), whole, rtol=1e-14)
+        assert not any(np.any(leaf) for leaf in jax.tree.leaves(parts))
 
 
 # -- the roads ----------------------------------------------------------------------
@@ -148,11 +274,15 @@ def test_roads_of_an_lstm_are_those_written_out_by_hand():
     weights = draw(TIME, BATCH, HIDDEN, seed=101)  # every output is read
     loss = lambda ys: jnp.sum(weights * ys)
 
-    arguments = lj.LSTM, params, xs, loss
-    gradients, shares = road_gradients(*arguments), road_shares(*arguments)
-    log_norms = log_road_norms(*arguments)
+    @jax.jit
+    def measured():
+        arguments = lj.LSTM, params, xs, loss
+        measures = road_gradients, log_road_norms, road_shares
+        return [measure(*arguments) for measure in measures]
+
+    gradients, log_norms, shares = measured()
     expected = lstm_roads_by_hand(params, xs, np.asarray(weights))
-    assert list(gradients) == ["cell", "i", "f", "g", "o"]
+    assert set(gradients) == {"cell", "i", "f", "g", "o"}
     assert_trees_close(gradients, expected, rtol=1e-12, atol=1e-13)
     whole = summed(expected)
     square = sum((leaf**2).sum(-1) for leaf in whole)
@@ -162,6 +292,96 @@ def test_roads_of_an_lstm_are_those_written_out_by_hand():
         inner = sum((a * b).sum(-1) for a, b in zip(road, whole, strict=True))
         assert_allclose(shares[name], inner / square, rtol=1e-11, atol=1e-13)
     assert_allclose(sum(shares.values()), 1, rtol=1e-12)
+
+
+def mgu_roads_by_hand(params, h, x, a):
+    """Roads of one step of an MGU, a = dL/dh_t; see its docstring."""
+    (w_f, w_n), (z_f, z_n) = (
+        np.split(w, 2, axis=-1)
+        for w in (params.w_hh, np.asarray(x @ params.w_ih + params.b))
+    )
+    inside = h @ w_n + params.b_hn
+    f = 1 / (1 + np.exp(-(z_f + h @ w_f)))
+    n = np.tanh(z_n + f * inside)
+    dz_n = a * (1 - f) * (1 - n**2)
+    dz_f = (a * (h - n) + dz_n * inside) * f * (1 - f)
+    return {"cell": f * a, "f": dz_f @ w_f.T, "n": (f * dz_n) @ w_n.T}
+
+
+def janet_roads_by_hand(params, c, x, a, beta=1.0):
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))
+    w_f, w_g = np.split(params.w_hh, 2, axis=-1)
+    s, g = np.split(x @ params.w_ih + c @ params.w_hh + params.b, 2, axis=-1)
+    f, late, g = sigmoid(s), sigmoid(s - beta), np.tanh(g)
+    dz_f = a * (c * f * (1 - f) - g * late * (1 - late))
+    dz_g = a * (1 - late) * (1 - g**2)
+    return {"cell": f * a, "f": dz_f @ w_f.T, "g": dz_g @ w_g.T}
+
+
+@in_float64
+@pytest.mark.parametrize(
+    ("cell", "by_hand"),
+    [(lj.MGU, mgu_roads_by_hand), (lj.JANET, janet_roads_by_hand)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_roads_of_one_memory_are_those_written_out_by_hand(cell, by_hand):
+    params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
+    carry, weights = make_carry(cell, params), draw(TIME, BATCH, HIDDEN, seed=101)
+    found = jax.jit(
+        lambda carry: road_gradients(
+            cell, params, xs, lambda ys: jnp.sum(weights * ys), carry
+        )
+    )(carry)
+    entering = [carry]
+    for x in xs:
+        entering.append(cell.step(params, entering[-1], x)[0])
+    adjoint = np.zeros((BATCH, HIDDEN))
+    for t in reversed(range(TIME)):
+        expected = by_hand(params, entering[t][0], xs[t], adjoint + weights[t])
+        adjoint = sum(expected.values())
+        for name, road in expected.items():
+            assert_allclose(found[name][0][t], road, rtol=1e-12, atol=1e-14)
+
+
+@in_float64
+@pytest.mark.slow
+@pytest.mark.parametrize("name", lj.CELLS)
+def test_roads_of_every_cell_add_up_at_every_step(name):
+    cell = lj.CELLS[name]
+    params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
+
+    @jax.jit
+    def both(carry):
+        arguments = cell, params, xs, every_output_counts, carry
+        return road_gradients(*arguments), lj.carry_gradients(*arguments)
+
+    roads, whole = both(make_carry(cell, params))
+    assert_trees_close(summed(roads), whole, rtol=1e-12, atol=1e-13)
+
+
+@in_float64
+def test_each_layer_of_a_stack_has_its_own_roads():
+    cell = lj.stack(lj.MGU, lj.RNN)
+    params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
+    mask = jnp.ones((TIME, BATCH), bool).at[1, 0].set(False)
+
+    @jax.jit
+    def both(carry):
+        arguments = cell, params, xs, every_output_counts, carry
+        return (
+            road_gradients(*arguments, mask=mask),
+            lj.carry_gradients(*arguments, mask=mask),
+        )
+
+    roads, whole = both(make_carry(cell, params))
+    assert set(roads) == {"0.cell", "0.f", "0.n", "1.h"}
+    assert_trees_close(summed(roads), whole, rtol=1e-12, atol=1e-13)
+    for name, road in roads.items():
+        layer = int(name[0])
+        assert np.any(road[layer].h) and not np.any(road[1 - layer].h)
+    # A step that does not count hands each layer on along its own first road.
+    assert_allclose(roads["0.cell"][0].h[1, 0], whole[0].h[1, 0], rtol=1e-13)
+    assert_allclose(roads["1.h"][1].h[1, 0], whole[1].h[1, 0], rtol=1e-13)
 
 
 @in_float64
@@ -199,27 +419,36 @@ def test_nothing_underflows_on_a_road():
     """A linear RNN of one unit: the adjoint is w^(T-t), down to 1e-600."""
     cell, time, w = lj.rnn("linear"), 300, 0.01
     params = lj.RNNParams(jnp.ones((1, 1)), jnp.full((1, 1), w), jnp.zeros(1))
-    arguments = cell, params, jnp.ones((time, 1)), last_output
-    log_norms, shares = log_road_norms(*arguments)["h"], road_shares(*arguments)["h"]
+
+    @jax.jit
+    def measured():
+        arguments = cell, params, jnp.ones((time, 1)), last_output
+        return log_road_norms(*arguments)["h"], road_shares(*arguments)["h"]
+
+    log_norms, shares = measured()
     assert_allclose(log_norms.h, np.log(w) * np.arange(time, 0, -1), rtol=1e-6)
     assert_array_equal(shares, 1)
 
 
-def test_a_cell_without_roads_is_refused_with_those_that_have_some():
-    params = lj.MGU.init(jax.random.key(0), INPUT, HIDDEN)
-    with pytest.raises(
-        ValueError, match="cell: got 'mgu'; it must be one that has"
-    ) as e:
-        road_shares(lj.MGU, params, jnp.ones((2, INPUT)), last_output)
-    assert all(name in str(e.value) for name in ("rnn", "lstm", "four_gate", "gru"))
+@pytest.mark.parametrize("wrapper", [lj.mixed, lj.variational_dropout])
+def test_a_cell_whose_edges_are_unknown_is_refused(wrapper):
+    cell = lj.stack(lj.GRU, wrapper(lj.LSTM))
+    with pytest.raises(ValueError, match=r"cell: got '.*\(lstm\)'; it must be") as e:
+        road_shares(cell, None, jnp.ones((2, INPUT)), last_output)
+    assert "\n" not in str(e.value) and "lj.ROADS" in str(e.value)
 
 
-def test_another_cell_of_the_same_name_has_no_roads():
-    other = lj.Cell(
-        name="lstm", init=lj.GRU.init, init_carry=lj.GRU.init_carry, step=lj.GRU.step
-    )
+def test_roads_belong_to_the_step_and_not_to_the_name():
+    other = replace(lj.GRU, name="lstm")
+    assert edges_of(other) == ROADS[lj.GRU]
     with pytest.raises(ValueError, match="cell: got 'lstm'"):
-        road_shares(other, None, jnp.ones((2, INPUT)), last_output)
+        edges_of(replace(lj.GRU, name="lstm", step=lambda *_: lj.GRU.step(*_)))
+
+
+def test_a_cell_of_ones_own_gets_roads_by_an_entry(monkeypatch):
+    own = replace(lj.RNN, step=lambda params, carry, x: lj.RNN.step(params, carry, x))
+    monkeypatch.setitem(ROADS, own, ROADS[lj.RNN])
+    assert edges_of(lj.residual(own)).names == ("h",)
 
 
 # -- the carousel -------------------------------------------------------------------
@@ -276,7 +505,8 @@ def test_nothing_underflows_on_the_carousel():
     time = 500
     zeros = jax.tree.map(jnp.zeros_like, lj.LSTM.init(jax.random.key(0), 1, HIDDEN))
     params = zeros._replace(b=zeros.b.at[HIDDEN : 2 * HIDDEN].set(-1.0))
-    norms = log_carousel_norms(lj.LSTM, params, jnp.zeros((time, 1)), last_output)
+    xs = jnp.zeros((time, 1))
+    norms = jax.jit(lambda: log_carousel_norms(lj.LSTM, params, xs, last_output))()
     # At the last step c gets o = σ(0) of the output's 1, times f as at every other.
     steps = np.arange(time, 0, -1)
     expected = np.log(0.5 * np.sqrt(HIDDEN)) - steps * np.log1p(np.exp(1.0))

@@ -32,6 +32,7 @@ from lstm_jax.tasks import (
     losses,
     parity,
     temporal_order,
+    temporal_order_pascanu,
     two_sequence,
 )
 
@@ -119,11 +120,11 @@ def assert_close_share(count, trials, probability):
 def test_the_table_has_the_tasks_that_were_promised():
     assert set(lj.TASKS) == {
         "nature_show", "adding", "adding_1997", "multiplication", "temporal_order",
-        "temporal_order_3", "long_time_lag_2a", "long_time_lag_2b", "long_time_lag_2c",
-        "two_sequence_3a", "two_sequence_3b", "two_sequence_3c", "embedded_reber",
-        "continual_embedded_reber", "copy_memory", "copy_memory_variable",
-        "delayed_xor", "latch", "parity", "even_pairs", "anbn", "anbncn",
-        "sequential_digits", "permuted_digits",
+        "temporal_order_3", "temporal_order_pascanu", "long_time_lag_2a",
+        "long_time_lag_2b", "long_time_lag_2c", "two_sequence_3a", "two_sequence_3b",
+        "two_sequence_3c", "embedded_reber", "continual_embedded_reber", "copy_memory",
+        "copy_memory_variable", "delayed_xor", "latch", "parity", "even_pairs", "anbn",
+        "anbncn", "sequential_digits", "permuted_digits",
     }  # fmt: skip
     assert all(task.name == name for name, task in lj.TASKS.items())
 
@@ -279,6 +280,12 @@ def answer_temporal_order(inputs):
     return int(ordered.replace("X", "0").replace("Y", "1"), 2)
 
 
+def answer_temporal_order_pascanu(inputs):
+    shown = symbols_in(temporal_order_pascanu.SYMBOLS)(inputs)
+    order = re.sub(r"[c-f]", "", shown)
+    return ["AA", "AB", "BA", "BB"].index(order)
+
+
 def answer_long_time_lag(inputs):
     shown = inputs.argmax(-1)
     assert shown[0] >= inputs.shape[-1] - 2 > max(shown[1:], default=-1)
@@ -355,6 +362,7 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "multiplication": lambda inputs: marked_1997(inputs).prod(),
     "temporal_order": answer_temporal_order,
     "temporal_order_3": answer_temporal_order,
+    "temporal_order_pascanu": answer_temporal_order_pascanu,
     "long_time_lag_2a": answer_long_time_lag_2a,
     "long_time_lag_2b": answer_long_time_lag,
     "long_time_lag_2c": answer_long_time_lag_2c,
@@ -419,6 +427,14 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         temporal_order,
         "E a c X d b Y a B  -> XY, class 1",
         answer_temporal_order(one_hot("EacXdbYaB", temporal_order.SYMBOLS)),
+        1,
+    ),
+    "temporal_order_pascanu": (
+        temporal_order_pascanu,
+        "L = 10:  c A e d f B d c c f  -> AB, class 1",
+        answer_temporal_order_pascanu(
+            one_hot("cAedfBdccf", temporal_order_pascanu.SYMBOLS)
+        ),
         1,
     ),
     "long_time_lag_2a": (
@@ -570,6 +586,23 @@ def test_symbols_of_temporal_order_lie_where_the_paper_puts_them():
     assert_array_equal(where.max(0), [20, 43, 76])
 
 
+@pytest.mark.parametrize(
+    ("length", "first", "second"),
+    [(10, [1, 1], [5, 5]), (50, [5, 9], [25, 29]), (59, [5, 9], [29, 33])],
+)
+def test_symbols_lie_where_the_code_of_pascanu_puts_them(length, first, second):
+    sample = jitted_sampler("temporal_order_pascanu")
+    batch = sample(jax.random.key(0), MANY, 60, length)
+    assert np.all(batch.lengths == length)
+    shown = np.argmax(batch.inputs[:length], -1)
+    where = np.array([np.flatnonzero(sequence < 2) for sequence in shown.T])
+    assert_array_equal(where.min(0), [first[0], second[0]])
+    assert_array_equal(where.max(0), [first[1], second[1]])
+    for symbol in range(2, 6):
+        share = (length - 2) / length / 4
+        assert_close_share(np.sum(shown == symbol), shown.size, share)
+
+
 def test_the_tail_of_2c_is_geometric():
     sample = jax.jit(lj.TASKS["long_time_lag_2c"].sample, static_argnums=(1, 2))
     extra = np.asarray(sample(jax.random.key(0), MANY, 103).lengths) - 53
@@ -711,10 +744,10 @@ def at_last(name):
 
 NUMBERS = ["adding", "adding_1997", "multiplication", "two_sequence_3a",
            "two_sequence_3b", "two_sequence_3c", "latch"]  # fmt: skip
-BY_CURRENT_SYMBOL = ["temporal_order", "temporal_order_3", "long_time_lag_2a",
-                     "long_time_lag_2b", "long_time_lag_2c", "embedded_reber",
-                     "continual_embedded_reber", "parity", "even_pairs", "anbn",
-                     "anbncn"]  # fmt: skip
+BY_CURRENT_SYMBOL = ["temporal_order", "temporal_order_3", "temporal_order_pascanu",
+                     "long_time_lag_2a", "long_time_lag_2b", "long_time_lag_2c",
+                     "embedded_reber", "continual_embedded_reber", "parity",
+                     "even_pairs", "anbn", "anbncn"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -824,6 +857,7 @@ def test_numbers_that_are_never_neutral_have_the_floors_of_the_books(monkeypatch
         ("temporal_order", 1),
         ("temporal_order_3", 1),
         ("temporal_order_3", 2),
+        ("temporal_order_pascanu", 1),
     ],
 )
 def test_who_knows_some_of_the_symbols_sits_on_a_plateau(name, known):
@@ -1197,7 +1231,7 @@ def test_lengths_that_only_some_tasks_refuse(key):
 
 SHORTEST = {
     "adding": 2, "adding_1997": 6, "temporal_order_3": 10, "long_time_lag_2c": 4,
-    "embedded_reber": 8, "anbncn": 4,
+    "embedded_reber": 8, "anbncn": 4, "temporal_order_pascanu": 10,
 }  # fmt: skip
 
 

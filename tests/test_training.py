@@ -168,6 +168,7 @@ def test_the_update_goes_down_the_gradient_of_the_loss(key):
     wanted = jax.tree.map(lambda p, g: p - 0.1 * g, start.params, gradient)
     jax.tree.map(partial(assert_allclose, atol=1e-6), after.params, wanted)
     assert_allclose(history.loss[0], loss, rtol=1e-6)
+    assert after.key == jax.random.split(start.key)[0]
 
 
 def test_gradients_are_clipped_in_front_of_the_optimiser(key):
@@ -432,6 +433,61 @@ def test_a_task_that_asks_at_every_step_is_answered_there(key):
 
 
 # ---------------------------------------------------------------------------
+# Cells that draw random numbers
+# ---------------------------------------------------------------------------
+
+NOISY = {
+    "step": lj.zoneout(lj.RNN, 0.5),
+    "sequence": lj.variational_dropout(lj.RNN, input_rate=0.5),
+}
+
+
+@pytest.mark.parametrize("per", NOISY)
+def test_an_update_of_a_noisy_cell_goes_down_the_gradient_under_its_noise(per, key):
+    cell, optimizer = NOISY[per], momentum()
+    start = init_train_state(key, cell, SIGNS, optimizer, hidden_size=2)
+    step = loop.step_function(cell, SIGNS, optimizer, **STEPS)
+    after, history = jax.jit(step)(start)
+    following, key_batch, key_noise = jax.random.split(start.key, 3)
+    batch = SIGNS.sample(key_batch, *STEPS.values())
+
+    @jax.jit
+    @partial(jax.value_and_grad, has_aux=True)
+    def by_hand(params):
+        keyed = lj.with_keys(key_noise, batch.inputs, per)
+        _, ys = lj.unroll(cell, params.cell, keyed)
+        outputs = ys[-1] @ params.readout.w + params.readout.b
+        quiet = SIGNS.loss(predict(cell, SIGNS, params, batch), batch)
+        return SIGNS.loss(outputs, batch), quiet
+
+    (loss, quiet), gradient = by_hand(start.params)
+    wanted = jax.tree.map(lambda p, g: p - 0.1 * g, start.params, gradient)
+    jax.tree.map(partial(assert_allclose, atol=1e-6), after.params, wanted)
+    assert_allclose(history.loss, loss, rtol=1e-6)
+    assert abs(loss - quiet) > 1e-4
+    assert after.key == following
+
+
+@pytest.mark.parametrize("per", NOISY)
+def test_a_noisy_cell_is_evaluated_without_its_noise(per, key):
+    params = small_start(key, momentum()).params
+    found, wanted = (
+        lj.evaluate(key, cell, SIGNS, params, batch_size=5, length=4)
+        for cell in (NOISY[per], lj.RNN)
+    )
+    jax.tree.map(assert_array_equal, found, wanted)
+
+
+def test_noise_is_refused_where_there_is_none_and_where_devices_would_share_it(key):
+    params = small_start(key, momentum()).params
+    with pytest.raises(ValueError, match="key: it was given, but 'rnn' draws nothing"):
+        predict(lj.RNN, SIGNS, params, SIGNS.sample(key, 2, 4), key)
+    mesh = jax.make_mesh((1,), ("data",))
+    with pytest.raises(ValueError, match=r"cell: got 'zoneout\(rnn\)'; it must be one"):
+        loop.step_function(NOISY["step"], SIGNS, momentum(), mesh=mesh, **STEPS)
+
+
+# ---------------------------------------------------------------------------
 # Many runs
 # ---------------------------------------------------------------------------
 
@@ -469,6 +525,35 @@ def test_many_runs_are_the_single_ones_and_one_that_diverges_is_alone(key):
         found = jax.tree.map(lambda leaf, n=n: leaf[n], (states.params, histories))
         close = partial(assert_allclose, rtol=1e-4, atol=1e-6)
         jax.tree.map(close, found, (state.params, history))
+
+
+@pytest.mark.parametrize(
+    ("axes", "at_once", "told"),
+    [
+        (None, 0, "runs_at_once: got 0; it must divide 3, the runs of a device"),
+        (None, 2, "runs_at_once: got 2; it must divide 3, the runs of a device"),
+        ((2, 1), None, "keys: got 3; it must be a multiple of 2, the devices along"),
+        ((1, 2), 1, r"mesh: got \{'seed': 1, 'data': 2\}; it must have all devices"),
+    ],
+)
+def test_runs_that_can_not_be_cut_into_equal_parts_are_refused(
+    axes, at_once, told, key
+):
+    mesh = None
+    if axes is not None:  # of one device twice: it is refused before it is used
+        devices = np.array(jax.devices()[:1] * 2).reshape(axes)
+        mesh = jax.sharding.Mesh(devices, ("seed", "data"))
+    with pytest.raises(ValueError, match=told):
+        train_many(
+            jax.random.split(key, 3),
+            lj.RNN,
+            SIGNS,
+            optax.adam,
+            hyperparams={"learning_rate": 0.1},
+            mesh=mesh,
+            runs_at_once=at_once,
+            **MANY,
+        )
 
 
 def test_a_setting_without_one_entry_per_run_is_refused(key):

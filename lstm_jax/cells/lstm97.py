@@ -12,13 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import (
-    Cell,
-    check_choice,
-    check_given,
-    check_input,
-    check_sizes,
-)
+from lstm_jax.cells.blocks import check_block_size, draw_units, num_blocks
+from lstm_jax.cells.cell import Cell, check_choice, check_given, check_input
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 
@@ -60,23 +55,10 @@ def _init(
     dtype: Any = jnp.float32,
 ) -> LSTM97Params:
     """Returns initial weights, each gate drawn on its own; see `lstm97`."""
-    check_sizes(input_size, hidden_size)
-    if hidden_size % block_size:
-        raise ValueError(
-            f"hidden_size: got {hidden_size}; it must be a multiple of "
-            f"block_size={block_size}"
-        )
+    blocks = num_blocks(block_size, input_size, hidden_size)
     for name, bias in {"input_bias": input_bias, "output_bias": output_bias}.items():
         check_given(name, bias, biased != "none", "with biased='none' there is none")
-    blocks = hidden_size // block_size
     widths = (blocks, blocks, hidden_size)
-
-    def draw(initializer, key, rows):
-        keys = jax.random.split(key, len(widths))
-        shapes = [(rows, width) for width in widths]
-        drawn = [initializer(*one, dtype) for one in zip(keys, shapes, strict=True)]
-        return jnp.concatenate(drawn, axis=-1)
-
     key_ih, key_hh = jax.random.split(key)
     of_gates = biases(
         blocks,
@@ -87,8 +69,9 @@ def _init(
     b = jnp.concatenate([of_gates, jnp.zeros((hidden_size,), dtype)])
     num_biased = {"all": sum(widths), "gates": 2 * blocks, "none": 0}[biased]
     return LSTM97Params(
-        w_ih=draw(input_init, key_ih, input_size),
-        w_hh=draw(recurrent_init, key_hh, sum(widths)) * jnp.asarray(gain, dtype),
+        w_ih=draw_units(input_init, key_ih, input_size, widths, dtype),
+        w_hh=draw_units(recurrent_init, key_hh, sum(widths), widths, dtype)
+        * jnp.asarray(gain, dtype),
         b=b[:num_biased],
     )
 
@@ -136,8 +119,7 @@ def lstm97(
     References:
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
-    if block_size < 1:
-        raise ValueError(f"block_size: got {block_size}; it must be at least 1")
+    check_block_size(block_size)
     check_choice("biased", biased, BIASED)
     return _lstm97(block_size, truncated, biased)
 

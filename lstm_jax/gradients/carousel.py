@@ -49,7 +49,7 @@ def forget_factors(
     in the LSTM of 1997. It is 1 at a step that does not count, and 0 at a reset.
 
     Args:
-      cell: one of `ROADS` that has a memory which is kept.
+      cell: one that has roads and a memory which is kept.
       params: what `cell.init` returned.
       xs: (time, *batch, input), floating.
       carry: what enters the first step; `cell.init_carry` by default.

@@ -1,62 +1,59 @@
-"""Which ways lead from one memory to the next: the step of a cell, edge by edge.
+"""Which ways lead from one memory to the next: the edges of every cell.
 
-A carry is read in several places of a step: by every gate, and by the part that is
-kept. Here each of these places, an edge, reads a copy of its own. Where all copies are
-equal the step is the cell's; its derivative with respect to one copy is the part of the
-Jacobian that begins with that edge, and the parts of all copies add up to the whole.
+What an edge is: `lstm_jax.gradients.copies`. The steps edge by edge: `edges_lstm` and
+`edges_single`, beside this file.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
+from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN
 from lstm_jax.cells.cell import Cell
-from lstm_jax.cells.cifg_lstm import CIFG_LSTM, CIFGParams
-from lstm_jax.cells.four_gate import FOUR_GATE, FourGateCarry, FourGateParams, four_gate
-from lstm_jax.cells.gru import GRU, GRUCarry, GRUParams
+from lstm_jax.cells.cifg_lstm import CIFG_LSTM
+from lstm_jax.cells.four_gate import FOUR_GATE, four_gate
+from lstm_jax.cells.gru import GRU
+from lstm_jax.cells.gru_reset_before import GRU_RESET_BEFORE
+from lstm_jax.cells.indrnn import INDRNN
 from lstm_jax.cells.irnn import IRNN
-from lstm_jax.cells.lstm import LSTM, LSTMCarry, LSTMParams
-from lstm_jax.cells.lstm97 import LSTM97, LSTM97Carry, LSTM97Params
-from lstm_jax.cells.peephole_lstm import PEEPHOLE_LSTM, PeepholeLSTMParams
+from lstm_jax.cells.janet import JANET
+from lstm_jax.cells.layer_norm_lstm import LAYER_NORM_LSTM
+from lstm_jax.cells.lesson_peephole_lstm import LESSON_PEEPHOLE_LSTM
+from lstm_jax.cells.lstm import LSTM
+from lstm_jax.cells.lstm97 import LSTM97
+from lstm_jax.cells.lstm97_input_gate import LSTM97_INPUT_GATE
+from lstm_jax.cells.lstm2000 import LSTM2000
+from lstm_jax.cells.mgu import MGU
+from lstm_jax.cells.minimal_rnn import MINIMAL_RNN
+from lstm_jax.cells.peephole_lstm import PEEPHOLE_LSTM, WIRINGS, peephole_lstm
+from lstm_jax.cells.projection_lstm import PROJECTION_LSTM
 from lstm_jax.cells.rnn import ACTIVATIONS, rnn
-from lstm_jax.types import Carry, Hidden, Input, Params
-
-Copies = Mapping[str, Carry]
-"""One copy of the carry per edge, by the name of the edge."""
-
-
-class Edges(NamedTuple):
-    """The edges of a cell.
-
-    Attributes:
-      names: of the edges. A step that does not count hands its carry on along the
-        first.
-      step: `(params, copies, x) -> (carry, y)`.
-      memory: the field of the carry that the first edge keeps, each unit times its own
-        forget factor; None for a cell without one.
-    """
-
-    names: tuple[str, ...]
-    step: Callable[[Params, Copies, Input], tuple[Carry, Array]]
-    memory: str | None
+from lstm_jax.gradients import edges_lstm, edges_single
+from lstm_jax.gradients.copies import Edges, around, one_edge, stacked
+from lstm_jax.wrappers.learned_carry import learned_carry
+from lstm_jax.wrappers.residual import residual
+from lstm_jax.wrappers.stack import stack
+from lstm_jax.wrappers.zoneout import zoneout
 
 
 def edges_of(cell: Cell) -> Edges:
-    """Returns the entry of a cell in `ROADS`.
+    """Returns the edges of a cell: its entry in `ROADS`, or what its step tells.
+
+    Known are the cells of `CELLS` with every option of their factories, and `residual`,
+    `learned_carry`, `zoneout` and `stack` of these.
 
     Raises:
-      ValueError: it has none.
+      ValueError: they are not known.
     """
-    if cell not in ROADS:
+    edges = ROADS[cell] if cell in ROADS else _by_step(cell)
+    if edges is None:
         raise ValueError(
-            f"cell: got {cell.name!r}; it must be one that has roads: "
-            f"{', '.join(known.name for known in ROADS)}"
+            f"cell: got {cell.name!r}; it must be one that has roads: of lj.CELLS or "
+            "their factories; residual, learned_carry, zoneout or stack of these; or "
+            "one with an entry of its own in lj.ROADS"
         )
-    return ROADS[cell]
+    return edges
 
 
 # Cached, so that equal cells give one function and are compiled once.
@@ -80,130 +77,126 @@ def cell_of_copies(cell: Cell) -> Cell:
     )
 
 
-def _lstm(
-    params: LSTMParams, copies: Mapping[str, LSTMCarry], x: Input
-) -> tuple[LSTMCarry, Hidden]:
-    i, f, g, o = _read_by("ifgo", params, copies, x)
-    i, f, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jax.nn.sigmoid(o)
-    c = f * copies["cell"].c + i * jnp.tanh(g)
-    h = o * jnp.tanh(c)
-    return LSTMCarry(h=h, c=c), h
+def _by_step(cell: Cell) -> Edges | None:
+    """Returns the edges that the step of a cell tells, None where it tells none."""
+    if cell.layers and stack(*cell.layers).step is cell.step:
+        return stacked(tuple(map(edges_of, cell.layers)))
+    for known, edges in ROADS.items():
+        if known.step is cell.step:
+            return edges
+    for example, edges_with in WIRED.items():
+        wiring = _wiring(cell, example)
+        if wiring is not None:
+            return edges_with(**wiring)
+    return None
 
 
-def _cifg_lstm(
-    params: CIFGParams, copies: Mapping[str, LSTMCarry], x: Input
-) -> tuple[LSTMCarry, Hidden]:
-    f, g, o = _read_by("fgo", params, copies, x)
-    f = jax.nn.sigmoid(f)
-    c = f * copies["cell"].c + (1 - f) * jnp.tanh(g)
-    h = jax.nn.sigmoid(o) * jnp.tanh(c)
-    return LSTMCarry(h=h, c=c), h
+def _wiring(cell: Cell, example: Cell) -> dict[str, Any] | None:
+    """Returns what the factory of `example` wired a cell with; None for another's.
+
+    The steps of one factory share their code and differ in what they close over.
+    """
+    step, same = inspect.unwrap(cell.step), inspect.unwrap(example.step)
+    if getattr(step, "__code__", None) is not same.__code__:
+        return None
+    return dict(inspect.getclosurevars(step).nonlocals)
 
 
-def _peephole_lstm(
-    params: PeepholeLSTMParams, copies: Mapping[str, LSTMCarry], x: Input
-) -> tuple[LSTMCarry, Hidden]:
-    i, f, g, o = _read_by("ifgo", params, copies, x)
-    p_i, p_f, p_o = jnp.split(params.p, 3)
-    i = jax.nn.sigmoid(i + p_i * copies["i"].c)
-    f = jax.nn.sigmoid(f + p_f * copies["f"].c)
-    c = f * copies["cell"].c + i * jnp.tanh(g)
-    h = jax.nn.sigmoid(o + p_o * c) * jnp.tanh(c)
-    return LSTMCarry(h=h, c=c), h
+def _lstm97(block_size: int, truncated: bool, **_: Any) -> Edges:
+    step = edges_lstm.lstm97(block_size, truncated)
+    return Edges(("cell", "i", "o", "g"), step, memory="c")
 
 
-def _four_gate(use_input: str) -> Callable:
-    """Returns the step; where the use gate reads `kept`, it does so along an edge."""
-
-    def step(
-        params: FourGateParams, copies: Mapping[str, FourGateCarry], x: Input
-    ) -> tuple[FourGateCarry, Hidden]:
-        def read_by(edge, w, b):
-            return jnp.concatenate([copies[edge].stm, x], axis=-1) @ w + b
-
-        f = jax.nn.sigmoid(read_by("f", params.w_f, params.b_f))
-        i = jax.nn.sigmoid(read_by("i", params.w_i, params.b_i))
-        v = jax.nn.sigmoid(read_by("v", params.w_v, params.b_v))
-        n = jnp.tanh(read_by("n", params.w_n, params.b_n))
-        ltm = f * copies["cell"].ltm + i * n
-        used = ltm if use_input == "ltm" else f * copies["u"].ltm
-        stm = v * jnp.tanh(used @ params.w_u + params.b_u)
-        return FourGateCarry(ltm=ltm, stm=stm), stm
-
-    return step
+def _lstm2000(block_size: int, truncated: bool) -> Edges:
+    step = edges_lstm.lstm2000(block_size, truncated)
+    return Edges(LSTM_EDGES, step, memory="c")
 
 
-def _lstm97(
-    params: LSTM97Params, copies: Mapping[str, LSTM97Carry], x: Input
-) -> tuple[LSTM97Carry, Hidden]:
-    joined = {
-        edge: GRUCarry(h=jnp.concatenate([copy.i, copy.o, copy.h], axis=-1))
-        for edge, copy in copies.items()
-    }
-    i, o, g = _read_by("iog", params, joined, x)
-    i, o = jax.nn.sigmoid(i), jax.nn.sigmoid(o)
-    c = copies["cell"].c + i * (4 * jax.nn.sigmoid(g) - 2)
-    h = o * (2 * jax.nn.sigmoid(c) - 1)
-    return LSTM97Carry(h=h, c=c, i=i, o=o), h
+def _four_gate(use_input: str) -> Edges:
+    gates = "nifv" if use_input == "ltm" else "nifuv"
+    return Edges(("cell", *gates), edges_lstm.four_gate(use_input), memory="ltm")
 
 
-def _gru(
-    params: GRUParams, copies: Mapping[str, GRUCarry], x: Input
-) -> tuple[GRUCarry, Hidden]:
-    x_r, x_z, x_n = jnp.split(x @ params.w_ih + params.b, 3, axis=-1)
-    w_r, w_z, w_n = jnp.split(params.w_hh, 3, axis=-1)
-    r = jax.nn.sigmoid(x_r + copies["r"].h @ w_r)
-    z = jax.nn.sigmoid(x_z + copies["z"].h @ w_z)
-    n = jnp.tanh(x_n + r * (copies["n"].h @ w_n + params.b_hn))
-    h = z * copies["cell"].h + (1 - z) * n
-    return GRUCarry(h=h), h
+def _peephole_lstm(gates: str, **squashes: Callable) -> Edges:
+    step = edges_lstm.peephole_lstm(gates, **squashes)
+    return Edges(("cell", *gates), step, memory="c")
 
 
-def _read_by(
-    gates: str,
-    params: LSTMParams | CIFGParams | PeepholeLSTMParams | LSTM97Params,
-    copies: Copies,
-    x: Input,
-) -> list[Float[Array, "*batch hidden"]]:
-    """Returns x W_ih + h W_hh + b of every gate, h from the copy of that gate."""
-    of_x = jnp.split(x @ params.w_ih + params.b, len(gates), axis=-1)
-    w_hh = jnp.split(params.w_hh, len(gates), axis=-1)
-    return [
-        z + copies[gate].h @ w for gate, z, w in zip(gates, of_x, w_hh, strict=True)
-    ]
+def _layer_norm_lstm(normalised: Callable, **_: Any) -> Edges:
+    return Edges(LSTM_EDGES, edges_lstm.layer_norm_lstm(normalised), memory="c")
 
 
-def _one_edge(cell: Cell) -> Edges:
-    """Returns the edges of a cell whose memory is read in one place."""
+def _janet(beta: float) -> Edges:
+    return Edges(("cell", "f", "g"), edges_single.janet(beta), memory="c")
 
-    def step(params, copies, x):
-        return cell.step(params, copies["h"], x)
 
-    return Edges(("h",), step, memory=None)
+def _antisymmetric_rnn(gamma: float, epsilon: float) -> Edges:
+    step = edges_single.antisymmetric_rnn(gamma, epsilon)
+    return Edges(("cell", "n"), step, memory="h")
 
+
+def _wrapped(wrapper: Callable[..., Cell], cell: Cell) -> Edges:
+    return around(wrapper, cell, edges_of(cell))
+
+
+def _zoneout(cell: Cell, rate: int | float, rates: dict, **_: Any) -> Edges:
+    return around(zoneout, cell, edges_of(cell), rate=rate, **rates)
+
+
+WIRED: dict[Cell, Callable[..., Edges]] = {
+    LSTM97: _lstm97,
+    LSTM2000: _lstm2000,
+    FOUR_GATE: _four_gate,
+    PEEPHOLE_LSTM: _peephole_lstm,
+    LAYER_NORM_LSTM: _layer_norm_lstm,
+    JANET: _janet,
+    ANTISYMMETRIC_RNN: _antisymmetric_rnn,
+    residual(LSTM): partial(_wrapped, residual),
+    learned_carry(LSTM): partial(_wrapped, learned_carry),
+    zoneout(LSTM): _zoneout,
+}
+"""Edges by what a factory wired the cell with; a cell of each, to know it by."""
+
+LSTM_EDGES = ("cell", "i", "f", "g", "o")
 
 # By the cell itself: another cell may have the same name.
 ROADS: dict[Cell, Edges] = {
-    **{rnn(activation): _one_edge(rnn(activation)) for activation in ACTIVATIONS},
-    IRNN: _one_edge(IRNN),
-    LSTM: Edges(("cell", "i", "f", "g", "o"), _lstm, memory="c"),
-    CIFG_LSTM: Edges(("cell", "f", "g", "o"), _cifg_lstm, memory="c"),
-    PEEPHOLE_LSTM: Edges(("cell", "i", "f", "g", "o"), _peephole_lstm, memory="c"),
-    LSTM97: Edges(("cell", "i", "o", "g"), _lstm97, memory="c"),
-    FOUR_GATE: Edges(
-        ("cell", "n", "i", "f", "u", "v"), _four_gate("kept"), memory="ltm"
+    **{cell: one_edge(cell) for cell in (*map(rnn, ACTIVATIONS), IRNN, INDRNN)},
+    LSTM: Edges(LSTM_EDGES, edges_lstm.lstm, memory="c"),
+    CIFG_LSTM: Edges(("cell", "f", "g", "o"), edges_lstm.cifg_lstm, memory="c"),
+    PROJECTION_LSTM: Edges(LSTM_EDGES, edges_lstm.projection_lstm, memory="c"),
+    peephole_lstm("NP"): Edges(LSTM_EDGES, edges_lstm.lstm, memory="c"),
+    peephole_lstm("FGR"): Edges(LSTM_EDGES, edges_lstm.full_gate_lstm, memory="c"),
+    LSTM97_INPUT_GATE: Edges(("cell",), edges_lstm.lstm97_input_gate, memory="c"),
+    LESSON_PEEPHOLE_LSTM: Edges(
+        ("cell", *"nifuv"), edges_lstm.lesson_peephole_lstm, memory="ltm"
     ),
-    four_gate("ltm"): Edges(
-        ("cell", "n", "i", "f", "v"), _four_gate("ltm"), memory="ltm"
+    GRU: Edges(("cell", "r", "z", "n"), edges_single.gru, memory="h"),
+    GRU_RESET_BEFORE: Edges(
+        ("cell", "r", "z", "n"), edges_single.gru_reset_before, memory="h"
     ),
-    GRU: Edges(("cell", "r", "z", "n"), _gru, memory="h"),
+    MGU: Edges(("cell", "f", "n"), edges_single.mgu, memory="h"),
+    MINIMAL_RNN: Edges(("cell", "u"), edges_single.minimal_rnn, memory="h"),
 }
-"""The edges of every cell whose roads are known.
+"""The edges of cells. Cells with other options, and wrapped ones, have theirs too:
+an entry here is for cells that are not the library's.
 
-  cell  what is kept: c times f, LTM times f, h times z; c itself in the LSTM of 1997
-  i, f, g, o    the gates of an LSTM, which read h (peepholes: and c)
-  n, i, f, v    those of the four-gate cell, which read the STM
-  u     the use gate of the four-gate cell, which reads what is kept of the LTM
-  r, z, n       the gates of a GRU; n is the candidate's product
-  h     all of an RNN
+  cell  what is kept: c times f, LTM times f, h times z, f or u; c itself in the LSTMs
+        of 1997, h itself in the antisymmetric RNN
+  i, f, g, o    the gates of an LSTM, which read h (peepholes: and c); f, g of JANET
+  n, i, f, v    those of the four-gate cell, which read the STM (the lesson's peepholes:
+                and the LTM)
+  u     the use gate of the four-gate cell, which reads what is kept of the LTM; the one
+        gate of the MinimalRNN
+  r, z, n       the gates of a GRU; n is the candidate's product, as in the MGU (f, n);
+                in the antisymmetric RNN what is added to the memory
+  h     all of an RNN, an IRNN, an IndRNN
+  0.f, 1.f      of a stack, f of its first and of its second layer
 """
+ROADS.update(
+    (cell, edges_of(cell))
+    for cell in (
+        *(LSTM97, LSTM2000, FOUR_GATE, four_gate("ltm"), LAYER_NORM_LSTM),
+        *(JANET, ANTISYMMETRIC_RNN, *map(peephole_lstm, WIRINGS)),
+    )
+)

@@ -5,6 +5,7 @@ lag; the whole spectrum says how many directions keep, lose or make information.
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -259,24 +260,27 @@ def _state_size(steps: Steps) -> int:
     return state_vector(steps.carry, len(steps.batch_shape)).shape[-1]
 
 
-def _checked(
-    steps: Steps, num_exponents: int | None, burn_in: int, qr_every: int
-) -> int:
+# The types of the counts are part of what it checks.
+def _checked(steps: Steps, num_exponents: Any, burn_in: Any, qr_every: Any) -> int:
     """Returns how many exponents are wanted."""
     time, size = steps.time, _state_size(steps)
-    if num_exponents is not None and not 1 <= num_exponents <= size:
+    if num_exponents is not None and not _is_within(num_exponents, 1, size):
         raise ValueError(
-            f"num_exponents: got {num_exponents}; it must be None or in [1, {size}], "
-            "the numbers in the state"
+            f"num_exponents: got {num_exponents}; it must be None or a whole number in "
+            f"[1, {size}], the numbers in the state"
         )
-    if not 0 <= burn_in < time:
+    if not _is_within(burn_in, 0, time - 1):
         raise ValueError(
-            f"burn_in: got {burn_in}; it must be in [0, {time - 1}], below the time "
-            "axis of xs"
+            f"burn_in: got {burn_in}; it must be a whole number in [0, {time - 1}], "
+            "below the time axis of xs"
         )
-    if qr_every < 1 or time % qr_every or burn_in % qr_every:
+    if not _is_within(qr_every, 1, time) or time % qr_every or burn_in % qr_every:
         raise ValueError(
-            f"qr_every: got {qr_every}; it must be at least 1 and divide burn_in = "
-            f"{burn_in} and time = {time}"
+            f"qr_every: got {qr_every}; it must be a whole number, at least 1, and "
+            f"divide burn_in = {burn_in} and time = {time}"
         )
-    return size if num_exponents is None else num_exponents
+    return size if num_exponents is None else int(num_exponents)
+
+
+def _is_within(value: Any, smallest: int, largest: int) -> bool:
+    return isinstance(value, Integral) and smallest <= int(value) <= largest

@@ -1,7 +1,7 @@
 """Which road the gradient takes through a step, by the first edge that it crosses.
 
 The Jacobian of a step is the exact sum of parts, one for every edge that leads out of
-the carry that enters (`lstm_jax.gradients.edges`): the cell edge, which keeps memory,
+the carry that enters (`lstm_jax.gradients.copies`): the cell edge, which keeps memory,
 and the gates. With a_{t+1} the adjoint of the carry that leaves step t, road k at t is
 
     road_t^k = J_t^kᵀ a_{t+1} + C_t^kᵀ dL/dy_t        J_t = Σ_k J_t^k, C_t = Σ_k C_t^k
@@ -12,7 +12,8 @@ to the carry that enters, so it is part of the same roads, and
     Σ_k road_t^k = a_t
 
 exactly, the result of `carry_gradients`. A step that does not count keeps its carry:
-all of its adjoint takes the first road. Entries and lags are as for `carry_gradients`.
+all of its adjoint takes the first road, in a stack the first of each layer. Entries and
+lags are as for `carry_gradients`.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, pull, run_back
 from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.copies import Edges, first_copy
 from lstm_jax.gradients.edges import cell_of_copies, edges_of
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import (
@@ -59,7 +61,7 @@ def road_gradients(
     underflow. Products run at the highest matmul precision.
 
     Args:
-      cell: one of `ROADS`.
+      cell: one that has roads (`edges_of`).
       params: what `cell.init` returned.
       xs: (time, *batch, input), floating.
       loss_fn: maps ys (time, *batch, output) to a real scalar.
@@ -71,7 +73,7 @@ def road_gradients(
       ...); their sum is `carry_gradients`.
 
     Raises:
-      ValueError: the cell has no entry in `ROADS`, or as for `carry_gradients`.
+      ValueError: the edges of the cell are not known, or as for `carry_gradients`.
     """
 
     def gradients(roads, at_t):
@@ -147,13 +149,13 @@ def _along_roads(
     `observe` gets the roads of every smooth leaf of the carry, (*batch, road, ...), and
     returns leaves with the same first axes.
     """
-    names = edges_of(cell).names
+    edges = edges_of(cell)
     steps = prepare(cell, params, xs, carry, **masks)
-    copies = None if carry is None else dict.fromkeys(names, carry)
+    copies = None if carry is None else dict.fromkeys(edges.names, carry)
     by_edge = prepare(cell_of_copies(cell), params, xs, copies, **masks)
 
     def observe_roads(at_t):
-        return observe(_roads_through(by_edge, names, params, at_t), at_t)
+        return observe(_roads_through(by_edge, edges, params, at_t), at_t)
 
     with jax.default_matmul_precision("highest"):
         entering, ys = entering_carries(steps, params)
@@ -162,12 +164,12 @@ def _along_roads(
     axis = 1 + len(steps.batch_shape)
     return {
         name: jax.tree.map(lambda leaf, k=k: jnp.take(leaf, k, axis), observed)
-        for k, name in enumerate(names)
+        for k, name in enumerate(edges.names)
     }
 
 
 def _roads_through(
-    by_edge: Steps, names: tuple[str, ...], params: Params, at_t: StepBack
+    by_edge: Steps, edges: Edges, params: Params, at_t: StepBack
 ) -> list[Scaled]:
     """Returns what comes back to the copies of each leaf, (*batch, road, ...).
 
@@ -181,16 +183,17 @@ def _roads_through(
             name: with_smooth_leaves(
                 at_t.entering, [jnp.take(leaf, k, axis) for leaf in leaves]
             )
-            for k, name in enumerate(names)
+            for k, name in enumerate(edges.names)
         }
         carries, y = by_edge.step(params, copies, at_t.inputs)
-        return [*smooth_leaves(carries[names[0]]), y]
+        return [*smooth_leaves(first_copy(edges, carries)), y]
 
     side_by_side = [
-        jnp.stack([leaf] * len(names), axis) for leaf in smooth_leaves(at_t.entering)
+        jnp.stack([leaf] * len(edges.names), axis)
+        for leaf in smooth_leaves(at_t.entering)
     ]
     together = pull(outputs, side_by_side, at_t.leaving)
-    return [_with_own_exponents(leaf, len(names)) for leaf in together]
+    return [_with_own_exponents(leaf, len(edges.names)) for leaf in together]
 
 
 def _with_own_exponents(value: Scaled, num_roads: int) -> Scaled:

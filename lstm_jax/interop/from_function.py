@@ -12,7 +12,6 @@ from lstm_jax.interop.foreign import not_given
 from lstm_jax.types import Carry, Params
 
 
-@cache
 def from_function(
     step: Callable[[Params, Carry, Any], tuple[Carry, Any]],
     init_carry: Callable[[Params, tuple[int, ...]], Carry],
@@ -37,7 +36,30 @@ def from_function(
         example is brought there by `jax.vmap(step, in_axes=(None, 0, 0))` for one.
       init_carry: `(params, batch_shape) -> carry`, what enters the first step.
       init: `(key, input_size, hidden_size) -> params`, to train from new weights.
+
+    Raises:
+      ValueError: a function has no hash, so nobody can tell whether it is the same.
     """
+    functions = {"step": step, "init_carry": init_carry, "init": init}
+    for name, function in functions.items():
+        _check_hash(name, function)
+    return _from_function(step, init_carry, init)
+
+
+def _check_hash(name: str, function: Callable | None) -> None:
+    """Refuses an object that can be called and not be found again, as a list."""
+    try:
+        hash(function)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: got a {type(function).__name__}, which has no hash; it must have "
+            "one, as functions do: cells of equal functions are compiled once"
+        ) from error
+
+
+# Beside `from_function`, so that every way of calling it returns the same cell.
+@cache
+def _from_function(step: Callable, init_carry: Callable, init: Callable | None) -> Cell:
     name = getattr(step, "__name__", type(step).__name__)
 
     def checked_carry(params, batch_shape=()):

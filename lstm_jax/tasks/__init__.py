@@ -15,6 +15,7 @@ from lstm_jax.tasks.nature_show import NATURE_SHOW
 from lstm_jax.tasks.parity import PARITY
 from lstm_jax.tasks.task import Task
 from lstm_jax.tasks.temporal_order import TEMPORAL_ORDER, TEMPORAL_ORDER_3
+from lstm_jax.tasks.temporal_order_pascanu import TEMPORAL_ORDER_PASCANU
 from lstm_jax.tasks.two_sequence import (
     TWO_SEQUENCE_3A,
     TWO_SEQUENCE_3B,
@@ -28,6 +29,7 @@ TASKS: dict[str, Task] = {
     "multiplication": MULTIPLICATION,
     "temporal_order": TEMPORAL_ORDER,
     "temporal_order_3": TEMPORAL_ORDER_3,
+    "temporal_order_pascanu": TEMPORAL_ORDER_PASCANU,
     "long_time_lag_2a": LONG_TIME_LAG_2A,
     "long_time_lag_2b": LONG_TIME_LAG_2B,
     "long_time_lag_2c": LONG_TIME_LAG_2C,

@@ -20,6 +20,7 @@ from lstm_jax.training.models import evaluate as evaluate
 from lstm_jax.training.models import init_model as init_model
 from lstm_jax.training.models import predict as predict
 from lstm_jax.types import PRNGKey, at_least_float32
+from lstm_jax.wrappers.keyed import KeyedCell
 
 NEVER = -1
 
@@ -91,7 +92,8 @@ def train(
 
     Args:
       key: everything random follows from it.
-      cell: any `Cell`.
+      cell: any `Cell`; one that draws random numbers (`zoneout`) gets keys of its own
+        at every update.
       task: any `Task`.
       optimizer: any optax transformation; clip the gradients in front of it.
       hidden_size: units of the cell.
@@ -236,6 +238,7 @@ def step_function(
     Arguments as in `train`, and the mesh of `sharding` over which the batch is cut.
     """
     _check(task, length, max_length, stop_after)
+    _check_noise(cell, mesh)
 
     def step(state: TrainState) -> tuple[TrainState, History]:
         going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
@@ -246,11 +249,14 @@ def step_function(
         return state, History(nothing, nothing, nothing)
 
     def update(state):
-        key, key_batch = jax.random.split(state.key)
+        key, key_batch, key_noise = _keys(cell, state.key)
         batch = _draw(task, key_batch, batch_size, length, max_length, state.step)
 
         def loss_fn(params):
-            outputs = sharding.predict_on(mesh, cell, task, params, batch)
+            if key_noise is None:
+                outputs = sharding.predict_on(mesh, cell, task, params, batch)
+            else:
+                outputs = predict(cell, task, params, batch, key_noise)
             return task.loss(outputs, batch), outputs
 
         (loss, outputs), gradients = jax.value_and_grad(loss_fn, has_aux=True)(
@@ -288,6 +294,26 @@ def _check(
             f"stop_after: got {stop_after}; it must be None, for the task "
             f"{task.name!r} has no criterion"
         )
+
+
+def _check_noise(cell: Cell, mesh: Mesh | None) -> None:
+    if isinstance(cell, KeyedCell) and mesh is not None:
+        raise ValueError(
+            f"cell: got {cell.name!r}; it must be one that draws no random numbers "
+            "where the batch is cut over a mesh, whose devices would all draw the same"
+        )
+
+
+def _keys(cell: Cell, key: PRNGKey) -> tuple[PRNGKey, PRNGKey, PRNGKey | None]:
+    """Returns the keys of what follows, of the batch, and of the cell's noise if any.
+
+    A cell without noise gets the same two for ever: records depend on them.
+    """
+    if isinstance(cell, KeyedCell):
+        following, key_batch, key_noise = jax.random.split(key, 3)
+        return following, key_batch, key_noise
+    following, key_batch = jax.random.split(key)
+    return following, key_batch, None
 
 
 def _draw(

@@ -13,6 +13,7 @@ from lstm_jax.readouts import LinearParams
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import Params, PRNGKey
 from lstm_jax.unrolling import unroll
+from lstm_jax.wrappers.keyed import KeyedCell, with_keys, without_noise
 
 
 class ModelParams(NamedTuple):
@@ -42,7 +43,8 @@ def init_model(
     key_cell, key_readout = jax.random.split(key)
     params = cell.init(key_cell, input_size, hidden_size, **(init_options or {}))
     x = jax.ShapeDtypeStruct((input_size,), dtype_of(params))
-    _, y = jax.eval_shape(cell.step, params, cell.init_carry(params), x)
+    step = without_noise(cell).step
+    _, y = jax.eval_shape(step, params, cell.init_carry(params), x)
     readout = readouts.init_linear(
         key_readout, y.shape[-1], output_size, dtype=dtype_of(params)
     )
@@ -50,14 +52,35 @@ def init_model(
 
 
 def predict(
-    cell: Cell, task: Task, params: ModelParams, batch: Batch
+    cell: Cell,
+    task: Task,
+    params: ModelParams,
+    batch: Batch,
+    key: PRNGKey | None = None,
 ) -> Float[Array, "*asked output"]:
     """Returns the model's answers.
 
     (batch, output) at each sequence's last step, or (time, batch, output), as the task
     asks. Steps beyond the lengths are run and not read: cheaper than masking them.
+
+    Args:
+      cell: any `Cell`.
+      task: any `Task`.
+      params: of the model.
+      batch: what to answer.
+      key: of the noise of a `KeyedCell`, as in training; without it the cell is the one
+        that evaluation uses.
+
+    Raises:
+      ValueError: a key for a cell that draws nothing.
     """
-    _, ys = unroll(cell, params.cell, batch.inputs.astype(dtype_of(params)))
+    xs = batch.inputs.astype(dtype_of(params))
+    if key is None:
+        _, ys = unroll(without_noise(cell), params.cell, xs)
+    elif isinstance(cell, KeyedCell):
+        _, ys = unroll(cell, params.cell, with_keys(key, xs, cell.per))
+    else:
+        raise ValueError(f"key: it was given, but {cell.name!r} draws nothing")
     if task.answers == "last_step":
         ys = readouts.last_step(ys, batch.lengths)
     return readouts.linear(params.readout, ys)
@@ -74,7 +97,8 @@ def evaluate(
 ) -> Evaluation:
     """Returns loss and accuracy on one batch of `task.sample_test`.
 
-    The same key draws the same batch, so that evaluations can be compared.
+    The same key draws the same batch, so that evaluations can be compared. A cell that
+    draws random numbers is evaluated without them.
     """
     batch = task.sample_test(key, batch_size, length)
     outputs = predict(cell, task, params, batch)

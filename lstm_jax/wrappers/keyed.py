@@ -1,14 +1,34 @@
-"""Inputs with randomness: what stochastic wrappers read."""
+"""Cells that draw random numbers, and the inputs with keys that they read."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from lstm_jax.cells.cell import Cell
 from lstm_jax.types import PRNGKey
 
 SPANS = ("step", "sequence")
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True, kw_only=True)
+class KeyedCell(Cell):
+    """A cell that draws random numbers: its step reads `Keyed(x, key)`.
+
+    `train` makes the keys. A wrapper around it that returns a plain `Cell` hides that
+    from `train`, so what draws random numbers comes last.
+
+    Attributes:
+      per: "step" or "sequence", what has a key of its own in training; see `with_keys`.
+      evaluated: the cell without randomness, on the same params and carry, that
+        evaluation uses.
+    """
+
+    per: str
+    evaluated: Cell
 
 
 class Keyed(NamedTuple):
@@ -40,6 +60,11 @@ def with_keys(key: PRNGKey, xs: ArrayLike, per: str = "step") -> Keyed:
     if per == "step":
         return Keyed(xs, jax.random.split(key, time))
     return Keyed(xs, jnp.broadcast_to(key, (time,)))
+
+
+def without_noise(cell: Cell) -> Cell:
+    """Returns the cell that evaluation uses: the given one, if it draws nothing."""
+    return cell.evaluated if isinstance(cell, KeyedCell) else cell
 
 
 def check_keyed(x: Any, cell: str) -> None:

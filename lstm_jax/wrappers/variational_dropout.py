@@ -9,13 +9,13 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.types import PRNGKey
-from lstm_jax.wrappers.keyed import check_keyed, check_rate
+from lstm_jax.wrappers.keyed import KeyedCell, check_keyed, check_rate
 
 
 @cache
 def variational_dropout(
     cell: Cell, *, input_rate: int | float = 0.0, hidden_rate: int | float = 0.0
-) -> Cell:
+) -> KeyedCell:
     """Returns the cell that does not see some of its inputs, the same at every step.
 
         m ~ Bernoulli(1 - rate) / (1 - rate),    the cell reads m_x * x_t, m_h * h_{t-1}
@@ -52,7 +52,14 @@ def variational_dropout(
         return cell.step(params, carry, _dropped(key_x, keyed.x, input_rate))
 
     name = f"variational_dropout({cell.name})"
-    return Cell(name=name, init=cell.init, init_carry=cell.init_carry, step=step)
+    return KeyedCell(
+        name=name,
+        init=cell.init,
+        init_carry=cell.init_carry,
+        step=step,
+        per="sequence",
+        evaluated=cell,
+    )
 
 
 def _dropped(key: PRNGKey, values: Array, rate: int | float) -> Array:

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.wrappers.keyed import check_keyed, check_rate
+from lstm_jax.wrappers.keyed import KeyedCell, check_keyed, check_rate
 
 
 @cache
-def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> Cell:
+def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedCell:
     """Returns the cell whose memory stays as it was, unit by unit, at random.
 
         m_t ~ Bernoulli(rate),    carry_t = m_t * carry_{t-1} + (1 - m_t) * carry'_t
@@ -55,7 +55,14 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> Cell:
         return jax.tree.unflatten(structure, kept), shown[0] if shown else y
 
     cell_name = f"zoneout({cell.name})"
-    return Cell(name=cell_name, init=cell.init, init_carry=cell.init_carry, step=step)
+    return KeyedCell(
+        name=cell_name,
+        init=cell.init,
+        init_carry=cell.init_carry,
+        step=step,
+        per="step",
+        evaluated=cell,
+    )
 
 
 def _rates_of_leaves(
