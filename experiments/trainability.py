@@ -18,12 +18,12 @@ and lags of one cell, "between" the cells as well.
 The share is the norm of the margin's (nature show) or the answer's (adding) gradient
 with respect to the memory that enters the second step, over that entering the last.
 
-Found in the default run (`experiments/reference/trainability/`, about 5 minutes on two
-idle cores, most of it compiling; README has the table): on the nature show both tell
-much, the signal more than the share, also between cells. On adding the share of the
-start says the opposite within the LSTM: there a forget bias of 0 or 1 learns more in
-500 updates than one that carries the gradient further, and the RNN learns nothing. What
-reaches the start is needed, not enough.
+Found in the default run (`experiments/reference/trainability/`, about 3 minutes on two
+idle cores; README has the table): on the nature show both tell much, the signal more
+than the share, also between cells. On adding the share of the start says the opposite
+within the LSTM: there a forget bias of 0 or 1 learns more in 500 updates than one that
+carries the gradient further, and the RNN learns nothing. What reaches the start is
+needed, not enough.
 
 Sources: Schoenholz et al. (2016), https://arxiv.org/abs/1611.01232, for trainable depth
 predicted before training; Chen, Pennington & Schoenholz (2018),
@@ -31,13 +31,16 @@ https://arxiv.org/abs/1806.05394, for gated cells.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
@@ -45,18 +48,20 @@ from sklearn.metrics import roc_auc_score
 import lstm_jax as lj
 from experiments import cli, measuring, networks, records
 from experiments.cli import option
-from experiments.measuring import Watched
 from experiments.progress import Advance, progress
 from experiments.records import Record
-from lstm_jax import plots
+from lstm_jax import plots, readouts
+from lstm_jax.tasks import nature_show
 from lstm_jax.training import loop
 
 NAME = "trainability"
 SOLVED = 0.95
-EXAMPLES = 16
+WATCHED_EXAMPLES = 16
 TEST_EXAMPLES = 1024
 BOOTSTRAPS = 2000
 TASKS = ("nature_show", "adding")
+# On a clear goldfish there is nothing to remember.
+WATCHED = lj.TASKS | {"nature_show": lj.nature_show(goldfish_rate=0.0)}
 SWEPT = {"lstm": "forget_bias", "rnn": "gain"}
 MEASURES = {"share": "share of the gradient", "signal": "signal / noise"}
 
@@ -102,7 +107,7 @@ class Config:
 
 
 class Swept(NamedTuple):
-    """The networks of one cell at one task and lag, (setting, seed).
+    """The networks of one cell at one task, (lag, setting, seed).
 
     Attributes:
       share: ln of the share that reaches the start, before training.
@@ -125,15 +130,8 @@ def run(config: Config) -> Record:
     with progress(steps) as advance:
         for task in config.tasks:
             for cell in config.cells:
-                found = [
-                    _swept(config, task, cell, lag, advance) for lag in config.lags
-                ]
-                arrays |= {
-                    f"{task}/{cell}/{name}": np.stack(values)
-                    for name, values in zip(
-                        Swept._fields, zip(*found, strict=True), strict=True
-                    )
-                }
+                found = _swept(config, task, cell, advance)
+                arrays |= {f"{task}/{cell}/{k}": v for k, v in found._asdict().items()}
     rows, areas = _rows(config, arrays)
     return Record(
         experiment=NAME,
@@ -145,94 +143,153 @@ def run(config: Config) -> Record:
     )
 
 
-def _watched(task: str, lag: int, seed: int) -> Watched:
-    """Returns what networks are measured on; the margin, or the only answer."""
-    key = jax.random.key(seed)
-    if task == "nature_show":
-        return measuring.watched_show(key, "digits", lag, EXAMPLES)
-    batch = lj.TASKS[task].sample(key, EXAMPLES, lag + 2)
-    return Watched(lj.TASKS[task], batch.inputs, None, lag)
+def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
+    """Returns what is found at every lag.
+
+    Compiling takes longer than measuring, so one program measures at all lags: its
+    sequences are drawn at the longest and end where the lag says. Training takes longer
+    than compiling, so it gets a program per lag, without padding.
+    """
+    begin = jax.jit(partial(_begun, config, task, name))
+    measure = jax.jit(partial(_measured, config, task, name))
+    test = jax.jit(partial(_tested, config, task, name))
+    found = []
+    for lag in config.lags:
+        what = f"{task}, {name} at lag {lag}"
+        advance(what, 0)
+        states, length = begin(np.int32(lag)), np.int32(lag + 2)
+        before = measure(states.params, length)
+        trained = _trained(config, task, name, lag, states, partial(advance, what))
+        found.append((*before, test(trained.params, length)))
+    shape = (len(config.lags), len(config.values(name)), config.num_seeds)
+    return Swept(*(np.stack(of).reshape(shape) for of in zip(*found, strict=True)))
 
 
-def _swept(config: Config, task: str, name: str, lag: int, advance: Advance) -> Swept:
-    what = f"{task}, {name} at lag {lag}"
-    cell, asked = lj.CELLS[name], lj.TASKS[task]
-    watched = _watched(task, lag, config.seed)
-    models = _initial(config, asked, name, lag)
-    log_norms = measuring.measurer(name, cell, watched)(models).log_norms
-    shares = measuring.by_lag(np.asarray(log_norms))
-    horizon = lj.horizon(jnp.moveaxis(log_norms, 0, -1), config.fraction)
-    signal = measuring.signal_to_noise(cell, watched, models, config.batch_size)
-    assert signal is not None
-    trained = _trained(config, asked, name, lag, models, what, advance)
-
-    def test(params):
-        return lj.evaluate(
-            jax.random.key(1),
-            cell,
-            asked,
-            params,
-            batch_size=TEST_EXAMPLES,
-            length=lag + 2,
-        ).accuracy
-
-    accuracy = jax.jit(lambda params: jax.lax.map(test, params))(trained)
-    found = Swept(
-        share=np.median(shares[:, lag, :], axis=-1),
-        signal=signal[:, 0],
-        horizon=np.median(horizon, axis=0),
-        accuracy=np.asarray(accuracy),
-    )
-    shape = (len(config.values(name)), config.num_seeds)
-    return Swept(*(values.reshape(shape) for values in found))
-
-
-def _initial(config: Config, task: lj.Task, name: str, lag: int) -> loop.ModelParams:
+def _begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainState:
     """Returns untrained networks, leaves (setting * seed, ...)."""
     key = jax.random.fold_in(jax.random.key(config.seed), lag)
-    keys = jnp.tile(jax.random.split(key, config.num_seeds), len(config.values(name)))
     values = jnp.repeat(jnp.array(config.values(name)), config.num_seeds)
+    keys = jnp.tile(jax.random.split(key, config.num_seeds), len(config.values(name)))
+    keys_data = jax.random.split(jax.random.key(config.seed + 1), len(values))
+    asked = lj.TASKS[task]
 
-    def one(key, value):
-        return loop.init_model(
+    def one(key, key_data, value):
+        params = loop.init_model(
             key,
             lj.CELLS[name],
-            task.input_size,
-            task.output_size,
+            asked.input_size,
+            asked.output_size,
             hidden_size=config.hidden_size,
             init_options={SWEPT[name]: value},
         )
+        return loop.begin_training(key_data, params, _optimizer(config))
 
-    return jax.jit(jax.vmap(one))(keys, values)
+    return jax.vmap(one)(keys, keys_data, values)
+
+
+def _optimizer(config: Config) -> optax.GradientTransformation:
+    return networks.optimizer(config.learning_rate)
+
+
+def _measured(
+    config: Config, task: str, name: str, models: loop.ModelParams, length: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns share, signal and horizon of every network, as `Swept` has them."""
+    longest, cell = max(config.lags) + 2, lj.CELLS[name]
+    key = jax.random.key(config.seed)
+    watched = WATCHED[task].sample_test(key, WATCHED_EXAMPLES, longest, length)
+    heard = lj.TASKS[task].sample(
+        jax.random.key(2), measuring.SIGNAL_EXAMPLES, longest, length
+    )
+
+    def one(model):
+        log_norms = _log_norms(cell, task, model, watched)
+        return (
+            jnp.median(lj.log_shares(log_norms)[1]),
+            _signal(cell, task, model, heard, config.batch_size),
+            jnp.median(lj.horizon(log_norms, config.fraction)),
+        )
+
+    return jax.lax.map(one, models)
+
+
+def _log_norms(
+    cell: lj.Cell, task: str, model: loop.ModelParams, batch: lj.Batch
+) -> Float[jax.Array, "time examples"]:
+    """Returns those of the margins (nature show) or of the only answer."""
+
+    def score(ys):
+        last = readouts.last_step(ys, batch.lengths)
+        answers = readouts.linear(model.readout, last)
+        if task == "nature_show":
+            return jnp.sum(nature_show.margins(answers, batch.targets))
+        return jnp.sum(answers)
+
+    return lj.joint_log_norms(
+        lj.log_gradient_norms(cell, model.cell, batch.inputs, score)
+    )
+
+
+def _signal(
+    cell: lj.Cell, task: str, model: loop.ModelParams, batch: lj.Batch, batch_size: int
+) -> Float[jax.Array, ""]:
+    """Returns the first step's part in the weight gradient over the batch noise."""
+
+    def loss(ys, target):
+        answer = readouts.linear(model.readout, ys[batch.lengths[0] - 1])
+        alone = lj.Batch(
+            batch.inputs[:, :1], target[None], jnp.ones(1), batch.lengths[:1]
+        )
+        return lj.TASKS[task].loss(answer[None], alone)
+
+    found = lj.first_step_signal(
+        cell, model.cell, batch.inputs, loss, batch.targets, batch_size
+    )
+    return found.signal / found.noise
 
 
 def _trained(
     config: Config,
-    task: lj.Task,
+    task: str,
     name: str,
     lag: int,
-    models: loop.ModelParams,
-    what: str,
-    advance: Advance,
-) -> loop.ModelParams:
-    count = jax.tree.leaves(models)[0].shape[0]
-    keys = jax.random.split(jax.random.key(config.seed + 1), count)
-    transformation = networks.optimizer(config.learning_rate)
-    states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
-        keys, models
-    )
-    return networks.train_side_by_side(
-        states,
-        lj.CELLS[name],
-        task,
-        transformation,
-        num_steps=config.num_steps,
-        batch_size=config.batch_size,
-        length=lag + 2,
-        what=what,
+    states: loop.TrainState,
+    advance: Callable[[int], None],
+) -> loop.TrainState:
+    per_call = networks.updates_per_call(config.num_steps)
+
+    def some_steps(state):
+        state, _ = loop.train_steps(
+            state,
+            lj.CELLS[name],
+            lj.TASKS[task],
+            _optimizer(config),
+            num_steps=per_call,
+            batch_size=config.batch_size,
+            length=lag + 2,
+        )
+        return state
+
+    # One network after the other: quicker to compile than side by side, and to run.
+    some_steps_of_all = jax.jit(lambda states: jax.lax.map(some_steps, states))
+    for _ in range(config.num_steps // per_call):
+        states = jax.block_until_ready(some_steps_of_all(states))
         # A unit of progress is one step of a sequence: long lags take longer.
-        advance=lambda what, updates: advance(what, lag * updates),
-    ).params
+        advance(lag * per_call)
+    return states
+
+
+def _tested(
+    config: Config, task: str, name: str, models: loop.ModelParams, length: jax.Array
+) -> Float[jax.Array, " network"]:
+    """Returns the accuracy of every network."""
+    longest, asked = max(config.lags) + 2, lj.TASKS[task]
+    batch = asked.sample_test(jax.random.key(1), TEST_EXAMPLES, longest, length)
+
+    def one(model):
+        return asked.accuracy(loop.predict(lj.CELLS[name], asked, model, batch), batch)
+
+    return jax.lax.map(one, models)
 
 
 class Area(NamedTuple):
@@ -260,13 +317,20 @@ def area_under_roc(scores: np.ndarray, solved: np.ndarray, seed: int = 0) -> Are
     """
     if solved.all() or not solved.any():
         return Area(np.nan, np.nan, np.nan)
-    generator, areas = np.random.default_rng(seed), []
-    while len(areas) < BOOTSTRAPS:
-        drawn = generator.integers(len(scores), size=len(scores))
-        if 0 < solved[drawn].sum() < len(drawn):
-            areas.append(roc_auc_score(solved[drawn], scores[drawn]))
-    low, high = np.percentile(areas, (2.5, 97.5))
+    low, high = np.percentile(_bootstrapped(scores, solved, seed), (2.5, 97.5))
     return Area(float(roc_auc_score(solved, scores)), float(low), float(high))
+
+
+def _bootstrapped(scores: np.ndarray, solved: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the areas of those resamples in which some solved and some did not."""
+    shape = (BOOTSTRAPS, len(scores))
+    drawn = np.random.default_rng(seed).integers(len(scores), size=shape)
+    times = np.stack([np.bincount(row, minlength=len(scores)) for row in drawn])
+    here, there = scores[solved][:, None], scores[~solved]
+    won = (here > there) + 0.5 * (here == there)
+    num_pairs = times[:, solved].sum(-1) * times[:, ~solved].sum(-1)
+    num_won = (times[:, solved] @ won * times[:, ~solved]).sum(-1)
+    return num_won[num_pairs > 0] / num_pairs[num_pairs > 0]
 
 
 def _groups(config: Config) -> list[tuple[str, str, Sequence[str]]]:

@@ -1,21 +1,34 @@
 """experiments.explain: closed forms, files, and what is refused."""
 
 import json
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import safetensors.numpy
 import torch
 
 import lstm_jax as lj
-from experiments import explain, records
+from experiments import (
+    explain,
+    records,
+    train,
+    train_config,
+    train_job,
+    trained_run,
+)
 from experiments.cli import ConfigError
+from experiments.trained_run import read_run
 from experiments.weights_file import read_npz, read_torch
+from lstm_jax.training import checkpoints
 from lstm_jax.training.checkpoints import named_arrays
+from lstm_jax.training.loop import begin_training
 
 INPUT, HIDDEN, LAG = 2, 3, 6
 SMALL: dict[str, Any] = {"lag": LAG, "num_examples": 2}
@@ -121,7 +134,8 @@ def of_two_layers(two_layers, tmp_path_factory):
 def test_layers_are_measured_on_what_they_read(two_layers, of_two_layers):
     layers, record = two_layers, of_two_layers
     config = explain.Config(weights="final.npz", **SMALL)
-    xs, _ = explain._inputs(config, INPUT)
+    model = explain.Model(lj.LSTM, layers, None, (INPUT, HIDDEN, HIDDEN), None)
+    xs = explain._sequences(config, model).inputs
     carries, kept = [lj.LSTM.init_carry(layer, (2,)) for layer in layers], []
     for t, x in enumerate(xs):
         for k, layer in enumerate(layers):
@@ -175,11 +189,12 @@ def test_a_sequence_is_read_whole_and_backward_from_its_end(tmp_path):
         config = explain.Config(
             torch=path, sequence=str(tmp_path / "mine.npy"), direction=direction
         )
-        (params,) = explain._read(config).layers
+        model = explain._read(config)
         wanted = getattr(directions, direction)
-        np.testing.assert_array_equal(params.w_hh, wanted.w_hh)
-        xs, lag = explain._inputs(config, INPUT)
-        assert lag == LAG + 2
+        np.testing.assert_array_equal(model.layers[0].w_hh, wanted.w_hh)
+        read = explain._sequences(config, model)
+        xs = read.inputs
+        assert read.lag == LAG + 2
         for example in range(xs.shape[1]):
             np.testing.assert_allclose(xs[:, example], sequence[::order], rtol=1e-6)
 
@@ -235,10 +250,228 @@ def test_layers_of_npz_are_in_the_order_of_their_numbers(tmp_path):
     assert [float(layer.b[2]) for layer in weights.layers] == list(range(12))
 
 
-def test_a_checkpoint_is_the_final_npz_of_its_folder(tmp_path):
+@pytest.mark.parametrize("name", ["", "final.npz"])
+def test_a_checkpoint_may_be_final_npz_or_a_folder_of_nothing_else(tmp_path, name):
     save_npz(tmp_path / "final.npz", {"cell": lstm_params([1.0])})
-    config = explain.Config(checkpoint=str(tmp_path))
+    config = explain.Config(checkpoint=str(tmp_path / name))
     assert explain._read(config).cell is lj.LSTM
+
+
+# -- a run of experiments.train ------------------------------------------------------
+
+
+LENGTH = 5
+RUN: dict[str, Any] = {
+    "task": "adding",
+    "hidden_size": HIDDEN,
+    "length": LENGTH,
+    "batch_size": 2,
+    "test_size": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run with checkpoints of the steps 2 and 4."""
+    out = tmp_path_factory.mktemp("run")
+    train.run(train.Config(num_steps=4, checkpoint_interval=2, **RUN), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def of_trained(trained):
+    return explain.run(explain.Config(checkpoint=str(trained), num_examples=2))
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "copied")
+
+
+def save_run(folder, step=1, weights_of=None, **fields):
+    """Writes what experiments.train would, all weights drawn, nothing compiled."""
+    config = train.Config(**RUN | fields)
+    of = train.Config(**RUN | fields | (weights_of or {}))
+    random = np.random.default_rng(step)
+    seeds = (of.num_seeds,) * (of.num_seeds > 1)
+    params = jax.tree.map(
+        lambda leaf: jnp.asarray(random.normal(size=seeds + leaf.shape), jnp.float32),
+        trained_run._zeros_like(of),
+    )
+    state = begin_training(jax.random.key(0), params, optax.identity())
+    checkpoints.save(
+        folder / "checkpoints",
+        step,
+        state,
+        config=train_config.identity(config),
+        history={"step": np.arange(2)},
+    )
+    return str(folder), params
+
+
+def test_a_run_is_measured_on_its_own_task_by_its_answer(trained, of_trained):
+    assert of_trained.config["cell"] == "lstm"
+    assert (
+        "lstm, 3 units, after 4 updates on adding of 5 steps" in of_trained.verdict[1]
+    )
+    assert "on 2 sequences of adding" in of_trained.verdict[1]
+    with np.load(trained / "final.npz") as final:
+        stored = {name: jnp.asarray(final[name]) for name in final.files}
+    params = lj.LSTMParams(*(stored[f"cell/{name}"] for name in lj.LSTMParams._fields))
+    _assert_measured(of_trained.arrays, "", params, stored["readout/w"])
+    job = train_job.job_of(train.Config(num_steps=4, **RUN))
+    began = job.initial().params
+    _assert_measured(of_trained.arrays, "untrained/", began.cell, began.readout.w)
+    gates = [of_trained.arrays[f"{k}layers/half_life"] for k in ("", "untrained/")]
+    assert not np.array_equal(*gates)
+
+
+def _assert_measured(arrays, prefix, params, w):
+    """Of the answer, with respect to zeros added to each carry of a Python loop."""
+    xs = lj.TASKS["adding"].sample_test(jax.random.key(0), 2, LENGTH).inputs
+    u = jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (2, 1))
+
+    def answer(added):
+        carry, y, kept = lj.LSTM.init_carry(params, (2,)), jnp.zeros((2, HIDDEN)), []
+        for t in range(LENGTH):
+            carry = lj.LSTMCarry(h=carry.h + added[t, 0], c=carry.c + added[t, 1])
+            kept.append(jnp.log(lj.lstm_gates(params, carry.h, xs[t]).f))
+            carry, y = lj.LSTM.step(params, carry, xs[t])
+        return jnp.sum(y @ w * u), jnp.stack(kept).mean((0, 1))
+
+    zeros = jnp.zeros((LENGTH, 2, 2, HIDDEN))
+    adjoints, kept = jax.jit(jax.grad(answer, has_aux=True))(zeros)
+    norms = np.log(np.sqrt((np.asarray(adjoints) ** 2).sum((1, 3))))
+    np.testing.assert_allclose(
+        arrays[f"{prefix}log_share"], (norms - norms[-1])[::-1], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        arrays[f"{prefix}layers/mean_log_gate"][0], kept, rtol=1e-4
+    )
+
+
+def test_the_figure_of_a_run_has_what_it_began_with(of_trained):
+    gates, gradient = explain.plot(of_trained).axes
+    assert len(gates.lines) == 3  # before, after, and the lag
+    assert "before training" in gradient.get_legend_handles_labels()[1]
+
+
+def test_one_checkpoint_of_a_run_is_read_where_it_is_named(trained):
+    places = [trained, *(trained / "checkpoints" / step for step in ("", "2", "4"))]
+    runs = [read_run(str(place), None) for place in places]
+    assert [run.step for run in runs] == [4, 4, 2, 4]
+    weights = [run.params.cell.w_hh for run in runs]
+    np.testing.assert_array_equal(weights[0], weights[3])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
+    path = copied / "checkpoints" / "4"
+    (path / checkpoints.SUMS).unlink()
+    unfinished = copied / "checkpoints" / "6.orbax-checkpoint-tmp"
+    unfinished.mkdir()  # of a run that goes on
+    found = explain._read(explain.Config(checkpoint=str(copied))).run
+    assert found is not None and (found.step, found.passed_over) == (2, (4,))
+    assert "of step 4 is not whole" in explain._passed_over(found)[0]
+    assert "this is that of step 2" in explain._passed_over(found)[0]
+    assert unfinished.exists() and path.exists()
+    message = refusal(lambda: read_run(str(path), None))
+    assert "/4' is damaged; it must be whole, as that of step 2 is" in message
+    (copied / "checkpoints" / "2" / "_CHECKPOINT_METADATA").write_text("{")
+    message = refusal(lambda: read_run(str(copied), None))
+    assert message.endswith("all checkpoints there are damaged: 2, 4")
+
+
+def test_sequences_of_several_lengths_end_at_the_last_step(tmp_path):
+    path, params = save_run(tmp_path, task="adding_1997", length=20)
+    config = explain.Config(checkpoint=path, num_examples=4)
+    model = explain._read(config)
+    read = explain._sequences(config, model)
+    batch = lj.TASKS["adding_1997"].sample_test(jax.random.key(0), 4, 20)
+    lengths = np.asarray(batch.lengths)
+    assert read.counts is not None
+    assert len(set(lengths)) > 1 and read.lag == lengths.min() - 1
+    for k, length in enumerate(lengths):
+        np.testing.assert_array_equal(
+            read.inputs[20 - length :, k], batch.inputs[:length, k]
+        )
+        np.testing.assert_array_equal(read.counts[:, k], np.arange(20) >= 20 - length)
+    # The gates tell what enters: nothing happens before a sequence begins.
+    measure = jax.jit(partial(explain._measured, config, model, read.lag))
+    found = measure(model.layers, model.readout, read.inputs, read.counts)
+    kept = []
+    for k, length in enumerate(lengths):
+        carry = lj.LSTM.init_carry(params.cell)
+        for t, x in enumerate(batch.inputs[:length, k]):
+            if t >= length - read.lag - 1:
+                kept.append(jnp.log(lj.lstm_gates(params.cell, carry.h, x).f))
+            carry, _ = lj.LSTM.step(params.cell, carry, x)
+    np.testing.assert_allclose(found.log_kept[0], np.mean(kept, axis=0), rtol=1e-4)
+
+
+def test_of_several_seeds_one_is_asked_for(tmp_path):
+    path, params = save_run(tmp_path, num_seeds=2, seed=7)
+    np.testing.assert_array_equal(
+        read_run(path, 8).params.cell.w_ih, params.cell.w_ih[1]
+    )
+    for seed in (None, 1):
+        message = refusal(lambda seed=seed: read_run(path, seed))
+        assert message.startswith(f"of_seed: got {seed}; it must be one of 7, 8, the")
+
+
+OTHER_RUNS: dict[str, Any] = {
+    "another cell": (
+        {"weights_of": {"cell": "gru"}},
+        "says lstm, 3 units, on adding, but cell/b is (9,) and must be (12,)",
+    ),
+    "another size": ({"weights_of": {"hidden_size": 4}}, "cell/b is (16,) and must be"),
+    "another task": ({"weights_of": {"task": "nature_show"}}, "cell/w_ih is (64, 12)"),
+    "more weights": (
+        {"weights_of": {"cell": "peephole_lstm"}},
+        "but holds cell/p (9,), which such a network has not",
+    ),
+    "fewer weights": (
+        {"cell": "peephole_lstm", "weights_of": {"cell": "lstm"}},
+        "but cell/p (9,) is missing",
+    ),
+    "no gate": ({"cell": "rnn"}, "cell: got 'rnn'; it must be one that keeps a memory"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_RUNS)
+def test_runs_of_other_networks_are_refused_in_one_line(tmp_path, case):
+    fields, message = OTHER_RUNS[case]
+    path, _ = save_run(tmp_path, **fields)
+    said = refusal(lambda: explain._read(explain.Config(checkpoint=path)))
+    assert said.startswith(f"checkpoint: {path!r}") and message in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"cell": "lstm"}, "its config lacks 'task'"),
+        ({"flavour": 1}, "its config knows 'flavour'"),
+        (
+            {"task": "x", "cell": "lstm", "hidden_size": 1, "length": 1},
+            "in its config, task: got 'x'; it must be one of",
+        ),
+    ],
+)
+def test_configs_of_something_else_are_refused(fields, message):
+    assert message in refusal(lambda: trained_run._config("a", fields))
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    for path in (tmp_path, tmp_path / "checkpoints"):
+        path.mkdir(exist_ok=True)
+        said = refusal(lambda p=path: explain._read(explain.Config(checkpoint=str(p))))
+        assert said.startswith(f"checkpoint: {str(path)!r} holds no checkpoint and no")
+
+
+def test_a_lag_beyond_the_sequences_of_the_task_is_refused(trained):
+    config = explain.Config(checkpoint=str(trained), lag=LENGTH)
+    message = refusal(lambda: explain.run(config))
+    assert message.startswith("lag: got 5; it must be in [2, 4], for the 5 steps of 16")
 
 
 def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_path):
@@ -360,7 +593,8 @@ def test_other_params_are_refused_in_one_line(tmp_path, case):
         ({"torch": "a.pt"}, "torch: got 'a.pt'; it must be a .safetensors file, as"),
         ({"torch": "a.safetensors"}, "torch: 'a.safetensors' can't be read (No such"),
         ({"weights": "a.npz"}, "weights: 'a.npz' can't be read (No such file"),
-        ({"checkpoint": "a"}, "checkpoint: 'a/final.npz' can't be read (No such file"),
+        ({"checkpoint": "a"}, "checkpoint: 'a' can't be read (No such file"),
+        ({"weights": "a.npz", "of_seed": 1}, "of_seed: got 1; it must not be given"),
         (
             {"weights": "a.npz", "lag": 1},
             "lag: got 1; it must be an integer, at least 2",

@@ -1,0 +1,205 @@
+"""experiments.trainability: one program for all lags, and what the areas say."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.metrics import roc_auc_score
+
+import lstm_jax as lj
+from experiments import measuring, trainability
+from experiments.trainability import Config
+from lstm_jax import readouts
+from lstm_jax.training import loop
+
+LAGS = (2, 4)
+SMALL: dict[str, Any] = {
+    "lags": LAGS,
+    "forget_biases": (0.0, 3.0),
+    "gains": (0.5, 1.2),
+    "hidden_size": 3,
+    "num_seeds": 2,
+    "num_steps": 2,
+    "batch_size": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def traced():
+    """What the program was traced with: lengths of the training, and measurements."""
+    return {"lengths": [], "signals": 0}
+
+
+@pytest.fixture(scope="module")
+def record(traced):
+    train_steps, signal = loop.train_steps, lj.first_step_signal
+
+    def counted_steps(*args, **kwargs):
+        traced["lengths"].append(kwargs["length"])
+        return train_steps(*args, **kwargs)
+
+    def counted_signal(*args):
+        traced["signals"] += 1
+        return signal(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "train_steps", counted_steps)
+        patch.setattr(lj, "first_step_signal", counted_signal)
+        patch.setattr(trainability, "TEST_EXAMPLES", 8)
+        patch.setattr(measuring, "SIGNAL_EXAMPLES", 4)
+        return trainability.run(Config(tasks=("adding",), cells=("rnn",), **SMALL))
+
+
+def test_all_lags_are_measured_by_one_program_and_trained_at_their_length(
+    record, traced
+):
+    assert traced == {"signals": 1, "lengths": [4, 6]}
+    for name in trainability.Swept._fields:
+        assert record.arrays[f"adding/rnn/{name}"].shape == (2, 2, 2)
+
+
+def test_a_row_per_group_and_a_map_per_cell(record):
+    assert [row["networks"] for row in record.rows] == ["within rnn"]
+    groups = trainability._groups(Config(**SMALL))
+    assert [(task, name) for task, name, _ in groups[:3]] == [
+        ("nature_show", "within lstm"),
+        ("nature_show", "within rnn"),
+        ("nature_show", "between cells"),
+    ]
+    assert [line.split(":")[0] for line in record.verdict] == ["", "adding, rnn"]
+    titles = [axes.get_title(loc="left") for axes in trainability.plot(record).axes]
+    assert "adding: seeds that solve" in titles[0]
+
+
+def test_networks_are_seeds_within_settings():
+    config = Config(**SMALL)
+    begin = jax.jit(partial(trainability._begun, config, "adding", "lstm"))
+    params = begin(np.int32(2)).params
+    forget = params.cell.b[:, 3:6]
+    assert_array_equal(forget, np.repeat([0, 0, 3, 3], 3).reshape(4, 3))
+    first_seed, second_seed = params.cell.w_hh[:2]
+    assert_array_equal(params.cell.w_hh[2:], [first_seed, second_seed])
+    assert not np.array_equal(first_seed, second_seed)
+
+
+def test_padding_to_the_longest_lag_changes_nothing(monkeypatch):
+    """Measured again on sequences that are cut where they end."""
+    task = "adding"
+    monkeypatch.setattr(measuring, "SIGNAL_EXAMPLES", 4)
+    monkeypatch.setattr(trainability, "WATCHED_EXAMPLES", 3)
+    config = Config(fraction=0.5, **SMALL)
+    begin = jax.jit(partial(trainability._begun, config, task, "rnn"))
+    models = begin(np.int32(2)).params
+    measure = jax.jit(partial(trainability._measured, config, task, "rnn"))
+    shares, signals, horizons = measure(models, np.int32(4))
+    watched = trainability.WATCHED[task].sample_test(jax.random.key(0), 3, 6, 4)
+    heard = lj.TASKS[task].sample(jax.random.key(2), 4, 6, 4)
+    assert not watched.inputs[4:].any()
+    log_norms_of = jax.jit(partial(_log_norms, watched, lambda answers: answers.sum()))
+    signal_of = jax.jit(partial(_signal, heard))
+    for k in (0, 3):  # of either gain
+        model = jax.tree.map(lambda leaf, k=k: leaf[k], models)
+        log_norms = log_norms_of(model)
+        share = np.median(log_norms[1] - log_norms[-1])
+        np.testing.assert_allclose(shares[k], share, rtol=1e-4)
+        horizon = np.median(lj.horizon(log_norms, 0.5))
+        np.testing.assert_allclose(horizons[k], horizon, rtol=1e-4)
+        np.testing.assert_allclose(signals[k], signal_of(model), rtol=1e-4)
+
+
+def _log_norms(batch, score, model):
+    """ln of the norm of what a Python loop says of zeros added to each carry."""
+
+    def answer(added):
+        h = jnp.zeros((3, 3))
+        for t in range(4):
+            carry = lj.RNNCarry(h=h + added[t])
+            h = lj.RNN.step(model.cell, carry, batch.inputs[t])[1]
+        return score(h @ model.readout.w + model.readout.b)
+
+    adjoints = jax.grad(answer)(jnp.zeros((4, 3, 3)))
+    return jnp.log(jnp.linalg.norm(adjoints, axis=-1))
+
+
+def _signal(batch, model):
+    def loss(ys, target):
+        return jnp.sum((readouts.linear(model.readout, ys[-1]) - target) ** 2)
+
+    found = lj.first_step_signal(
+        lj.RNN, model.cell, batch.inputs[:4], loss, batch.targets, 2
+    )
+    return found.signal / found.noise
+
+
+def test_of_a_show_the_margins_are_measured():
+    assert trainability.WATCHED["nature_show"] is lj.nature_show(goldfish_rate=0.0)
+    keys = jax.random.split(jax.random.key(0), 3)
+    model = loop.init_model(keys[0], lj.RNN, 2, 3, hidden_size=3)
+    inputs, targets = jax.random.normal(keys[1], (6, 3, 2)), jnp.array([0, 1, 1])
+    shows = lj.Batch(inputs, targets, jnp.ones(3), jnp.full(3, 4))
+    measure = jax.jit(partial(trainability._log_norms, lj.RNN, "nature_show"))
+    found = measure(model, shows)
+
+    def margins(answers):  # dog, wolf, goldfish
+        return jnp.sum((answers[:, 1] - answers[:, 0]) * jnp.array([-1.0, 1.0, 1.0]))
+
+    np.testing.assert_allclose(
+        found[:4], jax.jit(partial(_log_norms, shows, margins))(model), rtol=1e-4
+    )
+    assert (found[4:] == -np.inf).all()
+
+
+def test_tested_is_what_evaluate_says_at_the_longest_lag(monkeypatch):
+    monkeypatch.setattr(trainability, "TEST_EXAMPLES", 64)
+    config, task = Config(**SMALL), lj.TASKS["adding"]
+    begin = jax.jit(partial(trainability._begun, config, "adding", "rnn"))
+    models = begin(np.int32(4)).params
+    test = jax.jit(partial(trainability._tested, config, "adding", "rnn"))
+    found = test(models, np.int32(6))
+
+    @jax.jit
+    def wanted(model):
+        return lj.evaluate(
+            jax.random.key(1), lj.RNN, task, model, batch_size=64, length=6
+        ).accuracy
+
+    for k in range(4):
+        assert found[k] == wanted(jax.tree.map(lambda leaf, k=k: leaf[k], models))
+
+
+def test_the_area_is_the_chance_that_the_solved_score_higher():
+    scores = np.array([0.1, 0.4, 0.4, 0.8])
+    solved = np.array([False, True, False, True])
+    # Of the four pairs one is a tie, and three are in order.
+    area = trainability.area_under_roc(scores, solved)
+    assert area.area == 3.5 / 4
+    assert area.low <= area.area <= area.high
+    assert trainability.area_under_roc(-scores, solved).area == 0.5 / 4
+    assert trainability._bootstrapped(scores, solved, 0).max() == 1
+    alike = trainability.area_under_roc(scores, np.ones(4, bool))
+    assert np.isnan(alike.area) and str(alike) == "-"
+
+
+def test_the_interval_is_of_resampled_networks(monkeypatch):
+    monkeypatch.setattr(trainability, "BOOTSTRAPS", 30)
+    scores = np.array([0.3, 0.1, 0.4, 0.4, 0.8, 0.2])
+    solved = np.array([True, False, True, False, True, False])
+    drawn = np.random.default_rng(5).integers(6, size=(30, 6))
+    wanted = [
+        roc_auc_score(solved[row], scores[row])
+        for row in drawn
+        if 0 < solved[row].sum() < 6
+    ]
+    found = trainability._bootstrapped(scores, solved, 5)
+    np.testing.assert_allclose(found, wanted)
+    area = trainability.area_under_roc(scores, solved, 5)
+    np.testing.assert_allclose(area[1:], np.percentile(wanted, (2.5, 97.5)))
+
+
+def test_a_fraction_of_one_or_more_is_refused():
+    with pytest.raises(trainability.cli.ConfigError, match=r"got 1\.5; it must be be"):
+        Config(fraction=1.5)
