@@ -49,6 +49,7 @@ from lstm_jax.cells.lstm import lstm_gates as lstm_gates
 from lstm_jax.cells.lstm97 import LSTM97 as LSTM97
 from lstm_jax.cells.lstm97 import LSTM97Carry as LSTM97Carry
 from lstm_jax.cells.lstm97 import LSTM97Params as LSTM97Params
+from lstm_jax.cells.lstm97 import lstm97 as lstm97
 from lstm_jax.cells.lstm97_input_gate import LSTM97_INPUT_GATE as LSTM97_INPUT_GATE
 from lstm_jax.cells.lstm97_input_gate import (
     LSTM97InputGateCarry as LSTM97InputGateCarry,
@@ -59,7 +60,6 @@ from lstm_jax.cells.lstm97_input_gate import (
 from lstm_jax.cells.lstm2000 import LSTM2000 as LSTM2000
 from lstm_jax.cells.lstm2000 import LSTM2000Params as LSTM2000Params
 from lstm_jax.cells.lstm2000 import lstm2000 as lstm2000
-from lstm_jax.cells.lstm97 import lstm97 as lstm97
 from lstm_jax.cells.mgu import MGU as MGU
 from lstm_jax.cells.mgu import MGUParams as MGUParams
 from lstm_jax.cells.minimal_rnn import MINIMAL_RNN as MINIMAL_RNN
