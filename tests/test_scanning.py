@@ -856,10 +856,14 @@ def carried_shapes(run, implementation):
     program = jax.make_jaxpr(jax.grad(lambda s: loss(s)[0]))(smooth).jaxpr
     loops = scans_of(program)
     assert len(loops) >= 2
+    # What is stacked has the time axis in front on its way out.
     return {
         var.aval.shape
         for eqn in loops
-        for var in eqn.invars[eqn.params["num_consts"] :][: eqn.params["num_carry"]]
+        for var, inside in zip(
+            eqn.outvars, eqn.params["jaxpr"].jaxpr.outvars, strict=True
+        )
+        if var.aval.shape == inside.aval.shape
     }
 
 
