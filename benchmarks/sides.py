@@ -58,7 +58,8 @@ class Comparison(NamedTuple):
       work: what is done, in words.
       ours: this library.
       peer: the other side.
-      measures: which of time, compile and memory; those a side lacks are left out.
+      measures: which of time, compile, memory and share; those that a side lacks are
+        left out.
     """
 
     case: str

@@ -13,6 +13,7 @@ from benchmarks.shapes import TINY
 HERE = Path(__file__).parent
 README, RECORD = HERE / "README.md", HERE / "results" / "record.jsonl"
 RULE = "one or two devices by the rule"
+RULED = {"layer": "forward+backward", "training": "10 steps"}  # case: work
 MOST_WEIGHTS = 2 * 2**20  # bytes
 BLOCK = re.compile(r"(<!-- (\w+): [^\n]*-->\n).*?(<!-- end -->)", flags=re.S)
 
@@ -78,7 +79,7 @@ def summary(lines: Sequence[Line]) -> str:
         for line in every
         if line["measure"] == "time"
         and line["work"] != "forward"
-        and (line["devices"] == 1 or line["case"] != "layer")
+        and (line["devices"] == 1 or line["case"] not in RULED)
     ]
     if not lines:
         return "Not run yet.\n"
@@ -87,8 +88,9 @@ def summary(lines: Sequence[Line]) -> str:
     for line in lines:
         groups.setdefault(tuple(line[name] for name in names), []).append(line)
     head = ["what", "lstm_jax", "against", "mean ratio", "lowest", "highest"]
-    chosen = _on_chosen_devices(every)
-    rows = [head, ["---"] * len(head), *([_summed_up(chosen, RULE)] if chosen else [])]
+    chosen = [_on_chosen_devices(every, case) for case in RULED]
+    rows = [head, ["---"] * len(head)]
+    rows += [_summed_up(group, RULE) for group in chosen if group]
     rows += map(_summed_up, groups.values())
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     return f"{_machines(lines)}\n\n{table}\n"
@@ -116,12 +118,12 @@ def chosen_devices(shape: Line) -> int:
     return 2 if size <= MOST_WEIGHTS and shape["B"] % 2 == 0 else 1
 
 
-def _on_chosen_devices(lines: Sequence[Line]) -> list[Line]:
-    """Returns a layer against PyTorch, every shape on the devices of the rule."""
+def _on_chosen_devices(lines: Sequence[Line], case: str) -> list[Line]:
+    """Returns a case against PyTorch, every shape on the devices of the rule."""
     return [
         line
         for line in lines
-        if (line["case"], line["work"]) == ("layer", "forward+backward")
+        if (line["case"], line["work"]) == (case, RULED[case])
         and (line["measure"], line["peer_side"]) == ("time", "PyTorch")
         and line["devices"] == chosen_devices(line)
     ]
