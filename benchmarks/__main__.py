@@ -17,6 +17,7 @@ from benchmarks import (
     cases_compile,
     cases_curve,
     cases_layer,
+    cases_lyapunov,
     cases_run,
     cases_step,
     cases_trainer,
@@ -41,11 +42,15 @@ CASES: dict[str, tuple[Callable, tuple[Shape, ...]]] = {
     "trainer": (cases_trainer.trainer, (shapes.STEP,)),
     "run": (cases_run.run, (shapes.STEP,)),
     "curve": (cases_curve.curve, shapes.LAYERS),
+    "lyapunov": (cases_lyapunov.lyapunov, (shapes.SPECTRUM,)),
     "checkpoint": (cases_checkpoint.checkpoint, (shapes.CHECKPOINT,)),
     "compile": (cases_compile.compile_time, shapes.LAYERS),
 }
 ON_SEVERAL_DEVICES = ("layer", "training", "step", "seeds", "trainer")
-SHAPES = tuple(shape.name for shape in (*shapes.LAYERS, shapes.STEP, shapes.CHECKPOINT))
+SHAPES = tuple(
+    shape.name
+    for shape in (*shapes.LAYERS, shapes.STEP, shapes.SPECTRUM, shapes.CHECKPOINT)
+)
 
 
 @dataclass(frozen=True)

@@ -31,5 +31,6 @@ LAYERS = (
 )
 STEP = Shape("adding-200", 200, 32, 2, 128)
 CHECKPOINT = Shape("long16k", 16384, 16, 2, 128)
+SPECTRUM = Shape("spectrum", 20, 32, 1, 256)
 # For trying the benchmark out; its numbers mean nothing and enter no table.
 TINY = Shape("tiny", 16, 4, 2, 5)
