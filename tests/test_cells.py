@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import itertools
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from operator import itemgetter
@@ -586,8 +587,6 @@ def test_a_factory_returns_the_same_cell_however_it_is_called(name):
         ),
         (lj.four_gate, {"use_input": "stm"}, "use_input: .*; allowed: kept, ltm"),
         (lj.peephole_lstm, {"variant": "v"}, "variant: got 'v'; allowed: V, NIG"),
-        (lj.lstm97, {"block_size": 0}, "block_size: got 0; it must be at least 1"),
-        (lstm2000, {"block_size": 0}, "block_size: got 0; it must be at least 1"),
         (lj.lstm97, {"biased": "g"}, "biased: got 'g'; allowed: all, gates, none"),
         (lj.layer_norm_lstm, {"epsilon": 0}, "epsilon: got 0; it must be above 0"),
         (lj.antisymmetric_rnn, {"epsilon": 0}, "epsilon: got 0; it must be above 0"),
@@ -597,6 +596,16 @@ def test_a_factory_returns_the_same_cell_however_it_is_called(name):
 def test_a_factory_refuses_a_wiring_that_no_cell_has(factory, options, message):
     with pytest.raises(ValueError, match=message):
         factory(**options)
+
+
+@pytest.mark.parametrize("factory", [lj.lstm97, lstm2000])
+@pytest.mark.parametrize("block_size", [0, 2.0, 1.5, True, "2"])
+def test_blocks_are_of_a_whole_number_of_cells(factory, block_size):
+    # As outside the tests, where no type checker stands before the function.
+    unchecked = inspect.unwrap(factory)
+    message = f"block_size: got {block_size!r}; it must be a whole number, at least 1"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        unchecked(block_size)
 
 
 WRONG_WIDTH = r"the last axis is 5; .* made with input_size=2"

@@ -1,7 +1,7 @@
 """Roads and carousel against hand-written Jacobians, closed forms and the whole."""
 
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,8 @@ from lstm_jax.gradients.carousel import (
     time_constants,
     unit_time_constants,
 )
-from lstm_jax.gradients.edges import ROADS, edges_of
+from lstm_jax.gradients.copies import one_edge
+from lstm_jax.gradients.edges import ROADS, WIRED, cell_of_copies, edges_of
 from lstm_jax.gradients.roads import log_road_norms, road_gradients, road_shares
 
 TIME, INPUT, HIDDEN, BATCH = 5, 3, 4, 2
@@ -130,8 +131,9 @@ def test_a_step_by_edge_is_the_step_and_its_jacobian_the_sum_over_edges(cell):
         assert any(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(road))
 
 
-def test_every_cell_has_roads():
+def test_every_cell_has_roads_and_the_same_when_asked_again():
     assert set(lj.CELLS.values()) <= set(ROADS)
+    assert all(edges_of(cell) == edges_of(cell) for cell in OF_THEIR_STEP)
 
 
 def silent_columns(params, edge, order, name="w_hh"):
@@ -449,6 +451,38 @@ def test_a_cell_of_ones_own_gets_roads_by_an_entry(monkeypatch):
     own = replace(lj.RNN, step=lambda params, carry, x: lj.RNN.step(params, carry, x))
     monkeypatch.setitem(ROADS, own, ROADS[lj.RNN])
     assert edges_of(lj.residual(own)).names == ("h",)
+
+
+@in_float64
+def test_an_entry_that_changed_counts_also_in_wrappers(monkeypatch):
+    own = replace(lj.GRU, step=lambda params, carry, x: lj.GRU.step(params, carry, x))
+    params = make_params(lj.GRU), make_params(lj.JANET)
+    residual, zoned = lj.residual(own), lj.zoneout(own, 0.5)
+    for edges in (ROADS[lj.GRU], one_edge(own)):
+        monkeypatch.setitem(ROADS, own, edges)
+        for cell in (own, residual, zoned, lj.stack(residual, lj.janet(0.3))):
+            by_edge = cell_of_copies(cell)
+            carry = by_edge.init_carry(params if cell.layers else params[0])
+            assert tuple(carry) == edges_of(cell).names
+            # One function for equal cells, so that they are compiled once.
+            assert cell_of_copies(cell) is by_edge
+
+
+def halved(step):
+    """The step of a cell that loses half of its memory before it begins."""
+
+    @wraps(step)
+    def decorated(params, carry, x):
+        return step(params, jax.tree.map(lambda leaf: leaf / 2, carry), x)
+
+    return decorated
+
+
+@pytest.mark.parametrize("known", [*WIRED, lj.janet(0.3)], ids=lambda cell: cell.name)
+def test_a_decorated_step_is_not_the_librarys(known):
+    own = replace(known, name="own", step=halved(known.step))
+    with pytest.raises(ValueError, match="cell: got 'own'; it must be one that has"):
+        edges_of(own)
 
 
 # -- the carousel -------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """train: pure, deterministic, and good enough to learn a lag."""
 
 import dataclasses
+import inspect
 from functools import partial
 from typing import Any
 
@@ -527,11 +528,18 @@ def test_many_runs_are_the_single_ones_and_one_that_diverges_is_alone(key):
         jax.tree.map(close, found, (state.params, history))
 
 
+DIVIDES = "it must be a whole number that divides 3, the runs of a device"
+# As outside the tests, where no type checker stands before the function.
+unchecked_train_many = inspect.unwrap(train_many)
+
+
 @pytest.mark.parametrize(
     ("axes", "at_once", "told"),
     [
-        (None, 0, "runs_at_once: got 0; it must divide 3, the runs of a device"),
-        (None, 2, "runs_at_once: got 2; it must divide 3, the runs of a device"),
+        (None, 0, f"runs_at_once: got 0; {DIVIDES}"),
+        (None, 2, f"runs_at_once: got 2; {DIVIDES}"),
+        (None, 1.0, f"runs_at_once: got 1.0; {DIVIDES}"),
+        (None, "1", f"runs_at_once: got '1'; {DIVIDES}"),
         ((2, 1), None, "keys: got 3; it must be a multiple of 2, the devices along"),
         ((1, 2), 1, r"mesh: got \{'seed': 1, 'data': 2\}; it must have all devices"),
     ],
@@ -544,7 +552,7 @@ def test_runs_that_can_not_be_cut_into_equal_parts_are_refused(
         devices = np.array(jax.devices()[:1] * 2).reshape(axes)
         mesh = jax.sharding.Mesh(devices, ("seed", "data"))
     with pytest.raises(ValueError, match=told):
-        train_many(
+        unchecked_train_many(
             jax.random.split(key, 3),
             lj.RNN,
             SIGNS,
@@ -556,16 +564,30 @@ def test_runs_that_can_not_be_cut_into_equal_parts_are_refused(
         )
 
 
-def test_a_setting_without_one_entry_per_run_is_refused(key):
-    told = r"hyperparams\['learning_rate'\]: its first axis is 2; it must be 3"
-    with pytest.raises(ValueError, match=told):
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        (jnp.ones(2), "its first axis is 2; it must be 3"),
+        ([1e-3, 1e-2, 0.1], r"got the list \[0.001, 0.01, 0.1\]; it must be an array"),
+    ],
+)
+def test_a_setting_without_one_entry_per_run_is_refused(rates, told, key):
+    with pytest.raises(ValueError, match=r"hyperparams\['learning_rate'\]: " + told):
         train_many(
             jax.random.split(key, 3),
             lj.RNN,
             SIGNS,
             optax.adam,
-            hyperparams={"learning_rate": jnp.ones(2)},
+            hyperparams={"learning_rate": rates},
             **MANY,
+        )
+
+
+def test_one_key_for_all_runs_is_refused(key):
+    told = r"keys: shape is \(\); it must be \(run,\), one key per run, as jax\.random"
+    with pytest.raises(ValueError, match=told):
+        unchecked_train_many(
+            key, lj.RNN, SIGNS, optax.adam, hyperparams={"learning_rate": 0.1}, **MANY
         )
 
 

@@ -223,6 +223,19 @@ def test_a_stochastic_cell_asks_for_its_keys(key):
         lj.unroll(cell, params, lj.Keyed(xs, jax.random.split(key, 3)))
 
 
+def test_what_draws_must_be_the_outermost_cell(key):
+    told = r"lj\.train does, for the outermost cell: .* as in zoneout\(stack"
+    with pytest.raises(TypeError, match=told):
+        lj.stack(lj.zoneout(lj.RNN, 0.5), lj.RNN).init(key, INPUT, HIDDEN)
+    inside, xs = lj.residual(lj.zoneout(lj.RNN, 0.5)), jnp.ones((TIME, HIDDEN))
+    params = inside.init(key, HIDDEN, HIDDEN)
+    with pytest.raises(TypeError, match=told):
+        lj.unroll(inside, params, xs)
+    told = r"x: got Keyed; 'residual\(zoneout\(rnn\)\)' .* as in zoneout\(residual"
+    with pytest.raises(TypeError, match=told):
+        lj.unroll(inside, params, lj.with_keys(key, xs))
+
+
 def test_a_learned_carry_starts_as_the_cells_and_has_a_gradient(key, x64):
     cell = lj.learned_carry(lj.LSTM)
     params = cell.init(key, INPUT, HIDDEN, dtype=jnp.float64)

@@ -9,6 +9,7 @@ edge, and the parts of all copies add up to the whole.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 from lstm_jax.cells.cell import Cell
@@ -27,7 +28,8 @@ class Edges(NamedTuple):
     Attributes:
       names: of the edges. A step that does not count hands its carry on along the
         first.
-      step: `(params, copies, x) -> (carry, y)`.
+      step: `(params, copies, x) -> (carry, y)`; functions that make one are cached, so
+        that equal cells have equal edges.
       memory: the field of the carry that the first edge keeps, each unit times its own
         forget factor; None for a cell without one.
       layers: of a stack, the edges of its layers; edge k of layer l is then named
@@ -50,6 +52,7 @@ def first_copy(edges: Edges, copies: Copies) -> Carry:
     )
 
 
+@cache
 def one_edge(cell: Cell) -> Edges:
     """Returns the edges of a cell whose memory is read in one place."""
 
@@ -59,6 +62,7 @@ def one_edge(cell: Cell) -> Edges:
     return Edges(("h",), step, memory=None)
 
 
+@cache
 def stacked(layers: tuple[Edges, ...]) -> Edges:
     """Returns the edges of `stack`, layer 0 at the bottom."""
 
@@ -73,6 +77,7 @@ def stacked(layers: tuple[Edges, ...]) -> Edges:
     return Edges(tuple(names), step, memory=None, layers=layers)
 
 
+@cache
 def around(
     wrapper: Callable[..., Cell], cell: Cell, edges: Edges, **options: Any
 ) -> Edges:

@@ -7,6 +7,7 @@ What an edge is: `lstm_jax.gradients.copies`. The steps edge by edge: `edges_lst
 import inspect
 from collections.abc import Callable
 from functools import cache, partial
+from types import CodeType
 from typing import Any
 
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN
@@ -56,15 +57,18 @@ def edges_of(cell: Cell) -> Edges:
     return edges
 
 
-# Cached, so that equal cells give one function and are compiled once.
-@cache
 def cell_of_copies(cell: Cell) -> Cell:
     """Returns a cell that carries one copy of the carry per edge.
 
     Its step reads the copies by their edges and hands the new carry to all of them.
     """
-    edges = edges_of(cell)
+    return _cell_of_copies(cell, edges_of(cell))
 
+
+# Cached, so that equal cells give one function and are compiled once. The edges are
+# part of what it is known by: an entry of `ROADS` may change.
+@cache
+def _cell_of_copies(cell: Cell, edges: Edges) -> Cell:
     def init_carry(params, batch_shape=()):
         return dict.fromkeys(edges.names, cell.init_carry(params, batch_shape))
 
@@ -96,10 +100,19 @@ def _wiring(cell: Cell, example: Cell) -> dict[str, Any] | None:
 
     The steps of one factory share their code and differ in what they close over.
     """
-    step, same = inspect.unwrap(cell.step), inspect.unwrap(example.step)
-    if getattr(step, "__code__", None) is not same.__code__:
+    if _codes(cell.step) != _codes(example.step):
         return None
-    return dict(inspect.getclosurevars(step).nonlocals)
+    return dict(inspect.getclosurevars(inspect.unwrap(cell.step)).nonlocals)
+
+
+def _codes(step: Any) -> list[CodeType | None]:
+    """Returns the code of a step and of what it wraps, from the outside in.
+
+    A checker of types may stand around the library's steps, the same around all;
+    around a step that is decorated in another way stands other code.
+    """
+    inside = _codes(step.__wrapped__) if hasattr(step, "__wrapped__") else []
+    return [getattr(step, "__code__", None), *inside]
 
 
 def _lstm97(block_size: int, truncated: bool, **_: Any) -> Edges:

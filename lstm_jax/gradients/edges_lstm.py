@@ -5,7 +5,7 @@ is kept of the long-term memory is read along the edge "cell".
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -60,6 +60,7 @@ def projection_lstm(
     return ProjectionLSTMCarry(h=h, c=c), h
 
 
+@cache
 def layer_norm_lstm(normalised: Squash) -> StepByEdge:
     """`lstm_jax.cells.layer_norm_lstm`; its norm takes in the products of all gates.
 
@@ -84,6 +85,7 @@ def layer_norm_lstm(normalised: Squash) -> StepByEdge:
     return step
 
 
+@cache
 def peephole_lstm(gates: str, squash_in: Squash, squash_out: Squash) -> StepByEdge:
     """`lstm_jax.cells.peephole_lstm` with these gates; o sees the NEW c."""
 
@@ -127,6 +129,7 @@ def full_gate_lstm(
     return FullGateLSTMCarry(h=h, c=c, i=i, f=f, o=o), h
 
 
+@cache
 def lstm97(block_size: int, truncated: bool) -> StepByEdge:
     """`lstm_jax.cells.lstm97`; truncated, nothing comes back through its gates."""
     of_each_cell = partial(jnp.repeat, repeats=block_size, axis=-1)
@@ -153,6 +156,7 @@ def lstm97(block_size: int, truncated: bool) -> StepByEdge:
     return step
 
 
+@cache
 def lstm2000(block_size: int, truncated: bool) -> StepByEdge:
     """`lstm_jax.cells.lstm2000`; truncated, nothing comes back through its gates."""
     of_each_cell = partial(jnp.repeat, repeats=block_size, axis=-1)
@@ -188,6 +192,7 @@ def lstm97_input_gate(
     return LSTM97InputGateCarry(c=c), c
 
 
+@cache
 def four_gate(use_input: str) -> StepByEdge:
     """`lstm_jax.cells.four_gate`; a use gate that reads `kept` does so along "u"."""
 

@@ -5,6 +5,7 @@ is kept of the memory is read along the edge "cell".
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +58,7 @@ def mgu(
     return GRUCarry(h=h), h
 
 
+@cache
 def janet(beta: float) -> StepByEdge:
     """`lstm_jax.cells.janet`; learning and forgetting read along the one edge "f"."""
 
@@ -83,6 +85,7 @@ def minimal_rnn(
     return GRUCarry(h=h), h
 
 
+@cache
 def antisymmetric_rnn(gamma: float, epsilon: float) -> StepByEdge:
     """`lstm_jax.cells.antisymmetric_rnn`; all is kept, and what is added reads "n"."""
 

@@ -46,10 +46,11 @@ def log_gradients(
         a_t[j] = Σ_i J_t[i, j] a_{t+1}[i] + Σ_k C_t[k, j] dL/dy_t[k]
 
     is run backwards with an integer exponent for every unit and batch element: each
-    unit's adjoint is pulled back on its own, and the parts are added after their
-    exponents are aligned. A unit that fades by 0.1 per step comes out right beside one
-    that stays. That is as much work as the Jacobians of all steps: as many backward
-    passes as the carry has numbers. Products run at the highest matmul precision.
+    unit's adjoint, and each number of dL/dy_t, is pulled back on its own, and the parts
+    are added after their exponents are aligned. A unit that fades by 0.1 per step comes
+    out right beside one that stays. That is as much work as the Jacobians of all steps,
+    J_t and C_t: as many backward passes per step as the carry and y have numbers.
+    Products run at the highest matmul precision.
 
     Arguments and errors as for `carry_gradients`.
 

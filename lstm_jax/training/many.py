@@ -1,6 +1,7 @@
 """train_many: seeds and settings side by side, as one compiled program."""
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -36,7 +37,8 @@ def train_many(
     """Trains many models in one program: `train`, over keys and settings.
 
     Of `hyperparams` and `init_options`, an array has the runs as its first axis, one
-    entry for each; anything else (a number, a dtype, a function) goes to all runs.
+    entry for each; anything else (a number, a tuple, a dtype, a function) goes to all
+    runs. A list might mean either and is refused.
 
         rates = jnp.tile(jnp.array([1e-3, 3e-3]), 5)           # two rates, five seeds
         keys = jnp.repeat(jax.random.split(key, 5), 2)
@@ -79,12 +81,14 @@ def train_many(
       State and history with leaves (run, ...); over a mesh, the runs are cut over it.
 
     Raises:
-      ValueError: an array does not have one entry per run, the runs can't be cut into
-        equal parts, the mesh has devices that would get none, or as in `train`.
+      ValueError: `keys` is not one key per run, an array does not have one entry per
+        run, a setting is a list, the runs can't be cut into equal parts, the mesh has
+        devices that would get none, or as in `train`.
     """
-    _check_parts(keys.shape[0], mesh, runs_at_once)
+    num_runs = _num_runs(keys)
+    _check_parts(num_runs, mesh, runs_at_once)
     options = {"hyperparams": hyperparams, "init_options": init_options or {}}
-    per_run, shared = _split(options, keys.shape[0])
+    per_run, shared = _split(options, num_runs)
 
     def one(key, per_run):
         merged = {name: shared[name] | per_run[name] for name in shared}
@@ -105,7 +109,16 @@ def train_many(
     return over_runs(one, mesh=mesh, at_once=runs_at_once)(keys, per_run)
 
 
-def _check_parts(num_runs: int, mesh: Mesh | None, runs_at_once: int | None) -> None:
+def _num_runs(keys: Array) -> int:
+    if keys.ndim != 1:
+        raise ValueError(
+            f"keys: shape is {keys.shape}; it must be (run,), one key per run, as "
+            "jax.random.split(key, n) makes them"
+        )
+    return keys.shape[0]
+
+
+def _check_parts(num_runs: int, mesh: Mesh | None, runs_at_once: Any) -> None:
     sizes = {SEED: 1} if mesh is None else dict(mesh.shape)
     if mesh is not None and sizes.get(SEED) != mesh.size:
         raise ValueError(
@@ -118,11 +131,15 @@ def _check_parts(num_runs: int, mesh: Mesh | None, runs_at_once: int | None) -> 
             f"devices along the mesh's {SEED!r}"
         )
     own = num_runs // sizes[SEED]
-    if runs_at_once is not None and (runs_at_once < 1 or own % runs_at_once):
+    if runs_at_once is not None and not _divides(runs_at_once, own):
         raise ValueError(
-            f"runs_at_once: got {runs_at_once}; it must divide {own}, the runs of a "
-            "device"
+            f"runs_at_once: got {runs_at_once!r}; it must be a whole number that "
+            f"divides {own}, the runs of a device"
         )
+
+
+def _divides(part: Any, whole: int) -> bool:
+    return isinstance(part, Integral) and int(part) >= 1 and whole % int(part) == 0
 
 
 def _split(
@@ -132,6 +149,7 @@ def _split(
     per_run: dict[str, dict[str, Any]] = {}
     shared: dict[str, dict[str, Any]] = {}
     for argument, given in options.items():
+        _check_no_list(argument, given)
         arrays = {name for name, value in given.items() if _is_array(value)}
         for name in sorted(arrays):
             if given[name].shape[0] != num_runs:
@@ -142,6 +160,15 @@ def _split(
         per_run[argument] = {name: given[name] for name in arrays}
         shared[argument] = {n: v for n, v in given.items() if n not in arrays}
     return per_run, shared
+
+
+def _check_no_list(argument: str, given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if isinstance(value, list):
+            raise ValueError(
+                f"{argument}[{name!r}]: got the list {value}; it must be an array with "
+                "one entry per key, as jnp.array(...), or a value for all runs"
+            )
 
 
 def _is_array(value: Any) -> bool:

@@ -71,8 +71,9 @@ def check_keyed(x: Any, cell: str) -> None:
     """Refuses an input without a key."""
     if not isinstance(x, Keyed):
         raise TypeError(
-            f"xs: {cell!r} draws random numbers and reads Keyed(x, key); "
-            "make it by with_keys(key, xs)"
+            f"xs: {cell!r} draws random numbers and reads Keyed(x, key); make it by "
+            "with_keys(key, xs). lj.train does, for the outermost cell: a cell that "
+            "draws must be that one, as in zoneout(stack(...))"
         )
 
 
