@@ -1,5 +1,6 @@
 """JAX made strict for every test; a fixed key; float64 as a fixture."""
 
+import gc
 import os
 
 from compiling import quick_flags
@@ -13,6 +14,9 @@ os.environ.setdefault("XLA_FLAGS", quick_flags())
 import jax
 import pytest
 
+# What tracing leaves is hardly ever garbage; to look for it takes a twentieth of the
+# time.
+gc.set_threshold(50_000, 20, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
 

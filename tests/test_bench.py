@@ -15,6 +15,7 @@ from benchmarks import cases_layer, measuring, sides, table, timing
 from benchmarks.shapes import TINY
 from benchmarks.sides import Comparison, Disagreement, Setting, Side
 from benchmarks.timing import Round
+from experiments.cli import ConfigError
 
 ROOT = Path(__file__).parent.parent
 HOW_TO_REGENERATE = "run: ./scripts/bench table, after a new record"
@@ -117,6 +118,13 @@ def test_the_command_on_two_devices_writes_header_and_lines(tmp_path):
     assert table.read(tmp_path / "record.jsonl") == []  # tiny enters no table
 
 
+def test_a_wrong_case_is_refused():
+    with pytest.raises(ConfigError, match="each one of layer") as caught:
+        command.Config(cases=("speed",))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
 def test_a_wrong_flag_is_one_clear_line():
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--cases=speed"],

@@ -154,6 +154,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
     assert {"record.json", "record.npz", "figure.png"} < written
 
 
+@pytest.mark.slow  # of the trainer alone: tests/test_checkpoints.py
 def test_on_a_full_disk_it_stops_and_the_older_checkpoint_is_whole(whole, tmp_path):
     process = start(tmp_path)
     wait_for(process, tmp_path / "checkpoints" / "40")

@@ -36,12 +36,20 @@ MASKS = {
 @pytest.mark.parametrize("masks", MASKS.values(), ids=MASKS)
 def test_input_gradients_are_those_of_the_python_loop(sequence, masks):
     params, xs = sequence
-    wanted = jax.grad(
-        lambda xs: loss(lj.unroll_reference(lj.LSTM, params, xs, **masks)[1])
-    )(xs)
-    found = input_gradients(lj.LSTM, params, xs, loss, **masks)
+
+    @jax.jit
+    def measure(params, xs):
+        def by_loop(xs):
+            return loss(lj.unroll_reference(lj.LSTM, params, xs, **masks)[1])
+
+        return (
+            jax.grad(by_loop)(xs),
+            input_gradients(lj.LSTM, params, xs, loss, **masks),
+            log_input_gradient_norms(lj.LSTM, params, xs, loss, **masks),
+        )
+
+    wanted, found, logs = measure(params, xs)
     assert_allclose(found, wanted, rtol=0, atol=1e-14)
-    logs = log_input_gradient_norms(lj.LSTM, params, xs, loss, **masks)
     assert_allclose(jnp.exp(logs), jnp.linalg.norm(wanted, axis=-1), rtol=1e-12)
 
 
@@ -71,9 +79,11 @@ def test_log_input_norms_go_on_where_float32_ends(key):
     """ln 0.5 per step of lag: 1e-602 at the first of 2000 steps."""
     params = lj.RNNParams(jnp.eye(2), 0.5 * jnp.eye(2), jnp.zeros(2))
     xs = jnp.zeros((2000, 2))
-    logs = log_input_gradient_norms(
-        lj.rnn("linear"), params, xs, lambda ys: jnp.sum(ys[-1])
-    )
+    logs = jax.jit(
+        lambda params, xs: log_input_gradient_norms(
+            lj.rnn("linear"), params, xs, lambda ys: jnp.sum(ys[-1])
+        )
+    )(params, xs)
     wanted = np.arange(1999, -1, -1) * np.log(0.5) + 0.5 * np.log(2)
     assert_allclose(logs, wanted, rtol=1e-6)
 
@@ -94,7 +104,7 @@ def jacobians(sequence):
     probes = jax.tree.map(
         lambda leaf: jnp.zeros((TIME, *leaf.shape)), lj.LSTM.init_carry(params)
     )
-    return jax.vmap(jax.jacrev(run, (0, 1)), (1, None))(xs, probes)
+    return jax.jit(jax.vmap(jax.jacrev(run, (0, 1)), (1, None)))(xs, probes)
 
 
 def test_influence_is_the_norm_of_the_jacobian_of_every_pair(sequence, jacobians):
@@ -104,10 +114,12 @@ def test_influence_is_the_norm_of_the_jacobian_of_every_pair(sequence, jacobians
     def norms(jacobian):
         return jnp.moveaxis(jnp.linalg.norm(jacobian, axis=(-3, -1)), 0, -1)
 
-    found = influence(lj.LSTM, params, xs)
+    found, of_xs = jax.jit(
+        lambda p, xs: (influence(lj.LSTM, p, xs), input_influence(lj.LSTM, p, xs))
+    )(params, xs)
     assert_allclose(jnp.exp(found.h), norms(of_carries.h), rtol=1e-12, atol=0)
     assert_allclose(jnp.exp(found.c), norms(of_carries.c), rtol=1e-12, atol=0)
-    found = input_influence(lj.LSTM, params, xs)
+    found = of_xs
     assert_allclose(jnp.exp(found), norms(of_inputs), rtol=1e-12, atol=0)
     later = np.triu_indices(TIME, 1)
     assert np.all(np.asarray(found)[later] == -np.inf)

@@ -19,13 +19,18 @@ def scaling_net(factor):
     return lj.RNNParams(jnp.eye(2), factor * jnp.eye(2), jnp.zeros(2))
 
 
+OMEGA_AND_GRADIENT = jax.jit(
+    jax.value_and_grad(
+        lambda p, xs: lj.omega(LINEAR, p, xs, lambda ys: jnp.sum(ys[-1]))
+    )
+)
+
+
 @pytest.mark.parametrize("factor", [2.0, 0.5, 0.1])
 def test_omega_of_a_net_beyond_float32(factor):
     """Ω = (T - 1)(s - 1)² also where the adjoints are s^200."""
     xs = jnp.zeros((200, 2))
-    value, gradient = jax.value_and_grad(
-        lambda p: lj.omega(LINEAR, p, xs, lambda ys: jnp.sum(ys[-1]))
-    )(scaling_net(factor))
+    value, gradient = OMEGA_AND_GRADIENT(scaling_net(factor), xs)
     assert_allclose(value, 199 * (factor - 1) ** 2, rtol=1e-4)
     # dΩ/dW = 2 (T - 1)(s - 1) u uᵀ, u the direction of the adjoint.
     assert_allclose(jnp.trace(gradient.w_hh), 398 * (factor - 1), rtol=1e-4)
@@ -40,11 +45,15 @@ def ragged(key):
     def loss(ys):
         return jnp.sum(ys[lengths - 1, jnp.arange(3)])
 
-    norms = lj.log_gradient_norms(lj.LSTM, params, xs, loss, lengths=lengths).c
-    alone = lj.log_gradient_norms(
-        lj.LSTM, params, xs[:5, 1], lambda ys: jnp.sum(ys[-1])
-    ).c
-    return norms, alone
+    @jax.jit
+    def measure(params, xs):
+        norms = lj.log_gradient_norms(lj.LSTM, params, xs, loss, lengths=lengths)
+        alone = lj.log_gradient_norms(
+            lj.LSTM, params, xs[:5, 1], lambda ys: jnp.sum(ys[-1])
+        )
+        return norms.c, alone.c
+
+    return measure(params, xs)
 
 
 def test_a_curve_that_ends_earlier_is_read_from_its_own_end(ragged):
@@ -65,7 +74,8 @@ def test_one_step_has_no_slope():
 def test_first_step_signal_where_squares_leave_float32(key, factor, steps):
     xs = jax.random.normal(key, (steps, 16, 1))
 
-    def found():
+    @jax.jit
+    def found(xs):
         return lj.first_step_signal(
             LINEAR,
             lj.RNNParams(
@@ -79,10 +89,10 @@ def test_first_step_signal_where_squares_leave_float32(key, factor, steps):
             4,
         )
 
-    single = found()
+    single = found(xs)
     with jax.enable_x64(True):
         xs = xs.astype(jnp.float64)
-        assert_allclose(single, found(), rtol=1e-3)
+        assert_allclose(single, found(xs), rtol=1e-3)
     assert single.resolution > 0
 
 
@@ -130,12 +140,16 @@ def test_outputs_may_be_a_pytree(key):
         return carry, {"h": y, "c": carry.c}
 
     cell = lj.from_function(step, lj.LSTM.init_carry)
-    logs = lj.log_gradient_norms(
-        cell, params, xs, lambda ys: jnp.sum(ys["h"][-1] + ys["c"][2])
-    )
-    plain = lj.gradient_norms(
-        cell, params, xs, lambda ys: jnp.sum(ys["h"][-1] + ys["c"][2])
-    )
+
+    def loss(ys):
+        return jnp.sum(ys["h"][-1] + ys["c"][2])
+
+    logs, plain = jax.jit(
+        lambda p, xs: (
+            lj.log_gradient_norms(cell, p, xs, loss),
+            lj.gradient_norms(cell, p, xs, loss),
+        )
+    )(params, xs)
     assert_allclose(jnp.exp(logs.c), plain.c, rtol=1e-5)
 
 

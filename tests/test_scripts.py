@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,13 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def run(command, **environment):
+def run(command, folder=None, **environment):
     return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
     )
 
 
@@ -55,11 +60,14 @@ def test_the_scripts_are_posix_shell():
 
 
 def test_demo_runs_from_any_directory_and_writes_where_it_was_called(tmp_path):
+    command, environment = [ROOT / "scripts" / "demo"], {}
     if not (ROOT / ".venv" / "bin" / "python").exists():
-        pytest.skip("the tests run in another environment than the scripts' own")
-    command = [ROOT / "scripts" / "demo", "--cells=rnn", "--lag=3", "--num_steps=2"]
+        # Another environment than the scripts' own: what the script would start.
+        command = [sys.executable, "-m", "experiments.gradient_decay"]
+        environment = {"PYTHONPATH": str(ROOT)}
+    command += ["--cells=lstm", "--forget_bias=1,suited", "--lag=3", "--num_steps=2"]
     command += ["--hidden_size=4", "--num_seeds=1", "--out=here"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run(command, tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
         "figure.png",
@@ -67,3 +75,8 @@ def test_demo_runs_from_any_directory_and_writes_where_it_was_called(tmp_path):
         "record.json",
         "record.npz",
     ]
+    assert "nats per step" in done.stdout
+    assert "lstm b_f=2.3" in done.stdout
+    assert str(tmp_path / "here") in done.stdout
+    assert "lstm: measuring" in done.stderr  # progress, in plain lines
+    assert "\x1b" not in done.stdout + done.stderr
