@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 import lstm_jax as lj
 from lstm_jax import readouts
+from lstm_jax.gradients.signal import FirstStepSignal
 from lstm_jax.tasks import nature_show
 from lstm_jax.training import loop
 
@@ -166,18 +167,42 @@ def signal_to_noise(
     batch = task.sample(jax.random.key(2), SIGNAL_EXAMPLES, watched.inputs.shape[0])
 
     def one(model):
-        def loss(ys, target):
-            answers = readouts.linear(model.readout, ys[-1])[None]
-            alone = lj.Batch(batch.inputs, target[None], jnp.ones(1), batch.lengths)
-            return task.loss(answers, alone)
-
-        inputs = batch.inputs.astype(model.readout.w.dtype)
-        found = lj.first_step_signal(
-            cell, model.cell, inputs, loss, batch.targets, batch_size
-        )
+        found = model_signal(cell, task, model, batch, -1, batch_size)
         return jnp.stack([found.signal, found.resolution]) / found.noise
 
     return np.asarray(jax.jit(lambda models: jax.lax.map(one, models))(models))
+
+
+def model_signal(
+    cell: lj.Cell,
+    task: lj.Task,
+    model: loop.ModelParams,
+    batch: lj.Batch,
+    answer_step: int | Array,
+    batch_size: int,
+) -> FirstStepSignal:
+    """Returns `lj.first_step_signal` of the training loss of one network.
+
+    Args:
+      cell: of the network.
+      task: gives the loss, of one answer a sequence.
+      model: the network.
+      batch: on which it is measured.
+      answer_step: after which all sequences are answered.
+      batch_size: whose noise is told.
+    """
+
+    def loss(ys, target):
+        answer = readouts.linear(model.readout, ys[answer_step])
+        alone = lj.Batch(
+            batch.inputs[:, :1], target[None], jnp.ones(1), batch.lengths[:1]
+        )
+        return task.loss(answer[None], alone)
+
+    inputs = batch.inputs.astype(model.readout.w.dtype)
+    return lj.first_step_signal(
+        cell, model.cell, inputs, loss, batch.targets, batch_size
+    )
 
 
 def unflatten(found: Measured, shape: tuple[int, int]) -> Measured:

@@ -101,6 +101,11 @@ def _nothing(update: int, states: loop.TrainState) -> None:
     del update, states  # nobody wants to see them
 
 
+def one_by_one(of_one: Callable) -> Callable:
+    """Returns what `jax.vmap(of_one)` returns, by a loop over the networks."""
+    return partial(jax.lax.map, of_one)
+
+
 def train_side_by_side(
     states: loop.TrainState,
     cell: lj.Cell,
@@ -114,6 +119,7 @@ def train_side_by_side(
     advance: Advance,
     per_call: int | None = None,
     between: Callable[[int, loop.TrainState], None] = _nothing,
+    over_networks: Callable[[Callable], Callable] = jax.vmap,
 ) -> loop.TrainState:
     """Returns the states, leaves (network, ...), after `num_steps` updates.
 
@@ -131,10 +137,12 @@ def train_side_by_side(
         `updates_per_call(num_steps)` by default.
       between: called with the updates done and the states, at the start and after
         every compiled call.
+      over_networks: makes of the updates of one network those of all; `jax.vmap` or
+        `one_by_one`, which is quicker to compile.
     """
     per_call = updates_per_call(num_steps) if per_call is None else per_call
     some_steps = jax.jit(
-        jax.vmap(
+        over_networks(
             partial(
                 loop.train_steps,
                 cell=cell,

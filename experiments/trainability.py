@@ -202,11 +202,16 @@ def _measured(
         jax.random.key(2), measuring.SIGNAL_EXAMPLES, longest, length
     )
 
+    answer_step = heard.lengths[0] - 1
+
     def one(model):
         log_norms = _log_norms(cell, task, model, watched)
+        found = measuring.model_signal(
+            cell, lj.TASKS[task], model, heard, answer_step, config.batch_size
+        )
         return (
             jnp.median(lj.log_shares(log_norms)[1]),
-            _signal(cell, task, model, heard, config.batch_size),
+            found.signal / found.noise,
             jnp.median(lj.horizon(log_norms, config.fraction)),
         )
 
@@ -230,24 +235,6 @@ def _log_norms(
     )
 
 
-def _signal(
-    cell: lj.Cell, task: str, model: loop.ModelParams, batch: lj.Batch, batch_size: int
-) -> Float[jax.Array, ""]:
-    """Returns the first step's part in the weight gradient over the batch noise."""
-
-    def loss(ys, target):
-        answer = readouts.linear(model.readout, ys[batch.lengths[0] - 1])
-        alone = lj.Batch(
-            batch.inputs[:, :1], target[None], jnp.ones(1), batch.lengths[:1]
-        )
-        return lj.TASKS[task].loss(answer[None], alone)
-
-    found = lj.first_step_signal(
-        cell, model.cell, batch.inputs, loss, batch.targets, batch_size
-    )
-    return found.signal / found.noise
-
-
 def _trained(
     config: Config,
     task: str,
@@ -256,27 +243,20 @@ def _trained(
     states: loop.TrainState,
     advance: Callable[[int], None],
 ) -> loop.TrainState:
-    per_call = networks.updates_per_call(config.num_steps)
-
-    def some_steps(state):
-        state, _ = loop.train_steps(
-            state,
-            lj.CELLS[name],
-            lj.TASKS[task],
-            _optimizer(config),
-            num_steps=per_call,
-            batch_size=config.batch_size,
-            length=lag + 2,
-        )
-        return state
-
-    # One network after the other: quicker to compile than side by side, and to run.
-    some_steps_of_all = jax.jit(lambda states: jax.lax.map(some_steps, states))
-    for _ in range(config.num_steps // per_call):
-        states = jax.block_until_ready(some_steps_of_all(states))
+    return networks.train_side_by_side(
+        states,
+        lj.CELLS[name],
+        lj.TASKS[task],
+        _optimizer(config),
+        num_steps=config.num_steps,
+        batch_size=config.batch_size,
+        length=lag + 2,
+        what="",
         # A unit of progress is one step of a sequence: long lags take longer.
-        advance(lag * per_call)
-    return states
+        advance=lambda _, updates: advance(lag * updates),
+        # Quicker than side by side, to compile and, of small networks, to run.
+        over_networks=networks.one_by_one,
+    )
 
 
 def _tested(

@@ -18,8 +18,19 @@ from experiments.train_config import Config
 from lstm_jax.training import checkpoints, loop
 
 PARAMS = "state/params/"
-# What says which network it was; every other field has a default that changes no shape.
-NEEDED = ("task", "cell", "hidden_size", "length")
+CHECKPOINTS = "checkpoints"  # a run's folder of them
+# What decides sizes and sequences, or the weights with which the run began; every other
+# field only says how it was trained.
+NEEDED = (
+    "task",
+    "cell",
+    "hidden_size",
+    "length",
+    "forget_bias",
+    "dtype",
+    "seed",
+    "num_seeds",
+)
 MARKS = (checkpoints.SUMS, "_CHECKPOINT_METADATA")  # what a checkpoint's folder holds
 
 
@@ -32,6 +43,7 @@ class TrainedRun(NamedTuple):
       step: updates done.
       params: after these updates, in float32.
       passed_over: newer checkpoints, by step, that are not whole.
+      name: of the run's folder.
     """
 
     config: Config
@@ -39,6 +51,7 @@ class TrainedRun(NamedTuple):
     step: int
     params: loop.ModelParams
     passed_over: tuple[int, ...]
+    name: str
 
 
 def is_run(path: str) -> bool:
@@ -73,6 +86,7 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
         step=step,
         params=_params(path, config, arrays, chosen - config.seed),
         passed_over=newer if named is None else (),
+        name=folder.parent.name if folder.name == CHECKPOINTS else folder.name,
     )
 
 
@@ -89,8 +103,8 @@ def untrained(run: TrainedRun) -> loop.ModelParams:
 def _places(path: str) -> tuple[Path, int | None]:
     """Returns the folder of all checkpoints, and the step if one of them is named."""
     place = Path(path).resolve()
-    if (place / "checkpoints").is_dir():
-        return place / "checkpoints", None
+    if (place / CHECKPOINTS).is_dir():
+        return place / CHECKPOINTS, None
     if place.name.isdecimal() and any((place / name).exists() for name in MARKS):
         return place.parent, int(place.name)
     return place, None

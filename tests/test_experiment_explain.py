@@ -17,6 +17,8 @@ import torch
 import lstm_jax as lj
 from experiments import (
     explain,
+    explain_words,
+    explained_memory,
     records,
     train,
     train_config,
@@ -24,6 +26,7 @@ from experiments import (
     trained_run,
 )
 from experiments.cli import ConfigError
+from experiments.explained_models import Model, read_model, sequences_of
 from experiments.trained_run import read_run
 from experiments.weights_file import read_npz, read_torch
 from lstm_jax.training import checkpoints
@@ -134,8 +137,8 @@ def of_two_layers(two_layers, tmp_path_factory):
 def test_layers_are_measured_on_what_they_read(two_layers, of_two_layers):
     layers, record = two_layers, of_two_layers
     config = explain.Config(weights="final.npz", **SMALL)
-    model = explain.Model(lj.LSTM, layers, None, (INPUT, HIDDEN, HIDDEN), None)
-    xs = explain._sequences(config, model).inputs
+    model = Model(lj.LSTM, layers, None, (INPUT, HIDDEN, HIDDEN), None, "w")
+    xs = sequences_of(config, model).inputs
     carries, kept = [lj.LSTM.init_carry(layer, (2,)) for layer in layers], []
     for t, x in enumerate(xs):
         for k, layer in enumerate(layers):
@@ -189,10 +192,10 @@ def test_a_sequence_is_read_whole_and_backward_from_its_end(tmp_path):
         config = explain.Config(
             torch=path, sequence=str(tmp_path / "mine.npy"), direction=direction
         )
-        model = explain._read(config)
+        model = read_model(config)
         wanted = getattr(directions, direction)
         np.testing.assert_array_equal(model.layers[0].w_hh, wanted.w_hh)
-        read = explain._sequences(config, model)
+        read = sequences_of(config, model)
         xs = read.inputs
         assert read.lag == LAG + 2
         for example in range(xs.shape[1]):
@@ -254,7 +257,7 @@ def test_layers_of_npz_are_in_the_order_of_their_numbers(tmp_path):
 def test_a_checkpoint_may_be_final_npz_or_a_folder_of_nothing_else(tmp_path, name):
     save_npz(tmp_path / "final.npz", {"cell": lstm_params([1.0])})
     config = explain.Config(checkpoint=str(tmp_path / name))
-    assert explain._read(config).cell is lj.LSTM
+    assert read_model(config).cell is lj.LSTM
 
 
 # -- a run of experiments.train ------------------------------------------------------
@@ -350,8 +353,10 @@ def _assert_measured(arrays, prefix, params, w):
     )
 
 
-def test_the_figure_of_a_run_has_what_it_began_with(of_trained):
-    gates, gradient = explain.plot(of_trained).axes
+def test_the_figure_of_a_run_has_what_it_began_with(trained, of_trained):
+    figure = explain.plot(of_trained)
+    gates, gradient = figure.axes
+    assert figure.get_suptitle().startswith(f"{trained.name}: lstm, 3 units, after 4")
     assert len(gates.lines) == 3  # before, after, and the lag
     assert "before training" in gradient.get_legend_handles_labels()[1]
 
@@ -359,6 +364,7 @@ def test_the_figure_of_a_run_has_what_it_began_with(of_trained):
 def test_one_checkpoint_of_a_run_is_read_where_it_is_named(trained):
     places = [trained, *(trained / "checkpoints" / step for step in ("", "2", "4"))]
     runs = [read_run(str(place), None) for place in places]
+    assert {run.name for run in runs} == {trained.name}
     assert [run.step for run in runs] == [4, 4, 2, 4]
     weights = [run.params.cell.w_hh for run in runs]
     np.testing.assert_array_equal(weights[0], weights[3])
@@ -370,10 +376,10 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
     (path / checkpoints.SUMS).unlink()
     unfinished = copied / "checkpoints" / "6.orbax-checkpoint-tmp"
     unfinished.mkdir()  # of a run that goes on
-    found = explain._read(explain.Config(checkpoint=str(copied))).run
+    found = read_model(explain.Config(checkpoint=str(copied))).run
     assert found is not None and (found.step, found.passed_over) == (2, (4,))
-    assert "of step 4 is not whole" in explain._passed_over(found)[0]
-    assert "this is that of step 2" in explain._passed_over(found)[0]
+    assert "of step 4 is not whole" in explain_words._passed_over(found)[0]
+    assert "this is that of step 2" in explain_words._passed_over(found)[0]
     assert unfinished.exists() and path.exists()
     message = refusal(lambda: read_run(str(path), None))
     assert "/4' is damaged; it must be whole, as that of step 2 is" in message
@@ -385,8 +391,8 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
 def test_sequences_of_several_lengths_end_at_the_last_step(tmp_path):
     path, params = save_run(tmp_path, task="adding_1997", length=20)
     config = explain.Config(checkpoint=path, num_examples=4)
-    model = explain._read(config)
-    read = explain._sequences(config, model)
+    model = read_model(config)
+    read = sequences_of(config, model)
     batch = lj.TASKS["adding_1997"].sample_test(jax.random.key(0), 4, 20)
     lengths = np.asarray(batch.lengths)
     assert read.counts is not None
@@ -397,7 +403,7 @@ def test_sequences_of_several_lengths_end_at_the_last_step(tmp_path):
         )
         np.testing.assert_array_equal(read.counts[:, k], np.arange(20) >= 20 - length)
     # The gates tell what enters: nothing happens before a sequence begins.
-    measure = jax.jit(partial(explain._measured, config, model, read.lag))
+    measure = jax.jit(partial(explained_memory.measured, config, model, read.lag))
     found = measure(model.layers, model.readout, read.inputs, read.counts)
     kept = []
     for k, length in enumerate(lengths):
@@ -442,8 +448,11 @@ OTHER_RUNS: dict[str, Any] = {
 def test_runs_of_other_networks_are_refused_in_one_line(tmp_path, case):
     fields, message = OTHER_RUNS[case]
     path, _ = save_run(tmp_path, **fields)
-    said = refusal(lambda: explain._read(explain.Config(checkpoint=path)))
+    said = refusal(lambda: read_model(explain.Config(checkpoint=path)))
     assert said.startswith(f"checkpoint: {path!r}") and message in said
+
+
+WHOLE: dict[str, Any] = train_config.identity(train.Config(**RUN))
 
 
 @pytest.mark.parametrize(
@@ -451,8 +460,12 @@ def test_runs_of_other_networks_are_refused_in_one_line(tmp_path, case):
     [
         ({"cell": "lstm"}, "its config lacks 'task'"),
         ({"flavour": 1}, "its config knows 'flavour'"),
+        *(
+            ({k: WHOLE[k] for k in WHOLE if k != gone}, f"its config lacks {gone!r}")
+            for gone in ("forget_bias", "dtype", "seed", "num_seeds")
+        ),
         (
-            {"task": "x", "cell": "lstm", "hidden_size": 1, "length": 1},
+            WHOLE | {"task": "x"},
             "in its config, task: got 'x'; it must be one of",
         ),
     ],
@@ -464,8 +477,16 @@ def test_configs_of_something_else_are_refused(fields, message):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "checkpoints"):
         path.mkdir(exist_ok=True)
-        said = refusal(lambda p=path: explain._read(explain.Config(checkpoint=str(p))))
+        said = refusal(lambda p=path: read_model(explain.Config(checkpoint=str(p))))
         assert said.startswith(f"checkpoint: {str(path)!r} holds no checkpoint and no")
+
+
+def test_a_module_of_a_run_is_refused(trained):
+    config = explain.Config(checkpoint=str(trained), module="cell")
+    message = refusal(lambda: read_model(config))
+    assert message == (
+        "module: got 'cell'; it must not be given for a run, which has one cell"
+    )
 
 
 def test_a_lag_beyond_the_sequences_of_the_task_is_refused(trained):
@@ -486,6 +507,15 @@ def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_
     assert gradient.get_title(loc="left") == "What the gradient hears"
     assert "white noise" in figure.get_suptitle()
     assert json.loads((tmp_path / "out" / "record.json").read_text())["rows"]
+
+
+def test_where_every_unit_keeps_all_the_panel_says_so(of_two_layers):
+    lasting = np.full_like(of_two_layers.arrays["layers/half_life"], np.inf)
+    arrays = of_two_layers.arrays | {"layers/half_life": lasting}
+    gates, _ = explain.plot(of_two_layers._replace(arrays=arrays)).axes
+    assert "every unit keeps all it holds" in [text.get_text() for text in gates.texts]
+    assert gates.get_xlim() == (0.5, HIDDEN + 0.5)
+    assert gates.get_ylim() == (1, 10 * LAG)
 
 
 # -- what is refused ----------------------------------------------------------------

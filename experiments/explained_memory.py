@@ -1,0 +1,87 @@
+"""What the gates of a model keep, and what its gradient hears."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+import lstm_jax as lj
+from experiments.explained_models import Config, Model
+from lstm_jax import readouts
+from lstm_jax.gradients.carousel import forget_factors
+
+
+class Measured(NamedTuple):
+    """What is measured on a model.
+
+    Attributes:
+      log_kept: mean ln f_t of every unit, (layer, hidden).
+      log_norms: of the whole carry entering each step, (time, examples).
+      layer_log_norms: of the carry of each layer, (layer, time, examples).
+    """
+
+    log_kept: Float[Array, "layer hidden"]
+    log_norms: Float[Array, "time examples"]
+    layer_log_norms: Float[Array, "layer time examples"]
+
+
+def measured(
+    config: Config,
+    model: Model,
+    lag: int,
+    layers: tuple[Any, ...],
+    readout: readouts.LinearParams | None,
+    inputs: Float[Array, "time examples input"],
+    counts: Bool[Array, "time examples"] | None,
+) -> Measured:
+    """Returns what is measured on layers and a readout; traceable.
+
+    Args:
+      config: number of directions, and their seed.
+      model: its cell and sizes; weights are those of the next arguments.
+      lag: how many steps back it is looked; what comes before is a warm-up.
+      layers: params, from the bottom to the top.
+      readout: what answers; None where the last layer's output is the answer.
+      inputs: warm-up and all.
+      counts: False before a sequence begins; None where all begin at the first step.
+    """
+    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    directions = jax.random.normal(key, (config.num_examples, model.sizes[2]))
+    stacked = lj.stack(*(model.cell for _ in layers))
+    carry = stacked.init_carry(layers, inputs.shape[1:-1])
+    warm_up, measured = inputs[: -lag - 1], inputs[-lag - 1 :]
+    if warm_up.shape[0]:
+        mask = None if counts is None else counts[: -lag - 1]
+        carry, _ = lj.unroll(stacked, layers, warm_up, carry, mask=mask)
+
+    def heard(ys):
+        last = ys[-1] if readout is None else readouts.linear(readout, ys[-1])
+        return jnp.sum(last * directions)
+
+    log_norms = lj.log_gradient_norms(stacked, layers, measured, heard, carry)
+    log_kept = []
+    for layer, entering in zip(layers, carry, strict=True):
+        kept = forget_factors(model.cell, layer, measured, entering)
+        log_kept.append(jnp.mean(jnp.log(kept), axis=(0, 1)))
+        _, measured = lj.unroll(model.cell, layer, measured, entering)
+    return Measured(
+        log_kept=jnp.stack(log_kept),
+        log_norms=lj.joint_log_norms(log_norms),
+        layer_log_norms=jnp.stack([lj.joint_log_norms(of) for of in log_norms]),
+    )
+
+
+def arrays_of(found: Measured) -> dict[str, np.ndarray]:
+    """Returns the arrays of a record: shares by lag, gates and half-lives by unit."""
+    by_layer = jnp.moveaxis(found.layer_log_norms, 1, 0)
+    return {
+        "lags": np.arange(found.log_norms.shape[0]),
+        "log_share": np.asarray(lj.log_shares(found.log_norms)[::-1]),
+        "layers/log_share": np.asarray(
+            jnp.moveaxis(lj.log_shares(by_layer)[::-1], 1, 0)
+        ),
+        "layers/mean_log_gate": np.asarray(found.log_kept),
+        "layers/half_life": np.asarray(lj.half_life(found.log_kept)),
+    }
