@@ -18,12 +18,12 @@ and lags of one cell, "between" the cells as well.
 The share is the norm of the margin's (nature show) or the answer's (adding) gradient
 with respect to the memory that enters the second step, over that entering the last.
 
-Found in the default run (`experiments/reference/trainability/`, about 3 minutes on two
-idle cores; README has the table): on the nature show both tell much, the signal more
-than the share, also between cells. On adding the share of the start says the opposite
-within the LSTM: there a forget bias of 0 or 1 learns more in 500 updates than one that
-carries the gradient further, and the RNN learns nothing. What reaches the start is
-needed, not enough.
+Found in the default run (`experiments/reference/trainability/`, 135 s on two idle
+cores; README has the table): on the nature show both tell much, the signal more than
+the share, also between cells. On adding the share of the start says the opposite within
+the LSTM: there a forget bias of 0 or 1 learns more in 500 updates than one that carries
+the gradient further, and the RNN learns nothing. What reaches the start is needed, not
+enough.
 
 Sources: Schoenholz et al. (2016), https://arxiv.org/abs/1611.01232, for trainable depth
 predicted before training; Chen, Pennington & Schoenholz (2018),

@@ -11,7 +11,9 @@ from experiments import records
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 TABLES = ("gradient_decay", "nature_show", "trainability")
-FINDINGS = ("train", "roads", "jacobian_laws", "lyapunov", "latch", "cliff")
+FINDINGS = (
+    *("train", "explain", "roads", "jacobian_laws", "lyapunov", "latch", "cliff"),
+)
 HOW_TO_REGENERATE = "run: python tests/test_readme.py, after a new reference record"
 
 
