@@ -35,8 +35,8 @@ hidden path, which no forget gate is on, carries more: an untrained LSTM at forg
 slowly (`experiments.gradient_decay`). Where all weights but a forget bias b are zero,
 gates and gradient decay at ln sigma(b) exactly (`tests/test_experiment_explain.py`).
 
-Reference (`experiments/reference/explain/`, 12 s and 10 s on two idle cores): a model of the
-adding problem at 100 steps,
+Reference (`experiments/reference/explain/`, 12 s and 10 s on two idle cores): a model
+of the adding problem at 100 steps,
 
   python -m experiments.train --learning_rate=1e-2 --out=out/adding
   python -m experiments.explain --checkpoint=out/adding
