@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 PACKAGES = ("jax", "jaxlib", "lstm_jax", "numpy", "optax")
+STORED = ("benchmarks/results", "experiments/reference")  # what runs write
 
 
 TEXT_COLUMNS = ("cell", "when", "task", "networks", "quantity")
@@ -54,18 +55,31 @@ def provenance(wall_seconds: float) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **versions},
         "device": f"{device.platform}: {device.device_kind}, {os.cpu_count()} cores",
-        "commit": _commit(),
+        "commit": commit_of(Path(__file__).parent),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 1),
     }
 
 
-def _commit() -> str | None:
-    """Returns the commit of the checkout, marked where files differ from it."""
-    here = Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+def commit_of(folder: Path) -> str | None:
+    """Returns the commit of a checkout, marked where its files differ from it.
+
+    Stored records do not count: the run that writes them is made of the rest. None
+    without git, or outside of a checkout.
+    """
+    commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+    others = (f":(top,exclude){stored}" for stored in STORED)
+    changed = _git(
+        folder, "status", "--porcelain", "--untracked-files=no", "--", ":(top)", *others
+    )
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Returns what git says of a folder, None where it says nothing."""
+    command = ["git", *arguments]
     try:
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return done.stdout.strip() or None

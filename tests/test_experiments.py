@@ -160,6 +160,23 @@ def test_a_sequence_of_ones_own_is_measured_and_not_trained(tmp_path):
     assert gradient_decay.plot(record).axes
 
 
+def test_a_commit_is_marked_where_code_differs_but_not_for_stored_records(tmp_path):
+    assert records.commit_of(tmp_path) is None
+    code, record = tmp_path / "code.py", tmp_path / records.STORED[0] / "record.jsonl"
+    record.parent.mkdir(parents=True)
+    for file in (code, record):
+        file.write_text("first")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "a"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    commit = records.commit_of(tmp_path)
+    assert commit
+    record.write_text("second")
+    assert records.commit_of(record.parent) == commit
+    code.write_text("second")
+    assert records.commit_of(record.parent) == f"{commit}-dirty"
+
+
 def test_a_record_comes_back_from_disk_and_draws_the_same(decay_record, tmp_path):
     records.save(decay_record, gradient_decay.plot(decay_record), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
