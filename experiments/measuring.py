@@ -170,7 +170,8 @@ def signal_to_noise(
         found = model_signal(cell, task, model, batch, -1, batch_size)
         return jnp.stack([found.signal, found.resolution]) / found.noise
 
-    return np.asarray(jax.jit(lambda models: jax.lax.map(one, models))(models))
+    found = jax.jit(lambda models: jax.lax.map(one, models))(models)
+    return np.asarray(found, np.float64)
 
 
 def model_signal(
@@ -210,13 +211,3 @@ def unflatten(found: Measured, shape: tuple[int, int]) -> Measured:
     return jax.tree.map(
         lambda leaf: np.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found
     )
-
-
-def by_lag(log_norms: np.ndarray) -> np.ndarray:
-    """Returns ln(share of the norm entering the last step), entry 0 the last step.
-
-    Args:
-      log_norms: (..., time, examples).
-    """
-    shares = log_norms - log_norms[..., -1:, :]
-    return shares[..., ::-1, :]

@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 import lstm_jax as lj
-from experiments import cli, networks, records
+from experiments import cli, networks, records, words
 from experiments.cli import option
 from experiments.networks import SUITED, Variant
 from experiments.progress import Advance, progress
@@ -121,10 +121,8 @@ def run(config: Config) -> Record:
 def _labels(config: Config, cell: str) -> list[str]:
     if cell not in networks.HAS_FORGET_BIAS:
         return [cell]
-    return [
-        f"{cell} b_f={bias if bias == SUITED else f'{bias:.3g}'}"
-        for bias in config.forget_bias
-    ]
+    biases = words.told_apart(config.forget_bias, digits=3)
+    return [f"{cell} b_f={bias}" for bias in biases]
 
 
 def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
