@@ -68,6 +68,9 @@ def verdict_line(
         parts.append(_signal(*np.median(signal, axis=0)))
     if decay.overflow(log_norms) is None:
         parts.append(_bottoms(log_norms))
+    saturated = stages[INITIAL].saturation
+    if saturated is not None and np.isfinite(saturated.given).all():
+        parts.append(f"{np.median(saturated.given):.0%} saturated")
     if variant.forget_bias is not None:
         needed = (
             f"b_f >= ln(lag - 1) = {math.log(lag - 1):.2f}" if lag > 1 else "no b_f"

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import lstm_jax as lj
-from experiments import decay, words
+from experiments import decay, saturation, words
 from experiments.explained_memory import Measured
 from experiments.explained_models import Config, Model, Sequences
 from experiments.trained_run import TrainedRun
@@ -54,6 +54,7 @@ def verdict(
         "",
         *([] if model.run is None else _passed_over(model.run)),
         f"{model_in_words(config, model)}; on {read.what}.",
+        *_input_lines(read, found),
         *_gate_lines(found),
         *_gradient_lines(found, read.lag),
         *([] if model.run is None else _untrained_lines(arrays, read.lag)),
@@ -90,6 +91,13 @@ def _untrained_lines(arrays: dict[str, np.ndarray], lag: int) -> list[str]:
         f"  before:   untrained, the slowest unit kept half for {slowest} steps, and "
         f"at lag {lag} {share} was left"
     ]
+
+
+def _input_lines(read: Sequences, found: Measured) -> list[str]:
+    """Returns what inputs that are given do to the model."""
+    if found.saturation is None:
+        return []
+    return saturation.in_words(*found.saturation, np.asarray(read.inputs))
 
 
 def _gate_lines(found: Measured) -> list[str]:

@@ -11,6 +11,7 @@ import lstm_jax as lj
 from experiments import decay
 from experiments.cli import ConfigError
 from experiments.explained_models import Config, Model, Sequences
+from experiments.saturation import Saturation, saturation
 from lstm_jax import readouts
 from lstm_jax.gradients.carousel import forget_factors
 
@@ -22,11 +23,13 @@ class Measured(NamedTuple):
       log_kept: mean ln f_t of every unit, (layer, hidden).
       log_norms: of the whole carry entering each step, (time, examples).
       layer_log_norms: of the carry of each layer, (layer, time, examples).
+      saturation: by a sequence that is given; None where none is.
     """
 
     log_kept: Float[Array, "layer hidden"]
     log_norms: Float[Array, "time examples"]
     layer_log_norms: Float[Array, "layer time examples"]
+    saturation: Saturation | None
 
 
 def measured(
@@ -62,6 +65,9 @@ def measured(
         last = ys[-1] if readout is None else readouts.linear(readout, ys[-1])
         return jnp.sum(last * directions)
 
+    saturated = None
+    if config.sequence is not None:
+        saturated = saturation(stacked, layers, inputs[:, 0])
     log_norms = lj.log_gradient_norms(stacked, layers, measured, heard, carry)
     log_kept = []
     for layer, entering in zip(layers, carry, strict=True):
@@ -72,6 +78,7 @@ def measured(
         log_kept=jnp.stack(log_kept),
         log_norms=lj.joint_log_norms(log_norms),
         layer_log_norms=jnp.stack([lj.joint_log_norms(of) for of in log_norms]),
+        saturation=saturated,
     )
 
 
@@ -94,10 +101,13 @@ def check_finite(config: Config, read: Sequences, found: Measured) -> None:
 
 def arrays_of(found: Measured) -> dict[str, np.ndarray]:
     """Returns the arrays of a record: shares by lag, gates and half-lives by unit."""
+    saturated = found.saturation
+    of_sequence = {} if saturated is None else {"saturation": np.stack(saturated)}
     return {
         "lags": np.arange(found.log_norms.shape[0]),
         "log_share": decay.shares(found.log_norms),
         "layers/log_share": decay.shares(found.layer_log_norms),
         "layers/mean_log_gate": np.asarray(found.log_kept),
         "layers/half_life": np.asarray(lj.half_life(found.log_kept)),
+        **of_sequence,
     }

@@ -39,7 +39,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 import lstm_jax as lj
-from experiments import cli, decay, decay_words, measuring, networks, records, words
+from experiments import (
+    cli,
+    decay,
+    decay_words,
+    measuring,
+    networks,
+    records,
+    saturation,
+    words,
+)
 from experiments.cli import ConfigError, option
 from experiments.decay_words import INITIAL, TRAINED
 from experiments.measuring import Measured, Watched
@@ -152,7 +161,11 @@ def run(config: Config) -> Record:
         config=asdict(config) | {"lag": watched.lag},
         arrays=arrays,
         rows=rows,
-        verdict=[*decay_words.verdict_head(watched.lag, config.num_seeds), *lines],
+        verdict=[
+            *decay_words.verdict_head(watched.lag, config.num_seeds),
+            *lines,
+            *_of_inputs(watched, arrays),
+        ],
         made=records.provenance(time.monotonic() - start),
     )
 
@@ -172,6 +185,16 @@ def _watched(config: Config) -> Watched:
             f"steps of {config.sequence!r}"
         )
     return measuring.watched_sequence(sequence, lag)
+
+
+def _of_inputs(watched: Watched, arrays: dict[str, np.ndarray]) -> list[str]:
+    """Returns what a sequence of one's own does to the networks it saturates most."""
+    shares = [of for name, of in arrays.items() if name.endswith("/saturation")]
+    known = [np.median(of, axis=0) for of in shares if np.isfinite(of).all()]
+    if not known:
+        return []
+    given, standardised = max(known, key=lambda pair: pair[0] - pair[1])
+    return saturation.in_words(given, standardised, np.asarray(watched.inputs))
 
 
 def _cell_of(config: Config, name: str) -> lj.Cell:
@@ -327,6 +350,8 @@ def _arrays(variant: Variant, when: str, found: Measured) -> dict[str, np.ndarra
         arrays[f"{name}/log_carousel"] = found.log_carousel[..., ::-1, :]
     if found.accuracy is not None:
         arrays[f"{name}/accuracy"] = found.accuracy
+    if found.saturation is not None:
+        arrays[f"{name}/saturation"] = np.stack(found.saturation, axis=-1)
     return arrays
 
 

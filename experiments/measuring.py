@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import lstm_jax as lj
+from experiments.saturation import saturation
 from lstm_jax import readouts
 from lstm_jax.gradients.signal import FirstStepSignal
 from lstm_jax.tasks import nature_show
@@ -42,11 +43,13 @@ class Measured(NamedTuple):
       log_carousel: the share that the forget gates alone would leave in a typical unit,
         the same shape; None for a cell without a forget gate.
       accuracy: on test shows, (...); None without a task.
+      saturation: by a sequence of one's own, leaves (...); None on a task.
     """
 
     log_norms: Any
     log_carousel: Any
     accuracy: Any
+    saturation: Any = None
 
     def of_variant(self, index: int) -> "Measured":
         """Returns what belongs to one variant, the first axis."""
@@ -101,6 +104,7 @@ def measurer(
             log_norms=lj.joint_log_norms(log_norms),
             log_carousel=_log_carousel(name, cell, model, inputs) if gated else None,
             accuracy=None if task is None else _accuracy(cell, task, watched, model),
+            saturation=None if task else saturation(cell, model.cell, inputs),
         )
 
     return jax.jit(jax.vmap(one))

@@ -242,8 +242,8 @@ def test_two_biases_that_agree_in_three_digits_are_two_curves():
     record = gradient_decay.run(config)
     labels = ["janet b_f=4.001", "janet b_f=4.002"]
     assert [row["cell"] for row in record.rows] == labels
-    shares = [record.arrays[f"{label}/initial/log_share"] for label in labels]
-    assert not np.array_equal(*shares)
+    first, second = (record.arrays[f"{label}/initial/log_share"] for label in labels)
+    assert not np.array_equal(first, second)
     texts = gradient_decay.plot(record).legends[0].get_texts()
     assert [text.get_text() for text in texts] == [
         "janet, $b_f$ = 4.001",
