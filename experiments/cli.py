@@ -21,12 +21,16 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from experiments import records
+from experiments import records, words
 from experiments.records import Record
 
 
 class ConfigError(ValueError):
     """A value that is not allowed; its message is one line for the user."""
+
+    def __init__(self, message: str):
+        """Makes one line of it, whatever a file or an argument put into it."""
+        super().__init__(words.one_line(message))
 
 
 @dataclasses.dataclass(frozen=True)

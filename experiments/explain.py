@@ -121,7 +121,10 @@ def plot(record: Record) -> Figure:
     _plot_gradient(gradient, record)
     what = record.config["model"].rpartition(": ")[2]
     title = f"{record.config['name']}: {what}; on {record.config['read']}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+    # A file may be called a$b.csv: no formula.
+    figure.suptitle(
+        words.printable(title), x=0.01, ha="left", fontsize=9, parse_math=False
+    )
     return figure
 
 

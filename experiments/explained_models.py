@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import lstm_jax as lj
-from experiments import cli, trained_run, weights_file
+from experiments import cli, files, trained_run, weights_file
 from experiments.cli import ConfigError, option
 from experiments.sequences import read_sequence
 from experiments.trained_run import TrainedRun
@@ -18,6 +18,7 @@ from lstm_jax import readouts
 from lstm_jax.gradients.carousel import memory_field
 
 DEFAULT_LAG = 200
+CHECKPOINT = "the --out of experiments.train, or one of its checkpoints"
 NOISE = "white noise of unit variance"
 
 
@@ -128,6 +129,8 @@ def read_model(config: Config) -> Model:
             "direction: got 'backward'; it must be forward without --torch"
         )
     path = config.checkpoint
+    if path is not None:
+        files.status("checkpoint", path, CHECKPOINT)
     if path is not None and _is_run(path):
         if config.module is not None:
             raise ConfigError(
@@ -169,6 +172,7 @@ def _of_run(path: str, run: TrainedRun) -> Model:
         memory_field(cell)
     except ValueError as error:
         raise ConfigError(f"checkpoint: {path!r}: {error}") from error
+    weights_file.check_finite("checkpoint", path, run.params)
     return Model(
         cell=cell,
         layers=(run.params.cell,),

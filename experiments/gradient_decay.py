@@ -176,7 +176,7 @@ def _watched(config: Config) -> Watched:
         return measuring.watched_show(
             jax.random.key(config.seed), config.rendering, lag, config.num_examples
         )
-    sequence = read_sequence(config.sequence)
+    sequence = read_sequence(config.sequence, config.dtype)
     longest = len(sequence) - 1
     lag = config.lag or longest
     if lag > longest:

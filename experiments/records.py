@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from experiments import words
+
 PACKAGES = ("jax", "jaxlib", "lstm_jax", "numpy", "optax")
 STORED = ("benchmarks/results", "experiments/reference")  # what runs write
 
@@ -133,7 +135,9 @@ def show(record: Record) -> None:
     if record.rows:
         console.print(_table(record.rows))
     for line in record.verdict:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            words.printable(line), soft_wrap=True, highlight=False, markup=False
+        )
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,4 +1,4 @@
-"""Numbers as people write them: rounded first, and told apart."""
+"""What is printed: numbers as people write them, names that a terminal can't obey."""
 
 import math
 from collections.abc import Iterable
@@ -6,12 +6,13 @@ from typing import Any, SupportsFloat
 
 LOST = "lost at once"  # a gradient that is zero from the first step back
 OVERFLOW = "overflow"
+MOST_CHARACTERS = 1000  # of a message; names in a file may have millions
 
 
 def power(log_value: SupportsFloat) -> str:
     """Returns exp(log_value) with two digits, however small or large it is.
 
-    Plain from 0.01 to 99, else with an exponent. -inf is "nothing".
+    Plain from 0.001 to 99, else with an exponent. -inf is "nothing".
     """
     log = float(log_value)
     if log == -math.inf:
@@ -22,7 +23,7 @@ def power(log_value: SupportsFloat) -> str:
     mantissa = math.exp(log - exponent * math.log(10))
     digits, carried = f"{mantissa:.1e}".split("e")
     exponent += int(carried)
-    if -2 <= exponent < 2:
+    if -3 <= exponent < 2:
         return f"{float(digits) * 10.0**exponent:.2g}"
     return f"{digits}e{exponent:+03d}"
 
@@ -67,3 +68,20 @@ def told_apart(values: Iterable[Any], digits: int = 6) -> list[str]:
         if len(set(texts)) == len(set(values)):
             return texts
     return list(map(str, values))
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line, control characters as their escapes.
+
+    Names from a file may hold newlines, and codes that move a terminal's cursor.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Returns a printable message, its middle left out where it is very long."""
+    line = printable(text)
+    half = MOST_CHARACTERS // 2
+    return line if len(line) <= 2 * half else f"{line[:half]} ... {line[-half:]}"

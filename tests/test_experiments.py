@@ -282,6 +282,11 @@ def test_a_wrong_field_names_itself_its_value_and_what_is_allowed(
         ("short.csv", b"1,2\n", "time must be at least 2"),
         ("junk.npy", b"junk", "can't be read as numbers"),
         ("none.npy", None, "No such file"),
+        (
+            "large.csv",
+            b"1,2\n3,1e39\n",
+            "has 1e+39 at step 1, feature 1, beyond float32",
+        ),
         ("mine.txt", b"1\n2\n", "suffix '.txt'"),
     ],
 )
