@@ -44,6 +44,7 @@ from experiments import (
     decay,
     decay_words,
     measuring,
+    memory,
     networks,
     records,
     saturation,
@@ -116,11 +117,16 @@ class Config:
     dtype: str = option(
         "float32", cli.one_of(("float32", "float64", "bfloat16")), "of all weights"
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
         cli.check(self)
+        if self.recorder and (self.sequence is not None or not self.num_steps):
+            raise ConfigError(
+                f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "
+                "sequence, where nothing is trained"
+            )
         if self.recorder and self.num_steps % self.recorder:
             raise ConfigError(
                 f"recorder: got {self.recorder}; it must divide num_steps, "
@@ -145,6 +151,7 @@ class Found(NamedTuple):
 def run(config: Config) -> Record:
     """Trains, measures and returns the record."""
     start = time.monotonic()
+    _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
         watched = _watched(config)
         arrays, rows, lines = _undriven(config, watched), [], []
@@ -168,6 +175,19 @@ def run(config: Config) -> Record:
         ],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _check_memory(config: Config) -> None:
+    """Refuses weights, shows, and memories at all steps that can't be held."""
+    images = lj.nature_show(config.rendering).input_size
+    arrays = [("num_seeds", "hidden_size", "hidden_size")]
+    if config.sequence is None:
+        watched = "lag", "num_examples"
+        arrays += [(*watched, images), ("num_seeds", *watched, "hidden_size")]
+    if config.sequence is None and config.num_steps:
+        drawn = "lag", "batch_size"
+        arrays += [(*drawn, images), ("num_seeds", *drawn, "hidden_size")]
+    memory.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 
 def _watched(config: Config) -> Watched:

@@ -46,7 +46,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, records, words
+from experiments import cli, memory, records, words
 from experiments.cli import option
 from experiments.progress import Advance, progress
 from experiments.records import Record
@@ -88,7 +88,7 @@ class Config:
     max_trials: int = option(5000, cli.integer(minimum=1), "nets tried per search")
     num_train: int = option(200, cli.integer(minimum=2), "training sequences")
     num_test: int = option(300, cli.integer(minimum=2), "test sequences")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -103,6 +103,13 @@ class Config:
 def run(config: Config) -> Record:
     """Measures the latch, guesses weights, and returns the record."""
     start = time.monotonic()
+    arrays = [
+        *[("critical_steps", 4), ("settle_steps", len(config.weights), 4)],
+        *[("lag", "num_train", 2), ("lag", "num_test", 2)],
+        (TRIALS_PER_ROUND, "num_train", "hidden_size"),
+        (TRIALS_PER_ROUND, "hidden_size", "hidden_size"),
+    ]
+    memory.check(asdict(config), arrays)
     searches = len(config.weight_ranges) * config.num_seeds
     with progress(20 + searches) as advance:
         advance("one unit", 0)

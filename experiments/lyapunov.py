@@ -27,7 +27,7 @@ Schuster (1992), https://doi.org/10.1103/PhysRevLett.69.3717; Engelken, Wolf & A
 rises and falls.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -40,7 +40,7 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
-from experiments import cli, words
+from experiments import cli, memory, words
 from experiments.cli import ConfigError, option
 from experiments.parts import Found, record_of, row
 from experiments.records import Record
@@ -79,7 +79,7 @@ class Config:
     spectrum_seeds: int = option(4, cli.integer(minimum=1), "nets per gain")
     matrix_size: int = option(64, cli.integer(minimum=1), "N of the fresh matrices")
     num_matrices: int = option(2000, cli.integer(minimum=20), "how many are multiplied")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -101,6 +101,15 @@ def run(config: Config) -> Record:
     # A QR of 100 columns on two BLAS threads waits more than it works: 12 ms of CPU
     # time for one, against 0.3 ms on a single thread, where the cores are shared.
     one_thread = threadpool_limits(limits=1, user_api="blas")
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        ("num_steps", "hidden_size"),
+        ("burn_in", 2),  # a key each
+        ("spectrum_seeds", "spectrum_size", "spectrum_size"),
+        ("num_steps", "spectrum_size"),
+        ("num_matrices", "matrix_size", "matrix_size"),
+    ]
+    memory.check(asdict(config), arrays, itemsize=8)
     with jax.enable_x64(True), one_thread:
         return record_of(NAME, config, parts)
 

@@ -70,7 +70,7 @@ def watched_show(
 ) -> Watched:
     """Returns test shows with that lag, all of them ambiguous."""
     ambiguous = lj.nature_show(rendering, goldfish_rate=0.0)
-    shows = ambiguous.sample_test(key, num_examples, lag + 2)
+    shows = jax.block_until_ready(ambiguous.sample_test(key, num_examples, lag + 2))
     return Watched(lj.nature_show(rendering), shows.inputs, shows.targets, lag)
 
 

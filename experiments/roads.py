@@ -48,7 +48,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, decay, networks, records, words
+from experiments import cli, decay, memory, networks, records, words
 from experiments.cli import option
 from experiments.networks import SUITED, Variant
 from experiments.progress import Advance, progress
@@ -97,7 +97,7 @@ class Config:
     num_examples: int = option(
         32, cli.integer(minimum=1), "test shows that are measured"
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -125,6 +125,7 @@ class Measured(NamedTuple):
 def run(config: Config) -> Record:
     """Trains, measures and returns the record."""
     start = time.monotonic()
+    _check_memory(config)
     total = config.num_steps + MEASURING * (2 if config.num_steps else 1)
     with progress(total) as advance:
         stages = _stages(config, advance)
@@ -146,6 +147,18 @@ def run(config: Config) -> Record:
         verdict=["", f"Lag {config.lag}:", *lines],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _check_memory(config: Config) -> None:
+    """Refuses weights, shows, and memories at all steps that can't be held."""
+    images = lj.nature_show(config.rendering).input_size
+    watched, drawn = ("lag", "num_examples"), ("lag", "batch_size")
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        *[(*watched, images), (*watched, "hidden_size")],
+        *[(*drawn, images), (*drawn, "hidden_size")],
+    ]
+    memory.check(asdict(config), arrays)
 
 
 def _variants(config: Config) -> list[Variant]:
@@ -220,6 +233,7 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
         jax.random.key(config.seed), config.num_examples, length
     )
     batch = task.sample(jax.random.key(2), config.batch_size, length)
+    jax.block_until_ready((shows, batch))
 
     def one(model):
         def score(ys):

@@ -47,7 +47,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
-from experiments import cli, measuring, networks, records, words
+from experiments import cli, measuring, memory, networks, records, words
 from experiments.cli import option
 from experiments.progress import Advance, progress
 from experiments.records import Record
@@ -94,7 +94,7 @@ class Config:
     batch_size: int = option(32, cli.integer(minimum=1), "sequences per update")
     learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
     fraction: float = option(0.01, cli.number(above=0), "of the line on the map")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -130,6 +130,7 @@ class Swept(NamedTuple):
 def run(config: Config) -> Record:
     """Measures, trains and tests every network, and says how well the one foretells."""
     start = time.monotonic()
+    _check_memory(config)
     arrays: dict[str, np.ndarray] = {"lags": np.array(config.lags)}
     steps = len(config.tasks) * len(config.cells) * sum(config.lags) * config.num_steps
     with progress(steps) as advance:
@@ -146,6 +147,18 @@ def run(config: Config) -> Record:
         verdict=["", *_verdict(config, arrays)],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _check_memory(config: Config) -> None:
+    """Refuses weights, sequences, and memories at all steps that can't be held."""
+    inputs = max(lj.TASKS[task].input_size for task in config.tasks)
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        ("lags", "batch_size", inputs),
+        ("lags", "batch_size", "hidden_size"),
+        ("lags", TEST_EXAMPLES, inputs),
+    ]
+    memory.check(asdict(config) | {"lags": max(config.lags)}, arrays)
 
 
 def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
