@@ -107,7 +107,8 @@ def _copy_memory(name: str, num_symbols: int, num_items: int) -> Task:
 def is_recall(batch: Batch, num_items: int) -> Bool[Array, "time batch"]:
     """Returns where the symbols are asked for."""
     step = steps(len(batch.inputs))
-    return (step >= batch.lengths - num_items) & (step < batch.lengths)
+    late = (step >= batch.lengths - num_items) & (step < batch.lengths)
+    return late & losses.asked(batch)
 
 
 def _check(num_symbols: int, num_items: int) -> None:

@@ -76,7 +76,8 @@ def accuracy(
     outputs: Float[Array, "time batch letters"], batch: Batch
 ) -> Float[Array, ""]:
     """Returns the share of the strings that are right."""
-    return jnp.mean(correct(outputs, batch), dtype=jnp.float32)
+    counted = jnp.any(losses.asked(batch), axis=0)
+    return losses.share(correct(outputs, batch), counted)
 
 
 def _mean_n(largest: int) -> float:

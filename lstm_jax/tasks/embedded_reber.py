@@ -121,7 +121,7 @@ def is_outer(batch: Batch) -> Bool[Array, "time batch"]:
         batch.targets == ALPHABET.index("P")
     )
     # An inner E is followed by T or P, an outer one by B or nothing.
-    return (symbols == e) & outer & (batch.weights > 0)
+    return (symbols == e) & outer & losses.asked(batch)
 
 
 def accuracy_of_outer(

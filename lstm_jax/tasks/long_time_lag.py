@@ -131,7 +131,8 @@ def _noisy(p: int, units: str) -> Task:
 
 def is_last(batch: Batch) -> Bool[Array, "time batch"]:
     """Returns where the last symbol is asked for."""
-    return steps(len(batch.inputs)) == batch.lengths - 1
+    last = steps(len(batch.inputs)) == batch.lengths - 1
+    return last & losses.asked(batch)
 
 
 def accuracy_of_last(

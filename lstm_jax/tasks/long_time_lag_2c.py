@@ -74,7 +74,8 @@ def _long_time_lag_2c(p: int, units: str) -> Task:
     loss, activations, uncertainty = answer_units(units)
 
     def correct(outputs, batch):
-        return losses.classes_within(TOLERANCE, activations(outputs), batch)
+        right = losses.classes_within(TOLERANCE, activations(outputs), batch)
+        return losses.all_asked(right, batch)
 
     sample = sampler(partial(_draw, p), shortest=SHORTEST)
     return Task(

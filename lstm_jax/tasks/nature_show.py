@@ -120,7 +120,8 @@ def accuracy_on_ambiguous(
     NaN in a batch without ambiguous sequences.
     """
     ambiguous = batch.targets != ANSWERS.index("goldfish")
-    return losses.share(losses.argmax_right(outputs, batch), ambiguous)
+    counted = losses.asked(batch) & ambiguous
+    return losses.share(losses.argmax_right(outputs, batch), counted)
 
 
 def margins(

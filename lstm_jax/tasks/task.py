@@ -16,7 +16,8 @@ class Batch(NamedTuple):
 
     Attributes:
       inputs: (time, batch, input); steps at and beyond `lengths` are zero.
-      targets: (*asked, ...), what the task asks for; zero beyond `lengths`.
+      targets: (*asked, ...), what the task asks for; where the weight is 0 it may be
+        anything, NaN or -1 too. Those of this library are zero beyond `lengths`.
       weights: (*asked,), how much each answer counts in the loss; 0 where nothing is
         asked, and beyond `lengths`.
       lengths: (batch,), the steps that count.

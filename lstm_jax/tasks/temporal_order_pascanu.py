@@ -78,5 +78,5 @@ TEMPORAL_ORDER_PASCANU = Task(
     accuracy=losses.accuracy,
     floor=lambda length: entropy(uniform(4)),
     plateaus=lambda length: {"1 of 2 symbols": entropy(uniform(2))},
-    correct=losses.argmax_right,
+    correct=losses.all_right,
 )

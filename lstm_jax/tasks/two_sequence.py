@@ -98,10 +98,11 @@ def _two_sequence(name: str, num_informative: int) -> Task:
     variant = VARIANTS[name]
 
     def correct(outputs, batch):
-        return losses.within(variant.tolerance, outputs, _with_means(batch))
+        right = losses.within(variant.tolerance, outputs, _with_means(batch))
+        return losses.all_asked(right, batch)
 
     def accuracy(outputs, batch):
-        return losses.share(correct(outputs, batch), batch.weights > 0)
+        return losses.share(correct(outputs, batch), losses.asked(batch))
 
     def plateaus(length: int) -> Mapping[str, float]:
         del length
