@@ -10,7 +10,7 @@ import lstm_jax as lj
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"lstm_jax.types"},
+    {"lstm_jax.checks", "lstm_jax.types"},
     {"lstm_jax.initializers"},
     {
         "lstm_jax.backward",

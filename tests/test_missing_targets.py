@@ -183,6 +183,16 @@ def test_targets_that_are_no_classes_are_refused(name, targets, error, told):
         CLASSES[name](jnp.zeros((3, 4)), batch)
 
 
+@pytest.mark.parametrize("target", [-1, 4, 10**6])
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.logistic_squared_error])
+def test_a_class_that_does_not_exist_has_no_loss_where_it_can_not_be_refused(
+    loss, target
+):
+    targets = jnp.array([0, target, 1])
+    batch = lj.Batch(jnp.zeros((2, 3, 1)), targets, jnp.ones(3), jnp.full(3, 2))
+    assert np.isnan(jax.jit(loss)(jnp.zeros((3, 4)), batch))
+
+
 @pytest.mark.parametrize("shape", [(3, 2), (2,), (3, 1, 1)])
 def test_numbers_of_another_shape_than_the_outputs_are_refused(shape):
     batch = lj.Batch(

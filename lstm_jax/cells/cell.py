@@ -10,7 +10,7 @@ and comes from cached factories, `rnn(activation="relu")`; numbers that a study 
 (forget_bias, gain) are keyword options of `init` and may be traced, so they `vmap`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
+from lstm_jax.checks import check_type, check_whole
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Input, PRNGKey, Scalar
 
@@ -49,6 +50,17 @@ class Cell:
     layers: "tuple[Cell, ...]" = ()
 
 
+def check_cell(name: str, cell: Any) -> None:
+    """Refuses what is no cell: a name of one, or a cell of another library."""
+    check_type(
+        name,
+        cell,
+        Cell,
+        "an lj.Cell, such as lj.LSTM or lj.CELLS['lstm'], or what lj.from_linen, "
+        "from_nnx, from_haiku, from_equinox or from_function returns",
+    )
+
+
 def check_input(x: Input, input_size: int) -> None:
     """Refuses inputs of another width than the weights were made for."""
     if x.shape[-1] != input_size:
@@ -60,15 +72,8 @@ def check_input(x: Input, input_size: int) -> None:
 
 def check_sizes(input_size: int, hidden_size: int) -> None:
     """Refuses sizes that no weights can have."""
-    for name, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
-        if size < 1:
-            raise ValueError(f"{name}: got {size}; it must be at least 1")
-
-
-def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
-    """Refuses a wiring that no cell has."""
-    if value not in allowed:
-        raise ValueError(f"{name}: got {value!r}; allowed: {', '.join(allowed)}")
+    check_whole("input_size", input_size, 1)
+    check_whole("hidden_size", hidden_size, 1)
 
 
 def check_given(name: str, value: Any, allowed: bool, reason: str) -> None:

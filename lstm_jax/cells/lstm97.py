@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.blocks import check_block_size, draw_units, num_blocks
-from lstm_jax.cells.cell import Cell, check_choice, check_given, check_input
+from lstm_jax.cells.cell import Cell, check_given, check_input
+from lstm_jax.checks import check_choice
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 

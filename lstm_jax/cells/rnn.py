@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_choice, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.checks import check_choice
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 

@@ -17,13 +17,16 @@ from lstm_jax.tasks.task import Batch
 
 def asked(batch: Batch) -> Bool[Array, " *asked"]:
     """Returns which answers are asked for: those whose weight is not 0."""
-    return batch.weights != 0
+    return batch.weights.astype(jnp.bool_)
 
 
 def cross_entropy(
     outputs: Float[Array, "*asked classes"], batch: Batch
 ) -> Float[Array, ""]:
     """Returns the weighted mean of -ln softmax(outputs)[target], in nats.
+
+    NaN where a class that is asked for does not exist and its value is not yet known,
+    as under `jit`.
 
     Raises:
       TypeError: the targets are no integers.
@@ -32,7 +35,7 @@ def cross_entropy(
     """
     logits, classes = _of_asked(outputs, batch), _classes(outputs, batch)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, classes)
-    return weighted_mean(losses, batch)
+    return weighted_mean(_nan_of_none(losses, classes, logits), batch)
 
 
 def logistic_squared_error(
@@ -40,13 +43,13 @@ def logistic_squared_error(
 ) -> Float[Array, ""]:
     """Returns the mean of |sigmoid(outputs) - one_hot(target)|^2, summed over classes.
 
-    What was trained in 1997, up to a factor of 1/2: logistic output units. Errors as
-    for `cross_entropy`.
+    What was trained in 1997, up to a factor of 1/2: logistic output units. Errors and
+    NaN as for `cross_entropy`.
     """
     activations = jax.nn.sigmoid(_of_asked(outputs, batch))
-    return weighted_mean(
-        jnp.sum(_class_errors(activations, batch) ** 2, axis=-1), batch
-    )
+    losses = jnp.sum(_class_errors(activations, batch) ** 2, axis=-1)
+    classes = _classes(outputs, batch)
+    return weighted_mean(_nan_of_none(losses, classes, outputs), batch)
 
 
 def squared_error(
@@ -168,6 +171,12 @@ def _class_errors(
     classes = _classes(activations, batch)
     size, dtype = activations.shape[-1], activations.dtype
     return activations - jax.nn.one_hot(classes, size, dtype=dtype)
+
+
+def _nan_of_none(losses: Array, classes: Array, outputs: Array) -> Array:
+    """Returns the losses, NaN where the class is none of the outputs."""
+    exists = (classes >= 0) & (classes < outputs.shape[-1])
+    return jnp.where(exists, losses, jnp.nan)
 
 
 def _classes(

@@ -9,6 +9,10 @@ from jaxtyping import Array, Int
 Curriculum: TypeAlias = Callable[[Int[Array, ""]], Int[Array, ""]]
 """`step -> length`: the updates done so far, traced, to the steps that count."""
 
+Length: TypeAlias = int | Int[Array, ""] | Curriculum
+"""Steps of a sequence: a number, which may be traced where `max_length` is given, or a
+curriculum."""
+
 
 def growing_length(first: int, last: int, num_steps: int) -> Curriculum:
     """Returns the curriculum that grows linearly from `first` to `last` and stays.

@@ -12,7 +12,7 @@ from jaxtyping import Array, Key
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.tasks.task import Task
-from lstm_jax.training.curricula import Curriculum
+from lstm_jax.training.curricula import Length
 from lstm_jax.training.loop import History, TrainState, train
 from lstm_jax.training.sharding import SEED, over_runs
 
@@ -28,7 +28,7 @@ def train_many(
     hidden_size: int,
     num_steps: int,
     batch_size: int,
-    length: int | Curriculum,
+    length: Length,
     max_length: int | None = None,
     stop_after: int | None = None,
     mesh: Mesh | None = None,

@@ -8,9 +8,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import readouts
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.readouts import LinearParams
-from lstm_jax.tasks.task import Batch, Task
+from lstm_jax.tasks.task import Batch, Task, check_task
+from lstm_jax.training.batches import (
+    Drawing,
+    accuracy_of,
+    check_drawing,
+    draw,
+    loss_of,
+)
+from lstm_jax.training.first_batch import check_first_batch
 from lstm_jax.types import Params, PRNGKey
 from lstm_jax.unrolling import unroll
 from lstm_jax.wrappers.keyed import KeyedCell, with_keys, without_noise
@@ -98,11 +106,16 @@ def evaluate(
     """Returns loss and accuracy on one batch of `task.sample_test`.
 
     The same key draws the same batch, so that evaluations can be compared. A cell that
-    draws random numbers is evaluated without them.
+    draws random numbers is evaluated without them. Errors as for `train`.
     """
-    batch = task.sample_test(key, batch_size, length)
+    drawing = Drawing("sample_test", batch_size, length)
+    check_cell("cell", cell)
+    check_task(task)
+    check_drawing(drawing)
+    check_first_batch(task, drawing)
+    batch = draw(task, drawing, key, jnp.zeros((), jnp.int32))
     outputs = predict(cell, task, params, batch)
-    return Evaluation(task.loss(outputs, batch), task.accuracy(outputs, batch))
+    return Evaluation(loss_of(task, outputs, batch), accuracy_of(task, outputs, batch))
 
 
 def dtype_of(params: Params) -> Any:

@@ -1,0 +1,123 @@
+"""Checks: what can't be is refused in one line, before any work is done.
+
+    name: got VALUE; it must be WHAT IS ALLOWED
+
+One function for each kind of argument: a TypeError where the kind of thing is wrong, a
+ValueError where only its value is. A number that is traced has no value yet and passes.
+"""
+
+import inspect
+import math
+import operator
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+Value = TypeVar("Value")
+
+
+class Named(dict[str, Value]):
+    """A table by names, which says what it holds to whoever asks for something else."""
+
+    def __missing__(self, name: Any) -> Value:
+        """Refuses a name that is not in the table."""
+        raise KeyError(f"got {name!r}; it must be one of {', '.join(self)}")
+
+
+def check_type(name: str, value: Any, kinds: Any, wanted: str) -> None:
+    """Refuses a value that is an instance of none of the kinds."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name}: got {shown(value)}; it must be {wanted}")
+
+
+def check_function(name: str, value: Any, wanted: str) -> None:
+    """Refuses what can't be called."""
+    if not callable(value):
+        raise TypeError(f"{name}: got {shown(value)}; it must be a function {wanted}")
+
+
+def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
+    """Refuses a name that is none of those allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}: got {shown(value)}; allowed: {', '.join(allowed)}")
+
+
+def check_whole(
+    name: str, value: Any, smallest: int, largest: int | None = None, of: str = ""
+) -> int:
+    """Returns a whole number as an int; refuses others, and those out of range.
+
+    Args:
+      name: of the argument.
+      value: an int of Python, NumPy or JAX.
+      smallest: the least that is allowed.
+      largest: the most; None where there is no most.
+      of: what sets the range, for the message.
+    """
+    wanted = f"at least {smallest}"
+    if largest is not None:
+        wanted = f"in [{smallest}, {largest}]" if largest > smallest else f"{smallest}"
+    wanted += f", {of}" if of else ""
+    if not _is_whole(value):
+        raise TypeError(
+            f"{name}: got {shown(value)}; it must be a whole number, {wanted}"
+        )
+    if not smallest <= value <= (math.inf if largest is None else largest):
+        raise ValueError(f"{name}: got {shown(value)}; it must be {wanted}")
+    return operator.index(value)
+
+
+def check_number(name: str, value: Any, interval: str = "(-inf, inf)") -> None:
+    """Refuses what is no real number in the interval, NaN first of all.
+
+    Args:
+      name: of the argument.
+      value: one number, or an array of which each must be in it; it may be traced.
+      interval: as it is written, "[0, 1)" or "(0, inf)".
+    """
+    wanted = "finite" if interval == "(-inf, inf)" else f"in {interval}"
+    dtype = _dtype_of(value)
+    if not any(jnp.issubdtype(dtype, real) for real in (jnp.floating, jnp.integer)):
+        raise TypeError(f"{name}: got {shown(value)}; it must be a number, {wanted}")
+    if isinstance(value, Tracer):
+        return
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    values = np.asarray(value).astype(np.float64)
+    above = values >= low if interval[0] == "[" else values > low
+    below = values <= high if interval[-1] == "]" else values < high
+    wrong = values[~(above & below)]
+    if wrong.size:
+        got = shown(value) if values.ndim == 0 else f"an array with {wrong[0]:g}"
+        raise ValueError(f"{name}: got {got}; it must be {wanted}")
+
+
+def shown(value: Any) -> str:
+    """Returns what a message calls a value: itself if it is short, else its kind."""
+    if inspect.isclass(value):
+        return f"the class {value.__name__}"
+    if isinstance(value, jax.Array | np.ndarray) and (
+        value.ndim or isinstance(value, Tracer)
+    ):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, str | int | float | complex | jax.Array | np.generic):
+        text = repr(value) if isinstance(value, str) else str(value)
+        return text if len(text) <= 40 else f"{text[:37]}..."
+    return "None" if value is None else type(value).__name__
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, bool | np.bool_) or np.ndim(value):
+        return False
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _dtype_of(value: Any) -> Any:
+    return value.dtype if isinstance(value, jax.Array) else np.asarray(value).dtype
