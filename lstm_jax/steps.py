@@ -201,13 +201,14 @@ def _counting_steps(
     counts = None if mask is None else _checked_flags("mask", mask, steps)
     if lengths is None:
         return counts
-    lengths = _checked_lengths(lengths, steps)
+    lengths = checked_lengths(lengths, steps)
     times = jnp.arange(steps[0]).reshape(-1, *(1 for _ in steps[1:]))
     within = times < lengths.astype(times.dtype)
     return within if counts is None else counts & within
 
 
-def _checked_lengths(lengths: ArrayLike, steps: tuple[int, ...]) -> Array:
+def checked_lengths(lengths: ArrayLike, steps: tuple[int, ...]) -> Array:
+    """Returns lengths for (time, *batch); refuses values where they are known."""
     time, *batch_shape = steps
     lengths = jnp.asarray(lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):

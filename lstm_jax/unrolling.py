@@ -40,6 +40,12 @@ def unroll(
             carry, ys[t] = cell.step(params, carry, xs[t])
         return carry, ys
 
+    Where sequences end earlier than the array, ys[-1] is padding: read each at its own
+    last step,
+
+        carry, ys = lj.unroll(cell, params, xs, lengths=lengths)
+        last = lj.readouts.last_step(ys, lengths)
+
     Args:
       cell: any `Cell`.
       params: what `cell.init` returned.

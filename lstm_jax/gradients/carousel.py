@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import run_back
-from lstm_jax.gradients.carry import LossFn, output_gradients
 from lstm_jax.gradients.edges import ROADS, cell_of_copies, edges_of
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import entering_carries, smooth_structure
 from lstm_jax.scanning import scan
@@ -100,7 +100,7 @@ def log_carousel_norms(
 
     with jax.default_matmul_precision("highest"):
         entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
         totals = run_back(steps, params, entering, dys, adjoint_of_memory)
         factors = _forget_factors(cell, params, xs, carry, masks, entering)
     return _against_the_carousel(steps, totals, factors)

@@ -5,19 +5,22 @@ what comes back from step t and later. Its lag is T - t, the number of step Jaco
 between it and the carry that leaves the last step.
 """
 
-from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import run_back
+from lstm_jax.gradients.reading import (
+    LossFn,
+    check_reading,
+    checked_loss,
+    output_gradients,
+    refuse_nan,
+)
 from lstm_jax.gradients.smooth import (
     entering_carries,
     smooth_leaves,
@@ -27,8 +30,6 @@ from lstm_jax.gradients.smooth import (
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, prepare
 from lstm_jax.types import Carry, LogNorms, Params
-
-LossFn = Callable[[Any], Any]
 
 
 def carry_gradients(
@@ -43,6 +44,15 @@ def carry_gradients(
 
     A zero probe is added to the carry that enters each step; the gradient with respect
     to the probes is the result. Products run at the highest matmul precision.
+
+    Where sequences end earlier than the array, the loss must read them there, and
+    `by_lag` brings their last steps together:
+
+        def loss_fn(ys):
+            return lj.readouts.last_step(ys, lengths).sum()
+
+        norms = lj.log_gradient_norms(cell, params, xs, loss_fn, lengths=lengths)
+        curves = lj.by_lag(norms, lengths)
 
     Args:
       cell: any `Cell`.
@@ -59,7 +69,8 @@ def carry_gradients(
 
     Raises:
       TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument is not allowed, or the loss is not a real scalar.
+      ValueError: an argument is not allowed, the loss is not a real scalar, or, where
+        values are known, it reads nothing of a sequence but its padding.
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063
@@ -83,11 +94,12 @@ def carry_gradients(
             (probes, steps.inputs),
             reverse=steps.reverse,
         )
-        return checked_loss(loss_fn, ys)
+        return checked_loss(loss_fn, ys), ys
 
     with jax.default_matmul_precision("highest"):
-        value, gradients = jax.value_and_grad(loss)(probes)
+        (value, ys), gradients = jax.value_and_grad(loss, has_aux=True)(probes)
     refuse_nan(value)
+    check_reading(loss_fn, ys, steps.inputs.counts)
     return smooth_structure(steps.carry, gradients)
 
 
@@ -147,7 +159,7 @@ def log_gradient_norms(
     steps = prepare(cell, params, xs, carry, **masks)
     with jax.default_matmul_precision("highest"):
         entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
         norms = run_back(
             steps,
             params,
@@ -165,32 +177,3 @@ def joint_log_norms(log_norms: Carry) -> LogNorms:
     """
     leaves = jnp.stack(jax.tree.leaves(log_norms))
     return 0.5 * jax.nn.logsumexp(2 * leaves, axis=0)
-
-
-def output_gradients(loss_fn: LossFn, ys: Any) -> Any:
-    """Returns dL/dys; refuses a loss that is no real scalar, or not a number."""
-    loss, dys = jax.value_and_grad(lambda ys: checked_loss(loss_fn, ys))(ys)
-    refuse_nan(loss)
-    return dys
-
-
-def refuse_nan(loss: Array) -> None:
-    """Refuses NaN and inf where the value is known; under `jit` it is not."""
-    if not isinstance(loss, Tracer) and not bool(jnp.isfinite(loss)):
-        raise ValueError(f"loss_fn: it returned {loss}; it must return a real number")
-
-
-def checked_loss(loss_fn: LossFn, ys: Any) -> Float[Array, ""]:
-    """Returns the loss; refuses what is not one real number, at trace time."""
-    loss = loss_fn(ys)
-    if not isinstance(loss, jax.Array | np.ndarray | np.generic | int | float):
-        raise ValueError(
-            f"loss_fn: it returned a {type(loss).__name__}; it must return one real "
-            "number"
-        )
-    if jnp.shape(loss) != () or not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
-        raise ValueError(
-            f"loss_fn: it returned {jnp.result_type(loss)}{list(jnp.shape(loss))}; "
-            "it must return one real number"
-        )
-    return jnp.asarray(loss)

@@ -19,7 +19,8 @@ from jaxtyping import Array, Int
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, pull, run_back, step_outputs
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.alignment import before_beginning
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import entering_carries
 from lstm_jax.steps import Masks, Steps, prepare
@@ -65,7 +66,7 @@ def log_weight_contributions(
 
     with jax.default_matmul_precision("highest"):
         entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
         norms = run_back(steps, params, entering, dys, log_norms)
     return jax.tree.unflatten(jax.tree.structure(params), norms)
 
@@ -95,8 +96,8 @@ def heard_steps(
     The smallest k with Σ_{t >= T-k} ||dL/dW_t|| >= fraction * Σ_t ||dL/dW_t||: without
     the steps before them the gradient moves by at most (1 - fraction) of the sum of
     the norms of its parts. Counted from the last step that contributes anything, which
-    leaves padding out. 0 where nothing contributes, -1 where the curve holds NaN or
-    inf.
+    leaves padding out, and not before a sequence began (`by_lag`). 0 where nothing
+    contributes, -1 where the curve holds NaN or inf.
     Of a run in reverse pass `log_contributions[::-1]`.
 
     Args:
@@ -109,6 +110,8 @@ def heard_steps(
     """
     if not isinstance(fraction, Tracer) and not 0 < fraction < 1:
         raise ValueError(f"fraction: got {fraction}; it must be in (0, 1)")
+    begun = ~before_beginning(log_contributions)
+    log_contributions = jnp.where(begun, log_contributions, -jnp.inf)
     largest = jnp.max(log_contributions, axis=0)
     silent = largest == -jnp.inf
     norms = jnp.exp(log_contributions - jnp.where(silent, 0, largest))

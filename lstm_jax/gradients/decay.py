@@ -4,6 +4,9 @@ All of them read log-norms in time order, as `log_gradient_norms` returns them, 
 backwards from the last step, or from the last entry that is not -inf where a sequence
 ends earlier. Rates are in nats per step of lag, negative = vanishing. Of a run in
 reverse pass `log_norms[::-1]`: its last step is step 0.
+
+NaN at the start of a curve, before its sequence began (`by_lag`), is left out; NaN
+after that, or nowhere anything else, is a number that nobody knows.
 """
 
 from typing import Any, NamedTuple
@@ -14,6 +17,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.gradients.alignment import before_beginning
 from lstm_jax.types import LogNorms, Scalar
 
 
@@ -48,7 +52,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
         rate = -Σ (t - t̄)(y - ȳ) / Σ (t - t̄)²
         stderr² = Σ residual² / (n - 2) / Σ (t - t̄)²
 
-    over the n entries of the window that are not -inf.
+    over the n entries of the window that are not -inf and not before the beginning.
 
     Args:
       log_norms: (time, *batch).
@@ -65,7 +69,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
             f"more of the {log_norms.shape[0]}"
         )
     values = log_norms[start:stop]
-    kept = values != -jnp.inf
+    kept = (values != -jnp.inf) & ~before_beginning(log_norms)[start:stop]
     count = jnp.sum(kept, axis=0).astype(values.dtype)
     steps = jnp.arange(start, stop).reshape(-1, *(1 for _ in values.shape[1:]))
 
@@ -116,7 +120,7 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
 
     Counted in steps back from the last step, whose norm is the whole; between two steps
     the log-norm is taken as a straight line; inf where that little is never left, NaN
-    where the curve holds a NaN.
+    where the curve holds a NaN after its beginning.
 
     Args:
       log_norms: (time, *batch).
@@ -175,4 +179,5 @@ def _lag_at(logs: LogNorms, wanted: Array) -> Float[Array, "*batch"]:
     lag = (before - skipped).astype(left.dtype) + crossing
     lag = jnp.where(after == skipped, 0, lag)
     reached = jnp.where(jnp.any(below, axis=0), lag, jnp.inf)
-    return jnp.where(jnp.any(jnp.isnan(left), axis=0), jnp.nan, reached)
+    unknown = jnp.isnan(logs) & ~before_beginning(logs)
+    return jnp.where(jnp.any(unknown, axis=0), jnp.nan, reached)

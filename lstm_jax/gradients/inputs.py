@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, pull, run_back, step_outputs
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.smooth import entering_carries
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, StepInput, Steps, prepare
@@ -37,7 +37,7 @@ def input_gradients(
 
     with jax.default_matmul_precision("highest"):
         ys, pullback = jax.vjp(outputs, _shown(steps.inputs))
-        (gradients,) = pullback(output_gradients(loss_fn, ys))
+        (gradients,) = pullback(output_gradients(loss_fn, ys, steps.inputs.counts))
     return gradients
 
 
@@ -65,7 +65,7 @@ def log_input_gradient_norms(
             steps,
             params,
             entering,
-            output_gradients(loss_fn, ys),
+            output_gradients(loss_fn, ys, steps.inputs.counts),
             lambda at_t: input_log_norm(steps, params, at_t),
         )
 

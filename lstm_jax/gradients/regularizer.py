@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, run_back
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.smooth import (
     entering_carries,
     smooth_leaves,
@@ -49,7 +49,7 @@ def omega(
     steps = prepare(cell, params, xs, carry, **masks)
     fixed = jax.lax.stop_gradient(params)
     entering, ys = entering_carries(steps, fixed)
-    dys = output_gradients(loss_fn, ys)
+    dys = output_gradients(loss_fn, ys, steps.inputs.counts)
     directions = run_back(steps, fixed, entering, dys, _direction)
     leaving = [_of_next(leaf, steps.reverse) for leaf in directions]
 

@@ -27,9 +27,9 @@ from jaxtyping import Array, Float
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, pull, run_back
-from lstm_jax.gradients.carry import LossFn, output_gradients
 from lstm_jax.gradients.copies import Edges, first_copy
 from lstm_jax.gradients.edges import cell_of_copies, edges_of
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import (
     entering_carries,
@@ -159,7 +159,7 @@ def _along_roads(
 
     with jax.default_matmul_precision("highest"):
         entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
         observed = run_back(steps, params, entering, dys, observe_roads)
     axis = 1 + len(steps.batch_shape)
     return {

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients.carry import checked_loss, refuse_nan
+from lstm_jax.gradients.reading import checked_loss, refuse_nan
 from lstm_jax.types import Inputs, Params, Scalar
 from lstm_jax.unrolling import unroll
 from lstm_jax.wrappers.keyed import Keyed

@@ -17,7 +17,7 @@ from jaxtyping import Array
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import step_outputs
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import (
     entering_carries,
@@ -62,7 +62,7 @@ def log_gradients(
     steps = prepare(cell, params, xs, carry, **masks)
     with jax.default_matmul_precision("highest"):
         entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
         logarithms = _run_back(steps, params, entering, dys)
     return smooth_structure(steps.carry, logarithms)
 
