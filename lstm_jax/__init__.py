@@ -1,6 +1,7 @@
 """lstm_jax: recurrent cells as pure functions, and how far their gradients reach."""
 
 from lstm_jax import gradients as gradients
+from lstm_jax import initializers as initializers
 from lstm_jax import readouts as readouts
 from lstm_jax import theory as theory
 from lstm_jax.backward import clip_backward as clip_backward

@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact
 
 from lstm_jax import initializers
+from lstm_jax.checks import check_function, check_whole
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Outputs, PRNGKey
 
@@ -27,6 +28,9 @@ def init_linear(
     dtype: Any = jnp.float32,
 ) -> LinearParams:
     """Returns initial weights; the biases are zero."""
+    check_whole("num_features", num_features, 1)
+    check_whole("output_size", output_size, 1)
+    check_function("init", init, "(key, shape, dtype) -> array")
     w = init(key, (num_features, output_size), dtype)
     return LinearParams(w=w, b=jnp.zeros((output_size,), dtype))
 

@@ -21,7 +21,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import as_array, check_flag
 from lstm_jax.scanning import described
 from lstm_jax.types import Carry, Params
 from lstm_jax.wrappers.keyed import Keyed
@@ -97,6 +98,8 @@ def prepare(
     For functions that run the same sequence in another way (with probes, backwards);
     everybody else calls `unroll`.
     """
+    check_cell("cell", cell)
+    check_flag("reverse", reverse)
     _check_params(cell, params)
     x = _checked_inputs(xs)
     steps, batch_shape = x.shape[:-1], x.shape[1:-1]
@@ -145,7 +148,7 @@ def _checked_inputs(xs: Any) -> Array:
     if isinstance(xs, Keyed):
         _check_keys(xs)
         xs = xs.x
-    xs = jnp.asarray(xs)
+    xs = as_array("xs", xs)
     if not jnp.issubdtype(xs.dtype, jnp.floating):
         raise TypeError(f"xs: dtype is {xs.dtype}; it must be floating")
     if xs.ndim < 2 or xs.shape[0] == 0:
@@ -210,7 +213,7 @@ def _counting_steps(
 def checked_lengths(lengths: ArrayLike, steps: tuple[int, ...]) -> Array:
     """Returns lengths for (time, *batch); refuses values where they are known."""
     time, *batch_shape = steps
-    lengths = jnp.asarray(lengths)
+    lengths = as_array("lengths", lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(f"lengths: dtype is {lengths.dtype}; it must be integer")
     if lengths.shape != tuple(batch_shape):
@@ -230,7 +233,7 @@ def checked_lengths(lengths: ArrayLike, steps: tuple[int, ...]) -> Array:
 
 
 def _checked_flags(name: str, flags: ArrayLike, steps: tuple[int, ...]) -> Array:
-    flags = jnp.asarray(flags)
+    flags = as_array(name, flags)
     if flags.dtype != jnp.bool_:
         raise TypeError(f"{name}: dtype is {flags.dtype}; it must be bool")
     if flags.shape != steps:

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from lstm_jax.backward import cut_backward
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_type, check_whole, shown
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, Steps, prepare, select, starting_carry
 from lstm_jax.types import Carry, Params
@@ -68,6 +69,10 @@ def unroll(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument has a shape, structure or value that is not allowed.
     """
+    check_cell("cell", cell)
+    check_whole("scan_unroll", scan_unroll, 1)
+    if checkpoint_every is not None:
+        check_whole("checkpoint_every", checkpoint_every, 1)
     masks = Masks(lengths=lengths, mask=mask, resets=resets, reverse=reverse)
     how = How(checkpoint_every, scan_unroll, implementation)
     if cell.layers:
@@ -152,8 +157,7 @@ def unroll_truncated(
     References:
       Williams & Peng (1990), https://doi.org/10.1162/neco.1990.2.4.490
     """
-    if window < 1:
-        raise ValueError(f"window: got {window}; it must be at least 1")
+    check_whole("window", window, 1)
     steps = prepare(cell, params, xs, carry, **masks)
 
     def windowed(params, carry, cut_and_inputs):
@@ -202,8 +206,8 @@ def unroll_bidirectional(
       Schuster & Paliwal (1997), https://doi.org/10.1109/78.650093
     """
     for name, pair in {"cells": cells, "params": params, "carry": carry}.items():
-        if pair is not None and len(pair) != 2:
-            raise ValueError(f"{name}: got {len(pair)} entries; it must be a pair")
+        if pair is not None:
+            _check_pair(name, pair)
     starts = carry or (None, None)
     results = [
         unroll(
@@ -215,6 +219,17 @@ def unroll_bidirectional(
     ]
     carries, ys = zip(*results, strict=True)
     return carries, jax.tree.map(lambda *y: jnp.concatenate(y, axis=-1), *ys)
+
+
+def _check_pair(name: str, pair: Any) -> None:
+    """Refuses what is no pair; the params of one cell are a tuple too."""
+    fields = getattr(pair, "_fields", ("forward", "backward"))
+    wanted = "a pair, the forward cell's and the backward cell's"
+    check_type(name, pair, tuple | list, wanted)
+    if fields != ("forward", "backward"):
+        raise TypeError(f"{name}: got {shown(pair)}; it must be {wanted}")
+    if len(pair) != 2:
+        raise ValueError(f"{name}: got {len(pair)} entries; it must be {wanted}")
 
 
 def unroll_carries(

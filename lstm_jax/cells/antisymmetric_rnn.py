@@ -11,6 +11,7 @@ from lstm_jax import initializers
 from lstm_jax.cells import rnn
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.rnn import RNNCarry, RNNParams
+from lstm_jax.checks import check_number
 from lstm_jax.types import Hidden, Input
 
 
@@ -38,10 +39,8 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     References:
       Chang, Chen, Haber & Chi (2019), https://arxiv.org/abs/1902.09689
     """
-    if gamma < 0:
-        raise ValueError(f"gamma: got {gamma}; it must be at least 0")
-    if epsilon <= 0:
-        raise ValueError(f"epsilon: got {epsilon}; it must be above 0")
+    check_number("gamma", gamma, "[0, inf)")
+    check_number("epsilon", epsilon, "(0, inf)")
     return _antisymmetric_rnn(float(gamma), float(epsilon))
 
 

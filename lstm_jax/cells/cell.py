@@ -19,9 +19,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.checks import check_type, check_whole
+from lstm_jax.checks import (
+    check_array,
+    check_floating,
+    check_function,
+    check_key,
+    check_number,
+    check_type,
+    check_whole,
+)
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Input, PRNGKey, Scalar
+
+INITIALIZER = "(key, shape, dtype) -> array, such as lj.initializers.orthogonal"
 
 
 @jax.tree_util.register_static
@@ -49,6 +59,13 @@ class Cell:
     step: Callable
     layers: "tuple[Cell, ...]" = ()
 
+    def __post_init__(self) -> None:
+        """Refuses what no cell can be made of."""
+        check_type("name", self.name, str, "a string")
+        check_function("init", self.init, "(key, input_size, hidden_size) -> params")
+        check_function("init_carry", self.init_carry, "(params, batch_shape) -> carry")
+        check_function("step", self.step, "(params, carry, x) -> (carry, y)")
+
 
 def check_cell(name: str, cell: Any) -> None:
     """Refuses what is no cell: a name of one, or a cell of another library."""
@@ -63,6 +80,7 @@ def check_cell(name: str, cell: Any) -> None:
 
 def check_input(x: Input, input_size: int) -> None:
     """Refuses inputs of another width than the weights were made for."""
+    check_array("x", x, "an array (*batch, input)")
     if x.shape[-1] != input_size:
         raise ValueError(
             f"x: the last axis is {x.shape[-1]}; these params were made with "
@@ -70,16 +88,23 @@ def check_input(x: Input, input_size: int) -> None:
         )
 
 
-def check_sizes(input_size: int, hidden_size: int) -> None:
-    """Refuses sizes that no weights can have."""
+def check_init(
+    key: Any,
+    input_size: Any,
+    hidden_size: Any,
+    dtype: Any,
+    gain: Any = 1.0,
+    input_init: Any = initializers.glorot,
+    recurrent_init: Any = initializers.orthogonal,
+) -> None:
+    """Refuses what no weights can be made of: the arguments that every `init` has."""
+    check_key("key", key)
     check_whole("input_size", input_size, 1)
     check_whole("hidden_size", hidden_size, 1)
-
-
-def check_given(name: str, value: Any, allowed: bool, reason: str) -> None:
-    """Refuses an option that was given and has nothing to act on."""
-    if value is not None and not allowed:
-        raise ValueError(f"{name}: it was given, but {reason}")
+    check_floating("dtype", dtype)
+    check_number("gain", gain)
+    check_function("input_init", input_init, INITIALIZER)
+    check_function("recurrent_init", recurrent_init, INITIALIZER)
 
 
 class GateWeights(NamedTuple):
@@ -113,9 +138,10 @@ def gate_weights(
       dtype: of all weights.
 
     Raises:
-      ValueError: a size is below 1.
+      TypeError: an argument is of another kind.
+      ValueError: a size is below 1, or the gain is not finite.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh = jax.random.split(key)
     in_shape, rec_shape = (input_size, hidden_size), (hidden_size, hidden_size)
     w_hh = initializers.per_gate(recurrent_init, key_hh, rec_shape, num_gates, dtype)

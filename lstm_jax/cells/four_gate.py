@@ -31,8 +31,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
-from lstm_jax.checks import check_choice
+from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.checks import check_array, check_choice
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
 
@@ -87,7 +87,7 @@ def init(
     Raises:
       ValueError: a size is below 1, or a bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
 
     def recurrent(key):
         drawn = recurrent_init(key, (hidden_size, hidden_size), dtype)
@@ -157,6 +157,7 @@ def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) ->
 def _join(
     params: FourGateParams, stm: Hidden, event: Input
 ) -> Float[Array, "*batch joint"]:
+    check_array("stm", stm, "an array (*batch, hidden), the stm of a carry")
     check_input(event, params.w_n.shape[0] - params.w_n.shape[1])
     return jnp.concatenate([stm, event], axis=-1)
 

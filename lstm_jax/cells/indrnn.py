@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.rnn import RNNCarry
+from lstm_jax.checks import check_number, check_type
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 
@@ -50,7 +51,7 @@ def init(
     Raises:
       ValueError: a size is below 1.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init)
     key_ih, key_u = jax.random.split(key)
     low, high = jnp.asarray(smallest, dtype), jnp.asarray(largest, dtype)
     u = jax.random.uniform(key_u, (hidden_size,), dtype, low, high)
@@ -95,6 +96,9 @@ def clip_indrnn(
     No gradient then grows by more than `gamma` over `max_lag` steps; 2 is the paper's
     choice for the adding problem.
     """
+    check_type("params", params, IndRNNParams, "IndRNNParams, of an IndRNN itself")
+    check_number("max_lag", max_lag, "(0, inf)")
+    check_number("gamma", gamma, "(0, inf)")
     exponent = 1 / jnp.asarray(max_lag, params.u.dtype)
     bound = jnp.asarray(gamma, params.u.dtype) ** exponent
     return IndRNNParams(

@@ -11,6 +11,7 @@ from lstm_jax import initializers
 from lstm_jax.cells import lstm
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.checks import check_number
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, at_least_float32
 
@@ -110,8 +111,7 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
       Ba, Kiros & Hinton (2016), https://arxiv.org/abs/1607.06450
       its code, https://github.com/ryankiros/layer-norm
     """
-    if epsilon <= 0:
-        raise ValueError(f"epsilon: got {epsilon}; it must be above 0")
+    check_number("epsilon", epsilon, "(0, inf)")
     return _layer_norm_lstm(float(epsilon))
 
 

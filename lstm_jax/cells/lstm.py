@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.checks import check_array
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
 
@@ -99,6 +100,7 @@ def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
 
     each from its own quarter of the stacked weights.
     """
+    check_array("h", h, "an array (*batch, hidden), the h of a carry")
     check_input(x, params.w_ih.shape[0])
     z = x @ params.w_ih + h @ params.w_hh + params.b
     i, f, g, o = jnp.split(z, 4, axis=-1)

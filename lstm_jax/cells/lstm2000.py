@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.blocks import check_block_size, draw_units, num_blocks
-from lstm_jax.cells.cell import Cell, check_input
+from lstm_jax.cells.blocks import draw_units, num_blocks
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.checks import check_flag, check_whole
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 
@@ -44,7 +45,8 @@ def _init(
     dtype: Any = jnp.float32,
 ) -> LSTM2000Params:
     """Returns initial weights, each gate drawn on its own; see `lstm2000`."""
-    blocks = num_blocks(block_size, input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
+    blocks = num_blocks(block_size, hidden_size)
     widths = (blocks, blocks, blocks, hidden_size)
     key_ih, key_hh = jax.random.split(key)
     return LSTM2000Params(
@@ -107,7 +109,8 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
     """
-    check_block_size(block_size)
+    check_whole("block_size", block_size, 1)
+    check_flag("truncated", truncated)
     return _lstm2000(block_size, truncated)
 
 

@@ -12,9 +12,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.blocks import check_block_size, draw_units, num_blocks
-from lstm_jax.cells.cell import Cell, check_given, check_input
-from lstm_jax.checks import check_choice
+from lstm_jax.cells.blocks import draw_units, num_blocks
+from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.checks import (
+    check_choice,
+    check_flag,
+    check_given,
+    check_whole,
+)
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
 
@@ -56,7 +61,8 @@ def _init(
     dtype: Any = jnp.float32,
 ) -> LSTM97Params:
     """Returns initial weights, each gate drawn on its own; see `lstm97`."""
-    blocks = num_blocks(block_size, input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
+    blocks = num_blocks(block_size, hidden_size)
     for name, bias in {"input_bias": input_bias, "output_bias": output_bias}.items():
         check_given(name, bias, biased != "none", "with biased='none' there is none")
     widths = (blocks, blocks, hidden_size)
@@ -120,7 +126,8 @@ def lstm97(
     References:
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
-    check_block_size(block_size)
+    check_whole("block_size", block_size, 1)
+    check_flag("truncated", truncated)
     check_choice("biased", biased, BIASED)
     return _lstm97(block_size, truncated, biased)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Hidden, Input, PRNGKey
 
@@ -50,7 +50,7 @@ def init(
     Raises:
       ValueError: a size is below 1.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, input_init=input_init)
     shape = (input_size, hidden_size)
     w_ih = initializers.per_gate(input_init, key, shape, 2, dtype)
     return LSTM97InputGateParams(w_ih=w_ih)

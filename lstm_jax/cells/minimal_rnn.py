@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
@@ -49,7 +49,7 @@ def init(
     Raises:
       ValueError: a size is below 1, or the bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh, key_zh = jax.random.split(key, 3)
     w_hh = recurrent_init(key_hh, (hidden_size, hidden_size), dtype)
     return MinimalRNNParams(

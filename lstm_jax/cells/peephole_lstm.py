@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells import full_gate_lstm, lstm
-from lstm_jax.cells.cell import Cell, check_given, check_input, gate_weights
+from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.lstm import LSTMCarry
-from lstm_jax.checks import check_choice
+from lstm_jax.checks import check_choice, check_given
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_choice
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
@@ -60,7 +60,7 @@ def init(
     Raises:
       ValueError: a size is below 1.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh = jax.random.split(key)
     w_hh = recurrent_init(key_hh, (hidden_size, hidden_size), dtype)
     return RNNParams(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
+from lstm_jax.checks import check_array, shown
 from lstm_jax.steps import checked_lengths
 from lstm_jax.types import LogNorms
 
@@ -38,6 +39,14 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
       ValueError: lengths are not one in [0, time] for each sequence.
     """
     return jax.tree.map(lambda leaf: _moved(leaf, jnp.asarray(lengths)), log_norms)
+
+
+def check_curve(name: str, curve: Any) -> None:
+    """Refuses what is no curve of log-norms, a whole carry of them first of all."""
+    wanted = "an array (time, *batch): one leaf of a carry, or joint_log_norms of all"
+    check_array(name, curve, wanted)
+    if curve.ndim == 0 or not jnp.issubdtype(curve.dtype, jnp.floating):
+        raise TypeError(f"{name}: got {shown(curve)}; it must be {wanted}, floating")
 
 
 def before_beginning(log_norms: LogNorms) -> Bool[Array, " time *batch"]:

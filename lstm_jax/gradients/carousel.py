@@ -4,11 +4,11 @@ from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_number
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import run_back
 from lstm_jax.gradients.edges import ROADS, cell_of_copies, edges_of
@@ -117,11 +117,8 @@ def time_constants(factors: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Raises:
       ValueError: a factor lies outside, where values are known.
     """
-    if not isinstance(factors, Tracer) and bool(jnp.any((factors < 0) | (factors > 1))):
-        raise ValueError(
-            f"factors: found values in [{jnp.min(factors)}, {jnp.max(factors)}]; they "
-            "must be in [0, 1]"
-        )
+    check_array("factors", factors, "an array of factors in [0, 1]")
+    check_number("factors", factors, "[0, 1]")
     return _time_constants(jnp.log(factors))
 
 
@@ -135,6 +132,8 @@ def unit_time_constants(
     not count have f = 1 and would lengthen it, and a reset has f = 0 and makes it 0:
     leave them out.
     """
+    check_array("factors", factors, "an array (time, *batch, hidden)")
+    check_number("factors", factors, "[0, 1]")
     rest = tuple(range(factors.ndim - 1))
     return _time_constants(jnp.mean(jnp.log(factors), axis=rest))
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import run_back
 from lstm_jax.gradients.reading import (
@@ -175,5 +176,7 @@ def joint_log_norms(log_norms: Carry) -> LogNorms:
 
     0.5 ln Σ_leaf exp(2 log_norm), computed without leaving the logarithms.
     """
-    leaves = jnp.stack(jax.tree.leaves(log_norms))
-    return 0.5 * jax.nn.logsumexp(2 * leaves, axis=0)
+    leaves = jax.tree.leaves(log_norms)
+    for leaf in leaves or [log_norms]:
+        check_array("log_norms", leaf, "a carry of arrays (time, *batch)")
+    return 0.5 * jax.nn.logsumexp(2 * jnp.stack(leaves), axis=0)

@@ -12,14 +12,14 @@ from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_number
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, pull, run_back, step_outputs
-from lstm_jax.gradients.alignment import before_beginning
+from lstm_jax.gradients.alignment import before_beginning, check_curve
 from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import entering_carries
@@ -108,8 +108,8 @@ def heard_steps(
     Raises:
       ValueError: the fraction lies outside, where its value is known.
     """
-    if not isinstance(fraction, Tracer) and not 0 < fraction < 1:
-        raise ValueError(f"fraction: got {fraction}; it must be in (0, 1)")
+    check_curve("log_contributions", log_contributions)
+    check_number("fraction", fraction, "(0, 1)")
     begun = ~before_beginning(log_contributions)
     log_contributions = jnp.where(begun, log_contributions, -jnp.inf)
     largest = jnp.max(log_contributions, axis=0)

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from lstm_jax.gradients.alignment import before_beginning
+from lstm_jax.checks import as_array, check_floating, check_number
+from lstm_jax.gradients.alignment import before_beginning, check_curve
 from lstm_jax.types import LogNorms, Scalar
 
 
@@ -61,6 +61,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
     Raises:
       ValueError: the window is not a part of the sequence with two steps or more.
     """
+    check_curve("log_norms", log_norms)
     start, stop = (0, log_norms.shape[0]) if window is None else window
     whole = window is None
     if not whole and not (0 <= start and start + 2 <= stop <= log_norms.shape[0]):
@@ -102,7 +103,7 @@ def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
 
     inf where the rate is not negative, NaN where it is NaN.
     """
-    rate = jnp.asarray(rate)
+    rate = as_array("rate", rate, "a number, or an array of them")
     lasting = rate >= 0
     return jnp.where(lasting, jnp.inf, jnp.log(2.0) / jnp.where(lasting, 1, -rate))
 
@@ -112,6 +113,7 @@ def log_shares(log_norms: LogNorms) -> LogNorms:
 
     NaN where a sequence has no entry but -inf.
     """
+    check_curve("log_norms", log_norms)
     return log_norms - _at_last(log_norms)
 
 
@@ -129,8 +131,7 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
     Raises:
       ValueError: the fraction is a number outside (0, 1).
     """
-    if not isinstance(fraction, Tracer) and not 0 < fraction < 1:
-        raise ValueError(f"fraction: got {fraction}; it must be in (0, 1)")
+    check_number("fraction", fraction, "(0, 1)")
     return _lag_at(log_shares(log_norms), jnp.log(jnp.asarray(fraction)))
 
 
@@ -141,6 +142,7 @@ def rounding_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
     float16, 6.0e-8 in float32), so that added to what the last step sends it is
     rounded away. inf where the curve never falls that low.
     """
+    check_floating("dtype", dtype)
     return horizon(log_norms, float(jnp.finfo(dtype).eps) / 2)
 
 
@@ -149,6 +151,8 @@ def underflow_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
 
     1.2e-38 in float32 and bfloat16, 6.1e-5 in float16. inf where it never is.
     """
+    check_curve("log_norms", log_norms)
+    check_floating("dtype", dtype)
     return _lag_at(log_norms, jnp.asarray(np.log(float(jnp.finfo(dtype).tiny))))
 
 

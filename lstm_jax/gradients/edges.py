@@ -11,7 +11,7 @@ from types import CodeType
 from typing import Any
 
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.cells.cifg_lstm import CIFG_LSTM
 from lstm_jax.cells.four_gate import FOUR_GATE, four_gate
 from lstm_jax.cells.gru import GRU
@@ -47,6 +47,7 @@ def edges_of(cell: Cell) -> Edges:
     Raises:
       ValueError: they are not known.
     """
+    check_cell("cell", cell)
     edges = ROADS[cell] if cell in ROADS else _by_step(cell)
     if edges is None:
         raise ValueError(

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_whole
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import run_back
 from lstm_jax.gradients.inputs import input_log_norm
@@ -117,10 +118,7 @@ def _directions(
     outputs = ys.shape[-1]
     if num_probes is None or num_probes == outputs:
         return jnp.eye(outputs, dtype=ys.dtype)
-    if not 1 <= num_probes <= outputs:
-        raise ValueError(
-            f"num_probes: got {num_probes}; it must be in [1, {outputs}], the outputs"
-        )
+    check_whole("num_probes", num_probes, 1, outputs, "the outputs")
     if key is None:
         raise ValueError(
             f"key: got None; {num_probes} of {outputs} directions are drawn at random"

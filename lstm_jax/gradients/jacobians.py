@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_whole
 from lstm_jax.gradients.smooth import state_vector, with_state_vector
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, StepInput, Steps, prepare
@@ -84,11 +85,12 @@ def jacobian_products(
       ValueError: the window is not in [1, time].
     """
     time = jacobians.shape[0]
-    if not 1 <= window <= time:
+    check_array("jacobians", jacobians, "an array (time, *batch, n, n)")
+    if jacobians.ndim < 3 or jacobians.shape[-1] != jacobians.shape[-2]:
         raise ValueError(
-            f"window: got {window}; it must be in [1, {time}], the time axis of "
-            "jacobians"
+            f"jacobians: shape is {jacobians.shape}; it must be (time, *batch, n, n)"
         )
+    check_whole("window", window, 1, time, "the time axis of jacobians")
     windows = time - window + 1
 
     def one_longer(lag, products):

@@ -5,7 +5,6 @@ lag; the whole spectrum says how many directions keep, lose or make information.
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_whole
 from lstm_jax.gradients.jacobians import push_forward
 from lstm_jax.gradients.qr import qr
 from lstm_jax.gradients.smooth import state_vector
@@ -155,6 +155,7 @@ def kaplan_yorke_dimension(
     References:
       Kaplan & Yorke (1979), https://doi.org/10.1007/BFb0064319
     """
+    check_array("exponents", exponents, "an array (*batch, n)")
     sums = jnp.cumsum(exponents, axis=-1)
     sums = jnp.concatenate([jnp.zeros_like(sums[..., :1]), sums], axis=-1)
     # A sum that has turned negative stays so, because the exponents descend.
@@ -175,6 +176,7 @@ def entropy_rate(exponents: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
     References:
       Pesin (1977), https://doi.org/10.1070/RM1977v032n04ABEH001639
     """
+    check_array("exponents", exponents, "an array (*batch, n)")
     return jnp.sum(jnp.maximum(exponents, 0), axis=-1)
 
 
@@ -260,27 +262,16 @@ def _state_size(steps: Steps) -> int:
     return state_vector(steps.carry, len(steps.batch_shape)).shape[-1]
 
 
-# The types of the counts are part of what it checks.
 def _checked(steps: Steps, num_exponents: Any, burn_in: Any, qr_every: Any) -> int:
     """Returns how many exponents are wanted."""
     time, size = steps.time, _state_size(steps)
-    if num_exponents is not None and not _is_within(num_exponents, 1, size):
+    check_whole("burn_in", burn_in, 0, time - 1, "below the time axis of xs")
+    check_whole("qr_every", qr_every, 1, time, "the time axis of xs")
+    if time % qr_every or burn_in % qr_every:
         raise ValueError(
-            f"num_exponents: got {num_exponents}; it must be None or a whole number in "
-            f"[1, {size}], the numbers in the state"
+            f"qr_every: got {qr_every}; it must divide burn_in = {burn_in} and "
+            f"time = {time}"
         )
-    if not _is_within(burn_in, 0, time - 1):
-        raise ValueError(
-            f"burn_in: got {burn_in}; it must be a whole number in [0, {time - 1}], "
-            "below the time axis of xs"
-        )
-    if not _is_within(qr_every, 1, time) or time % qr_every or burn_in % qr_every:
-        raise ValueError(
-            f"qr_every: got {qr_every}; it must be a whole number, at least 1, and "
-            f"divide burn_in = {burn_in} and time = {time}"
-        )
-    return size if num_exponents is None else int(num_exponents)
-
-
-def _is_within(value: Any, smallest: int, largest: int) -> bool:
-    return isinstance(value, Integral) and smallest <= int(value) <= largest
+    if num_exponents is None:
+        return size
+    return check_whole("num_exponents", num_exponents, 1, size, "the state's numbers")

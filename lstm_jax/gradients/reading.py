@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
+from lstm_jax.checks import check_function
 from lstm_jax.steps import select
 
 LossFn = Callable[[Any], Any]
@@ -36,6 +37,7 @@ def refuse_nan(loss: Array) -> None:
 
 def checked_loss(loss_fn: LossFn, ys: Any) -> Float[Array, ""]:
     """Returns the loss; refuses what is not one real number, at trace time."""
+    check_function("loss_fn", loss_fn, "ys -> one real number")
     loss = loss_fn(ys)
     if not isinstance(loss, jax.Array | np.ndarray | np.generic | int | float):
         raise ValueError(

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_whole
 from lstm_jax.gradients.carry import joint_log_norms, log_gradient_norms
 from lstm_jax.gradients.reading import LossFn, check_reading
 from lstm_jax.gradients.smooth import entering_carries
@@ -76,9 +77,8 @@ def recorder(
       ValueError: `every` or `capacity` is below 1; or later, in `init`, the loss reads
         nothing of a sequence but its padding.
     """
-    for name, value in {"every": every, "capacity": capacity}.items():
-        if value < 1:
-            raise ValueError(f"{name}: got {value}; it must be at least 1")
+    check_whole("every", every, 1)
+    check_whole("capacity", capacity, 1)
 
     def curve(params):
         norms = log_gradient_norms(cell, params, xs, loss_fn, **masks)

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.checks import check_number, check_whole
+from lstm_jax.checks import check_array, check_number, check_whole
 from lstm_jax.gradients import graded, scaled
 from lstm_jax.gradients.jacobians import pull_back, push_forward
 from lstm_jax.gradients.lyapunov import starting_frame
@@ -131,6 +131,7 @@ def log_condition_number(
     log_singular_values: Float[Array, "*batch k"],
 ) -> Float[Array, "*batch"]:
     """Returns ln κ = ln σ_1 - ln σ_k of descending logarithms; inf where σ_k = 0."""
+    check_array("log_singular_values", log_singular_values, "an array (*batch, k)")
     return log_singular_values[..., 0] - log_singular_values[..., -1]
 
 

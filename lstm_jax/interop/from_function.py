@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_function
 from lstm_jax.interop.foreign import not_given
 from lstm_jax.types import Carry, Params
 
@@ -38,8 +39,13 @@ def from_function(
       init: `(key, input_size, hidden_size) -> params`, to train from new weights.
 
     Raises:
+      TypeError: one of them can't be called.
       ValueError: a function has no hash, so nobody can tell whether it is the same.
     """
+    check_function("step", step, "(params, carry, x) -> (carry, y)")
+    check_function("init_carry", init_carry, "(params, batch_shape) -> carry")
+    if init is not None:
+        check_function("init", init, "(key, input_size, hidden_size) -> params")
     functions = {"step": step, "init_carry": init_carry, "init": init}
     for name, function in functions.items():
         _check_hash(name, function)

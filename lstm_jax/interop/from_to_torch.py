@@ -22,6 +22,7 @@ import numpy as np
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.rnn import RNNParams
+from lstm_jax.checks import check_type
 from lstm_jax.types import Params
 
 GATES = {RNNParams: 1, GRUParams: 3, LSTMParams: 4}
@@ -59,9 +60,11 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
       second in a GRU, which is b_hn.
 
     Raises:
+      TypeError: it is no mapping, but the module itself.
       ValueError: a key, shape or dtype is not that of such a module: another key (the
         weight_hr of `proj_size` is one), or a key that is missing.
     """
+    check_type("state_dict", state_dict, Mapping, "a mapping, as module.state_dict()")
     _check_keys(state_dict)
     arrays = {key: _as_numpy(key, value) for key, value in state_dict.items()}
     kind = _kind(arrays["weight_hh_l0"].shape)

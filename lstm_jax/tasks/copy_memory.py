@@ -32,6 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from lstm_jax.checks import check_whole
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_every,
@@ -113,8 +114,7 @@ def is_recall(batch: Batch, num_items: int) -> Bool[Array, "time batch"]:
 
 def _check(num_symbols: int, num_items: int) -> None:
     for name, value in (("num_symbols", num_symbols), ("num_items", num_items)):
-        if value < 1:
-            raise ValueError(f"{name}: got {value}; it must be at least 1")
+        check_whole(name, value, 1)
 
 
 def _draw(

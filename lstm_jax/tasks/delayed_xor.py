@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_whole
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_every,
@@ -46,7 +47,8 @@ def delayed_xor(delay: int = 10) -> Task:
     Raises:
       ValueError: the delay is odd or below 2.
     """
-    if delay < 2 or delay % 2:
+    check_whole("delay", delay, 2)
+    if delay % 2:
         raise ValueError(f"delay: got {delay}; it must be even and at least 2")
     return _delayed_xor(delay)
 

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.checks import check_number, check_whole
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -48,12 +49,8 @@ def latch(noise: int | float = 0.2, num_informative: int = 3) -> Task:
     Raises:
       ValueError: the noise is negative or NaN, or no step is informative.
     """
-    if not noise >= 0:
-        raise ValueError(f"noise: got {noise}; it must be at least 0")
-    if num_informative < 1:
-        raise ValueError(
-            f"num_informative: got {num_informative}; it must be at least 1"
-        )
+    check_number("noise", noise, "[0, inf)")
+    check_whole("num_informative", num_informative, 1)
     return _latch(float(noise), num_informative)
 
 

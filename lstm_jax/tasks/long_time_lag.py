@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.checks import check_whole
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import AnswerUnits, answer_units, uniform
 from lstm_jax.tasks.drawing import (
@@ -143,8 +144,7 @@ def accuracy_of_last(
 
 
 def _check(p: int, units: str) -> None:
-    if p < 2:
-        raise ValueError(f"p: got {p}; it must be at least 2")
+    check_whole("p", p, 2)
     answer_units(units)
 
 

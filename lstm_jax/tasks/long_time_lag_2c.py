@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_whole
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
 from lstm_jax.tasks.drawing import (
@@ -61,10 +62,7 @@ def long_time_lag_2c(num_distractors: int = 50, units: str = "softmax") -> Task:
     Raises:
       ValueError: p is below 1, or other units.
     """
-    if num_distractors < 1:
-        raise ValueError(
-            f"num_distractors: got {num_distractors}; it must be at least 1"
-        )
+    check_whole("num_distractors", num_distractors, 1)
     answer_units(units)
     return _long_time_lag_2c(num_distractors, units)
 

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.checks import check_choice, check_number
 from lstm_jax.tasks import drawing, losses
 from lstm_jax.tasks.losses import cross_entropy as cross_entropy
 from lstm_jax.tasks.task import Batch, Task
@@ -77,12 +78,8 @@ def nature_show(rendering: str = "digits", goldfish_rate: int | float = 0.2) -> 
     Raises:
       ValueError: a rendering or rate that is not allowed.
     """
-    if rendering not in RENDERINGS:
-        raise ValueError(
-            f"rendering: got {rendering!r}; allowed: {', '.join(RENDERINGS)}"
-        )
-    if not 0 <= goldfish_rate <= 1:
-        raise ValueError(f"goldfish_rate: got {goldfish_rate}; it must be in [0, 1]")
+    check_choice("rendering", rendering, RENDERINGS)
+    check_number("goldfish_rate", goldfish_rate, "[0, 1]")
     return _nature_show(rendering, float(goldfish_rate))
 
 

@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.checks import check_choice, check_whole
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -84,12 +85,8 @@ def two_sequence(variant: str, num_informative: int = 3) -> Task:
     Raises:
       ValueError: another variant, or N below 1.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant: got {variant!r}; allowed: {', '.join(VARIANTS)}")
-    if num_informative < 1:
-        raise ValueError(
-            f"num_informative: got {num_informative}; it must be at least 1"
-        )
+    check_choice("variant", variant, VARIANTS)
+    check_whole("num_informative", num_informative, 1)
     return _two_sequence(variant, num_informative)
 
 

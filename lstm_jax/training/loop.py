@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.cells.cell import Cell, check_cell
-from lstm_jax.checks import check_whole, shown
+from lstm_jax.checks import check_key, check_whole, shown
 from lstm_jax.tasks.task import Task, check_task
 from lstm_jax.training import criteria, sharding
 from lstm_jax.training.batches import (
@@ -154,6 +154,7 @@ def init_train_state(
     init_options: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Returns a new model with a fresh optimiser."""
+    check_key("key", key)
     _check_parts(cell, task, optimizer)
     key_model, key_data = jax.random.split(key)
     params = init_model(

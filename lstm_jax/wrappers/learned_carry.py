@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.types import PRNGKey
 
 
@@ -28,6 +28,7 @@ def learned_carry(cell: Cell) -> Cell:
     Args:
       cell: the cell; its initial carry must be floating.
     """
+    check_cell("cell", cell)
 
     def init(
         key: PRNGKey, input_size: int, hidden_size: int, **options: Any

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_floating
 from lstm_jax.engine.programs import Op, evaluate, read, run_step, trace
 
 
@@ -30,8 +31,8 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     References:
       Micikevicius et al. (2017), https://arxiv.org/abs/1710.03740
     """
-    if not jnp.issubdtype(compute_dtype, jnp.floating):
-        raise TypeError(f"compute_dtype: got {compute_dtype}; it must be floating")
+    check_cell("cell", cell)
+    check_floating("compute_dtype", compute_dtype)
 
     def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
         program = trace(cell.step, params, carry, x)

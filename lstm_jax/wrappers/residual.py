@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.wrappers.keyed import Keyed
 
 
@@ -21,6 +21,7 @@ def residual(cell: Cell) -> Cell:
     References:
       Wu et al. (2016), https://arxiv.org/abs/1609.08144, section 3.1
     """
+    check_cell("cell", cell)
 
     def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
         if isinstance(x, Keyed):

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.types import PRNGKey
 
 
@@ -29,6 +29,8 @@ def stack(*cells: Cell) -> Cell:
     """
     if not cells:
         raise ValueError("cells: got none; a stack needs at least one")
+    for cell in cells:
+        check_cell("cells", cell)
     return _stack(cells)
 
 

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_number
 from lstm_jax.types import PRNGKey
-from lstm_jax.wrappers.keyed import KeyedCell, check_keyed, check_rate
+from lstm_jax.wrappers.keyed import KeyedCell, check_keyed
 
 
 @cache
@@ -36,8 +37,9 @@ def variational_dropout(
     References:
       Gal & Ghahramani (2016), https://arxiv.org/abs/1512.05287
     """
-    check_rate("input_rate", input_rate)
-    check_rate("hidden_rate", hidden_rate)
+    check_cell("cell", cell)
+    check_number("input_rate", input_rate, "[0, 1)")
+    check_number("hidden_rate", hidden_rate, "[0, 1)")
 
     def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
         check_keyed(keyed, name)

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.wrappers.keyed import KeyedCell, check_keyed, check_rate
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_number
+from lstm_jax.wrappers.keyed import KeyedCell, check_keyed
 
 
 @cache
@@ -32,8 +33,9 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
     References:
       Krueger et al. (2016), https://arxiv.org/abs/1606.01305
     """
+    check_cell("cell", cell)
     for name, value in {"rate": rate, **rates}.items():
-        check_rate(name, value)
+        check_number(name, value, "[0, 1)")
 
     def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
         check_keyed(keyed, cell_name)
