@@ -34,6 +34,20 @@ def _dots(program):
                 yield from _dots(inside)
 
 
+def test_a_product_that_a_sum_and_somebody_else_read_is_made_once():
+    """y shows what the squash adds up: swallowed by the sum it would be made twice."""
+
+    def step(params, h, x):
+        from_h = h @ params["w"]
+        return jnp.tanh(from_h + x @ params["u"]), from_h
+
+    params = {"w": jnp.ones((4, 4)), "u": jnp.ones((5, 4))}
+    report = lj.scan_report(step, params, jnp.zeros((2, 4)), jnp.ones((TIME, 2, 5)))
+    # Two points, where one that is only summed would be one of two products.
+    apart = (("float32[2,4] @ 4x4",), ("float32[2,5] @ 5x4",))
+    assert report.weight_products == apart
+
+
 @pytest.mark.parametrize(
     ("rows", "width", "is_ahead"),
     [(2, 1024, True), (32, 1024, True), (33, 1024, False), (2, 1023, False)],

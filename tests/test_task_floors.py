@@ -201,38 +201,37 @@ def costs_of_units(units) -> dict[str, Any]:
     }  # fmt: skip
 
 
+OTHERS: dict[str, Any] = {
+    "copy": (lj.copy_memory(3, 2), 9, None, copies(3, 2, [5]),
+             lambda s, t: t >= len(s) - 2),
+    "copy, variable": (lj.copy_memory_variable(3, 2), 9, None,
+                       copies(3, 2, [1, 2, 3, 4, 5]), lambda s, t: t >= len(s) - 2),
+    "xor": (lj.delayed_xor(2), 5, None, xors(2, 5), now),
+    "xor, one bit": (lj.delayed_xor(2), 5, "one of two bits", xors(2, 5),
+                     lambda s, t: s[t - 1]),
+    "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
+    "parity of two": (lj.TASKS["parity"], 2, None,
+                      bits(2, lambda s: sum(s) % 2), now),
+    "parity, all but one": (lj.TASKS["parity"], 4, "all bits but one",
+                            bits(4, lambda s: sum(s) % 2), lambda s, t: s[1:]),
+    "pairs of one": (lj.TASKS["even_pairs"], 1, None,
+                     bits(1, lambda s: s[0] == s[-1]), now),
+    "pairs of two": (lj.TASKS["even_pairs"], 2, None,
+                     bits(2, lambda s: s[0] == s[-1]), now),
+    "anbn": (lj.TASKS["anbn"], 10, None, counted("ab", 10), now),
+    "anbn, all": (lj.TASKS["anbn"], 10, ALL, counted("ab", 10), everything),
+    "anbncn": (lj.TASKS["anbncn"], 13, None, counted("abc", 13), now),
+    "anbncn, all": (lj.TASKS["anbncn"], 13, ALL, counted("abc", 13), everything),
+    "pascanu": (lj.TASKS["temporal_order_pascanu"], 20, None, orders(2), nothing),
+    "pascanu, one": (lj.TASKS["temporal_order_pascanu"], 20, "1 of 2 symbols",
+                     orders(2), lambda s, t: s[0]),
+}  # fmt: skip
+
 COSTS = {
-    f"{name}, {units}": Cost(*cost, uncertainty)
+    f"{name}, {units}": Cost(*cost)._replace(uncertainty=uncertainty)
     for units, uncertainty in UNITS.items()
     for name, cost in costs_of_units(units).items()
-} | {
-    name: Cost(*cost)
-    for name, cost in {
-        "copy": (lj.copy_memory(3, 2), 9, None, copies(3, 2, [5]),
-                 lambda s, t: t >= len(s) - 2),
-        "copy, variable": (lj.copy_memory_variable(3, 2), 9, None,
-                           copies(3, 2, [1, 2, 3, 4, 5]), lambda s, t: t >= len(s) - 2),
-        "xor": (lj.delayed_xor(2), 5, None, xors(2, 5), now),
-        "xor, one bit": (lj.delayed_xor(2), 5, "one of two bits", xors(2, 5),
-                         lambda s, t: s[t - 1]),
-        "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
-        "parity of two": (lj.TASKS["parity"], 2, None,
-                          bits(2, lambda s: sum(s) % 2), now),
-        "parity, all but one": (lj.TASKS["parity"], 4, "all bits but one",
-                                bits(4, lambda s: sum(s) % 2), lambda s, t: s[1:]),
-        "pairs of one": (lj.TASKS["even_pairs"], 1, None,
-                         bits(1, lambda s: s[0] == s[-1]), now),
-        "pairs of two": (lj.TASKS["even_pairs"], 2, None,
-                         bits(2, lambda s: s[0] == s[-1]), now),
-        "anbn": (lj.TASKS["anbn"], 10, None, counted("ab", 10), now),
-        "anbn, all": (lj.TASKS["anbn"], 10, ALL, counted("ab", 10), everything),
-        "anbncn": (lj.TASKS["anbncn"], 13, None, counted("abc", 13), now),
-        "anbncn, all": (lj.TASKS["anbncn"], 13, ALL, counted("abc", 13), everything),
-        "pascanu": (lj.TASKS["temporal_order_pascanu"], 20, None, orders(2), nothing),
-        "pascanu, one": (lj.TASKS["temporal_order_pascanu"], 20, "1 of 2 symbols",
-                         orders(2), lambda s, t: s[0]),
-    }.items()
-}  # fmt: skip
+} | {name: Cost(*cost) for name, cost in OTHERS.items()}
 
 
 @pytest.mark.parametrize("name", COSTS)

@@ -296,6 +296,14 @@ def test_what_is_drawn_follows_its_law(name):
     assert_law(observe(drawn(draw)), law)
 
 
+def test_the_outer_symbols_of_a_stream_follow_every_other_e():
+    batch = drawn(STREAM)
+    ends = (symbols(batch) == 6) & within(batch)
+    inner = ends & (np.cumsum(ends, axis=0) % 2 == 1)
+    assert_array_equal(embedded_reber.is_outer(jax.tree.map(jax.numpy.asarray, batch)),
+                       inner)  # fmt: skip
+
+
 def test_the_window_of_the_least_length_is_one_character():
     task = lj.character_language("ab" * 10, 0.9)
     batch = drawn(Draw(task, 200, 1, 1))

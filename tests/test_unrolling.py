@@ -628,3 +628,23 @@ def test_doubles_with_weights_in_single_precision_are_refused(x64):
     message += r"as LSTMCarry\(h='float64.* must agree \(xs is float64\)"
     with jax.numpy_dtype_promotion("standard"), pytest.raises(TypeError, match=message):
         lj.unroll(lj.LSTM, LSTM_PARAMS, doubles)
+
+
+def test_params_are_held_to_a_named_tuple_and_to_no_other_annotation():
+    """A step that says `tuple`, or `dict`, says nothing of whose weights it wants."""
+
+    def of(annotation):
+        def step(params, h, x):
+            return h + params[0] * x, h
+
+        step.__annotations__["params"] = annotation
+        return dataclasses.replace(
+            LEAKY, name="own", init_carry=lambda p, shape=(): jnp.zeros(1), step=step
+        )
+
+    xs, given = jnp.ones((3, 1)), [jnp.float32(2)]
+    for annotation in (tuple, dict, "tuple", dict[str, int], None):
+        _, hs = lj.unroll(of(annotation), given, xs)
+        assert hs[:, 0].tolist() == [0, 2, 4]
+    with pytest.raises(TypeError, match="params: got list; 'own' wants RNNParams"):
+        lj.unroll(of(lj.RNNParams), given, xs)

@@ -116,12 +116,9 @@ def symbols_of(batch: Batch) -> Int[Array, "time batch"]:
 
 def is_outer(batch: Batch) -> Bool[Array, "time batch"]:
     """Returns where the symbol is asked for that repeats the second one."""
-    symbols, e = symbols_of(batch), ALPHABET.index("E")
-    outer = (batch.targets == ALPHABET.index("T")) | (
-        batch.targets == ALPHABET.index("P")
-    )
+    after_e = symbols_of(batch) == ALPHABET.index("E")
     # An inner E is followed by T or P, an outer one by B or nothing.
-    return (symbols == e) & outer & losses.asked(batch)
+    return after_e & (batch.targets != ALPHABET.index("B")) & losses.asked(batch)
 
 
 def accuracy_of_outer(
