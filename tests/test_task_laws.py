@@ -243,6 +243,9 @@ LAWS: dict[str, Law] = {
         TWO["3c"], lambda b: rows([b.lengths, b.targets[:, 1].round(4)]),
         {(n, t): 1 / 8 for n in range(30, 34)
          for t in np.array([0.2, 0.8], np.float32).round(4).tolist()}),
+    "two_sequence_3c, information and target": Law(
+        TWO["3c"], lambda b: rows([b.inputs[0, :, 0], b.targets[:, 1] > 0.5]),
+        {(-1, False): 0.5, (1, True): 0.5}),
     "two_sequence_3a, information": Law(
         TWO["3a"], lambda b: rows(b.inputs[:3, :, 0]),
         {(-1, -1, -1): 0.5, (1, 1, 1): 0.5}),
