@@ -176,7 +176,7 @@ def _in_words(interval: str) -> str:
 
 
 def _is_whole(value: Any) -> bool:
-    if isinstance(value, bool | np.bool_) or np.ndim(value):
+    if isinstance(value, bool | np.bool_) or getattr(value, "ndim", 0):
         return False
     try:
         operator.index(value)
@@ -186,4 +186,9 @@ def _is_whole(value: Any) -> bool:
 
 
 def _dtype_of(value: Any) -> Any:
-    return value.dtype if isinstance(value, jax.Array) else np.asarray(value).dtype
+    if isinstance(value, jax.Array):
+        return value.dtype
+    try:
+        return np.asarray(value).dtype
+    except ValueError:  # lists of different lengths
+        return np.dtype(object)

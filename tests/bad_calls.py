@@ -307,6 +307,7 @@ WHOLE_NUMBERS = {
     "no float": (adding(hidden_size=2.0), f"hidden_size: got 2.0; {WHOLE}at least 1"),
     "no text": (adding(length="6"), f"length: got '6'; {WHOLE}at least 1"),
     "no truth": (adding(num_steps=True), f"num_steps: got True; {WHOLE}at least 0"),
+    "no list": (adding(hidden_size=[[1], [2, 3]]), f"hidden_size: got list; {WHOLE}"),
     "none": (adding(batch_size=None), f"batch_size: got None; {WHOLE}at least 1"),
     "a size": (initialised(lj.GRU, input_size=XS), f"input_size: got float32[5, 4, 2]; "
                f"{WHOLE}at least 1"),
@@ -426,6 +427,8 @@ KINDS = {
         "params: got RNNParams; it must be ModelParams, of a cell and its readout"),
     "text for a bias": (initialised(lj.LSTM, forget_bias="3"),
                         "forget_bias: got '3'; it must be a number, finite"),
+    "lists for a bias": (initialised(lj.LSTM, forget_bias=[[1], [2, 3]]),
+                         "forget_bias: got list; it must be a number, finite"),
     "no bias": (initialised(lj.JANET, forget_bias=None),
                 "forget_bias: got None; it must be a number, finite"),
     "text for a gain": (initialised(lj.RNN, gain="1"),
