@@ -395,6 +395,13 @@ OUT_OF_RANGE = {
     "a rendering": (lambda: lj.nature_show("pixels"),
                     "rendering: got 'pixels'; allowed: digits, vectors"),
     "scoring": (lambda: lj.temporal_order(2, None), "units: got None; allowed: softma"),
+    **{
+        f"scoring of {make.__name__}": (
+            partial(make, units=["softmax"]), "units: got list; allowed: softmax, ")
+        for make in (lj.temporal_order, lj.long_time_lag_2a, lj.long_time_lag_2b,
+                     lj.long_time_lag_2c, lj.embedded_reber,
+                     lj.continual_embedded_reber)
+    },
     "a variant": (lambda: lj.two_sequence(3), "variant: got 3; allowed: 3a, 3b, 3c"),
     "a span of keys": (lambda: lj.with_keys(KEY, XS, "epoch"),
                        "per: got 'epoch'; allowed: step, sequence"),
