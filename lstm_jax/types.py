@@ -28,6 +28,16 @@ Hidden: TypeAlias = Float[Array, "*batch hidden"]
 Inputs: TypeAlias = Float[Array, "time *batch input"]
 Outputs: TypeAlias = Inexact[Array, "time *batch output"]
 
+Sequences: TypeAlias = Any
+"""What a run reads, leaves (time, *batch, ...).
+
+For most cells one floating array (time, *batch, input); the same as `Keyed`, where a
+cell draws random numbers; any pytree of arrays for a cell of `from_function`.
+"""
+
+Shape: TypeAlias = tuple[Any, ...]
+"""Sizes of axes: whole numbers, or the symbols of `jax.export`."""
+
 Lengths: TypeAlias = Int[Array, "*batch"]
 Mask: TypeAlias = Bool[Array, " time *batch"]
 

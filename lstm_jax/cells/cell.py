@@ -34,6 +34,33 @@ from lstm_jax.types import Input, PRNGKey, Scalar
 INITIALIZER = "(key, shape, dtype) -> array, such as lj.initializers.orthogonal"
 
 
+class InputAxes(NamedTuple):
+    """How many axes of an input belong to one element, after time and batch.
+
+    Attributes:
+      structure: of the inputs, one number for each leaf; None where one is for all.
+      axes: the numbers; empty for the default, 1, or 0 where a leaf holds integers.
+    """
+
+    structure: Any
+    axes: tuple[int, ...]
+
+    def of(self, x: Any) -> list[int]:
+        """Returns the number of every leaf of x.
+
+        Raises:
+          ValueError: x has another structure.
+        """
+        leaves, structure = jax.tree.flatten(x)
+        if not self.axes:
+            return [int(jnp.issubdtype(leaf.dtype, jnp.inexact)) for leaf in leaves]
+        if self.structure is None:
+            return [*self.axes] * len(leaves)
+        if structure != self.structure:
+            raise ValueError(f"xs: got {structure}; input_axes has {self.structure}")
+        return [*self.axes]
+
+
 @jax.tree_util.register_static
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -49,6 +76,8 @@ class Cell:
         (*batch, ...) in the dtype of the params.
       step: `(params, carry, x) -> (carry, y)` with x (*batch, input); y is what the
         step shows to the outside. Batch elements do not see one another.
+      input_axes: None where x is one floating array (*batch, input); else what x may
+        be, see `from_function`.
       layers: cells that, run one after the other over a whole sequence, do what `step`
         does step by step, each with its entry of params and carry; empty for most.
     """
@@ -57,6 +86,7 @@ class Cell:
     init: Callable
     init_carry: Callable
     step: Callable
+    input_axes: InputAxes | None = None
     layers: "tuple[Cell, ...]" = ()
 
     def __post_init__(self) -> None:

@@ -34,7 +34,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_array, check_choice
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class FourGateParams(NamedTuple):
@@ -109,9 +109,7 @@ def init(
     )  # fmt: skip
 
 
-def init_carry(
-    params: FourGateParams, batch_shape: tuple[int, ...] = ()
-) -> FourGateCarry:
+def init_carry(params: FourGateParams, batch_shape: Shape = ()) -> FourGateCarry:
     """Returns empty memories, LTM = STM = 0."""
     zeros = jnp.zeros((*batch_shape, *params.b_f.shape), params.b_f.dtype)
     return FourGateCarry(ltm=zeros, stm=zeros)

@@ -11,7 +11,7 @@ from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.rnn import RNNCarry
 from lstm_jax.checks import check_number, check_type
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
 
 
 class IndRNNParams(NamedTuple):
@@ -62,7 +62,7 @@ def init(
     )
 
 
-def init_carry(params: IndRNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry:
+def init_carry(params: IndRNNParams, batch_shape: Shape = ()) -> RNNCarry:
     """Returns the empty memory, h = 0."""
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class JANETParams(NamedTuple):
@@ -71,7 +71,7 @@ def init(
     return JANETParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
-def init_carry(params: JANETParams, batch_shape: tuple[int, ...] = ()) -> JANETCarry:
+def init_carry(params: JANETParams, batch_shape: Shape = ()) -> JANETCarry:
     """Returns the empty memory, c = 0."""
     hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
     return JANETCarry(c=jnp.zeros((*batch_shape, hidden_size), dtype))

@@ -13,7 +13,15 @@ from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.checks import check_number
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, at_least_float32
+from lstm_jax.types import (
+    Hidden,
+    Input,
+    PerUnit,
+    PRNGKey,
+    Scalar,
+    Shape,
+    at_least_float32,
+)
 
 
 class LayerNormLSTMParams(NamedTuple):
@@ -72,9 +80,7 @@ def init(
     )
 
 
-def init_carry(
-    params: LayerNormLSTMParams, batch_shape: tuple[int, ...] = ()
-) -> LSTMCarry:
+def init_carry(params: LayerNormLSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     zeros = jnp.zeros((*batch_shape, *params.b_c.shape), params.b.dtype)
     return LSTMCarry(h=zeros, c=zeros)

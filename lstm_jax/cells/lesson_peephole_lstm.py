@@ -38,7 +38,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.four_gate import FourGateCarry, remember_gate
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class LessonPeepholeParams(NamedTuple):
@@ -106,9 +106,7 @@ def init(
     )  # fmt: skip
 
 
-def init_carry(
-    params: LessonPeepholeParams, batch_shape: tuple[int, ...] = ()
-) -> FourGateCarry:
+def init_carry(params: LessonPeepholeParams, batch_shape: Shape = ()) -> FourGateCarry:
     """Returns empty memories, LTM = STM = 0."""
     zeros = jnp.zeros((*batch_shape, *params.b_n.shape), params.b_n.dtype)
     return FourGateCarry(ltm=zeros, stm=zeros)

@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.checks import check_array
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class LSTMParams(NamedTuple):
@@ -86,7 +86,7 @@ def init(
     return LSTMParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
-def init_carry(params: LSTMParams, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:
+def init_carry(params: LSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
     zeros = jnp.zeros((*batch_shape, hidden_size), dtype)

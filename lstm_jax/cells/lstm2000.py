@@ -16,7 +16,7 @@ from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.checks import check_flag, check_whole
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
 
 
 class LSTM2000Params(NamedTuple):
@@ -63,7 +63,7 @@ def _init(
     )
 
 
-def init_carry(params: LSTM2000Params, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:
+def init_carry(params: LSTM2000Params, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.w_hh.dtype)
     return LSTMCarry(h=zeros, c=zeros)

@@ -21,7 +21,7 @@ from lstm_jax.checks import (
     check_whole,
 )
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
 
 BIASED = ("all", "gates", "none")
 
@@ -140,9 +140,7 @@ def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
         blocks = params.w_hh.shape[0] // (2 + block_size)
         return blocks, blocks * block_size
 
-    def init_carry(
-        params: LSTM97Params, batch_shape: tuple[int, ...] = ()
-    ) -> LSTM97Carry:
+    def init_carry(params: LSTM97Params, batch_shape: Shape = ()) -> LSTM97Carry:
         """Returns empty memories and closed gates, all zero."""
         blocks, cells = sizes(params)
         of_cells = jnp.zeros((*batch_shape, cells), params.w_hh.dtype)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey
+from lstm_jax.types import Hidden, Input, PRNGKey, Shape
 
 
 class LSTM97InputGateParams(NamedTuple):
@@ -57,7 +57,7 @@ def init(
 
 
 def init_carry(
-    params: LSTM97InputGateParams, batch_shape: tuple[int, ...] = ()
+    params: LSTM97InputGateParams, batch_shape: Shape = ()
 ) -> LSTM97InputGateCarry:
     """Returns empty memories, c = 0."""
     cells = params.w_ih.shape[1] // 2

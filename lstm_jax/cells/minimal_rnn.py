@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class MinimalRNNParams(NamedTuple):
@@ -61,7 +61,7 @@ def init(
     )
 
 
-def init_carry(params: MinimalRNNParams, batch_shape: tuple[int, ...] = ()) -> GRUCarry:
+def init_carry(params: MinimalRNNParams, batch_shape: Shape = ()) -> GRUCarry:
     """Returns the empty memory, h = 0."""
     return GRUCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 

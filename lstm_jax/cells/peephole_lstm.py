@@ -18,7 +18,7 @@ from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.checks import check_choice, check_given
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class PeepholeLSTMParams(NamedTuple):
@@ -121,9 +121,7 @@ def _init(
     return PeepholeLSTMParams(w_ih=w_ih, w_hh=w_hh, b=b, p=p.ravel())
 
 
-def init_carry(
-    params: PeepholeLSTMParams, batch_shape: tuple[int, ...] = ()
-) -> LSTMCarry:
+def init_carry(params: PeepholeLSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.b.dtype)
     return LSTMCarry(h=zeros, c=zeros)

@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_whole
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Input, PerUnit, PRNGKey, Scalar, Shape
 
 
 class ProjectionLSTMParams(NamedTuple):
@@ -83,7 +83,7 @@ def init(
 
 
 def init_carry(
-    params: ProjectionLSTMParams, batch_shape: tuple[int, ...] = ()
+    params: ProjectionLSTMParams, batch_shape: Shape = ()
 ) -> ProjectionLSTMCarry:
     """Returns empty memories, h = c = 0."""
     hidden_size, width = params.w_hr.shape

@@ -12,7 +12,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_choice
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -70,7 +70,7 @@ def init(
     )
 
 
-def init_carry(params: RNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry:
+def init_carry(params: RNNParams, batch_shape: Shape = ()) -> RNNCarry:
     """Returns the empty memory, h = 0."""
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 

@@ -32,6 +32,8 @@ from lstm_jax.cells.projection_lstm import PROJECTION_LSTM
 from lstm_jax.cells.rnn import ACTIVATIONS, rnn
 from lstm_jax.gradients import edges_lstm, edges_single
 from lstm_jax.gradients.copies import Edges, around, one_edge, stacked
+from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.types import Carry, Params
 from lstm_jax.wrappers.learned_carry import learned_carry
 from lstm_jax.wrappers.residual import residual
 from lstm_jax.wrappers.stack import stack
@@ -56,6 +58,16 @@ def edges_of(cell: Cell) -> Edges:
             "one with an entry of its own in lj.ROADS"
         )
     return edges
+
+
+def steps_by_edge(
+    cell: Cell, params: Params, xs: Any, carry: Carry | None, masks: Masks
+) -> Steps:
+    """Returns the steps of `cell_of_copies`; arguments as for `carry_gradients`."""
+    copies = None
+    if carry is not None:
+        copies = dict.fromkeys(edges_of(cell).names, carry)
+    return prepare(cell_of_copies(cell), params, xs, copies, **masks)
 
 
 def cell_of_copies(cell: Cell) -> Cell:

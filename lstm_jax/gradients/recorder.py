@@ -23,7 +23,7 @@ from lstm_jax.gradients.carry import joint_log_norms, log_gradient_norms
 from lstm_jax.gradients.reading import LossFn, check_reading
 from lstm_jax.gradients.smooth import entering_carries
 from lstm_jax.steps import Masks, prepare
-from lstm_jax.types import Params
+from lstm_jax.types import Params, Sequences
 
 
 class Recording(NamedTuple):
@@ -56,7 +56,7 @@ class Recorder(NamedTuple):
 
 def recorder(
     cell: Cell,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     *,
     every: int,
@@ -87,7 +87,7 @@ def recorder(
     def init(params):
         if masks:  # under `jit`, where `curve` runs, nobody sees what the loss reads
             steps = prepare(cell, params, xs, **masks)
-            _, ys = entering_carries(steps, params)
+            _, ys = entering_carries(steps)
             check_reading(loss_fn, ys, steps.inputs.counts)
         one = jax.eval_shape(curve, params)
         return Recording(

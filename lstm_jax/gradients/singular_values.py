@@ -1,10 +1,10 @@
 """The singular values of a whole run's Jacobian, far beyond what a float can hold."""
 
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.cells.cell import Cell
@@ -13,10 +13,11 @@ from lstm_jax.gradients import graded, scaled
 from lstm_jax.gradients.jacobians import pull_back, push_forward
 from lstm_jax.gradients.lyapunov import starting_frame
 from lstm_jax.gradients.qr import qr
+from lstm_jax.gradients.slopes import with_exact_slopes
 from lstm_jax.gradients.smooth import entering_carries, state_vector
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, Steps, prepare
-from lstm_jax.types import Carry, Params, Scalar, at_least_float32
+from lstm_jax.types import Carry, Params, Scalar, Sequences, at_least_float32
 
 SPARE = 4  # directions beyond those asked for, which make these converge faster
 
@@ -40,7 +41,7 @@ class ProductSpectrum(NamedTuple):
 def product_singular_values(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     num_values: int | None = None,
@@ -90,7 +91,7 @@ def product_singular_values(
       accurately computing singular values of long products, Linear Algebra and its
       Applications 309
     """
-    steps = prepare(cell, params, xs, carry, **masks)
+    steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
     state = state_vector(steps.carry, len(steps.batch_shape))
     size = state.shape[-1]
     count = _checked(size, num_values, tolerance, num_sweeps)
@@ -99,13 +100,28 @@ def product_singular_values(
     start = starting_frame(
         steps.batch_shape, width, size, at_least_float32(state.dtype)
     )
+    (_, there, back), bound = _swept(steps, start, tolerance, count, most_sweeps)
+    return ProductSpectrum(
+        log_singular_values=back,
+        change=_spread(jnp.stack([there, back])),
+        bound=bound,
+        reached=bound <= tolerance,
+    )
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _swept(
+    steps: Steps, start: Array, tolerance: Scalar, count: int, most_sweeps: int
+) -> tuple[Array, Array]:
+    """Returns the logarithms of the last three passes, and the bound."""
+    size = state_vector(steps.carry, len(steps.batch_shape)).shape[-1]
     with jax.default_matmul_precision("highest"):
-        entering, _ = entering_carries(steps, params)
+        entering, _ = entering_carries(steps)
 
         def sweep(state):
             frame, before, _, sweeps = state
-            frame, there = _sweep(steps, params, entering, frame, push=True)
-            frame, back = _sweep(steps, params, entering, frame, push=False)
+            frame, there = _sweep(steps, entering, frame, push=True)
+            frame, back = _sweep(steps, entering, frame, push=False)
             found = jnp.stack([before[-1], there, back])
             bound = _rounding(found, steps.time) + _missed(found, sweeps, size)
             return frame, found, bound, sweeps + 1
@@ -118,13 +134,7 @@ def product_singular_values(
         unknown = jnp.full((3, *start.shape[:-1]), jnp.inf, start.dtype)
         first = start, unknown, unknown[0], jnp.zeros((), jnp.int32)
         _, found, bound, _ = jax.lax.while_loop(unfinished, sweep, first)
-    (_, there, back), bound = found[..., :count], bound[..., :count]
-    return ProductSpectrum(
-        log_singular_values=back,
-        change=_spread(jnp.stack([there, back])),
-        bound=bound,
-        reached=bound <= tolerance,
-    )
+    return found[..., :count], bound[..., :count]
 
 
 def log_condition_number(
@@ -136,18 +146,18 @@ def log_condition_number(
 
 
 def _sweep(
-    steps: Steps, params: Params, entering: Carry, frame: Array, *, push: bool
+    steps: Steps, entering: Carry, frame: Array, *, push: bool
 ) -> tuple[Array, Array]:
     """Returns the frame at the other end of the run, and ln σ of what led there."""
     state_dtype = state_vector(steps.carry, len(steps.batch_shape)).dtype
 
-    def step(params, at, at_t):
+    def step(_, at, at_t):
         (frame, product), (entering_t, inputs_t) = at, at_t
         rows = frame.astype(state_dtype)
         if push:
-            _, rows = push_forward(steps, params, entering_t, inputs_t, rows)
+            _, rows = push_forward(steps, entering_t, inputs_t, rows)
         else:
-            rows = pull_back(steps, params, entering_t, inputs_t, rows)
+            rows = pull_back(steps, entering_t, inputs_t, rows)
         q, r = qr(rows.astype(frame.dtype).mT)
         return (q.mT, graded.times(r, product)), ()
 
@@ -157,7 +167,7 @@ def _sweep(
     one = scaled.rescale(jnp.broadcast_to(eye, (*exponents.shape, width)), exponents)
     (frame, product), _ = scan(
         step,
-        params,
+        (),
         (frame, one),
         (entering, steps.inputs),
         reverse=steps.reverse == push,

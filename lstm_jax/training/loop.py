@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_key, check_whole, shown
+from lstm_jax.placing import cond, inside_shard_map, spread_as, spread_like
 from lstm_jax.tasks.task import Task, check_task
 from lstm_jax.training import criteria, sharding
 from lstm_jax.training.batches import (
@@ -165,7 +166,10 @@ def init_train_state(
         hidden_size=hidden_size,
         init_options=init_options,
     )
-    return begin_training(key_data, params, optimizer)
+    state = begin_training(key_data, params, optimizer)
+    # What is the same for all keys, a bias, is not shared by devices with keys of
+    # their own: its gradient would be their sum.
+    return spread_as(jax.random.key_data(key), state)
 
 
 def begin_training(
@@ -206,7 +210,17 @@ def train_steps(
         max_length=max_length,
         stop_after=stop_after,
     )
+    state = _settled(state, step)
     return jax.lax.scan(lambda state, _: step(state), state, length=num_steps)
+
+
+def _settled(
+    state: TrainState, step: Callable[[TrainState], tuple[TrainState, History]]
+) -> TrainState:
+    """Returns the state, on the devices that an update leaves it on."""
+    if not inside_shard_map():
+        return state
+    return spread_like(state, jax.eval_shape(step, state)[0])
 
 
 def train_chunk(
@@ -234,7 +248,7 @@ def train_chunk(
         state, entry = step(state)
         return state, jax.tree.map(lambda h, e: h.at[index].set(e), history, entry)
 
-    start = state, History(nothing, nothing, nothing)
+    start = _settled(state, step), History(nothing, nothing, nothing)
     return jax.lax.fori_loop(0, jnp.asarray(num_steps, jnp.int32), body, start)
 
 
@@ -262,7 +276,7 @@ def step_function(
 
     def step(state: TrainState) -> tuple[TrainState, History]:
         going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
-        return jax.lax.cond(going, update, hold, state)
+        return cond(going, update, hold, state)
 
     def hold(state):
         nothing = jnp.full((), jnp.nan, _history_dtype(state.params))
@@ -284,7 +298,7 @@ def step_function(
         )
         entry = _entry(state, loss, accuracy_of(task, outputs, batch), gradients)
         diverged = criteria.has_diverged(entry.loss, entry.gradient_norm)
-        after = jax.lax.cond(
+        after = cond(
             diverged,
             lambda: state._replace(diverged_at=state.step + 1),
             lambda: _updated(state, optimizer, gradients, key),
@@ -293,7 +307,7 @@ def step_function(
             return after, entry
         right = judge(task.correct, task, outputs, batch)
         judged = _judged(after, right, stop_after)
-        return jax.lax.cond(diverged, lambda: after, lambda: judged), entry
+        return cond(diverged, lambda: after, lambda: judged), entry
 
     return step
 

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_floating
-from lstm_jax.engine.programs import Op, evaluate, read, run_step, trace
+from lstm_jax.engine.programs import Op, evaluate, interpreted, read
 
 
 @cache
@@ -34,16 +34,6 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     check_cell("cell", cell)
     check_floating("compute_dtype", compute_dtype)
 
-    def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
-        program = trace(cell.step, params, carry, x)
-        of_params = [*jax.tree.leaves(params), *program.closed_over]
-        leaves = run_step(
-            program, of_params, jax.tree.leaves(carry), jax.tree.leaves(x), in_half
-        )
-        return jax.tree.unflatten(
-            jax.tree.structure(program.leaves_as), [*leaves[0], *leaves[1]]
-        )
-
     def in_half(op: Op, values: dict[int, Any]) -> list[Any]:
         if op.name != "dot_general":
             return evaluate(op, values)
@@ -53,7 +43,8 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
         name=f"mixed({cell.name})",
         init=cell.init,
         init_carry=cell.init_carry,
-        step=step,
+        step=interpreted(cell.step, in_half),
+        input_axes=cell.input_axes,
     )
 
 

@@ -42,4 +42,5 @@ def residual(cell: Cell) -> Cell:
         init=cell.init,
         init_carry=cell.init_carry,
         step=step,
+        input_axes=cell.input_axes,
     )

@@ -59,6 +59,7 @@ def variational_dropout(
         init=cell.init,
         init_carry=cell.init_carry,
         step=step,
+        input_axes=cell.input_axes,
         per="sequence",
         evaluated=cell,
     )

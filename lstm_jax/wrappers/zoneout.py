@@ -62,6 +62,7 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
         init=cell.init,
         init_carry=cell.init_carry,
         step=step,
+        input_axes=cell.input_axes,
         per="step",
         evaluated=cell,
     )
