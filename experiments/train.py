@@ -79,25 +79,32 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
     Args:
       config: what is trained.
-      out: folder of metrics.jsonl, checkpoints/ and final.npz.
+      out: folder of metrics.jsonl, checkpoints/ and final.npz; made if it is missing.
       resume: go on from the newest whole checkpoint in `out`.
 
     Raises:
-      ConfigError: `out` holds another run, or `config` can't be trained.
+      ConfigError: `out` holds another run or is that of one going on, `config` can't be
+        trained, or the processes of the run were not started alike.
       Diverged: nothing finite is left to train on.
       Interrupted: Ctrl-C; everything is saved.
       CheckpointError: a checkpoint can't be written.
     """
+    if out is None:
+        return _run(config, None, resume)
+    with train_processes.first_alone_in(Path(out)):
+        return _run(config, Path(out), resume)
+
+
+def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
-    out = None if out is None else Path(out)
+    train_processes.check_same(train_run.what_all_share(config))
     with jax.enable_x64(config.dtype == "float64"):
         job = train_job.job_of(config)
         begun = train_run.begin(config, job, out, resume)
         trained = train_run.finish(config, job, begun, out)
         tested = np.stack([np.atleast_1d(part) for part in job.test(trained.state)])
     if out is not None:
-        params = checkpoints.named_arrays(trained.state.params)
-        train_processes.by_first(lambda: metrics.save_arrays(out / "final.npz", params))
+        train_processes.by_first(lambda: _save_end(trained, out))
     return Record(
         experiment=NAME,
         config=asdict(config),
@@ -106,6 +113,13 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
         verdict=[*trained.notes, *_verdict(config, tested)],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _save_end(trained: Trained, out: Path) -> None:
+    # Lines that were only added would outlive the process, but no loss of power.
+    metrics.rewrite(out / "metrics.jsonl", trained.metrics)
+    params = checkpoints.named_arrays(trained.state.params)
+    metrics.save_arrays(out / "final.npz", params)
 
 
 def _arrays(
@@ -189,12 +203,14 @@ def plot(record: Record) -> Figure:
 
 def command(config: Config, out: Path) -> None:
     """Runs, saves the record and prints it; ends the process where it can't."""
-    train_processes.start(train_processes.from_flags())
+    processes = train_processes.from_flags()
     again = train_processes.command_to_resume()
     try:
-        with train_processes.lost_process_told(again):
-            record = run(config, out, resume=flags.FLAGS.resume)
-            train_processes.by_first(lambda: _leave_behind(record, out))
+        with train_processes.lost_process_told(processes, again):
+            train_processes.start(processes)
+            with train_processes.first_alone_in(out):
+                record = _run(config, out, resume=flags.FLAGS.resume)
+                train_processes.by_first(lambda: _leave_behind(record, out))
     except Interrupted as error:
         code = 128 + error.signal
         _stop(f"{error} and saved; go on with\n  {again}", code)

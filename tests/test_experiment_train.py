@@ -1,6 +1,7 @@
 """experiments.train: killed, interrupted, out of room, and the same bits at the end."""
 
 import dataclasses
+import itertools
 import json
 import os
 import random
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import killing
 import numpy as np
 import optax
 import pytest
@@ -130,6 +132,61 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_bits(seed, whole, tmp_
 @pytest.mark.parametrize("seed", range(3, 23))
 def test_killed_at_twenty_moments(seed, whole, tmp_path):
     kill_and_resume(tmp_path, whole, seed)
+
+
+def killed_before(operations, keep, folder):
+    """How each of these runs ended; it died before that operation on its files."""
+    words = [sys.executable, "tests/killing.py", folder, str(keep)]
+    done = subprocess.run(
+        [*words, *map(str, operations)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    ends = [line.split() for line in done.stdout.splitlines()]
+    assert [int(number) for number, _ in ends] == list(operations), done.stderr
+    return [int(status) for _, status in ends]
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The run of three checkpoints, undisturbed."""
+    out = tmp_path_factory.mktemp("three")
+    train.run(killing.small(keep=3), out)
+    return out
+
+
+def assert_goes_on(out, keep, three):
+    train.run(killing.small(keep), out, resume=True)
+    assert_same_run(out, three)
+    assert checkpoints.steps(out / "checkpoints") == [10, 20, 30][-keep:]
+    left = [path.name for path in out.rglob(".*")]
+    assert left == [], "unfinished, or a lock"
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_killed_at_five_operations_on_files_it_goes_on_to_the_same_bits(
+    keep, three, tmp_path
+):
+    operations = random.Random(keep).sample(range(1, 150), 5)
+    assert killed_before(operations, keep, tmp_path) == [-signal.SIGKILL] * 5
+    for number in operations:
+        assert_goes_on(tmp_path / str(number), keep, three)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [1, 3])
+def test_killed_at_every_operation_on_files(keep, three, tmp_path):
+    for first in itertools.count(1, 20):
+        operations = range(first, first + 20)
+        ends = killed_before(operations, keep, tmp_path)
+        assert set(ends) <= {0, -signal.SIGKILL}
+        for number in operations:
+            assert_goes_on(tmp_path / str(number), keep, three)
+        if 0 in ends:
+            break
+    assert first > 100
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
