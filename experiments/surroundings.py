@@ -22,11 +22,11 @@ PACKAGES = ("experiments", "lstm_jax")  # whose code is looked at
 
 
 def here() -> dict[str, Any]:
-    """Returns device, threads of the CPU, versions, and a digest of the code."""
+    """Returns device, threads where it is the CPU, versions, a digest of the code."""
     device = jax.local_devices()[0]
     return {
         "device": f"{device.platform}: {device.device_kind}",
-        "threads": threads(),
+        "threads": threads() if device.platform == "cpu" else None,
         "jax": importlib.metadata.version("jax"),
         "jaxlib": importlib.metadata.version("jaxlib"),
         "code": _code(),

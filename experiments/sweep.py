@@ -11,8 +11,9 @@ All flags of `experiments.train` are there and go to every run; those that say w
 logged and saved on the way, and those of several processes, are refused. Settings that
 differ in numbers only (learning rate, clip, forget bias, seed) train side by side in
 one program, at most --at_once runs; each such part is saved under `cells/` when it is
-done, and --resume trains those that are missing, to the same bits. Every run is the one
-that `experiments.train` makes of its setting and seed, up to rounding.
+done, and --resume trains those that are missing, to the same bits where threads, device
+and versions are the same (see `experiments.train`), and says where they are not. Every
+run is the one that `experiments.train` makes of its setting and seed, up to rounding.
 
 Many devices: --mesh=seed:4 gives each of four an equal part of the runs of a program,
 which exchange nothing; the last setting is trained once more where they are too few.

@@ -11,7 +11,14 @@ steps_per_second; loss and accuracy of that update's batch, before the update);
 `checkpoints/`; at the end `final.npz`, every parameter by its path ("cell/w_ih"), and
 the record with its figure. A run that was killed goes on with --resume from its last
 checkpoint to the same bits, parameters and metrics, that it would have reached; Ctrl-C
-saves first. What is not finite, or explodes, stops the run.
+saves first. What is not finite, or explodes, stops the run. One run at a time writes to
+a folder; a second one is refused.
+
+The same bits take the same device and as many threads of the CPU, among which XLA cuts
+large sums: as many as cores, or as NPROC says (NPROC=2 on one core gives the bits of
+two). The record has their number; --resume says where it changed, or versions or code
+did. Config and random numbers (JAX_THREEFRY_PARTITIONABLE, JAX_DEFAULT_PRNG_IMPL) must
+be those of the checkpoint.
 
 Many devices: --mesh=data:4,seed:2 cuts the batch in four and the seeds in two;
 --mesh=data:2,unit:2 also stores large weights and their moments in two parts, and the
@@ -19,8 +26,8 @@ batch goes to all four devices; --cpu_devices=8 makes the CPU eight devices to t
 on. Under --distributed the same command runs in several processes, which find each
 other from Slurm, Open MPI or Kubernetes (scripts/slurm_example.sh), or by hand; process
 0 writes all files. The loss curve is that of one device to rounding, and a run goes on
-with --resume over other devices or another number of processes. One process lost stops
-them all:
+with --resume over other devices or another number of processes. Processes of other
+settings, versions or code are refused at the start. One process lost stops them all:
 
   for id in 0 1; do
     python -m experiments.train --out=out/two --cpu_devices=4 --distributed

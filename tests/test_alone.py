@@ -74,6 +74,16 @@ def test_two_runs_of_one_process_are_two_runs(tmp_path):
             pass
 
 
+def test_an_experiment_is_refused_before_it_works(tmp_path):
+    command = [sys.executable, "-m", "experiments.cliff", f"--out={tmp_path}"]
+    with alone_in(tmp_path):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    told = f"error: out: got {str(tmp_path)!r}, where process {os.getpid()} on "
+    assert done.stderr.startswith(told) and done.stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_run_that_fails_lets_the_next_one_in(tmp_path):
     with pytest.raises(ZeroDivisionError), alone_in(tmp_path):
         raise ZeroDivisionError
