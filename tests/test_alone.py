@@ -53,8 +53,11 @@ def test_the_second_is_refused_until_the_first_is_dead(holder, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / LOCK).exists()  # what is left says nothing
+    with (tmp_path / LOCK).open("a") as file:
+        file.write(" since long ago")
     with alone_in(tmp_path):
-        assert str(os.getpid()) in (tmp_path / LOCK).read_text()
+        told = f"process {os.getpid()} on {socket.gethostname()}"
+        assert (tmp_path / LOCK).read_text() == told
     assert os.listdir(tmp_path) == []
 
 
@@ -85,10 +88,13 @@ def test_an_experiment_is_refused_before_it_works(tmp_path):
 
 
 def test_a_run_that_fails_lets_the_next_one_in(tmp_path):
+    opened = len(os.listdir("/proc/self/fd"))
     with pytest.raises(ZeroDivisionError), alone_in(tmp_path):
         raise ZeroDivisionError
     with alone_in(tmp_path):
-        pass
+        with pytest.raises(ConfigError), alone_in(tmp_path):
+            pytest.fail("it was let in")
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_a_lock_that_its_holder_deletes_meanwhile_is_made_anew(tmp_path, monkeypatch):

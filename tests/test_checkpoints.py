@@ -135,6 +135,15 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_read(copied):
     assert checkpoints.latest(copied) == 40
 
 
+def test_a_folder_is_cleaned_as_a_save_leaves_it(copied):
+    (copied / ".unfinished-x").mkdir()
+    checkpoints.clean(copied, damaged=(40,), keep=1)
+    assert [path.name for path in copied.iterdir()] == ["30"]
+    save(copied, 40, 50)
+    checkpoints.clean(copied)
+    assert checkpoints.steps(copied) == [30, 40, 50]
+
+
 def sums_without(*lines):
     def damage(path):
         kept = path.read_text().splitlines(keepends=True)

@@ -125,6 +125,14 @@ def test_folders_are_made_on_the_disk(out, calls):
     disk.make_folder(out / "a" / "b")
 
 
+def test_two_that_write_at_once_have_names_of_their_own(out):
+    with disk.unfinished(out) as one, disk.unfinished(out) as other:
+        one.write_text("")
+        other.write_text("")
+        assert len(files_of(out)) == 2
+    assert files_of(out) == []
+
+
 def test_what_is_deleted_has_lost_its_name_first(out):
     (out / "folder" / "below").mkdir(parents=True)
     (out / "folder" / "below" / "file").write_text("")

@@ -385,14 +385,16 @@ def test_what_a_run_says_at_its_end_is_on_the_disk(tmp_path, monkeypatch):
     synced = set()
 
     def fsync(file, call=os.fsync):
-        synced.add(os.fstat(file).st_ino)
+        now = os.fstat(file)
+        synced.add((now.st_ino, now.st_size))
         call(file)
 
     monkeypatch.setattr(os, "fsync", fsync)
     train.run(killing.small(3), tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) > 20
-    assert [path for path in files if path.stat().st_ino not in synced] == []
+    ends = {path: (path.stat().st_ino, path.stat().st_size) for path in files}
+    assert len(ends) > 20
+    assert [path for path, end in ends.items() if end not in synced] == []
 
 
 def test_more_steps_go_on_from_where_fewer_ended(whole, tmp_path):
