@@ -113,7 +113,7 @@ def _module_of(key: str) -> str:
 
 def _layer_number(parent: str) -> int:
     last = parent.rpartition("/")[2]
-    return int(last) if last.isdigit() else 0
+    return int(last) if last.isdecimal() else 0
 
 
 def _read_safetensors(path: str) -> dict[str, jax.Array]:
