@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_function, check_type
+from lstm_jax.factories import factory
 from lstm_jax.interop.foreign import (
     batched,
     check_params,
@@ -19,7 +20,7 @@ from lstm_jax.interop.foreign import (
 )
 
 
-@cache
+@factory
 def from_haiku(make: Callable[[], Any]) -> Cell:
     """Returns the `Cell` of a haiku core.
 

@@ -1,11 +1,11 @@
 """stack: cells on top of one another, as one cell."""
 
-from functools import cache
 from typing import Any
 
 import jax
 
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey, Shape
 
 
@@ -34,7 +34,7 @@ def stack(*cells: Cell) -> Cell:
     return _stack(cells)
 
 
-@cache
+@factory
 def _stack(cells: tuple[Cell, ...]) -> Cell:
     def init(
         key: PRNGKey, input_size: int, hidden_size: int, **options: Any

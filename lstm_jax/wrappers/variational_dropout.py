@@ -1,6 +1,5 @@
 """variational_dropout: one dropout mask for a whole sequence."""
 
-from functools import cache
 from typing import Any
 
 import jax
@@ -9,11 +8,12 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey
 from lstm_jax.wrappers.keyed import KeyedCell, check_keyed
 
 
-@cache
+@factory
 def variational_dropout(
     cell: Cell, *, input_rate: int | float = 0.0, hidden_rate: int | float = 0.0
 ) -> KeyedCell:
