@@ -28,6 +28,8 @@ import numpy as np
 from absl import app, flags, logging
 
 from experiments import records, usage, words
+from experiments.alone import alone_in
+from experiments.errors import ConfigError as ConfigError
 from experiments.records import Record
 
 INTERRUPTED = 128 + signal.SIGINT  # the status that a shell expects
@@ -36,14 +38,6 @@ SEED_MAX = 2**32 - 1
 FLOAT32_TINY, FLOAT32_MAX = (
     float(getattr(np.finfo(np.float32), of)) for of in ("tiny", "max")
 )
-
-
-class ConfigError(ValueError):
-    """A value that is not allowed; its message is one line for the user."""
-
-    def __init__(self, message: str):
-        """Makes one line of it, whatever a file or an argument put into it."""
-        super().__init__(words.one_line(message))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,11 +148,21 @@ def option(default: Any, kind: Kind, help: str) -> Any:
 
 
 def check(config: Any) -> None:
-    """Raises `ConfigError` for the first field that holds what it must not."""
+    """Raises `ConfigError` for the first field that holds what it must not.
+
+    NumPy's numbers become Python's, as a record and a command line write them.
+    """
     for field in dataclasses.fields(config):
-        value, kind = getattr(config, field.name), field.metadata["kind"]
+        value, kind = _python(getattr(config, field.name)), field.metadata["kind"]
         if not kind.holds(value):
             raise ConfigError(f"{field.name}: got {value!r}; it must be {kind.allowed}")
+        object.__setattr__(config, field.name, value)
+
+
+def _python(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_python(one) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class _Parser(flags.ArgumentParser):
@@ -294,8 +298,9 @@ def _run_and_save(
     plot: Callable[[Record], Any],
     out: Path,
 ) -> None:
-    record = run(config)
-    records.save(record, plot(record), out)
+    with alone_in(out):
+        record = run(config)
+        records.save(record, plot(record), out)
     records.show(record)
     print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
 

@@ -1,12 +1,14 @@
 """metrics.jsonl: what a training run said on its way, one object per logged step."""
 
+import io
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from lstm_jax.training import disk
 
 Metrics = dict[str, np.ndarray]
 """Columns of equal length by name; NaN where there was nothing to say. A run of several
@@ -42,16 +44,13 @@ def append(path: Path, metrics: Metrics) -> None:
 
 
 def rewrite(path: Path, metrics: Metrics) -> None:
-    """Replaces the file by exactly these lines, at once."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text("".join(f"{line}\n" for line in lines_of(metrics)))
-    os.replace(unfinished, path)
+    """Replaces the file by exactly these lines, at once and for good."""
+    text = "".join(f"{line}\n" for line in lines_of(metrics))
+    disk.replace_file(path, text.encode("ascii"))
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes an .npz file, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}")
-    with unfinished.open("wb") as file:
-        contents: Any = dict(arrays)
-        np.savez(file, **contents)
-    os.replace(unfinished, path)
+    file, contents = io.BytesIO(), dict[str, Any](arrays)
+    np.savez(file, **contents)
+    disk.replace_file(path, file.getvalue())

@@ -1,4 +1,10 @@
-"""Record: what an experiment found; saved whole or not at all."""
+"""Record: what an experiment found; saved whole or not at all.
+
+Its files are written into one folder, which one rename commits as `.record`; then each
+is moved to its place. Who reads or saves a record takes what still lies in `.record`
+first, so that a process killed between two moves leaves one record, and never parts of
+two.
+"""
 
 import datetime
 import importlib.metadata
@@ -21,9 +27,11 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import tables, words
+from experiments import surroundings, tables, words
+from lstm_jax.training import disk
 
 PACKAGES = ("jax", "jaxlib", "lstm_jax", "numpy", "optax")
+COMMITTED = ".record"
 STORED = ("benchmarks/results", "experiments/reference")  # what runs write
 
 
@@ -36,7 +44,7 @@ class Record(NamedTuple):
       arrays: every number of the figure and more, by name.
       rows: the table, one dictionary a row.
       verdict: lines for the reader.
-      made: versions, device, commit, date and wall time.
+      made: versions, device, threads of the CPU, commit, date and wall time.
     """
 
     experiment: str
@@ -48,12 +56,13 @@ class Record(NamedTuple):
 
 
 def provenance(wall_seconds: float) -> dict[str, Any]:
-    """Returns versions, device, commit, date and wall time."""
+    """Returns versions, device, threads of the CPU, commit, date and wall time."""
     device = jax.devices()[0]
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "device": f"{device.platform}: {device.device_kind}, {os.cpu_count()} cores",
+        "threads": surroundings.threads(),
         "commit": commit_of(Path(__file__).parent),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 1),
@@ -94,25 +103,41 @@ def check_writable(out: Path) -> None:
 def save(record: Record, figure: Figure, out: Path) -> None:
     """Writes record.json, record.npz, figure.png and figure.svg.
 
-    All four are written beside their places and moved there at the end, Ctrl-C held
-    back meanwhile, so that an interrupted run leaves the former record or none.
+    A run that is interrupted or killed leaves the former record or this one; Ctrl-C
+    is held back while the files are moved.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out) as folder:
-        staging = Path(folder)
+    disk.make_folder(out)
+    with disk.unfinished(out) as staging:
+        staging.mkdir()
         for name, content in _files(record, figure).items():
             (staging / name).write_bytes(content)
         with _without_interrupts():
-            for path in sorted(staging.iterdir()):
-                os.replace(path, out / path.name)
+            settle(out)
+            disk.commit(staging, out / COMMITTED)
+            settle(out)
+
+
+def settle(out: Path) -> None:
+    """Moves the files of a record that is committed to their places."""
+    if not (out / COMMITTED).is_dir():
+        return
+    for path in (out / COMMITTED).iterdir():
+        os.replace(path, out / path.name)
+    (out / COMMITTED).rmdir()
 
 
 def load(out: Path) -> Record:
     """Returns the record saved in a folder."""
-    fields = json.loads((out / "record.json").read_text())
-    with np.load(out / "record.npz") as stored:
+    fields = json.loads(_place(out, "record.json").read_text())
+    with np.load(_place(out, "record.npz")) as stored:
         arrays = {name: stored[name] for name in stored.files}
     return Record(arrays=arrays, **fields)
+
+
+def _place(out: Path, name: str) -> Path:
+    """Returns where a file of the record is: not moved yet, or moved."""
+    committed = out / COMMITTED / name
+    return committed if committed.exists() else out / name
 
 
 def config_fields(record: Record) -> dict[str, Any]:

@@ -11,8 +11,9 @@ All flags of `experiments.train` are there and go to every run; those that say w
 logged and saved on the way, and those of several processes, are refused. Settings that
 differ in numbers only (learning rate, clip, forget bias, seed) train side by side in
 one program, at most --at_once runs; each such part is saved under `cells/` when it is
-done, and --resume trains those that are missing, to the same bits. Every run is the one
-that `experiments.train` makes of its setting and seed, up to rounding.
+done, and --resume trains those that are missing, to the same bits where threads, device
+and versions are the same (see `experiments.train`), and says where they are not. Every
+run is the one that `experiments.train` makes of its setting and seed, up to rounding.
 
 Many devices: --mesh=seed:4 gives each of four an equal part of the runs of a program,
 which exchange nothing; the last setting is trained once more where they are too few.
@@ -64,6 +65,7 @@ from experiments import (
     sweep_store,
     train_processes,
 )
+from experiments.alone import alone_in
 from experiments.progress import Advance, progress
 from experiments.records import Record
 from experiments.sweep_config import Config as Config
@@ -83,19 +85,26 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
       resume: train only the parts that `out` does not hold.
 
     Raises:
-      ConfigError: `out` holds another sweep, or a task refuses a setting.
+      ConfigError: `out` holds another sweep or is that of one going on, or a task
+        refuses a setting.
       OSError: a part can't be written.
     """
+    if out is None:
+        return _run(config, None, resume)
+    with alone_in(Path(out)):
+        return _run(config, Path(out), resume)
+
+
+def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
     parts = sweep_parts.plan(config)
-    found, notes = _found(config, parts, None if out is None else Path(out), resume)
+    found, notes = _found(config, parts, out, resume)
     for note in notes:
         print(note, file=sys.stderr)
-    trained = _trained(config, parts, found, None if out is None else Path(out))
-    outcome = _in_order(parts, trained)
+    outcome = _in_order(parts, _trained(config, parts, found, out))
     if out is not None:
         rows = sweep_rows.rows_of(config, outcome)
-        sweep_store.write_csv(Path(out) / "sweep.csv", rows)
+        sweep_store.write_csv(out / "sweep.csv", rows)
     return record_of(config, outcome, notes, time.monotonic() - start)
 
 
@@ -198,8 +207,9 @@ def command(config: Config, out: Path) -> None:
     """Runs, saves the record and prints it; ends the process where it can't."""
     train_processes.start(train_processes.from_flags())
     try:
-        record = run(config, out, resume=flags.FLAGS.resume)
-        records.save(record, plot(record), out)
+        with alone_in(out):
+            record = _run(config, out, resume=flags.FLAGS.resume)
+            records.save(record, plot(record), out)
     except KeyboardInterrupt:
         again = f"go on from the parts done with\n  {_again()}"
         cli.stop(f"interrupted; {again}", cli.INTERRUPTED)

@@ -6,58 +6,64 @@ A part is written beside its place and moved there, so it is there whole or not 
 import csv
 import io
 import json
-import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments import metrics
-from experiments.cli import ConfigError
+from experiments import metrics, surroundings
+from experiments.errors import ConfigError
 from experiments.sweep_parts import Outcome
+from lstm_jax.training import disk, settings
 
 DESCRIPTION = "sweep.json"
-# What NumPy raises over a file that is not what it wrote.
-DAMAGED = (EOFError, KeyError, ValueError, zipfile.BadZipFile)
+MADE = "made"  # its entry that may change, and is told
+# What NumPy raises over bytes that are not what it wrote; zipfile calls some of them
+# encrypted (RuntimeError).
+DAMAGED = (EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 def begin(out: Path, identity: Mapping[str, Any], resume: bool) -> list[str]:
     """Makes the folder that of this sweep; returns notes for the user.
 
+    The folder's own lock is held meanwhile, and while parts are saved.
+
     Raises:
       ConfigError: it is that of another sweep, or of this one without `resume`.
     """
-    path = out / DESCRIPTION
+    path, made = out / DESCRIPTION, surroundings.here()
+    identity = {**identity, **settings.random_numbers()}
     if path.exists():
-        _check_same(out, _description(path), identity)
+        there = _description(path)
+        was_made = there.pop(MADE, made)
+        _check_same(out, there, identity)
         if not resume:
             raise ConfigError(
                 f"out: {str(out)!r} holds this sweep, {_count(out)} parts done; go on "
                 "with --resume, or name another folder"
             )
-        return []
-    (out / "cells").mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(identity, indent=1) + "\n")
+        disk.tidy(out / "cells")
+        return surroundings.changes(was_made, made, "now")
+    disk.make_folder(out / "cells")
+    disk.tidy(out / "cells")
+    write_text(path, json.dumps({**identity, MADE: made}, indent=1) + "\n")
     return [f"No sweep in {out}: it starts at the beginning."] if resume else []
 
 
 def _description(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
+        return dict(json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
         raise ConfigError(
             f"out: {str(path)!r} is damaged; name another folder"
         ) from error
 
 
 def _check_same(out: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    differences = [
-        f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    ]
+    differences = settings.differences(there, here)
     if differences:
         raise ConfigError(
             f"out: {str(out)!r} holds another sweep: {'; '.join(differences)}"
@@ -82,8 +88,9 @@ def load_part(out: Path, number: int) -> Outcome | None:
     path = _place(out, number)
     if not path.exists():
         return None
+    content = io.BytesIO(path.read_bytes())
     try:
-        with path.open("rb") as file, np.load(file) as stored:
+        with np.load(content) as stored:
             return Outcome(**{name: stored[name] for name in Outcome._fields})
     except DAMAGED as error:
         raise DamagedError(path) from error
@@ -112,6 +119,4 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replaces a file, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
+    disk.replace_file(path, text.encode())

@@ -11,7 +11,14 @@ steps_per_second; loss and accuracy of that update's batch, before the update);
 `checkpoints/`; at the end `final.npz`, every parameter by its path ("cell/w_ih"), and
 the record with its figure. A run that was killed goes on with --resume from its last
 checkpoint to the same bits, parameters and metrics, that it would have reached; Ctrl-C
-saves first. What is not finite, or explodes, stops the run.
+saves first. What is not finite, or explodes, stops the run. One run at a time writes to
+a folder; a second one is refused.
+
+The same bits take the same device and as many threads of the CPU, among which XLA cuts
+large sums: as many as cores, or as NPROC says (NPROC=2 on one core gives the bits of
+two). The record has their number; --resume says where it changed, or versions or code
+did. Config and random numbers (JAX_THREEFRY_PARTITIONABLE, JAX_DEFAULT_PRNG_IMPL) must
+be those of the checkpoint.
 
 Many devices: --mesh=data:4,seed:2 cuts the batch in four and the seeds in two;
 --mesh=data:2,unit:2 also stores large weights and their moments in two parts, and the
@@ -19,8 +26,8 @@ batch goes to all four devices; --cpu_devices=8 makes the CPU eight devices to t
 on. Under --distributed the same command runs in several processes, which find each
 other from Slurm, Open MPI or Kubernetes (scripts/slurm_example.sh), or by hand; process
 0 writes all files. The loss curve is that of one device to rounding, and a run goes on
-with --resume over other devices or another number of processes. One process lost stops
-them all:
+with --resume over other devices or another number of processes. Processes of other
+settings, versions or code are refused at the start. One process lost stops them all:
 
   for id in 0 1; do
     python -m experiments.train --out=out/two --cpu_devices=4 --distributed
@@ -79,26 +86,33 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
     Args:
       config: what is trained.
-      out: folder of metrics.jsonl, checkpoints/ and final.npz.
+      out: folder of metrics.jsonl, checkpoints/ and final.npz; made if it is missing.
       resume: go on from the newest whole checkpoint in `out`.
 
     Raises:
-      ConfigError: `out` holds another run, or `config` can't be trained.
+      ConfigError: `out` holds another run or is that of one going on, `config` can't be
+        trained, or the processes of the run were not started alike.
       Diverged: nothing finite is left to train on.
       Interrupted: Ctrl-C; everything is saved.
       CheckpointError: a checkpoint can't be written.
     """
+    if out is None:
+        return _run(config, None, resume)
+    with train_processes.first_alone_in(Path(out)):
+        return _run(config, Path(out), resume)
+
+
+def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
-    out = None if out is None else Path(out)
     train_job.check_memory(config)
+    train_processes.check_same(train_run.what_all_share(config))
     with jax.enable_x64(config.dtype == "float64"):
         job = train_job.job_of(config)
         begun = train_run.begin(config, job, out, resume)
         trained = train_run.finish(config, job, begun, out)
         tested = np.stack([np.atleast_1d(part) for part in job.test(trained.state)])
     if out is not None:
-        params = checkpoints.named_arrays(trained.state.params)
-        train_processes.by_first(lambda: metrics.save_arrays(out / "final.npz", params))
+        train_processes.by_first(lambda: _save_end(trained, out))
     return Record(
         experiment=NAME,
         config=asdict(config),
@@ -107,6 +121,13 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
         verdict=[*trained.notes, *_verdict(config, tested)],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _save_end(trained: Trained, out: Path) -> None:
+    # Lines that were only added would outlive the process, but no loss of power.
+    metrics.rewrite(out / "metrics.jsonl", trained.metrics)
+    params = checkpoints.named_arrays(trained.state.params)
+    metrics.save_arrays(out / "final.npz", params)
 
 
 def _arrays(
@@ -190,12 +211,14 @@ def plot(record: Record) -> Figure:
 
 def command(config: Config, out: Path) -> None:
     """Runs, saves the record and prints it; ends the process where it can't."""
-    train_processes.start(train_processes.from_flags())
+    processes = train_processes.from_flags()
     again = train_processes.command_to_resume()
     try:
-        with train_processes.lost_process_told(again):
-            record = run(config, out, resume=flags.FLAGS.resume)
-            train_processes.by_first(lambda: _leave_behind(record, out))
+        with train_processes.lost_process_told(processes, again):
+            train_processes.start(processes)
+            with train_processes.first_alone_in(out):
+                record = _run(config, out, resume=flags.FLAGS.resume)
+                train_processes.by_first(lambda: _leave_behind(record, out))
     except Interrupted as error:
         code = 128 + error.signal
         cli.stop(f"{error} and saved; go on with\n  {again}", code)

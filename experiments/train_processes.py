@@ -5,11 +5,17 @@ Every process runs the same program. What they must agree on is exchanged here; 
 """
 
 import contextlib
+import faulthandler
+import ipaddress
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -18,7 +24,8 @@ from absl import flags
 from jax.experimental import multihost_utils
 
 from experiments import cli
-from experiments.cli import ConfigError
+from experiments.alone import alone_in
+from experiments.errors import ConfigError
 from lstm_jax.training.checkpoints import CheckpointError
 
 # A process that says nothing for so long is given up, and the others are stopped. The
@@ -26,6 +33,7 @@ from lstm_jax.training.checkpoints import CheckpointError
 HEARTBEAT_SECONDS = 20
 SHUTDOWN_SECONDS = 30
 MOST_CPU_DEVICES = 1024  # with thousands, the threads of XLA are too many
+STATUS = r"[A-Z_]+: "  # with which XLA's errors begin: "UNKNOWN: Gloo AllGather failed"
 BY_HAND = ("coordinator", "num_processes", "process_id")
 BY_HAND_FLAGS = ", ".join(f"--{name}" for name in BY_HAND)
 
@@ -124,7 +132,8 @@ def start(processes: Processes) -> None:
     """Makes the devices, and meets the other processes; before any computation.
 
     Raises:
-      ConfigError: the flags do not make up a run, or nobody says which process it is.
+      ConfigError: the flags do not make up a run, nobody says which process it is, or
+        the processes have unequal numbers of devices.
     """
     check(processes)
     if processes.cpu_devices is not None:
@@ -137,6 +146,7 @@ def start(processes: Processes) -> None:
             processes.coordinator,
             processes.num_processes,
             processes.process_id,
+            coordinator_bind_address=_bind_address(processes.coordinator),
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=SHUTDOWN_SECONDS,
         )
@@ -145,6 +155,22 @@ def start(processes: Processes) -> None:
             "distributed: no job of Slurm, Open MPI or Kubernetes was found "
             f"({error}); it must come with {BY_HAND_FLAGS}"
         ) from error
+    counts = Counter(device.process_index for device in jax.devices())
+    if len(set(counts.values())) > 1:
+        raise ConfigError(
+            f"distributed: got processes of {', '.join(map(str, counts.values()))} "
+            "devices; all must have the same number"
+        )
+
+
+def _bind_address(coordinator: str | None) -> str | None:
+    """Returns where process 0 listens; None, which is everywhere, beyond loopback."""
+    host = (coordinator or "").rpartition(":")[0]
+    try:
+        loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    return coordinator if loopback else None
 
 
 def is_first() -> bool:
@@ -162,6 +188,45 @@ def exchanged(value: int) -> np.ndarray:
 def first_says(value: int) -> int:
     """Returns what process 0 gave, at all of them."""
     return int(exchanged(value)[0])
+
+
+def check_same(about: Mapping[str, Any]) -> None:
+    """Sees to it that all processes were started alike.
+
+    Args:
+      about: what of this process must be that of all, as JSON knows it.
+
+    Raises:
+      ConfigError: they differ; in every process, and says in what.
+    """
+    all_of_them = [json.loads(text) for text in _exchanged_text(json.dumps(about))]
+    first = all_of_them[0]
+    for number, other in enumerate(all_of_them):
+        for name in sorted({*first, *other}):
+            if first.get(name) != other.get(name):
+                raise ConfigError(
+                    f"{name}: got {first.get(name)!r} in process 0 and "
+                    f"{other.get(name)!r} in process {number}; it must be the same in "
+                    "all processes of a run"
+                )
+
+
+def _exchanged_text(text: str) -> list[str]:
+    """Returns the ASCII text that every process gave."""
+    sizes = exchanged(len(text))
+    if len(sizes) == 1:
+        return [text]
+    padded = np.frombuffer(text.ljust(sizes.max()).encode("ascii"), np.uint8)
+    rows = multihost_utils.process_allgather(padded)
+    return [row.tobytes().decode("ascii") for row in np.asarray(rows)]
+
+
+@contextlib.contextmanager
+def first_alone_in(out: Path) -> Iterator[None]:
+    """Holds a folder for all processes; `alone_in` says what is raised, in all."""
+    with contextlib.ExitStack() as held:
+        by_first(lambda: held.enter_context(alone_in(out)))
+        yield
 
 
 def by_first(work: Callable[[], T]) -> T | None:
@@ -197,33 +262,50 @@ def of_first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 @contextlib.contextmanager
-def lost_process_told(again: str) -> Iterator[None]:
-    """Says how to go on where the runtime ends this process from within.
+def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
+    """Says how to go on where this process ends because another one did.
 
-    As it does when process 0 is gone. Python does not hear of that, so that a shell
-    waits beside it, and speaks when the pipe closes without a word.
+    Mostly the runtime ends it from within, as it does when process 0 is gone. Python
+    does not hear of that, so that a shell waits beside it, and speaks when the pipe
+    closes without a word.
     """
-    if jax.process_count() == 1:
+    if not processes.distributed:
         yield
         return
     message = (
-        f"error: process {jax.process_index()} of {jax.process_count()} was ended, "
-        f"most likely because another one was; start all again with\n  {again}"
+        f"error: {_name_of(processes)} was ended, most likely because another one was; "
+        f"start all again with\n  {again}"
     )
     watcher = subprocess.Popen(
         ["sh", "-c", 'read -r _ || printf "%s\\n" "$1" >&2', "sh", message],
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is not for it
     )
+    faulthandler.disable()  # it would tell where Python stood, which says nothing here
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if not _is_of_runtime(error):
+            raise
         print(str(error).splitlines()[0], file=sys.stderr, flush=True)
         sys.stdout.flush()
         # The usual end would wait for those that are gone.
         os._exit(1)
     finally:
         watcher.communicate(b"done\n")
+
+
+def _name_of(processes: Processes) -> str:
+    if processes.process_id is None:
+        return "this process"
+    return f"process {processes.process_id} of {processes.num_processes}"
+
+
+def _is_of_runtime(error: Exception) -> bool:
+    """Whether XLA says it; NumPy hears of an array that failed by ValueError."""
+    return isinstance(error, jax.errors.JaxRuntimeError) or bool(
+        re.match(STATUS, str(error))
+    )
 
 
 def command_to_resume() -> str:

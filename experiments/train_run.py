@@ -5,20 +5,21 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import metrics, train_config, train_processes
-from experiments.cli import ConfigError
+from experiments import metrics, surroundings, train_config, train_processes
+from experiments.errors import ConfigError
 from experiments.metrics import Metrics
 from experiments.progress import Advance, progress
 from experiments.stopping import asked_to_stop
 from experiments.train_config import SECONDS_BETWEEN_CHECKPOINTS, SHARE_OF_TIME, Config
 from experiments.train_job import MOST_STEPS_PER_CHUNK, Job
-from lstm_jax.training import checkpoints, loop
+from lstm_jax.training import checkpoints, loop, settings
 
 # How a run is cut into chunks changes nothing but how often one hears of it.
 SECONDS_PER_CHUNK = 0.25
@@ -55,6 +56,19 @@ class Trained(NamedTuple):
     notes: list[str]
 
 
+def what_all_share(config: Config) -> dict[str, Any]:
+    """Returns what must be the same in every process of a run."""
+    here = surroundings.here()
+    versions = {name: here[name] for name in ("jax", "jaxlib", "code")}
+    return {**asdict(config), **settings.random_numbers(), **versions}
+
+
+def _made(config: Config) -> dict[str, Any]:
+    """Returns what may change while a run goes on, and is told."""
+    processes = jax.process_count()
+    return {**surroundings.here(), "mesh": config.mesh, "processes": processes}
+
+
 def begin(config: Config, job: Job, out: Path | None, resume: bool) -> Trained:
     """Returns where to start: at a checkpoint, or at the beginning.
 
@@ -86,7 +100,10 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
             f"step {found.step}."
             for step in found.damaged
         ]
-        checkpoints.discard(_folder(out), found.damaged)
+        notes += surroundings.changes(found.made, _made(config), f"step {found.step}")
+        checkpoints.clean(
+            _folder(out), damaged=found.damaged, keep=config.keep_checkpoints
+        )
         begun = Trained(found.state, initial.metrics | found.history, notes)
     for note in begun.notes:
         print(note, file=sys.stderr)
@@ -214,6 +231,7 @@ def _save(config: Config, trained: Trained, out: Path | None) -> float:
                 trained.state,
                 config=train_config.identity(config),
                 history=trained.metrics,
+                made=_made(config),
                 keep=config.keep_checkpoints,
             )
         )

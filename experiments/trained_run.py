@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 import lstm_jax as lj
 from experiments import train_config, train_job
-from experiments.cli import ConfigError
+from experiments.errors import ConfigError
 from experiments.train_config import Config
-from lstm_jax.training import checkpoints, loop
+from lstm_jax.training import checkpoints, loop, settings
+from lstm_jax.training.checkpoints import CheckpointError
 
-PARAMS = "state/params/"
+PARAMS = "params/"
 CHECKPOINTS = "checkpoints"  # a run's folder of them
 # What decides sizes and sequences, or the weights with which the run began; every other
 # field only says how it was trained.
@@ -76,15 +76,15 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
     step = newest if named is None else named
     if step is None or not checkpoints.is_whole(folder, step):
         raise ConfigError(_not_whole(path, folder, newest))
-    fields, arrays = _read(folder, step)
-    config = _config(path, fields)
+    saved = _read(path, folder, step)
+    config = _config(path, saved.config)
     chosen = _chosen_seed(path, config, seed)
     newer = tuple(n for n in checkpoints.steps(folder) if n > step)
     return TrainedRun(
         config=config,
         seed=chosen,
         step=step,
-        params=_params(path, config, arrays, chosen - config.seed),
+        params=_params(path, config, saved.state, chosen - config.seed),
         passed_over=newer if named is None else (),
         name=folder.parent.name if folder.name == CHECKPOINTS else folder.name,
     )
@@ -105,7 +105,9 @@ def _places(path: str) -> tuple[Path, int | None]:
     place = Path(path).resolve()
     if (place / CHECKPOINTS).is_dir():
         return place / CHECKPOINTS, None
-    if place.name.isdecimal() and any((place / name).exists() for name in MARKS):
+    if checkpoints.STEP.fullmatch(place.name) and any(
+        (place / name).exists() for name in MARKS
+    ):
         return place.parent, int(place.name)
     return place, None
 
@@ -126,24 +128,19 @@ def _not_whole(path: str, folder: Path, newest: int | None) -> str:
     )
 
 
-def _read(folder: Path, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns the config and all arrays of a checkpoint that is whole."""
-    manager = ocp.CheckpointManager(
-        folder,
-        item_handlers=ocp.PyTreeCheckpointHandler(),
-        options=ocp.CheckpointManagerOptions(create=False),
-    )
-    with manager:
-        # The type of these is Orbax's own mapping.
-        metadata: Any = manager.metadata(step)
-        tree: Any = manager.item_metadata(step)
-        as_numpy = jax.tree.map(
-            lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree.tree
+def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
+    """Returns a checkpoint that is whole; refuses it where its numbers can't be met."""
+    try:
+        saved = checkpoints.read(folder, step)
+    except CheckpointError as error:
+        raise ConfigError(f"checkpoint: {error}") from error
+    found = settings.differences(saved.random, saved.random | settings.random_numbers())
+    if found:
+        raise ConfigError(
+            f"checkpoint: {path!r} is of other random numbers: {'; '.join(found)}; it "
+            "must be read with those that it was trained with"
         )
-        arrays = manager.restore(
-            step, args=ocp.args.PyTreeRestore(restore_args=as_numpy)
-        )
-    return dict((metadata.custom_metadata or {}).get("config", {})), dict(arrays)
+    return saved
 
 
 def _config(path: str, fields: dict[str, Any]) -> Config:

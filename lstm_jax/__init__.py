@@ -1,5 +1,8 @@
 """lstm_jax: recurrent cells as pure functions, and how far their gradients reach."""
 
+from lstm_jax import gradients as gradients
+from lstm_jax import initializers as initializers
+from lstm_jax import readouts as readouts
 from lstm_jax import theory as theory
 from lstm_jax.backward import clip_backward as clip_backward
 from lstm_jax.backward import cut_backward as cut_backward
@@ -74,6 +77,7 @@ from lstm_jax.cells.rnn import RNN as RNN
 from lstm_jax.cells.rnn import RNNCarry as RNNCarry
 from lstm_jax.cells.rnn import RNNParams as RNNParams
 from lstm_jax.cells.rnn import rnn as rnn
+from lstm_jax.gradients.alignment import by_lag as by_lag
 from lstm_jax.gradients.carousel import CarouselLogNorms as CarouselLogNorms
 from lstm_jax.gradients.carousel import forget_factors as forget_factors
 from lstm_jax.gradients.carousel import log_carousel_norms as log_carousel_norms

@@ -44,8 +44,15 @@ def _clip_forward(carry: Any, max_norm: int | float) -> tuple[Any, None]:
 
 def _clip_adjoint(max_norm: int | float, _: None, adjoint: Any) -> tuple[Any]:
     def clipped(leaf):
-        norm = jnp.linalg.norm(leaf, axis=-1, keepdims=True)
-        return leaf * jnp.where(norm > max_norm, max_norm / norm, 1)
+        # Over its largest entry, so that no square overflows where a signal explodes.
+        largest = jnp.max(jnp.abs(leaf), axis=-1, keepdims=True)
+        usable = (largest > 0) & jnp.isfinite(largest)
+        unit = jax.lax.stop_gradient(jnp.where(usable, largest, 1))
+        squares = jnp.sum(jnp.abs(leaf / unit) ** 2, axis=-1, keepdims=True)
+        # The root of zero has no slope, which `where` keeps from second derivatives.
+        norm = unit * jnp.sqrt(jnp.where(squares > 0, squares, 1))
+        long = (squares > 0) & (norm > max_norm)
+        return leaf * jnp.where(long, max_norm / norm, 1)
 
     return (jax.tree.map(clipped, adjoint),)
 

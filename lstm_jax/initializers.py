@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lstm_jax.checks import Named, check_key, check_number, check_whole
 from lstm_jax.types import PerUnit, PRNGKey, Scalar, at_least_float32
 
 Initializer: TypeAlias = Callable[[Any, tuple[int, ...], Any], Array]
@@ -31,7 +32,7 @@ def orthogonal(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Arra
     rows, columns = shape
     tall = (max(shape), min(shape))
     q, r = _qr(jax.random.normal(key, tall, at_least_float32(dtype)))
-    q = q * jnp.sign(jnp.diagonal(r))
+    q = q * jnp.sign(jnp.diagonal(r))[None]
     return (q if rows >= columns else q.T).astype(dtype)
 
 
@@ -104,8 +105,8 @@ def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initia
     References:
       Pascanu, Mikolov & Bengio (2013), section 4.1.1, https://arxiv.org/abs/1211.5063
     """
-    if not 0 < density <= 1:
-        raise ValueError(f"density: got {density}; it must be in (0, 1]")
+    check_number("spectral_radius", spectral_radius)
+    check_number("density", density, "(0, 1]")
 
     def draw(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
         rows, columns = shape
@@ -152,14 +153,17 @@ def _spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     return jnp.exp(jax.lax.fori_loop(0, squarings, square, start)[1])
 
 
-INITIALIZERS: dict[str, Initializer] = {
-    "orthogonal": orthogonal,
-    "glorot": glorot,
-    "uniform": uniform,
-    "gaussian": gaussian,
-    "identity": identity,
-    "sparse": sparse(),
-}
+INITIALIZERS: dict[str, Initializer] = Named(
+    "initializer",
+    {
+        "orthogonal": orthogonal,
+        "glorot": glorot,
+        "uniform": uniform,
+        "gaussian": gaussian,
+        "identity": identity,
+        "sparse": sparse(),
+    },
+)
 """By the names that flags use."""
 
 
@@ -186,7 +190,8 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
       **gates: for each gate one number, or one per unit; the names are for messages.
 
     Raises:
-      ValueError: a bias has another number of units.
+      TypeError: a bias is no number.
+      ValueError: a bias is not finite, or has another number of units.
 
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
@@ -195,6 +200,7 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
     """
 
     def stretched(name, bias):
+        check_number(name, bias)
         bias = jnp.asarray(bias, dtype)
         if bias.shape not in ((), (hidden_size,)):
             raise ValueError(
@@ -238,8 +244,9 @@ def chrono_biases(
     References:
       Tallec & Ollivier (2018), equation 16, https://arxiv.org/abs/1804.11188
     """
-    if isinstance(max_lag, int | float) and max_lag < 2:
-        raise ValueError(f"max_lag: got {max_lag}; it must be at least 2")
+    check_key("key", key)
+    check_whole("hidden_size", hidden_size, 1)
+    check_number("max_lag", max_lag, "[2, inf)")
     drawn_in = at_least_float32(dtype)
     longest = jnp.asarray(max_lag, drawn_in) - 1
     steps = jax.random.uniform(key, (hidden_size,), drawn_in, 1, longest)

@@ -3,11 +3,13 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Inexact
 
 from lstm_jax import initializers
+from lstm_jax.checks import check_function, check_whole
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Lengths, Outputs, PRNGKey
+from lstm_jax.types import Outputs, PRNGKey, any_rank
 
 
 class LinearParams(NamedTuple):
@@ -26,10 +28,14 @@ def init_linear(
     dtype: Any = jnp.float32,
 ) -> LinearParams:
     """Returns initial weights; the biases are zero."""
+    check_whole("num_features", num_features, 1)
+    check_whole("output_size", output_size, 1)
+    check_function("init", init, "(key, shape, dtype) -> array")
     w = init(key, (num_features, output_size), dtype)
     return LinearParams(w=w, b=jnp.zeros((output_size,), dtype))
 
 
+@any_rank
 def linear(
     params: LinearParams, features: Float[Array, "*any features"]
 ) -> Float[Array, "*any output"]:
@@ -37,11 +43,27 @@ def linear(
     return features @ params.w + params.b
 
 
-def last_step(ys: Outputs, lengths: Lengths) -> Float[Array, "*batch output"]:
+def last_step(ys: Outputs, lengths: ArrayLike) -> Inexact[Array, "*batch output"]:
     """Returns ys[lengths - 1]: what each sequence showed at its last step.
 
     Where a length is 0 there was no step, and zeros are returned.
+
+    Args:
+      ys: (time, *batch, output).
+      lengths: (*batch,) integers, as `unroll` was given; beyond time they count as it.
+
+    Raises:
+      TypeError: lengths are no integers.
+      ValueError: they are not one for each sequence.
     """
-    index = jnp.maximum(lengths - 1, 0)[None, ..., None]
+    lengths = jnp.asarray(lengths)
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise TypeError(f"lengths: dtype is {lengths.dtype}; it must be integer")
+    if lengths.shape != ys.shape[1:-1]:
+        raise ValueError(
+            f"lengths: shape is {lengths.shape}; it must be {ys.shape[1:-1]}, the "
+            "batch axes of ys"
+        )
+    index = jnp.clip(lengths - 1, 0, len(ys) - 1)[None, ..., None]
     last = jnp.take_along_axis(ys, index, axis=0)[0]
     return jnp.where(lengths[..., None] > 0, last, 0)

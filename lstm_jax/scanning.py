@@ -7,18 +7,27 @@ backwards, and forms each weight gradient afterwards by ONE product over all ste
 serves any step function: a cell of ours, a Flax, Haiku or Equinox cell, a user's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
 import jax
 import jax.numpy as jnp
 
+from lstm_jax.carry_types import (
+    check_kept,
+    first_difference,
+    with_weak_types_promoted,
+)
 from lstm_jax.engine.plans import Plan
-from lstm_jax.engine.programs import trace
+from lstm_jax.engine.programs import Program, trace
+from lstm_jax.engine.tangents import Inputs
 from lstm_jax.engine.weight_products import analyse
 from lstm_jax.engine.weighted_scan import weighted_scan
 from lstm_jax.engine.weights import prepare
+from lstm_jax.placing import lies_on_a_mesh
+from lstm_jax.shapes import shapes_of
 from lstm_jax.types import Carry, Params
 
 Step = Callable[[Params, Carry, Any], tuple[Carry, Any]]
@@ -30,11 +39,12 @@ def scan(
     step: Step,
     params: Params,
     carry: Carry,
-    xs: Any,
+    xs: Any = None,
     *,
+    length: int | None = None,
     reverse: bool = False,
     checkpoint_every: int | None = None,
-    unroll: int = 1,
+    unroll: int | bool = 1,
     implementation: str = "auto",
 ) -> tuple[Carry, Any]:
     """Runs `step` over the leading axis of `xs`.
@@ -47,88 +57,184 @@ def scan(
 
     Values and derivatives (jvp, vjp, their nestings, vmap) are those of
     `jax.lax.scan`, up to the order in which numbers are added. `scan_report` tells
-    what was found in a step.
+    what was found in a step. Without a `jit` around it, it is compiled once per step
+    function and shapes.
 
     Args:
       step: `(params, carry, x) -> (carry, y)`. Arrays that it closes over count as
         params.
-      params: what every step shares.
-      carry: what enters the first step.
-      xs: a pytree with leaves (time, ...), time >= 1.
+      params: what every step shares; leaves that are no arrays, as the functions in a
+        module of another library, are handed on as they are.
+      carry: what enters the first step; a Python number takes the dtype of what leaves
+        the step.
+      xs: a pytree with leaves (time, ...); None where the step reads nothing.
+      length: the number of steps; needed where xs has no leaves.
       reverse: from the last step to the first; ys stay in time order.
       checkpoint_every: k in [1, time] stores the carry of every k-th step only and
         computes the rest again in the backward pass: memory O(time / k + k), at the
         cost of one more forward pass. None stores what every step needs.
-      unroll: steps per iteration of the compiled loop.
+      unroll: steps per iteration of the compiled loop; True for all of them.
       implementation: "auto", or "plain" for `lax.scan` as it is.
 
     Returns:
       The carry that leaves the last step run, and the stacked ys.
 
     Raises:
-      TypeError: the step changes the structure, a shape or a dtype of the carry.
+      TypeError: the step changes the structure, a shape or a dtype of the carry, or
+        does not return a pair.
       ValueError: another argument is not allowed.
     """
-    time = _checked_time(xs)
-    _check_options(time, checkpoint_every, unroll, implementation)
-    program = trace(step, params, carry, _first(xs))
-    _check_carry(carry, program.leaves_as)
-    if implementation == "plain" or _why_plain(plan := analyse(program)):
-        run = _plain(step, params, reverse, unroll)
+    options = Options(
+        time=_checked_time(xs, length),
+        reverse=reverse,
+        checkpoint_every=checkpoint_every,
+        unroll=unroll,
+        implementation=implementation,
+    )
+    _check_options(options)
+    arrays, shared = _split(params)
+    compiled = _compiled(step, (shared, options))
+    if compiled is None:
+        return _scan(step, shared, options, arrays, carry, xs)
+    return compiled((shared, options), arrays, carry, xs)
+
+
+class Options(NamedTuple):
+    """How a scan is run: its length, and the arguments of `scan` of those names."""
+
+    time: Any  # a number, or the size of an axis under `jax.export`
+    reverse: bool
+    checkpoint_every: int | None
+    unroll: int | bool
+    implementation: str
+
+
+class Shared(NamedTuple):
+    """Params without their arrays: the structure, and None where an array belongs."""
+
+    structure: Any
+    others: tuple[Any, ...]
+
+
+def _split(params: Params) -> tuple[list[Any], Shared]:
+    leaves, structure = jax.tree.flatten(params)
+    arrays = [leaf for leaf in leaves if _is_array(leaf)]
+    others = tuple(None if _is_array(leaf) else leaf for leaf in leaves)
+    return arrays, Shared(structure, others)
+
+
+def _is_array(leaf: Any) -> bool:
+    abstract = hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+    return abstract or isinstance(leaf, bool | int | float | complex)
+
+
+def _joined(arrays: list[Any], shared: Shared) -> Params:
+    array = iter(arrays)
+    leaves = [next(array) if leaf is None else leaf for leaf in shared.others]
+    return jax.tree.unflatten(shared.structure, leaves)
+
+
+# One compiled function per step; weak, so that it goes when its step goes.
+_COMPILED: WeakKeyDictionary[Callable, Callable] = WeakKeyDictionary()
+
+
+def _compiled(step: Step, static: Hashable) -> Callable | None:
+    """Returns `(static, arrays, carry, xs) -> (carry, ys)`; None without a hash."""
+    try:
+        hash(static)
+        if step not in _COMPILED:
+            _COMPILED[step] = _jitted(ref(step))
+        return _COMPILED[step]
+    except TypeError:
+        return None
+
+
+def _jitted(step: ref[Step]) -> Callable:
+    @partial(jax.jit, static_argnums=0)
+    def run(static, arrays, carry, xs):
+        shared, options = static
+        called: Any = step()  # the caller holds it
+        return _scan(called, shared, options, arrays, carry, xs)
+
+    return run
+
+
+def _scan(
+    step: Step, shared: Shared, options: Options, arrays: list, carry: Carry, xs: Any
+) -> tuple[Carry, Any]:
+    def step_on_arrays(arrays, carry, x):
+        return step(_joined(arrays, shared), carry, x)
+
+    over_time = partial(jax.lax.scan, reverse=options.reverse, unroll=options.unroll)
+    plain = partial(over_time, partial(step_on_arrays, arrays))
+    if options.time == 0:
+        return plain(carry, xs, length=0)
+    program, carry = _traced(step_on_arrays, arrays, carry, xs)
+    plan = None if options.implementation == "plain" else analyse(program)
+    if plan is None or _why_plain(plan):
+        run = plain
     else:
-        run = _planned(plan, params, reverse, unroll)
-    if checkpoint_every is None:
-        return run(carry, xs)
-    return _in_pieces(run, carry, xs, time, checkpoint_every, reverse)
+        run = _planned(plan, arrays, over_time)
+    if options.checkpoint_every is None:
+        # Not where xs tells: under `jax.export` it need not be a number.
+        return run(carry, xs, length=None if jax.tree.leaves(xs) else options.time)
+    return _in_pieces(run, carry, xs, options)
 
 
-def _plain(step: Step, params: Params, reverse: bool, unroll: int) -> Callable:
-    def body(carry, x):
-        return step(params, carry, x)
+def _traced(step: Step, arrays: list, carry: Carry, xs: Any) -> tuple[Program, Carry]:
+    """Returns the program of the step, and the carry in the dtypes that it keeps."""
+    program = trace(step, arrays, carry, first_entries(xs))
+    entering = with_weak_types_promoted(carry, program.leaves_as[0])
+    if first_difference(carry, entering):
+        program = trace(step, arrays, entering, first_entries(xs))
+    check_kept(entering, program.leaves_as[0])
+    return program, entering
 
-    return partial(jax.lax.scan, body, reverse=reverse, unroll=unroll)
 
-
-def _planned(plan: Plan, params: Params, reverse: bool, unroll: int) -> Callable:
-    of_params = [*jax.tree.leaves(params), *plan.program.closed_over]
+def _planned(plan: Plan, arrays: list, over_time: Callable) -> Callable:
+    of_params = [*arrays, *plan.program.closed_over]
     weights, constants = prepare(plan, of_params)
-    scan_leaves = weighted_scan(plan, reverse=reverse, unroll=unroll)
     structures = [jax.tree.structure(tree) for tree in plan.program.leaves_as]
 
-    def run(carry: Carry, xs: Any) -> tuple[Carry, Any]:
-        leaves = jax.tree.leaves(carry), jax.tree.leaves(xs)
-        carry_leaves, y_leaves = scan_leaves(of_params, weights, constants, *leaves)
-        return (
-            jax.tree.unflatten(structures[0], carry_leaves),
-            jax.tree.unflatten(structures[1], y_leaves),
-        )
+    def run(carry: Carry, xs: Any, length: Any) -> tuple[Carry, Any]:
+        on_a_mesh = any(map(lies_on_a_mesh, jax.tree.leaves((arrays, carry, xs))))
+        here = plan._replace(on_a_mesh=on_a_mesh)
+        on_leaves = weighted_scan(here, partial(over_time, length=length))
+        inputs = Inputs(weights, constants, jax.tree.leaves(carry), jax.tree.leaves(xs))
+        out = on_leaves(of_params, inputs)
+        carry, ys = map(jax.tree.unflatten, structures, out)
+        return carry, ys
 
     return run
 
 
 def _in_pieces(
-    run: Callable, carry: Carry, xs: Any, time: int, every: int, reverse: bool
+    run: Callable, carry: Carry, xs: Any, options: Options
 ) -> tuple[Carry, Any]:
     """Runs whole pieces in an outer scan, and the remainder, the last steps, alone."""
-    run = jax.checkpoint(run, prevent_cse=False)
-    whole = time - time % every
+    time, every, reverse = options.time, options.checkpoint_every, options.reverse
+    piece = jax.checkpoint(partial(run, length=every), prevent_cse=False)
+    whole, left = time - time % every, time % every
 
     def pieces(carry):
         cut = jax.tree.map(
             lambda leaf: leaf[:whole].reshape(-1, every, *leaf.shape[1:]), xs
         )
-        carry, ys = jax.lax.scan(run, carry, cut, reverse=reverse)
+        carry, ys = jax.lax.scan(
+            piece, carry, cut, length=whole // every, reverse=reverse
+        )
         return carry, jax.tree.map(lambda y: y.reshape(whole, *y.shape[2:]), ys)
 
-    if whole == time:
+    if not left:
         return pieces(carry)
     rest = jax.tree.map(lambda leaf: leaf[whole:], xs)
+    remainder = jax.checkpoint(partial(run, length=left), prevent_cse=False)
     if reverse:
-        carry, last = run(carry, rest)
+        carry, last = remainder(carry, rest)
         carry, first = pieces(carry)
     else:
         carry, first = pieces(carry)
-        carry, last = run(carry, rest)
+        carry, last = remainder(carry, rest)
     return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)
 
 
@@ -157,15 +263,20 @@ class ScanReport(NamedTuple):
         )
 
 
-def scan_report(step: Step, params: Params, carry: Carry, xs: Any) -> ScanReport:
+def scan_report(
+    step: Step, params: Params, carry: Carry, xs: Any = None, length: int | None = None
+) -> ScanReport:
     """Returns what `scan` finds in a step, and why where it changes nothing.
 
     Arguments and errors as for `scan`; nothing is run.
     """
-    _checked_time(xs)
-    program = trace(step, params, carry, _first(xs))
-    _check_carry(carry, program.leaves_as)
-    plan = analyse(program)
+    _checked_time(xs, length)
+    arrays, shared = _split(params)
+
+    def step_on_arrays(arrays, carry, x):
+        return step(_joined(arrays, shared), carry, x)
+
+    plan = analyse(_traced(step_on_arrays, arrays, carry, xs)[0])
     reason = _why_plain(plan)
     return ScanReport(
         implementation="plain" if reason else "weighted",
@@ -197,50 +308,43 @@ def _why_plain(plan: Plan) -> str:
     return ""
 
 
-def _first(xs: Any) -> Any:
-    def entry(leaf):
-        return jax.eval_shape(lambda leaf: leaf[0], leaf)
-
-    return jax.tree.map(entry, xs)
+def first_entries(xs: Any) -> Any:
+    """Returns shapes and dtypes of what the first step reads."""
+    return shapes_of(_first_entries, xs)
 
 
-def _checked_time(xs: Any) -> int:
-    lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(xs)}
-    if len(lengths) != 1 or lengths <= {(), (0,)}:
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(xs)]
+def _first_entries(xs: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[0], xs)
+
+
+def _checked_time(xs: Any, length: int | None) -> Any:
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(xs)]
+    times = {shape[:1] for shape in shapes}
+    if len(times) > 1 or () in times:
         raise ValueError(
-            f"xs: leaves have shapes {shapes}; they must be (time, ...) with one "
-            "time >= 1"
+            f"xs: leaves have shapes {shapes}; they must be (time, ...) with one time"
         )
-    return lengths.pop()[0]
+    if not times and length is None:
+        raise ValueError("length: got None; it must be a number where xs has no leaves")
+    time = length if not times else times.pop()[0]
+    if length is not None and length != time:
+        raise ValueError(f"length: got {length}; xs has {time} steps")
+    if length is not None and length < 0:
+        raise ValueError(f"length: got {length}; it must be at least 0")
+    return time
 
 
-def _check_options(
-    time: int, checkpoint_every: int | None, unroll: int, implementation: str
-) -> None:
-    if checkpoint_every is not None and not 1 <= checkpoint_every <= time:
+def _check_options(options: Options) -> None:
+    every, unroll = options.checkpoint_every, options.unroll
+    if every is not None and not 1 <= every <= options.time:
         raise ValueError(
-            f"checkpoint_every: got {checkpoint_every}; it must be None or in "
-            f"[1, {time}], the time axis of xs"
+            f"checkpoint_every: got {every}; it must be None or in "
+            f"[1, {options.time}], the time axis of xs"
         )
-    if unroll < 1:
-        raise ValueError(f"unroll: got {unroll}; it must be at least 1")
-    if implementation not in IMPLEMENTATIONS:
+    if unroll < 0:
+        raise ValueError(f"unroll: got {unroll}; it must be True, False or at least 0")
+    if options.implementation not in IMPLEMENTATIONS:
         raise ValueError(
-            f"implementation: got {implementation!r}; allowed: "
+            f"implementation: got {options.implementation!r}; allowed: "
             f"{', '.join(IMPLEMENTATIONS)}"
         )
-
-
-def _check_carry(carry: Carry, leaves_as: tuple[Carry, Any]) -> None:
-    enters, leaves = described(carry), described(leaves_as[0])
-    if enters != leaves:
-        raise TypeError(
-            f"carry: it enters the step as {enters} and leaves it as {leaves}; the two "
-            "must agree"
-        )
-
-
-def described(tree: Any) -> str:
-    """Returns the structure of a pytree with the dtype and shape of every leaf."""
-    return str(jax.tree.map(lambda leaf: jax.typeof(leaf).str_short(), tree))

@@ -11,6 +11,7 @@ A shape that one function alone uses is written there.
 
 from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int, Key
 
@@ -28,6 +29,16 @@ Hidden: TypeAlias = Float[Array, "*batch hidden"]
 Inputs: TypeAlias = Float[Array, "time *batch input"]
 Outputs: TypeAlias = Inexact[Array, "time *batch output"]
 
+Sequences: TypeAlias = Any
+"""What a run reads, leaves (time, *batch, ...).
+
+For most cells one floating array (time, *batch, input); the same as `Keyed`, where a
+cell draws random numbers; any pytree of arrays for a cell of `from_function`.
+"""
+
+Shape: TypeAlias = tuple[Any, ...]
+"""Sizes of axes: whole numbers, or the symbols of `jax.export`."""
+
 Lengths: TypeAlias = Int[Array, "*batch"]
 Mask: TypeAlias = Bool[Array, " time *batch"]
 
@@ -39,6 +50,13 @@ Params: TypeAlias = Any
 
 Carry: TypeAlias = Any
 """A pytree with leaves (*batch, ...): what a cell hands to its next step."""
+
+any_rank = jax.numpy_rank_promotion("allow")
+"""Decorates a function in which what belongs to a unit, (unit,), meets (*batch, unit),
+or what belongs to a sequence, (batch,), meets (time, batch).
+
+That is meant, also where the caller has `jax_numpy_rank_promotion` warn or raise.
+"""
 
 
 def at_least_float32(dtype: Any) -> Any:

@@ -3,26 +3,35 @@
 What masks, lengths and resets do is said, and built into the step, in `steps`.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from lstm_jax.backward import cut_backward
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_type, check_whole, shown
+from lstm_jax.inputs import batch_shape_of
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare, select, starting_carry
-from lstm_jax.types import Carry, Params
-from lstm_jax.wrappers.keyed import Keyed
+from lstm_jax.steps import (
+    Masks,
+    Steps,
+    prepare,
+    select,
+    starting_carry,
+    unbatched_leaves,
+    unless_idle,
+)
+from lstm_jax.types import Carry, Params, Sequences
 
 
 def unroll(
     cell: Cell,
     params: Params,
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     lengths: ArrayLike | None = None,
@@ -39,6 +48,12 @@ def unroll(
         for t in range(time):
             carry, ys[t] = cell.step(params, carry, xs[t])
         return carry, ys
+
+    Where sequences end earlier than the array, ys[-1] is padding: read each at its own
+    last step,
+
+        carry, ys = lj.unroll(cell, params, xs, lengths=lengths)
+        last = lj.readouts.last_step(ys, lengths)
 
     Args:
       cell: any `Cell`.
@@ -62,11 +77,15 @@ def unroll(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument has a shape, structure or value that is not allowed.
     """
+    check_cell("cell", cell)
+    check_whole("scan_unroll", scan_unroll, 1)
+    if checkpoint_every is not None:
+        check_whole("checkpoint_every", checkpoint_every, 1)
     masks = Masks(lengths=lengths, mask=mask, resets=resets, reverse=reverse)
     how = How(checkpoint_every, scan_unroll, implementation)
     if cell.layers:
         return _unroll_layers(cell, params, xs, carry, masks, how)
-    return _run(prepare(cell, params, xs, carry, **masks), params, how)
+    return _run(prepare(cell, params, xs, carry, **masks), how)
 
 
 class How(NamedTuple):
@@ -98,24 +117,26 @@ def _unroll_layers(
     return tuple(leaving), xs
 
 
-def _run(steps: Steps, params: Params, how: How) -> tuple[Carry, Any]:
-    return _compiled_scan(
-        steps.step, params, steps.carry, steps.inputs, steps.reverse, how
-    )
-
-
 # Compiled once per cell and shapes, also when nobody put a `jit` around it.
-@partial(jax.jit, static_argnums=(0, 4, 5), inline=True)
-def _compiled_scan(
-    step: Callable, params: Params, carry: Carry, inputs: Any, reverse: bool, how: How
-) -> tuple[Carry, Any]:
-    return scan(step, params, carry, inputs, reverse=reverse, **how._asdict())
+@partial(jax.jit, static_argnums=1)
+def _run(steps: Steps, how: How) -> tuple[Carry, Any]:
+    return unless_idle(
+        steps,
+        lambda steps: scan(
+            steps.step,
+            steps.shared,
+            steps.carry,
+            steps.inputs,
+            reverse=steps.reverse,
+            **how._asdict(),
+        ),
+    )
 
 
 def unroll_truncated(
     cell: Cell,
     params: Params,
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     window: int,
@@ -146,31 +167,39 @@ def unroll_truncated(
     References:
       Williams & Peng (1990), https://doi.org/10.1162/neco.1990.2.4.490
     """
-    if window < 1:
-        raise ValueError(f"window: got {window}; it must be at least 1")
+    check_whole("window", window, 1)
     steps = prepare(cell, params, xs, carry, **masks)
 
-    def windowed(params, carry, cut_and_inputs):
-        cut, inputs = cut_and_inputs
-        if not steps.reverse:
-            carry = cut_backward(carry, cut)
-        carry, y = steps.step(params, carry, inputs)
-        return (cut_backward(carry, cut) if steps.reverse else carry), y
+    return _run_truncated(steps, window)
 
+
+@partial(jax.jit, static_argnums=1)
+def _run_truncated(steps: Steps, window: int) -> tuple[Carry, Any]:
     cuts = jnp.arange(steps.time) % window == 0
-    return scan(
-        windowed, params, steps.carry, (cuts, steps.inputs), reverse=steps.reverse
-    )
+
+    def run(steps):
+        def windowed(shared, carry, cut_and_inputs):
+            cut, inputs = cut_and_inputs
+            if not steps.reverse:
+                carry = cut_backward(carry, cut)
+            carry, y = steps.step(shared, carry, inputs)
+            return (cut_backward(carry, cut) if steps.reverse else carry), y
+
+        inputs = cuts, steps.inputs
+        return scan(windowed, steps.shared, steps.carry, inputs, reverse=steps.reverse)
+
+    return unless_idle(steps, run)
 
 
 def unroll_bidirectional(
     cells: tuple[Cell, ...],
     params: tuple[Params, ...],
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     carry: tuple[Carry, ...] | None = None,
     *,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    resets: ArrayLike | None = None,
 ) -> tuple[tuple[Carry, ...], Any]:
     """Runs one cell forwards and another backwards over the same sequence.
 
@@ -183,6 +212,7 @@ def unroll_bidirectional(
       carry: what enters their first steps; `init_carry` of each by default.
       lengths: as for `unroll`.
       mask: as for `unroll`.
+      resets: as for `unroll`; no cell carries anything from one sequence to the other.
 
     Returns:
       The two carries that leave their last steps, and ys (time, *batch, output), the
@@ -196,12 +226,19 @@ def unroll_bidirectional(
       Schuster & Paliwal (1997), https://doi.org/10.1109/78.650093
     """
     for name, pair in {"cells": cells, "params": params, "carry": carry}.items():
-        if pair is not None and len(pair) != 2:
-            raise ValueError(f"{name}: got {len(pair)} entries; it must be a pair")
+        if pair is not None:
+            _check_pair(name, pair)
     starts = carry or (None, None)
     results = [
         unroll(
-            cell, of_cell, xs, start, lengths=lengths, mask=mask, reverse=direction > 0
+            cell,
+            of_cell,
+            xs,
+            start,
+            lengths=lengths,
+            mask=mask,
+            resets=resets,
+            reverse=direction > 0,
         )
         for direction, (cell, of_cell, start) in enumerate(
             zip(cells, params, starts, strict=True)
@@ -211,10 +248,21 @@ def unroll_bidirectional(
     return carries, jax.tree.map(lambda *y: jnp.concatenate(y, axis=-1), *ys)
 
 
+def _check_pair(name: str, pair: Any) -> None:
+    """Refuses what is no pair; the params of one cell are a tuple too."""
+    fields = getattr(pair, "_fields", ("forward", "backward"))
+    wanted = "a pair, the forward cell's and the backward cell's"
+    check_type(name, pair, tuple | list, wanted)
+    if fields != ("forward", "backward"):
+        raise TypeError(f"{name}: got {shown(pair)}; it must be {wanted}")
+    if len(pair) != 2:
+        raise ValueError(f"{name}: got {len(pair)} entries; it must be {wanted}")
+
+
 def unroll_carries(
     cell: Cell,
     params: Params,
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     scan_unroll: int = 1,
@@ -228,27 +276,32 @@ def unroll_carries(
       Carries with leaves (time, *batch, ...), entry t the one that LEAVES step t, and
       ys (time, *batch, output).
     """
-    steps = prepare(cell, params, xs, carry, **masks)
+    return _run_showing_carries(prepare(cell, params, xs, carry, **masks), scan_unroll)
 
-    def showing_carry(params, carry, inputs):
-        carry, y = steps.step(params, carry, inputs)
-        return carry, (carry, y)
 
-    _, observed = scan(
-        showing_carry,
-        params,
-        steps.carry,
-        steps.inputs,
-        reverse=steps.reverse,
-        unroll=scan_unroll,
-    )
-    return observed
+@partial(jax.jit, static_argnums=1)
+def _run_showing_carries(steps: Steps, unroll: int) -> tuple[Carry, Any]:
+    def run(steps):
+        def showing_carry(shared, carry, inputs):
+            carry, y = steps.step(shared, carry, inputs)
+            return carry, (carry, y)
+
+        return scan(
+            showing_carry,
+            steps.shared,
+            steps.carry,
+            steps.inputs,
+            reverse=steps.reverse,
+            unroll=unroll,
+        )[1]
+
+    return unless_idle(steps, run)
 
 
 def unroll_reference(
     cell: Cell,
     params: Params,
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     lengths: ArrayLike | None = None,
@@ -258,25 +311,57 @@ def unroll_reference(
 ) -> tuple[Carry, Any]:
     """The same as `unroll`, as a Python loop: slow, plain, the oracle of the tests.
 
-    It shares nothing with `unroll` but `select`, and checks nothing.
+    A step is run for those elements of the batch that count, and for them alone. It
+    shares nothing with `unroll` but `select`, checks nothing, and wants masks, lengths
+    and resets whose values are known.
     """
-    xs = jnp.asarray(xs)
-    time, batch_shape = xs.shape[0], xs.shape[1:-1]
-    counts = jnp.ones((time, *batch_shape), bool) if mask is None else jnp.asarray(mask)
+    xs = jax.tree.map(jnp.asarray, xs)
+    batch_shape = batch_shape_of(cell, params, xs, carry)
+    time = jax.tree.leaves(xs)[0].shape[0]
+    counts = np.ones((time, *batch_shape), bool) if mask is None else np.array(mask)
     if lengths is not None:
-        beyond = [t >= jnp.asarray(lengths) for t in range(time)]
-        counts = counts & ~jnp.stack(beyond)
-    begins = jnp.zeros_like(counts) if resets is None else jnp.asarray(resets)
+        counts &= np.stack([t < np.asarray(lengths) for t in range(time)])
+    begins = np.zeros_like(counts) if resets is None else np.asarray(resets)
     fresh = cell.init_carry(params, batch_shape)
     carry = fresh if carry is None else carry
+    unbatched = unbatched_leaves(cell, params, batch_shape)
     ys: list[Any] = [None] * time
     for t in reversed(range(time)) if reverse else range(time):
-        if not reverse:
-            carry = select(begins[t], fresh, carry)
-        x = jnp.where(counts[t][..., None], xs[t], 0)
-        new, y = cell.step(params, carry, x)
-        carry = select(counts[t], new, carry)
-        ys[t] = jnp.where(counts[t][..., None], y, 0)
-        if reverse:
-            carry = select(begins[t], fresh, carry)
-    return carry, jnp.stack(ys)
+        if begins[t].any() and not reverse:
+            carry = select(jnp.asarray(begins[t]), fresh, carry)
+        x = jax.tree.map(lambda leaf, t=t: leaf[t], xs)
+        carry, ys[t] = _run_for(
+            np.asarray(counts[t]), cell, params, carry, x, unbatched
+        )
+        if begins[t].any() and reverse:
+            carry = select(jnp.asarray(begins[t]), fresh, carry)
+    return carry, jax.tree.map(lambda *y: jnp.stack(y), *ys)
+
+
+def _run_for(
+    counts: np.ndarray,
+    cell: Cell,
+    params: Params,
+    carry: Carry,
+    x: Any,
+    unbatched: tuple[bool, ...],
+) -> tuple[Carry, Any]:
+    """Returns carry and y of one step that only some of the batch take."""
+    if counts.all():
+        return cell.step(params, carry, x)
+    _, shape_of_y = jax.eval_shape(cell.step, params, carry, x)
+    nothing = jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), shape_of_y)
+    if not counts.any():
+        return carry, nothing
+    leaves, structure = jax.tree.flatten(carry)
+    flags = zip(leaves, unbatched, strict=True)
+    some = structure.unflatten([leaf if one else leaf[counts] for leaf, one in flags])
+    new, y = cell.step(params, some, jax.tree.map(lambda leaf: leaf[counts], x))
+    moved = [
+        after if one else before.at[counts].set(after)
+        for before, after, one in zip(
+            leaves, structure.flatten_up_to(new), unbatched, strict=True
+        )
+    ]
+    shown = jax.tree.map(lambda all_of_it, y: all_of_it.at[counts].set(y), nothing, y)
+    return structure.unflatten(moved), shown

@@ -108,6 +108,28 @@ for bias, rate in zip(biases, jax.vmap(rate_at)(biases), strict=True):
 
 
 # %% [markdown]
+# ## Sequences of different lengths
+#
+# Padding is on the right. A loss of `ys[-1]` would read padding of the shorter ones,
+# and is refused; `readouts.last_step` reads each at its own last step. `by_lag` then
+# moves the curves so that these meet: entry t has lag T - t for all, and NaN stands
+# before a sequence began.
+
+# %%
+lengths = jax.numpy.array([42] * 8 + [12] * 8)
+norms = lj.log_gradient_norms(
+    lj.LSTM,
+    params["lstm"],
+    shows.inputs,
+    lambda ys: lj.readouts.last_step(ys, lengths).sum(),
+    lengths=lengths,
+)
+curves = lj.by_lag(lj.joint_log_norms(norms), lengths)
+reach = ~jax.numpy.isnan(curves[-20])
+print("sequences that reach a lag of 20:", int(reach.sum()))
+print("nats per step of a short one", float(lj.decay_rate(curves)[-1]))
+
+# %% [markdown]
 # ## The figure
 
 

@@ -603,8 +603,9 @@ def test_a_factory_refuses_a_wiring_that_no_cell_has(factory, options, message):
 def test_blocks_are_of_a_whole_number_of_cells(factory, block_size):
     # As outside the tests, where no type checker stands before the function.
     unchecked = inspect.unwrap(factory)
-    message = f"block_size: got {block_size!r}; it must be a whole number, at least 1"
-    with pytest.raises(ValueError, match=re.escape(message)):
+    message = f"block_size: got {block_size!r}; it must be "
+    error = ValueError if block_size == 0 else TypeError
+    with pytest.raises(error, match=re.escape(message)):
         unchecked(block_size)
 
 

@@ -10,15 +10,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
-from lstm_jax.gradients.adjoint import run_back
-from lstm_jax.gradients.carry import output_gradients
+from lstm_jax.gradients.adjoint import run_back, way_back
 from lstm_jax.gradients.contributions import (
     heard_steps,
     log_weight_contributions,
     weight_contributions,
     weight_gradients,
 )
-from lstm_jax.gradients.smooth import entering_carries
 from lstm_jax.steps import prepare
 
 TIME, INPUT, HIDDEN, BATCH = 4, 3, 4, 2
@@ -88,13 +86,9 @@ def test_the_parts_add_up_to_the_gradient():
 
     @jax.jit
     def both():
-        steps = prepare(cell, params, xs)
-        entering, ys = entering_carries(steps, params)
-        dys = output_gradients(every_output_counts, ys)
-        observe = lambda at_t: weight_gradients(steps, params, at_t)
+        way = way_back(prepare(cell, params, xs), every_output_counts)
         loss = lambda params: every_output_counts(lj.unroll(cell, params, xs)[1])
-        parts = run_back(steps, params, entering, dys, observe)
-        return parts, jax.grad(loss)(params)
+        return run_back(way, weight_gradients), jax.grad(loss)(params)
 
     parts, whole = both()
     for part, leaf in zip(parts, jax.tree.leaves(whole), strict=True):

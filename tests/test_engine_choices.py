@@ -34,6 +34,20 @@ def _dots(program):
                 yield from _dots(inside)
 
 
+def test_a_product_that_a_sum_and_somebody_else_read_is_made_once():
+    """y shows what the squash adds up: swallowed by the sum it would be made twice."""
+
+    def step(params, h, x):
+        from_h = h @ params["w"]
+        return jnp.tanh(from_h + x @ params["u"]), from_h
+
+    params = {"w": jnp.ones((4, 4)), "u": jnp.ones((5, 4))}
+    report = lj.scan_report(step, params, jnp.zeros((2, 4)), jnp.ones((TIME, 2, 5)))
+    # Two points, where one that is only summed would be one of two products.
+    apart = (("float32[2,4] @ 4x4",), ("float32[2,5] @ 5x4",))
+    assert report.weight_products == apart
+
+
 @pytest.mark.parametrize(
     ("rows", "width", "is_ahead"),
     [(2, 1024, True), (32, 1024, True), (33, 1024, False), (2, 1023, False)],
@@ -55,7 +69,7 @@ def test_a_large_matrix_and_few_rows_leave_the_loop(rows, width, is_ahead):
 
 def test_products_ahead_change_nothing(key, monkeypatch):
     """The largest matrix counts as large; values and gradients stay."""
-    from lstm_jax.engine import weighted_scan
+    from lstm_jax.engine import points
 
     key_params, key_xs = jax.random.split(key)
     params = lj.GRU.init(key_params, 3, 4)
@@ -63,13 +77,16 @@ def test_products_ahead_change_nothing(key, monkeypatch):
 
     def value_and_gradients():
         def loss(params, xs):
-            return jnp.sum(lj.scan(lj.GRU.step, params, start, xs)[1] ** 2)
+            return jnp.sum(lj.scan(step, params, start, xs)[1] ** 2)
+
+        def step(*arguments):  # a new one, which is compiled anew
+            return lj.GRU.step(*arguments)
 
         start = lj.GRU.init_carry(params, (2,))
         return jax.value_and_grad(loss, (0, 1))(params, xs)
 
     inside = value_and_gradients()
-    monkeypatch.setattr(weighted_scan, "LARGE_MATRIX", 0)
+    monkeypatch.setattr(points, "LARGE_MATRIX", 0)
     ahead = value_and_gradients()
     jax.tree.map(
         lambda a, b: assert_allclose(a, b, rtol=1e-5, atol=1e-6), ahead, inside

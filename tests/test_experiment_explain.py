@@ -373,8 +373,8 @@ def test_one_checkpoint_of_a_run_is_read_where_it_is_named(trained):
 
 def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
     path = copied / "checkpoints" / "4"
-    (path / checkpoints.SUMS).unlink()
-    unfinished = copied / "checkpoints" / "6.orbax-checkpoint-tmp"
+    (path / "_METADATA").write_bytes(b"")
+    unfinished = copied / "checkpoints" / ".unfinished-6"
     unfinished.mkdir()  # of a run that goes on
     found = read_model(explain.Config(checkpoint=str(copied))).run
     assert found is not None and (found.step, found.passed_over) == (2, (4,))
@@ -386,6 +386,22 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
     (copied / "checkpoints" / "2" / "_CHECKPOINT_METADATA").write_text("{")
     message = refusal(lambda: read_run(str(copied), None))
     assert message.endswith("all checkpoints there are damaged: 2, 4")
+
+
+def test_a_checkpoint_without_sums_was_never_finished(copied):
+    (copied / "checkpoints" / "4" / checkpoints.SUMS).unlink()
+    run = read_run(str(copied), None)
+    assert (run.step, run.passed_over) == (2, ())
+    (copied / "checkpoints" / "2" / checkpoints.SUMS).unlink()
+    message = refusal(lambda: read_run(str(copied), None))
+    assert "holds no checkpoint and no final.npz" in message
+
+
+def test_a_run_is_not_begun_anew_with_other_random_numbers(trained):
+    told = "is of other random numbers: jax_threefry_partitionable was True and is"
+    with jax.threefry_partitionable(False):
+        message = refusal(lambda: read_run(str(trained), None))
+    assert message.startswith(f"checkpoint: {str(trained)!r}") and told in message
 
 
 def test_sequences_of_several_lengths_end_at_the_last_step(tmp_path):

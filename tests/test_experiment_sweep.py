@@ -9,19 +9,23 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from experiments import (
     records,
+    surroundings,
     sweep,
     sweep_parts,
     sweep_rows,
     sweep_settings,
+    sweep_store,
     train,
     train_config,
 )
+from experiments.alone import alone_in
 from experiments.cli import ConfigError
 from experiments.sweep import Config
 from experiments.sweep_config import SWEEPABLE, run_config
@@ -174,6 +178,68 @@ def test_a_damaged_part_is_trained_again_and_told(whole, capsys):
         assert record.verdict[0] == told and told in capsys.readouterr().err
         assert place.read_bytes() == before["0002.npz"]
     assert parts_of(whole) == before
+
+
+@pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.slow)])
+def test_one_bit_flipped_in_a_part_is_seen_or_changes_nothing(stride, tmp_path):
+    (tmp_path / "cells").mkdir()
+    part = ended([[0.1, 0.2], [0.3, 0.4]])
+    sweep_store.save_part(tmp_path, 0, part)
+    (place,) = (tmp_path / "cells").iterdir()
+    content, seen = place.read_bytes(), 0
+    for bit in range(0, 8 * len(content), stride):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        place.write_bytes(flipped)
+        try:
+            found = sweep_store.load_part(tmp_path, 0)
+        except sweep_store.DamagedError:
+            seen += 1
+        else:
+            assert found is not None
+            for array, wanted in zip(found, part, strict=True):
+                assert array.tobytes() == wanted.tobytes(), bit
+    assert seen > 4 * len(content) / stride  # half of the bits
+
+
+def test_other_random_numbers_are_another_sweep(whole, no_training):
+    told = "another sweep: jax_threefry_partitionable was True and is False$"
+    with jax.threefry_partitionable(False), pytest.raises(ConfigError, match=told):
+        sweep.run(SMALL, whole, resume=True)
+
+
+def test_a_sweep_that_goes_on_with_other_threads_says_so(
+    whole, no_training, monkeypatch
+):
+    before = surroundings.threads()
+    monkeypatch.setenv("NPROC", str(before + 1))
+    record = sweep.run(SMALL, whole, resume=True)
+    told = f"It goes on otherwise than up to now (threads was {before} and is "
+    assert record.verdict[0].startswith(told)
+
+
+@pytest.mark.parametrize("content", ["", "{", "5", "[1]"])
+def test_a_description_that_is_damaged_is_refused(content, tmp_path):
+    (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"sweep.json' is damaged; name another"):
+        sweep.run(SMALL, tmp_path, resume=True)
+
+
+def test_a_second_sweep_in_a_folder_is_refused(whole, no_training):
+    with (
+        alone_in(whole),
+        pytest.raises(ConfigError, match="is at work; it must be a folder to which"),
+    ):
+        sweep.run(SMALL, whole, resume=True)
+
+
+def test_what_a_killed_sweep_left_is_tidied_up(whole, no_training):
+    for folder in (whole, whole / "cells"):
+        (folder / ".unfinished-x").write_text("")
+    (whole / "cells" / "²").write_text("stray")
+    sweep.run(SMALL, whole, resume=True)
+    assert [path.name for path in whole.rglob(".*")] == []
+    (whole / "cells" / "²").unlink()
 
 
 def test_with_nothing_to_resume_it_begins_and_says_so(tmp_path, capsys):

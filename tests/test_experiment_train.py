@@ -14,12 +14,13 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import killing
 import numpy as np
 import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from experiments import metrics, train, train_run
+from experiments import metrics, surroundings, train, train_run
 from experiments.cli import ConfigError
 from experiments.train import Config, Diverged
 from lstm_jax.readouts import LinearParams
@@ -132,6 +133,59 @@ def test_killed_at_twenty_moments(seed, whole, tmp_path):
     kill_and_resume(tmp_path, whole, seed)
 
 
+def killed_before(operations, keep, folder):
+    """How each of these runs ended; it died before that operation on its files."""
+    words = [sys.executable, "tests/killing.py", folder, str(keep)]
+    done = subprocess.run(
+        [*words, *map(str, operations)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    ends = [line.split() for line in done.stdout.splitlines()]
+    assert [int(number) for number, _ in ends] == list(operations), done.stderr
+    return [int(status) for _, status in ends]
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The run of three checkpoints, undisturbed."""
+    out = tmp_path_factory.mktemp("three")
+    train.run(killing.small(keep=3), out)
+    return out
+
+
+def assert_goes_on(out, keep, three):
+    train.run(killing.small(keep), out, resume=True)
+    assert_same_run(out, three)
+    assert checkpoints.steps(out / "checkpoints") == [10, 20, 30][-keep:]
+    left = [path.name for path in out.rglob(".*")]
+    assert left == [], "unfinished, or a lock"
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_killed_at_five_operations_on_files_it_goes_on_to_the_same_bits(
+    keep, three, tmp_path
+):
+    operations = random.Random(keep).sample(range(1, 150), 5)
+    assert killed_before(operations, keep, tmp_path) == [-signal.SIGKILL] * 5
+    for number in operations:
+        assert_goes_on(tmp_path / str(number), keep, three)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [1, 3])
+def test_killed_at_every_operation_on_files(keep, three, tmp_path):
+    ends = []
+    while 0 not in ends:
+        operations = range(len(ends) + 1, len(ends) + 21)
+        ends += killed_before(operations, keep, tmp_path)
+        for number in operations:
+            assert_goes_on(tmp_path / str(number), keep, three)
+    assert ends.index(0) > 100 and set(ends) == {0, -signal.SIGKILL}
+
+
 def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
     process = start(tmp_path)
     wait_for(process, tmp_path / "checkpoints" / "40")
@@ -223,6 +277,124 @@ def test_with_nothing_to_resume_it_begins_and_says_so(tmp_path, capsys):
     assert "it starts at step 0" in record.verdict[0]
     assert record.verdict[0] in capsys.readouterr().err
     assert len(lines_of(tmp_path)) == 1
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path):
+    record = train.run(changed(num_steps=7), str(tmp_path / "new" / "below"))
+    assert len(lines_of(tmp_path / "new" / "below")) == 1
+    assert record.made["threads"] == surroundings.threads()
+
+
+NUMPY = """
+import dataclasses, sys
+import numpy as np
+from experiments import train
+config = train.Config(cell=np.str_("rnn"), hidden_size=np.int64(4), length=np.int8(6),
+    learning_rate=np.float64(0.5), num_steps=np.int32(20), test_size=5)
+assert config == train.Config(cell="rnn", hidden_size=4, length=6, learning_rate=0.5,
+    num_steps=20, test_size=5)
+kinds = {type(value) for value in dataclasses.astuple(config)}
+assert kinds <= {int, float, str, type(None)}, kinds
+train.run(config, sys.argv[1])
+train.run(config, sys.argv[1], resume=True)
+"""
+
+
+def test_a_config_may_hold_the_numbers_of_numpy(tmp_path):
+    # In a process of its own: the tests check types at every call.
+    words = [sys.executable, "-c", NUMPY, tmp_path]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(lines_of(tmp_path)) == 2
+
+
+def test_what_is_no_checkpoint_stops_no_run(three, tmp_path):
+    for name in ("10", "50", "²", ".unfinished-x"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    (tmp_path / "checkpoints" / "30").write_text("a file")
+    record = train.run(killing.small(3), tmp_path, resume=True)
+    assert "it starts at step 0" in record.verdict[0]
+    assert_same_run(tmp_path, three)
+    assert checkpoints.steps(tmp_path / "checkpoints") == [10, 20, 30]
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"10", "20", "30", "50", "²"}
+
+
+def test_a_second_run_in_a_folder_is_refused_and_the_first_goes_on(tmp_path):
+    process = start(tmp_path, changed(num_steps=10**7))
+    wait_for(process, tmp_path / "checkpoints" / "20")
+    told = f"out: got {str(tmp_path)!r}, where process {process.pid} on .* is at work"
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match=told):
+            train.run(SMALL, tmp_path, resume=resume)
+    step = checkpoints.steps(tmp_path / "checkpoints")[-1]
+    wait_for(process, tmp_path / "checkpoints" / str(step + 40))
+    process.kill()
+    finish(process)
+
+
+def test_a_run_that_goes_on_with_other_threads_says_so(stored, monkeypatch, capsys):
+    before = surroundings.threads()
+    monkeypatch.setenv("NPROC", str(before + 3))
+    record = train.run(changed(num_steps=320), stored, resume=True)
+    told = (
+        f"It goes on otherwise than up to step 300 (threads was {before} and is "
+        f"{before + 3}): from here on its bits may be others. NPROC={before} in the "
+        f"environment makes it {before} threads again."
+    )
+    assert record.verdict[0] == told and told in capsys.readouterr().err
+    assert record.made["threads"] == before + 3
+    assert not train.run(changed(num_steps=320), stored, resume=True).verdict
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(surroundings.threads() < 2, reason="there is one core")
+def test_two_threads_on_one_core_have_the_bits_of_two_cores(tmp_path):
+    config = Config(num_steps=10, test_size=5)  # large enough to be cut among threads
+    one = {next(iter(os.sched_getaffinity(0)))}
+    for name, cores in {"one": one, "two": os.sched_getaffinity(0)}.items():
+        os.environ["NPROC"] = "2"
+        process = start(tmp_path / name, config)
+        os.sched_setaffinity(process.pid, cores)
+        assert finish(process)[0] == 0
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda: jax.threefry_partitionable(False),
+            "jax_threefry_partitionable was True and is False$",
+        ),
+        (
+            lambda: jax.default_prng_impl("rbg"),
+            "jax_default_prng_impl was 'threefry2x32' and is 'rbg'",
+        ),
+    ],
+    ids=["another way to draw", "another generator"],
+)
+def test_a_run_that_would_draw_other_numbers_is_refused(change, told, stored):
+    before = (stored / "metrics.jsonl").read_bytes()
+    with change(), pytest.raises(ConfigError, match=f"^out: .*of other random.*{told}"):
+        train.run(changed(num_steps=400), stored, resume=True)
+    assert (stored / "metrics.jsonl").read_bytes() == before
+
+
+def test_what_a_run_says_at_its_end_is_on_the_disk(tmp_path, monkeypatch):
+    synced = set()
+
+    def fsync(file, call=os.fsync):
+        now = os.fstat(file)
+        synced.add((now.st_ino, now.st_size))
+        call(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    train.run(killing.small(3), tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    ends = {path: (path.stat().st_ino, path.stat().st_size) for path in files}
+    assert len(ends) > 20
+    assert [path for path, end in ends.items() if end not in synced] == []
 
 
 def test_more_steps_go_on_from_where_fewer_ended(whole, tmp_path):

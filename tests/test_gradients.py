@@ -105,14 +105,25 @@ def sum_of_last(ys):
 
 
 @partial(jax.jit, static_argnames="reverse")
-def one_step(cell, params, carry, x, **masks):
-    """Step t of the Python loop; x and masks keep a time axis of length 1."""
-    return lj.unroll_reference(cell, params, x, carry, **masks)
+def one_step(cell, params, carry, x, mask, resets, reverse):
+    """Step t of the Python loop: the rules for time, written down once more."""
+
+    def where(flags, yes, no):
+        return jax.tree.map(lambda a, b: jnp.where(flags[..., None], a, b), yes, no)
+
+    fresh = cell.init_carry(params, x.shape[:-1])
+    if not reverse:
+        carry = where(resets, fresh, carry)
+    new, y = cell.step(params, carry, jnp.where(mask[..., None], x, 0))
+    carry = where(mask, new, carry)
+    if reverse:
+        carry = where(resets, fresh, carry)
+    return carry, jnp.where(mask[..., None], y, 0)
 
 
 @partial(jax.jit, static_argnames="reverse")
-def one_step_back(cell, params, carry, x, cotangents, **masks):
-    step = lambda carry: one_step(cell, params, carry, x, **masks)
+def one_step_back(cell, params, carry, x, cotangents, **rules):
+    step = lambda carry: one_step(cell, params, carry, x, **rules)
     return jax.vjp(step, carry)[1](cotangents)[0]
 
 
@@ -128,9 +139,8 @@ def adjoints_of_the_loop(cell, params, xs, loss_fns, carry=None, **masks):
     resets = np.asarray(masks.get("resets", np.zeros(steps, bool)))
 
     def inputs(t):
-        at_t = slice(t, t + 1)
-        rules = {"mask": counts[at_t], "resets": resets[at_t], "reverse": reverse}
-        return (cell, params, entering[t], xs[at_t]), rules
+        rules = {"mask": counts[t], "resets": resets[t], "reverse": reverse}
+        return (cell, params, entering[t], xs[t]), rules
 
     order = range(TIME)[:: -1 if reverse else 1]
     carry = cell.init_carry(params, steps[1:]) if carry is None else carry
@@ -141,11 +151,11 @@ def adjoints_of_the_loop(cell, params, xs, loss_fns, carry=None, **masks):
         carry, ys[t] = one_step(*args, **rules)
 
     def pulled_back(loss_fn):
-        dys = jax.grad(loss_fn)(jnp.concatenate([ys[t] for t in range(TIME)]))
+        dys = jax.grad(loss_fn)(jnp.stack([ys[t] for t in range(TIME)]))
         adjoint, entries = jax.tree.map(jnp.zeros_like, carry), {}
         for t in reversed(order):
             args, rules = inputs(t)
-            adjoint = one_step_back(*args, (adjoint, dys[t : t + 1]), **rules)
+            adjoint = one_step_back(*args, (adjoint, dys[t]), **rules)
             entries[t] = adjoint
         return jax.tree.map(
             lambda *parts: np.stack(parts), *(entries[t] for t in range(TIME))

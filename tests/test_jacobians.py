@@ -1,4 +1,4 @@
-"""Step Jacobians, their products and singular values, against loops and closed forms.
+"""Step Jacobians and their products, against loops and closed forms.
 
 Numbers beside "SCIENCE" are items of the project's list of exact predictions.
 """
@@ -15,10 +15,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import lstm_jax as lj
 from lstm_jax import theory
 from lstm_jax.gradients.jacobians import jacobian_products, step_jacobians
-from lstm_jax.gradients.singular_values import (
-    log_condition_number,
-    product_singular_values,
-)
 from lstm_jax.gradients.smooth import state_vector
 from lstm_jax.gradients.transients import kreiss_bound, transient_growth
 
@@ -263,97 +259,3 @@ def test_no_net_violates_pascanu_s_bound():
         bound = np.log(theory.jacobian_bound(sigma[:, None], lags, gamma))
         assert (log_share <= bound + 1e-12).all()
         assert (bound - log_share).min() < (5 if activation == "logistic" else 1)
-
-
-# ---------------------------------------------------------------------------
-# Singular values
-# ---------------------------------------------------------------------------
-
-
-@partial(jax.jit, static_argnames=("num_values", "num_sweeps", "reverse"))
-def singular_values(cell, params, xs, **options):
-    return product_singular_values(cell, params, xs, **options)
-
-
-@in_float64
-@pytest.mark.parametrize(
-    "options", [{"num_values": 3}, {"reverse": True}], ids=["the largest", "in reverse"]
-)
-def test_singular_values_are_those_of_the_product(options):
-    params, xs = make_params(lj.LSTM), draw(4, *BATCH, INPUT, seed=9)
-    masks = {
-        "lengths": jnp.array([4, 3]),
-        "reverse": options.get("reverse", False),
-    }
-    found = singular_values(lj.LSTM, params, xs, num_sweeps=30, **masks | options)
-    jacobians = step_jacobians(lj.LSTM, params, xs, **masks)
-    (product,) = jacobian_products(jacobians[:: -1 if masks["reverse"] else 1], 4)
-    svd = np.linalg.svd(np.asarray(product), compute_uv=False)
-    count = options.get("num_values", 2 * HIDDEN)
-    assert svd.max() / svd.min() < 1e10  # the oracle has digits left
-    assert_allclose(found.log_singular_values, np.log(svd)[:, :count], atol=1e-6)
-    assert_allclose(found.change, 0, atol=1e-6)
-    condition = log_condition_number(found.log_singular_values)
-    assert_allclose(condition, np.log(svd[:, 0] / svd[:, count - 1]), atol=1e-6)
-
-
-def test_singular_values_at_1e_minus_3000_in_float32():
-    """Powers of a symmetric matrix: ln σ_i = T ln |eig_i|; κ = e^4055 here."""
-    time = 10_000
-    scales = np.array([0.5, -0.45, 0.4, 1 / 3])
-    symmetric = rotation(4) @ np.diag(scales) @ rotation(4).T
-    w = jnp.asarray(symmetric, jnp.float32)
-    exact = np.log(np.abs(np.linalg.eigvalsh(np.asarray(w, np.float64))))
-    found = product_singular_values(
-        LINEAR, recurrence(w), silence(time, jnp.float32), num_sweeps=1
-    )
-    rates = np.asarray(found.log_singular_values, np.float64) / time
-    assert_allclose(rates, np.sort(exact)[::-1], atol=1e-6)
-    assert found.log_singular_values[0] < -6900  # 10^-3010, and the last 10^-4771
-    condition = log_condition_number(found.log_singular_values)
-    assert_allclose(condition, time * np.log(1.5), rtol=1e-5)
-
-
-@in_float64
-def test_equal_singular_values_are_right_in_one_sweep():
-    params = recurrence(0.9 * rotation(4))
-    found = product_singular_values(LINEAR, params, silence(50), num_sweeps=1)
-    assert_allclose(found.log_singular_values, 50 * np.log(0.9), atol=1e-12)
-    assert_allclose(found.change, 0, atol=1e-12)
-
-
-@in_float64
-def test_change_tells_where_more_sweeps_are_needed():
-    params = recurrence(np.diag([1.0, 0.99, 0.1]))
-    few, many = (
-        singular_values(LINEAR, params, silence(20), num_sweeps=n) for n in (1, 40)
-    )
-    exact = 20 * np.log([1.0, 0.99, 0.1])
-    error = np.abs(few.log_singular_values - exact)
-    assert error[0] > 1e-3
-    assert few.change[0] > 0.1 * error[0]
-    assert_allclose(many.log_singular_values, exact, atol=1e-8)
-    assert_allclose(many.change, 0, atol=1e-8)
-
-
-@in_float64
-def test_a_reset_leaves_no_singular_value():
-    resets = jnp.array([False, True, False])
-    params = recurrence(rotation(2))
-    found = product_singular_values(LINEAR, params, silence(3), resets=resets)
-    assert_array_equal(found.log_singular_values, [-np.inf, -np.inf])
-    assert_array_equal(found.change, [0, 0])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"num_values": 0}, r"num_values: got 0; .* \[1, 2\]"),
-        ({"num_values": 3}, r"num_values: got 3; .* \[1, 2\]"),
-        ({"num_sweeps": 0}, "num_sweeps: got 0; it must be at least 1"),
-    ],
-)
-def test_singular_values_that_are_not_there_are_refused(options, message):
-    params = recurrence(np.eye(2, dtype=np.float32))
-    with pytest.raises(ValueError, match=message):
-        product_singular_values(LINEAR, params, silence(3, jnp.float32), **options)

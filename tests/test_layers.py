@@ -10,8 +10,14 @@ import lstm_jax as lj
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"lstm_jax.types"},
-    {"lstm_jax.initializers"},
+    {
+        "lstm_jax.checks",
+        "lstm_jax.factories",
+        "lstm_jax.placing",
+        "lstm_jax.shapes",
+        "lstm_jax.types",
+    },
+    {"lstm_jax.carry_types", "lstm_jax.initializers"},
     {
         "lstm_jax.backward",
         "lstm_jax.cells",
@@ -21,6 +27,7 @@ LAYERS = [
         "lstm_jax.theory",
     },
     {"lstm_jax.scanning", "lstm_jax.wrappers"},
+    {"lstm_jax.inputs"},
     {"lstm_jax.steps"},
     {"lstm_jax.unrolling"},
     {"lstm_jax.gradients", "lstm_jax.training", "lstm_jax.interop"},

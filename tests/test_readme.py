@@ -104,11 +104,13 @@ def test_the_benchmarks_tables_are_those_of_its_record():
 
 
 def test_the_examples_run(capsys):
-    in_ten_lines, scan = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    in_ten_lines, lengths, scan = re.findall(r"```python\n(.*?)```", README, flags=re.S)
     exec(compile(in_ten_lines, "README.md", "exec"), {})
     shape, rate = capsys.readouterr().out.splitlines()
     assert shape == "(100, 16)"
     assert abs(float(rate)) < 1
+    exec(compile(lengths, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.split()) >= 3
     exec(compile(scan, "README.md", "exec"), {})
     assert capsys.readouterr().out.startswith("weighted scan")
 

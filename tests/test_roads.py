@@ -592,5 +592,5 @@ def test_a_units_time_constant_is_that_of_its_whole_product():
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.1])
 def test_factors_outside_0_and_1_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"factors: found values in .*\[0, 1\]"):
+    with pytest.raises(ValueError, match=r"factors: got an array with .*\[0, 1\]"):
         time_constants(jnp.array([0.5, wrong]))

@@ -277,21 +277,21 @@ def test_many_runs_over_devices_are_those_of_one_device(layout, eight):
 class Run:
     """Two processes of four devices each, that are one run."""
 
-    def __init__(self, out, config, *given):
+    def __init__(self, out, config, *given, only_second=(), second=ROOT):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+            self.port = free.getsockname()[1]
         fields = dataclasses.asdict(config).items()
         words = [f"--{name}={value}" for name, value in fields if value is not None]
         self.processes = [
             subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "experiments.train", *words, *given),
+                    *(sys.executable, "-m", "experiments.train", *words),
                     *(f"--out={out}", "--cpu_devices=4", "--distributed"),
-                    *(f"--coordinator=127.0.0.1:{port}", "--num_processes=2"),
-                    f"--process_id={number}",
+                    *(f"--coordinator=127.0.0.1:{self.port}", "--num_processes=2"),
+                    *(f"--process_id={number}", *given, *only_second[: 9 * number]),
                 ],
-                cwd=ROOT,
+                cwd=(ROOT, second)[number],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -347,6 +347,8 @@ def kill_one_of_two(killed, whole, out):
     train.run(dataclasses.replace(SMALL, num_steps=10), out)
     run = Run(out, dataclasses.replace(SMALL, num_steps=10**6), "--resume")
     run.wait_for(out / "checkpoints" / "20")
+    with pytest.raises(ConnectionRefusedError):  # another name of this machine
+        socket.create_connection(("127.0.0.2", run.port), timeout=10)
     start = time.monotonic()
     run.processes[killed].kill()
     ends = run.ends()
@@ -354,6 +356,7 @@ def kill_one_of_two(killed, whole, out):
     assert ends[killed][0] == -signal.SIGKILL
     status, _, errors = ends[1 - killed]
     assert status not in (0, None)
+    assert "Traceback" not in errors and "Extension modules" not in errors
     error, again = errors.splitlines()[-2:]
     assert error == (
         f"error: process {1 - killed} of 2 was ended, most likely because another one "
@@ -371,9 +374,43 @@ def test_one_process_killed_stops_the_other_and_one_goes_on(whole, tmp_path):
     kill_one_of_two(0, whole, tmp_path)
 
 
-@pytest.mark.slow
 def test_the_process_that_writes_stops_when_another_is_killed(whole, tmp_path):
     kill_one_of_two(1, whole, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (
+            "--learning_rate=0.01",
+            "error: learning_rate: got 0.003 in process 0 and 0.01 in process 1; it "
+            "must be the same in all processes of a run",
+        ),
+        pytest.param(
+            "--cpu_devices=2",
+            "error: distributed: got processes of 4, 2 devices; all must have the same "
+            "number",
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["another setting", "other devices"],
+)
+def test_processes_that_differ_are_no_run(other, told, tmp_path):
+    for status, _, errors in Run(tmp_path, SMALL, only_second=(other,)).ends():
+        assert (status, errors.splitlines()[-1]) == (2, told)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_processes_of_other_code_are_no_run(tmp_path):
+    for package in ("experiments", "lstm_jax"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    with (tmp_path / "experiments" / "progress.py").open("a") as file:
+        file.write("# changed\n")
+    for status, _, errors in Run(tmp_path / "out", SMALL, second=tmp_path).ends():
+        told = errors.splitlines()[-1]
+        assert status == 2 and told.startswith("error: code: got '")
+        assert told.endswith("it must be the same in all processes of a run")
 
 
 def test_a_mesh_of_one_device_changes_not_one_bit(whole, tmp_path):

@@ -594,22 +594,22 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a carry of another batch": (
         {"carry": jax.tree.map(lambda leaf: leaf[:2], LSTM_CARRY)},
         ValueError,
-        f"carry: got LSTMCarry(h='float32[2,4]', c='float32[2,4]'); {WANTED}",
+        "carry: leaf .h is float32[2,4]; 'lstm' wants float32[3,4] for these",
     ),
     "a carry of another structure": (
         {"carry": tuple(LSTM_CARRY)},
         ValueError,
-        f"carry: got ('float32[3,4]', 'float32[3,4]'); {WANTED}",
+        f"carry: it is ('float32[3,4]', 'float32[3,4]'); {WANTED}",
     ),
     "a carry of another cell": (
         {"carry": lj.RNNCarry(h=LSTM_CARRY.h)},
         ValueError,
-        f"carry: got RNNCarry(h='float32[3,4]'); {WANTED}",
+        f"carry: it is RNNCarry(h='float32[3,4]'); {WANTED}",
     ),
     "a carry of another dtype": (
         {"carry": jax.tree.map(lambda a: a.astype(jnp.bfloat16), LSTM_CARRY)},
         ValueError,
-        f"carry: got LSTMCarry(h='bfloat16[3,4]', c='bfloat16[3,4]'); {WANTED}",
+        "carry: leaf .h is bfloat16[3,4]; 'lstm' wants float32[3,4] for these",
     ),
 }
 
@@ -624,7 +624,29 @@ def test_unroll_refuses(case, unroll):
 
 def test_doubles_with_weights_in_single_precision_are_refused(x64):
     doubles = np.ones((TIME, BATCH, INPUT))
-    message = r"carry: it enters a step of 'lstm' as LSTMCarry\(h='float32.* leaves it "
-    message += r"as LSTMCarry\(h='float64.* must agree \(xs is float64\)"
+    message = (
+        r"carry: leaf \.h enters a step of 'lstm' as float32\[3,4\] and leaves it "
+    )
+    message += r"as float64\[3,4\]; the two must agree"
     with jax.numpy_dtype_promotion("standard"), pytest.raises(TypeError, match=message):
         lj.unroll(lj.LSTM, LSTM_PARAMS, doubles)
+
+
+def test_params_are_held_to_a_named_tuple_and_to_no_other_annotation():
+    """A step that says `tuple`, or `dict`, says nothing of whose weights it wants."""
+
+    def of(annotation):
+        def step(params, h, x):
+            return h + params[0] * x, h
+
+        step.__annotations__["params"] = annotation
+        return dataclasses.replace(
+            LEAKY, name="own", init_carry=lambda p, shape=(): jnp.zeros(1), step=step
+        )
+
+    xs, given = jnp.ones((3, 1)), [jnp.float32(2)]
+    for annotation in (tuple, dict, "tuple", dict[str, int], None):
+        _, hs = lj.unroll(of(annotation), given, xs)
+        assert hs[:, 0].tolist() == [0, 2, 4]
+    with pytest.raises(TypeError, match="params: got list; 'own' wants RNNParams"):
+        lj.unroll(of(lj.RNNParams), given, xs)

@@ -18,24 +18,28 @@ from lstm_jax.cells.minimal_rnn import MINIMAL_RNN
 from lstm_jax.cells.peephole_lstm import PEEPHOLE_LSTM
 from lstm_jax.cells.projection_lstm import PROJECTION_LSTM
 from lstm_jax.cells.rnn import RNN
+from lstm_jax.checks import Named
 
 # The order is part of the experiments' seeds (`experiments.gradient_decay`): append.
-CELLS: dict[str, Cell] = {
-    "rnn": RNN,
-    "lstm": LSTM,
-    "four_gate": FOUR_GATE,
-    "irnn": IRNN,
-    "lstm97": LSTM97,
-    "peephole_lstm": PEEPHOLE_LSTM,
-    "lesson_peephole_lstm": LESSON_PEEPHOLE_LSTM,
-    "cifg_lstm": CIFG_LSTM,
-    "layer_norm_lstm": LAYER_NORM_LSTM,
-    "projection_lstm": PROJECTION_LSTM,
-    "gru": GRU,
-    "gru_reset_before": GRU_RESET_BEFORE,
-    "mgu": MGU,
-    "janet": JANET,
-    "minimal_rnn": MINIMAL_RNN,
-    "indrnn": INDRNN,
-    "antisymmetric_rnn": ANTISYMMETRIC_RNN,
-}
+CELLS: dict[str, Cell] = Named(
+    "cell",
+    {
+        "rnn": RNN,
+        "lstm": LSTM,
+        "four_gate": FOUR_GATE,
+        "irnn": IRNN,
+        "lstm97": LSTM97,
+        "peephole_lstm": PEEPHOLE_LSTM,
+        "lesson_peephole_lstm": LESSON_PEEPHOLE_LSTM,
+        "cifg_lstm": CIFG_LSTM,
+        "layer_norm_lstm": LAYER_NORM_LSTM,
+        "projection_lstm": PROJECTION_LSTM,
+        "gru": GRU,
+        "gru_reset_before": GRU_RESET_BEFORE,
+        "mgu": MGU,
+        "janet": JANET,
+        "minimal_rnn": MINIMAL_RNN,
+        "indrnn": INDRNN,
+        "antisymmetric_rnn": ANTISYMMETRIC_RNN,
+    },
+)

@@ -3,15 +3,15 @@
 Its `init` takes the options of the Elman RNN; as in the paper W_hh is Gaussian.
 """
 
-from functools import cache, partial
-
 import jax.numpy as jnp
 
 from lstm_jax import initializers
 from lstm_jax.cells import rnn
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.rnn import RNNCarry, RNNParams
-from lstm_jax.types import Hidden, Input
+from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
+from lstm_jax.types import Hidden, Input, any_rank
 
 
 def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) -> Cell:
@@ -38,16 +38,15 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     References:
       Chang, Chen, Haber & Chi (2019), https://arxiv.org/abs/1902.09689
     """
-    if gamma < 0:
-        raise ValueError(f"gamma: got {gamma}; it must be at least 0")
-    if epsilon <= 0:
-        raise ValueError(f"epsilon: got {epsilon}; it must be above 0")
+    check_number("gamma", gamma, "[0, inf)")
+    check_number("epsilon", epsilon, "(0, inf)")
     return _antisymmetric_rnn(float(gamma), float(epsilon))
 
 
 # Beside `antisymmetric_rnn`, so that every way of calling it returns the same cell.
-@cache
+@factory
 def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
+    @any_rank
     def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
         check_input(x, params.w_ih.shape[0])
         eye = jnp.eye(params.b.shape[0], dtype=params.b.dtype)
@@ -59,7 +58,7 @@ def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
     settings = "" if default else f"_gamma_{gamma:g}_epsilon_{epsilon:g}"
     return Cell(
         name=f"antisymmetric_rnn{settings}",
-        init=partial(rnn.init, recurrent_init=initializers.gaussian),
+        init=rnn.init_with(initializers.gaussian),
         init_carry=rnn.init_carry,
         step=step,
     )

@@ -10,7 +10,7 @@ and comes from cached factories, `rnn(activation="relu")`; numbers that a study 
 (forget_bias, gain) are keyword options of `init` and may be traced, so they `vmap`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,8 +19,47 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
+from lstm_jax.checks import (
+    check_array,
+    check_floating,
+    check_function,
+    check_key,
+    check_number,
+    check_type,
+    check_whole,
+)
+from lstm_jax.factories import reduced
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Input, PRNGKey, Scalar
+
+INITIALIZER = "(key, shape, dtype) -> array, such as lj.initializers.orthogonal"
+
+
+class InputAxes(NamedTuple):
+    """How many axes of an input belong to one element, after time and batch.
+
+    Attributes:
+      structure: of the inputs, one number for each leaf; None where one is for all.
+      axes: the numbers; empty for the default, 1, or 0 where a leaf holds integers.
+    """
+
+    structure: Any
+    axes: tuple[int, ...]
+
+    def of(self, x: Any) -> list[int]:
+        """Returns the number of every leaf of x.
+
+        Raises:
+          ValueError: x has another structure.
+        """
+        leaves, structure = jax.tree.flatten(x)
+        if not self.axes:
+            return [int(jnp.issubdtype(leaf.dtype, jnp.inexact)) for leaf in leaves]
+        if self.structure is None:
+            return [*self.axes] * len(leaves)
+        if structure != self.structure:
+            raise ValueError(f"xs: got {structure}; input_axes has {self.structure}")
+        return [*self.axes]
 
 
 @jax.tree_util.register_static
@@ -38,6 +77,8 @@ class Cell:
         (*batch, ...) in the dtype of the params.
       step: `(params, carry, x) -> (carry, y)` with x (*batch, input); y is what the
         step shows to the outside. Batch elements do not see one another.
+      input_axes: None where x is one floating array (*batch, input); else what x may
+        be, see `from_function`.
       layers: cells that, run one after the other over a whole sequence, do what `step`
         does step by step, each with its entry of params and carry; empty for most.
     """
@@ -46,11 +87,35 @@ class Cell:
     init: Callable
     init_carry: Callable
     step: Callable
+    input_axes: InputAxes | None = None
     layers: "tuple[Cell, ...]" = ()
+
+    def __post_init__(self) -> None:
+        """Refuses what no cell can be made of."""
+        check_type("name", self.name, str, "a string")
+        check_function("init", self.init, "(key, input_size, hidden_size) -> params")
+        check_function("init_carry", self.init_carry, "(params, batch_shape) -> carry")
+        check_function("step", self.step, "(params, carry, x) -> (carry, y)")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the calls that made the functions; equal after."""
+        return reduced(self)
+
+
+def check_cell(name: str, cell: Any) -> None:
+    """Refuses what is no cell: a name of one, or a cell of another library."""
+    check_type(
+        name,
+        cell,
+        Cell,
+        "an lj.Cell, such as lj.LSTM or lj.CELLS['lstm'], or what lj.from_linen, "
+        "from_nnx, from_haiku, from_equinox or from_function returns",
+    )
 
 
 def check_input(x: Input, input_size: int) -> None:
     """Refuses inputs of another width than the weights were made for."""
+    check_array("x", x, "an array (*batch, input)")
     if x.shape[-1] != input_size:
         raise ValueError(
             f"x: the last axis is {x.shape[-1]}; these params were made with "
@@ -58,23 +123,23 @@ def check_input(x: Input, input_size: int) -> None:
         )
 
 
-def check_sizes(input_size: int, hidden_size: int) -> None:
-    """Refuses sizes that no weights can have."""
-    for name, size in {"input_size": input_size, "hidden_size": hidden_size}.items():
-        if size < 1:
-            raise ValueError(f"{name}: got {size}; it must be at least 1")
-
-
-def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
-    """Refuses a wiring that no cell has."""
-    if value not in allowed:
-        raise ValueError(f"{name}: got {value!r}; allowed: {', '.join(allowed)}")
-
-
-def check_given(name: str, value: Any, allowed: bool, reason: str) -> None:
-    """Refuses an option that was given and has nothing to act on."""
-    if value is not None and not allowed:
-        raise ValueError(f"{name}: it was given, but {reason}")
+def check_init(
+    key: Any,
+    input_size: Any,
+    hidden_size: Any,
+    dtype: Any,
+    gain: Any = 1.0,
+    input_init: Any = initializers.glorot,
+    recurrent_init: Any = initializers.orthogonal,
+) -> None:
+    """Refuses what no weights can be made of: the arguments that every `init` has."""
+    check_key("key", key)
+    check_whole("input_size", input_size, 1)
+    check_whole("hidden_size", hidden_size, 1)
+    check_floating("dtype", dtype)
+    check_number("gain", gain)
+    check_function("input_init", input_init, INITIALIZER)
+    check_function("recurrent_init", recurrent_init, INITIALIZER)
 
 
 class GateWeights(NamedTuple):
@@ -108,9 +173,10 @@ def gate_weights(
       dtype: of all weights.
 
     Raises:
-      ValueError: a size is below 1.
+      TypeError: an argument is of another kind.
+      ValueError: a size is below 1, or the gain is not finite.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh = jax.random.split(key)
     in_shape, rec_shape = (input_size, hidden_size), (hidden_size, hidden_size)
     w_hh = initializers.per_gate(recurrent_init, key_hh, rec_shape, num_gates, dtype)

@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class CIFGParams(NamedTuple):
@@ -62,12 +62,13 @@ def init(
     return CIFGParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
-def init_carry(params: CIFGParams, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:
+def init_carry(params: CIFGParams, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.b.dtype)
     return LSTMCarry(h=zeros, c=zeros)
 
 
+@any_rank
 def step(params: CIFGParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hidden]:
     """One step of the LSTM with coupled input and forget gates.
 

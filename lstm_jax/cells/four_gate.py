@@ -23,7 +23,6 @@ learned at step t reaches the STM only at t + 1; and there is an affine map W_u,
 inside its tanh. `four_gate(use_input="ltm")` reads the new long-term memory.
 """
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -31,9 +30,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_choice, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.checks import check_array, check_choice
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class FourGateParams(NamedTuple):
@@ -86,7 +87,7 @@ def init(
     Raises:
       ValueError: a size is below 1, or a bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
 
     def recurrent(key):
         drawn = recurrent_init(key, (hidden_size, hidden_size), dtype)
@@ -108,14 +109,13 @@ def init(
     )  # fmt: skip
 
 
-def init_carry(
-    params: FourGateParams, batch_shape: tuple[int, ...] = ()
-) -> FourGateCarry:
+def init_carry(params: FourGateParams, batch_shape: Shape = ()) -> FourGateCarry:
     """Returns empty memories, LTM = STM = 0."""
     zeros = jnp.zeros((*batch_shape, *params.b_f.shape), params.b_f.dtype)
     return FourGateCarry(ltm=zeros, stm=zeros)
 
 
+@any_rank
 def learn_gate(params: FourGateParams, stm: Hidden, event: Input) -> Hidden:
     """Returns what is learned: N * i, the new combined with what is not ignored.
 
@@ -127,6 +127,7 @@ def learn_gate(params: FourGateParams, stm: Hidden, event: Input) -> Hidden:
     return new * ignore_factor
 
 
+@any_rank
 def forget_gate(
     params: FourGateParams, ltm: Hidden, stm: Hidden, event: Input
 ) -> Hidden:
@@ -143,6 +144,7 @@ def remember_gate(kept: Hidden, learned: Hidden) -> Hidden:
     return kept + learned
 
 
+@any_rank
 def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) -> Hidden:
     """Returns the new short-term memory, which is also the prediction: U * V.
 
@@ -156,6 +158,7 @@ def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) ->
 def _join(
     params: FourGateParams, stm: Hidden, event: Input
 ) -> Float[Array, "*batch joint"]:
+    check_array("stm", stm, "an array (*batch, hidden), the stm of a carry")
     check_input(event, params.w_n.shape[0] - params.w_n.shape[1])
     return jnp.concatenate([stm, event], axis=-1)
 
@@ -175,8 +178,9 @@ def four_gate(use_input: str = "kept") -> Cell:
 
 
 # Beside `four_gate`, so that every way of calling it returns one and the same cell.
-@cache
+@factory
 def _four_gate(use_input: str) -> Cell:
+    @any_rank
     def step(
         params: FourGateParams, carry: FourGateCarry, x: Input
     ) -> tuple[FourGateCarry, Hidden]:

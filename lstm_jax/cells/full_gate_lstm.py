@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import check_input, gate_weights
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class FullGateLSTMParams(NamedTuple):
@@ -101,13 +101,14 @@ def init(
 
 
 def init_carry(
-    params: FullGateLSTMParams, batch_shape: tuple[int, ...] = ()
+    params: FullGateLSTMParams, batch_shape: Shape = ()
 ) -> FullGateLSTMCarry:
     """Returns empty memories and closed gates, all zero."""
     zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.b.dtype)
     return FullGateLSTMCarry(h=zeros, c=zeros, i=zeros, f=zeros, o=zeros)
 
 
+@any_rank
 def step(
     params: FullGateLSTMParams, carry: FullGateLSTMCarry, x: Input
 ) -> tuple[FullGateLSTMCarry, Hidden]:

@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class GRUResetBeforeParams(NamedTuple):
@@ -62,14 +62,13 @@ def init(
     return GRUResetBeforeParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
-def init_carry(
-    params: GRUResetBeforeParams, batch_shape: tuple[int, ...] = ()
-) -> GRUCarry:
+def init_carry(params: GRUResetBeforeParams, batch_shape: Shape = ()) -> GRUCarry:
     """Returns the empty memory, h = 0."""
     hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
     return GRUCarry(h=jnp.zeros((*batch_shape, hidden_size), dtype))
 
 
+@any_rank
 def step(
     params: GRUResetBeforeParams, carry: GRUCarry, x: Input
 ) -> tuple[GRUCarry, Hidden]:

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.rnn import RNNCarry
+from lstm_jax.checks import check_number, check_type
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 
 class IndRNNParams(NamedTuple):
@@ -50,7 +51,7 @@ def init(
     Raises:
       ValueError: a size is below 1.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init)
     key_ih, key_u = jax.random.split(key)
     low, high = jnp.asarray(smallest, dtype), jnp.asarray(largest, dtype)
     u = jax.random.uniform(key_u, (hidden_size,), dtype, low, high)
@@ -61,11 +62,12 @@ def init(
     )
 
 
-def init_carry(params: IndRNNParams, batch_shape: tuple[int, ...] = ()) -> RNNCarry:
+def init_carry(params: IndRNNParams, batch_shape: Shape = ()) -> RNNCarry:
     """Returns the empty memory, h = 0."""
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
+@any_rank
 def step(params: IndRNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
     """One step of the IndRNN.
 
@@ -95,6 +97,9 @@ def clip_indrnn(
     No gradient then grows by more than `gamma` over `max_lag` steps; 2 is the paper's
     choice for the adding problem.
     """
+    check_type("params", params, IndRNNParams, "IndRNNParams, of an IndRNN itself")
+    check_number("max_lag", max_lag, "(0, inf)")
+    check_number("gamma", gamma, "(0, inf)")
     exponent = 1 / jnp.asarray(max_lag, params.u.dtype)
     bound = jnp.asarray(gamma, params.u.dtype) ** exponent
     return IndRNNParams(

@@ -1,6 +1,5 @@
 """LSTM with layer normalisation: of both products, and of what is shown."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +10,19 @@ from lstm_jax import initializers
 from lstm_jax.cells import lstm
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, at_least_float32
+from lstm_jax.types import (
+    Hidden,
+    Input,
+    PerUnit,
+    PRNGKey,
+    Scalar,
+    Shape,
+    any_rank,
+    at_least_float32,
+)
 
 
 class LayerNormLSTMParams(NamedTuple):
@@ -71,9 +81,7 @@ def init(
     )
 
 
-def init_carry(
-    params: LayerNormLSTMParams, batch_shape: tuple[int, ...] = ()
-) -> LSTMCarry:
+def init_carry(params: LayerNormLSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     zeros = jnp.zeros((*batch_shape, *params.b_c.shape), params.b.dtype)
     return LSTMCarry(h=zeros, c=zeros)
@@ -110,13 +118,12 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
       Ba, Kiros & Hinton (2016), https://arxiv.org/abs/1607.06450
       its code, https://github.com/ryankiros/layer-norm
     """
-    if epsilon <= 0:
-        raise ValueError(f"epsilon: got {epsilon}; it must be above 0")
+    check_number("epsilon", epsilon, "(0, inf)")
     return _layer_norm_lstm(float(epsilon))
 
 
 # Beside `layer_norm_lstm`, so that every way of calling it returns the same cell.
-@cache
+@factory
 def _layer_norm_lstm(epsilon: float) -> Cell:
     def normalised(v: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
         wide = v.astype(at_least_float32(v.dtype))  # half precision loses the variance
@@ -124,6 +131,7 @@ def _layer_norm_lstm(epsilon: float) -> Cell:
         variance = (deviation**2).mean(-1, keepdims=True)
         return (deviation / jnp.sqrt(variance + epsilon)).astype(v.dtype)
 
+    @any_rank
     def step(
         params: LayerNormLSTMParams, carry: LSTMCarry, x: Input
     ) -> tuple[LSTMCarry, Hidden]:

@@ -35,10 +35,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.four_gate import FourGateCarry, remember_gate
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class LessonPeepholeParams(NamedTuple):
@@ -80,7 +80,7 @@ def init(
     Raises:
       ValueError: a size is below 1, or a bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_n, key_ifv, key_u = jax.random.split(key, 3)
     event, memory = (input_size, hidden_size), (hidden_size, hidden_size)
 
@@ -106,14 +106,13 @@ def init(
     )  # fmt: skip
 
 
-def init_carry(
-    params: LessonPeepholeParams, batch_shape: tuple[int, ...] = ()
-) -> FourGateCarry:
+def init_carry(params: LessonPeepholeParams, batch_shape: Shape = ()) -> FourGateCarry:
     """Returns empty memories, LTM = STM = 0."""
     zeros = jnp.zeros((*batch_shape, *params.b_n.shape), params.b_n.dtype)
     return FourGateCarry(ltm=zeros, stm=zeros)
 
 
+@any_rank
 def step(
     params: LessonPeepholeParams, carry: FourGateCarry, x: Input
 ) -> tuple[FourGateCarry, Hidden]:

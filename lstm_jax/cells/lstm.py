@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.checks import check_array
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class LSTMParams(NamedTuple):
@@ -85,13 +86,14 @@ def init(
     return LSTMParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
-def init_carry(params: LSTMParams, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:
+def init_carry(params: LSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
     zeros = jnp.zeros((*batch_shape, hidden_size), dtype)
     return LSTMCarry(h=zeros, c=zeros)
 
 
+@any_rank
 def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
     """Returns the gates of the step that reads h_{t-1} and x_t.
 
@@ -99,6 +101,7 @@ def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
 
     each from its own quarter of the stacked weights.
     """
+    check_array("h", h, "an array (*batch, hidden), the h of a carry")
     check_input(x, params.w_ih.shape[0])
     z = x @ params.w_ih + h @ params.w_hh + params.b
     i, f, g, o = jnp.split(z, 4, axis=-1)
@@ -107,6 +110,7 @@ def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
     )
 
 
+@any_rank
 def step(params: LSTMParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hidden]:
     """One step of the LSTM.
 

@@ -3,7 +3,7 @@
 Units read inputs and what the cells showed a step ago; gates read no gates.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,11 +11,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.blocks import check_block_size, draw_units, num_blocks
-from lstm_jax.cells.cell import Cell, check_input
+from lstm_jax.cells.blocks import draw_units, num_blocks
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.checks import check_flag, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 
 class LSTM2000Params(NamedTuple):
@@ -44,7 +46,8 @@ def _init(
     dtype: Any = jnp.float32,
 ) -> LSTM2000Params:
     """Returns initial weights, each gate drawn on its own; see `lstm2000`."""
-    blocks = num_blocks(block_size, input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
+    blocks = num_blocks(block_size, hidden_size)
     widths = (blocks, blocks, blocks, hidden_size)
     key_ih, key_hh = jax.random.split(key)
     return LSTM2000Params(
@@ -61,7 +64,7 @@ def _init(
     )
 
 
-def init_carry(params: LSTM2000Params, batch_shape: tuple[int, ...] = ()) -> LSTMCarry:
+def init_carry(params: LSTM2000Params, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.w_hh.dtype)
     return LSTMCarry(h=zeros, c=zeros)
@@ -107,13 +110,15 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
     """
-    check_block_size(block_size)
+    check_whole("block_size", block_size, 1)
+    check_flag("truncated", truncated)
     return _lstm2000(block_size, truncated)
 
 
 # Beside `lstm2000`, so that every way of calling it returns one and the same cell.
-@cache
+@factory
 def _lstm2000(block_size: int, truncated: bool) -> Cell:
+    @any_rank
     def step(
         params: LSTM2000Params, carry: LSTMCarry, x: Input
     ) -> tuple[LSTMCarry, Hidden]:

@@ -4,7 +4,7 @@ Memory cells come in blocks that share their gates, and every unit reads all the
 inputs, cells, and what the gates said a step ago.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,10 +12,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.blocks import check_block_size, draw_units, num_blocks
-from lstm_jax.cells.cell import Cell, check_choice, check_given, check_input
+from lstm_jax.cells.blocks import draw_units, num_blocks
+from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.checks import (
+    check_choice,
+    check_flag,
+    check_given,
+    check_whole,
+)
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 BIASED = ("all", "gates", "none")
 
@@ -55,7 +62,8 @@ def _init(
     dtype: Any = jnp.float32,
 ) -> LSTM97Params:
     """Returns initial weights, each gate drawn on its own; see `lstm97`."""
-    blocks = num_blocks(block_size, input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
+    blocks = num_blocks(block_size, hidden_size)
     for name, bias in {"input_bias": input_bias, "output_bias": output_bias}.items():
         check_given(name, bias, biased != "none", "with biased='none' there is none")
     widths = (blocks, blocks, hidden_size)
@@ -119,28 +127,28 @@ def lstm97(
     References:
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
-    check_block_size(block_size)
+    check_whole("block_size", block_size, 1)
+    check_flag("truncated", truncated)
     check_choice("biased", biased, BIASED)
     return _lstm97(block_size, truncated, biased)
 
 
 # Beside `lstm97`, so that every way of calling it returns one and the same cell.
-@cache
+@factory
 def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
     def sizes(params):
         """Of W_hh (units, units): how many blocks there are, and how many cells."""
         blocks = params.w_hh.shape[0] // (2 + block_size)
         return blocks, blocks * block_size
 
-    def init_carry(
-        params: LSTM97Params, batch_shape: tuple[int, ...] = ()
-    ) -> LSTM97Carry:
+    def init_carry(params: LSTM97Params, batch_shape: Shape = ()) -> LSTM97Carry:
         """Returns empty memories and closed gates, all zero."""
         blocks, cells = sizes(params)
         of_cells = jnp.zeros((*batch_shape, cells), params.w_hh.dtype)
         of_blocks = jnp.zeros((*batch_shape, blocks), params.w_hh.dtype)
         return LSTM97Carry(h=of_cells, c=of_cells, i=of_blocks, o=of_blocks)
 
+    @any_rank
     def step(
         params: LSTM97Params, carry: LSTM97Carry, x: Input
     ) -> tuple[LSTM97Carry, Hidden]:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey
+from lstm_jax.types import Hidden, Input, PRNGKey, Shape, any_rank
 
 
 class LSTM97InputGateParams(NamedTuple):
@@ -50,20 +50,21 @@ def init(
     Raises:
       ValueError: a size is below 1.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, input_init=input_init)
     shape = (input_size, hidden_size)
     w_ih = initializers.per_gate(input_init, key, shape, 2, dtype)
     return LSTM97InputGateParams(w_ih=w_ih)
 
 
 def init_carry(
-    params: LSTM97InputGateParams, batch_shape: tuple[int, ...] = ()
+    params: LSTM97InputGateParams, batch_shape: Shape = ()
 ) -> LSTM97InputGateCarry:
     """Returns empty memories, c = 0."""
     cells = params.w_ih.shape[1] // 2
     return LSTM97InputGateCarry(c=jnp.zeros((*batch_shape, cells), params.w_ih.dtype))
 
 
+@any_rank
 def step(
     params: LSTM97InputGateParams, carry: LSTM97InputGateCarry, x: Input
 ) -> tuple[LSTM97InputGateCarry, Hidden]:

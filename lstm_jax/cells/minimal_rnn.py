@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class MinimalRNNParams(NamedTuple):
@@ -49,7 +49,7 @@ def init(
     Raises:
       ValueError: a size is below 1, or the bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh, key_zh = jax.random.split(key, 3)
     w_hh = recurrent_init(key_hh, (hidden_size, hidden_size), dtype)
     return MinimalRNNParams(
@@ -61,11 +61,12 @@ def init(
     )
 
 
-def init_carry(params: MinimalRNNParams, batch_shape: tuple[int, ...] = ()) -> GRUCarry:
+def init_carry(params: MinimalRNNParams, batch_shape: Shape = ()) -> GRUCarry:
     """Returns the empty memory, h = 0."""
     return GRUCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
+@any_rank
 def step(
     params: MinimalRNNParams, carry: GRUCarry, x: Input
 ) -> tuple[GRUCarry, Hidden]:

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.cell import Cell, check_input, check_sizes
+from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.checks import check_whole
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Input, PerUnit, PRNGKey, Scalar
+from lstm_jax.types import Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class ProjectionLSTMParams(NamedTuple):
@@ -59,10 +60,9 @@ def init(
     Raises:
       ValueError: a size is below 1, or a bias has another number of units.
     """
-    check_sizes(input_size, hidden_size)
+    check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     width = (hidden_size + 1) // 2 if projection_size is None else projection_size
-    if width < 1:
-        raise ValueError(f"projection_size: got {width}; it must be at least 1")
+    check_whole("projection_size", width, 1)
     key_ih, key_hh, key_hr = jax.random.split(key, 3)
     in_shape, rec_shape = (input_size, hidden_size), (width, hidden_size)
     w_hh = initializers.per_gate(recurrent_init, key_hh, rec_shape, 4, dtype)
@@ -83,7 +83,7 @@ def init(
 
 
 def init_carry(
-    params: ProjectionLSTMParams, batch_shape: tuple[int, ...] = ()
+    params: ProjectionLSTMParams, batch_shape: Shape = ()
 ) -> ProjectionLSTMCarry:
     """Returns empty memories, h = c = 0."""
     hidden_size, width = params.w_hr.shape
@@ -93,6 +93,7 @@ def init_carry(
     )
 
 
+@any_rank
 def step(
     params: ProjectionLSTMParams, carry: ProjectionLSTMCarry, x: Input
 ) -> tuple[ProjectionLSTMCarry, Float[Array, "*batch projection"]]:

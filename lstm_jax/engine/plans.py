@@ -97,6 +97,9 @@ class Plan(NamedTuple):
       inside: points and the remaining operations, in order.
       constants: numbers of those values from outside that `inside` reads.
       refused: one line for every product with weights that is not a weight product.
+      remade: places of the points whose outputs are not saved but made again.
+      in_loop: places of the points whose weight gradients add up in the loop.
+      on_a_mesh: whether the batch may be cut over devices.
     """
 
     program: Program
@@ -104,6 +107,9 @@ class Plan(NamedTuple):
     inside: tuple[Op | Point, ...]
     constants: tuple[int, ...]
     refused: tuple[str, ...]
+    remade: frozenset[int] = frozenset()
+    in_loop: frozenset[int] = frozenset()
+    on_a_mesh: bool = False
 
     @property
     def points(self) -> list[Point]:
@@ -111,10 +117,29 @@ class Plan(NamedTuple):
         return [item for item in self.inside if isinstance(item, Point)]
 
     @property
+    def leaving_points(self) -> list[Point]:
+        """Those whose pre-activations leave as outputs y and are read nowhere else."""
+        leaving = self.program.outputs[: len(self.program.carry)]
+        read = numbers(leaving).union(*(item.reads for item in self.inside))
+        return [
+            point
+            for point in self.points
+            if not any(point.squashes) and not read & {*point.outputs}
+        ]
+
+    @property
+    def saved_points(self) -> list[Point]:
+        """Those whose outputs are saved."""
+        without = self.remade | {point.place for point in self.leaving_points}
+        return [point for point in self.points if point.place not in without]
+
+    @property
     def saved_operands(self) -> list[int]:
-        """Operands of weight products that are leaves neither of the carry nor of x."""
-        operands = set().union(*(point.reads for point in self.points))
-        return sorted(operands - {*self.program.carry, *self.program.x})
+        """What else is saved: operands of weight products that are made in the step."""
+        points = [point for point in self.points if point.place not in self.in_loop]
+        operands = set().union(*(point.reads for point in points))
+        saved = {number for point in self.saved_points for number in point.outputs}
+        return sorted(operands - saved - {*self.program.carry, *self.program.x})
 
     @property
     def weights_as_given(self) -> bool:
@@ -125,10 +150,19 @@ class Plan(NamedTuple):
             for column in zip(*(affine.terms for affine in point.affines), strict=True)
         )
 
+    def moving_outputs(self, moves: frozenset[int]) -> list[bool]:
+        """Which leaves of (carry, y) are among the values that move."""
+        return [bool(numbers((value,)) & moves) for value in self.program.outputs]
+
     @property
-    def read_by_ops(self) -> set[int]:
-        """Values that something else than a weight product reads."""
-        reads = [item.reads for item in self.inside if isinstance(item, Op)]
+    def read_in_the_loop(self) -> set[int]:
+        """Values whose tangents the loop reads: `every_step_product` has the others."""
+        alone = {point.place for point in self.points} - self.in_loop
+        reads = [
+            item.reads
+            for item in self.inside
+            if not (isinstance(item, Point) and item.place in alone)
+        ]
         return numbers(self.program.outputs).union(*reads)
 
 

@@ -11,6 +11,7 @@ from jax.extend.core import Literal
 
 from lstm_jax.engine.plans import Affine, Bias, Term
 from lstm_jax.engine.programs import Op, Program, Value
+from lstm_jax.types import Shape
 
 SUMMING = {"add", "sub", "add_any", "neg"}
 SLICING = {"slice", "split"}
@@ -141,7 +142,7 @@ def _product(
     )
 
 
-def _shape(atom: Any) -> tuple[int, ...]:
+def _shape(atom: Any) -> Shape:
     return atom.aval.shape
 
 

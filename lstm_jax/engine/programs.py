@@ -77,8 +77,15 @@ def trace(
     carry: Carry,
     x: Any,
 ) -> Program:
-    """Returns the program of a step; the arguments may be abstract."""
-    closed, leaves_as = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
+    """Returns the program of a step; the arguments may be abstract.
+
+    Raises:
+      TypeError: the step does not return a pair.
+    """
+    closed, returned = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        kinds = jax.tree.map(lambda leaf: jax.typeof(leaf).str_short(), returned)
+        raise TypeError(f"scan body output must be a pair, got {kinds}.")
     flat = _Flattened(ops=[], avals={}, constants={})
     inputs = [flat.number(var) for var in closed.jaxpr.invars]
     outputs = flat.inline(closed, inputs)
@@ -92,7 +99,7 @@ def trace(
         x=tuple(inputs[after_carry:]),
         outputs=tuple(outputs),
         avals=flat.avals,
-        leaves_as=leaves_as,
+        leaves_as=(returned[0], returned[1]),
     )
 
 
@@ -165,6 +172,25 @@ def read(value: Value, values: dict[int, Any]) -> Any:
         return values[value]
     aval: Any = value.aval
     return np.asarray(value.val, aval.dtype)
+
+
+def interpreted(
+    step: Callable[[Params, Carry, Any], tuple[Carry, Any]],
+    each: Callable[[Op, dict[int, Any]], list[Any]],
+) -> Callable[[Params, Carry, Any], tuple[Carry, Any]]:
+    """Returns the step whose operations are run by `each`, in place of `evaluate`."""
+
+    def run(params, carry, x):
+        program = trace(step, params, carry, x)
+        of_params = [*jax.tree.leaves(params), *program.closed_over]
+        leaves = run_step(
+            program, of_params, jax.tree.leaves(carry), jax.tree.leaves(x), each
+        )
+        structures = map(jax.tree.structure, program.leaves_as)
+        carry, y = map(jax.tree.unflatten, structures, leaves)
+        return carry, y
+
+    return run
 
 
 def run_step(

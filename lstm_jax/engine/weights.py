@@ -9,6 +9,7 @@ from jaxtyping import Array
 
 from lstm_jax.engine.plans import Bias, Plan, Point, Term, joined
 from lstm_jax.engine.programs import Op, Value, evaluate, read
+from lstm_jax.types import Shape
 
 
 class Weights(NamedTuple):
@@ -97,7 +98,7 @@ def _biases(point: Point) -> tuple[tuple[int, ...], list[list[Bias]]]:
     return point.widths, biases
 
 
-def _without(array: Array, axis: int) -> tuple[int, ...]:
+def _without(array: Array, axis: int) -> Shape:
     return (*array.shape[:axis], 1, *array.shape[axis + 1 :])
 
 

@@ -5,24 +5,45 @@ carry and of y that leave it,
 
     a_t = J_tᵀ a_{t+1} + C_tᵀ dL/dy_t
 
-Every leaf has one integer exponent per batch element (`Scaled`), is pulled back on its
-own, and the parts are added after their exponents are aligned: a leaf that fades by 0.5
-per step does not drown in one that fades by 0.99.
+Between two steps every leaf has one integer exponent per batch element (`Scaled`), so
+that a leaf that fades by 0.5 per step does not drown in one that fades by 0.99; within
+a step every number has one (`wide_vjp`), so that a saturated gate is e^-160 and not 0.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from lstm_jax.gradients import scaled
+from lstm_jax.gradients.pullback import wide_vjp
+from lstm_jax.gradients.reading import LossFn, output_gradients
 from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.smooth import smooth_leaves, with_smooth_leaves
+from lstm_jax.gradients.smooth import (
+    entering_carries,
+    smooth_leaves,
+    with_smooth_leaves,
+)
+from lstm_jax.gradients.wide import per_element
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Steps
-from lstm_jax.types import Carry, Params
+from lstm_jax.steps import Shared, Steps, unless_idle
+from lstm_jax.types import Carry
+
+
+class WayBack(NamedTuple):
+    """What a way back through a run starts from.
+
+    Attributes:
+      steps: of `prepare`.
+      entering: the carry that enters each step, leaves (time, *batch, ...).
+      dys: dL/dy_t, in the structure of the outputs, leaves (time, *batch, ...).
+    """
+
+    steps: Steps
+    entering: Carry
+    dys: Any
 
 
 class StepBack(NamedTuple):
@@ -43,36 +64,48 @@ class StepBack(NamedTuple):
     adjoints: list[Scaled]
 
 
-def run_back(
-    steps: Steps,
-    params: Params,
-    entering: Carry,
-    dys: Any,
-    observe: Callable[[StepBack], Any],
-) -> Any:
-    """Returns what `observe` makes of every step, leaves (time, ...).
+def way_back(steps: Steps, loss_fn: LossFn) -> WayBack:
+    """Runs the steps and differentiates the loss."""
+    with jax.default_matmul_precision("highest"):
+        entering, ys = entering_carries(steps)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
+    return WayBack(steps, entering, dys)
 
-    Args:
-      steps: of `prepare`.
-      params: of the cell.
-      entering: of `entering_carries`.
-      dys: dL/dy_t, leaves (time, *batch, ...), in the structure of the outputs.
-      observe: from one step of the way back to the arrays that are kept of it.
-    """
+
+Observer = Callable[[Steps, StepBack], Any]
+"""What is kept of one step of the way back, as arrays."""
+
+
+# Compiled once per observer, cell and shapes: an observer is a function of a module.
+@partial(jax.jit, static_argnums=1)
+def observed_on_the_way_back(way: WayBack, observe: Observer) -> Any:
+    """Returns what an observer makes of every step, leaves (time, ...)."""
+    return run_back(way, observe)
+
+
+def run_back(way: WayBack, observe: Observer) -> Any:
+    """As `observed_on_the_way_back`, for observers that are made inside a `jit`."""
+    with jax.default_matmul_precision("highest"):
+        return unless_idle(way.steps, lambda steps: _run_back(steps, way, observe))
+
+
+def _run_back(steps: Steps, way: WayBack, observe: Observer) -> Any:
     no_exponent = jnp.zeros(steps.batch_shape, jnp.int32)
 
     def step_back(_, adjoints, at_t):
         entering_t, inputs_t, dy_t = at_t
         dy_leaves = [scaled.rescale(dy, no_exponent) for dy in jax.tree.leaves(dy_t)]
         leaving = [*adjoints, *dy_leaves]
-        adjoints = pull(
-            lambda leaves: step_outputs(
-                steps, params, with_smooth_leaves(entering_t, leaves), inputs_t
-            ),
-            smooth_leaves(entering_t),
-            leaving,
-        )
-        return adjoints, observe(StepBack(entering_t, inputs_t, leaving, adjoints))
+
+        def outputs(leaves):
+            carry = with_smooth_leaves(entering_t, leaves)
+            return step_outputs(steps, steps.shared, carry, inputs_t)
+
+        _, pullback = wide_vjp(outputs, smooth_leaves(entering_t))
+        batch_axes = len(steps.batch_shape)
+        adjoints = [per_element(leaf, batch_axes) for leaf in pullback(leaving)]
+        at_t = StepBack(entering_t, inputs_t, leaving, adjoints)
+        return adjoints, observe(steps, at_t)
 
     after_last = [
         scaled.rescale(jnp.zeros_like(leaf), no_exponent)
@@ -82,40 +115,13 @@ def run_back(
         step_back,
         (),
         after_last,
-        (entering, steps.inputs, dys),
+        (way.entering, steps.inputs, way.dys),
         reverse=not steps.reverse,
     )
     return observed
 
 
-def step_outputs(steps: Steps, params: Params, carry: Carry, inputs: Any) -> list:
+def step_outputs(steps: Steps, shared: Shared, carry: Carry, inputs: Any) -> list:
     """Returns the smooth leaves of the carry that leaves a step, then its output."""
-    carry, y = steps.step(params, carry, inputs)
+    carry, y = steps.step(shared, carry, inputs)
     return [*smooth_leaves(carry), *jax.tree.leaves(y)]
-
-
-def pull(
-    function: Callable[[list[Array]], list[Array]],
-    primals: list[Array],
-    cotangents: Sequence[Scaled],
-) -> list[Scaled]:
-    """Returns the cotangents of `primals`, each cotangent pulled back on its own.
-
-    Args:
-      function: linearised at `primals`; its outputs belong to `cotangents`.
-      primals: leaves (*batch, ...).
-      cotangents: one for each output.
-    """
-    _, pullback = jax.vjp(function, primals)
-    sent = [_pull_one(pullback, cotangents, k) for k in range(len(cotangents))]
-    return [scaled.add(terms) for terms in zip(*sent, strict=True)]
-
-
-def _pull_one(pullback: Callable, cotangents: Sequence[Scaled], k: int) -> list[Scaled]:
-    """Returns what cotangent k sends to every primal, the others being silent."""
-    alone = [
-        cotangent.mantissa if j == k else jnp.zeros_like(cotangent.mantissa)
-        for j, cotangent in enumerate(cotangents)
-    ]
-    (parts,) = pullback(alone)
-    return [scaled.rescale(part, cotangents[k].exponent) for part in parts]

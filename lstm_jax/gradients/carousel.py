@@ -1,23 +1,23 @@
 """The carousel: what the forget gates alone keep of a gradient, and for how long."""
 
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_number
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import run_back
-from lstm_jax.gradients.carry import LossFn, output_gradients
-from lstm_jax.gradients.edges import ROADS, cell_of_copies, edges_of
+from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
+from lstm_jax.gradients.edges import ROADS, edges_of, steps_by_edge
+from lstm_jax.gradients.reading import LossFn
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import entering_carries, smooth_structure
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, Steps, prepare, select
-from lstm_jax.types import Carry, LogNorms, Params
+from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 
 class CarouselLogNorms(NamedTuple):
@@ -39,7 +39,7 @@ class CarouselLogNorms(NamedTuple):
 def forget_factors(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Float[Array, "time *batch hidden"]:
@@ -60,15 +60,16 @@ def forget_factors(
     """
     memory_field(cell)
     steps = prepare(cell, params, xs, carry, **masks)
+    by_edge = steps_by_edge(cell, params, xs, carry, masks)
     with jax.default_matmul_precision("highest"):
-        entering, _ = entering_carries(steps, params)
-        return _forget_factors(cell, params, xs, carry, masks, entering)
+        entering, _ = entering_carries(steps)
+        return _forget_factors(cell, by_edge, entering)
 
 
 def log_carousel_norms(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -93,17 +94,17 @@ def log_carousel_norms(
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
     field = memory_field(cell)
-    steps = prepare(cell, params, xs, carry, **masks)
-
-    def adjoint_of_memory(at_t):
-        return getattr(smooth_structure(at_t.entering, at_t.adjoints), field)
-
+    by_edge = steps_by_edge(cell, params, xs, carry, masks)
+    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    adjoints = observed_on_the_way_back(way, _adjoints)
+    totals = getattr(smooth_structure(way.steps.carry, adjoints), field)
     with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
-        totals = run_back(steps, params, entering, dys, adjoint_of_memory)
-        factors = _forget_factors(cell, params, xs, carry, masks, entering)
-    return _against_the_carousel(steps, totals, factors)
+        factors = _forget_factors(cell, by_edge, way.entering)
+    return _against_the_carousel(way.steps, totals, factors)
+
+
+def _adjoints(_: Steps, at_t: StepBack) -> list[Scaled]:
+    return at_t.adjoints
 
 
 def time_constants(factors: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -117,11 +118,8 @@ def time_constants(factors: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Raises:
       ValueError: a factor lies outside, where values are known.
     """
-    if not isinstance(factors, Tracer) and bool(jnp.any((factors < 0) | (factors > 1))):
-        raise ValueError(
-            f"factors: found values in [{jnp.min(factors)}, {jnp.max(factors)}]; they "
-            "must be in [0, 1]"
-        )
+    check_array("factors", factors, "an array of factors in [0, 1]")
+    check_number("factors", factors, "[0, 1]")
     return _time_constants(jnp.log(factors))
 
 
@@ -135,6 +133,8 @@ def unit_time_constants(
     not count have f = 1 and would lengthen it, and a reset has f = 0 and makes it 0:
     leave them out.
     """
+    check_array("factors", factors, "an array (time, *batch, hidden)")
+    check_number("factors", factors, "[0, 1]")
     rest = tuple(range(factors.ndim - 1))
     return _time_constants(jnp.mean(jnp.log(factors), axis=rest))
 
@@ -160,24 +160,18 @@ def memory_field(cell: Cell) -> str:
     return field
 
 
+@partial(jax.jit, static_argnums=0)
 def _forget_factors(
-    cell: Cell,
-    params: Params,
-    xs: ArrayLike,
-    carry: Carry | None,
-    masks: Masks,
-    entering: Carry,
+    cell: Cell, by_edge: Steps, entering: Carry
 ) -> Float[Array, "time *batch hidden"]:
     edges, field = edges_of(cell), memory_field(cell)
-    copies = None if carry is None else dict.fromkeys(edges.names, carry)
-    by_edge = prepare(cell_of_copies(cell), params, xs, copies, **masks)
     first = edges.names[0]
 
     def at_step(entering_t, inputs_t):
         def memory_after(memory):
             copies = dict.fromkeys(edges.names, entering_t)
             copies[first] = entering_t._replace(**{field: memory})
-            after, _ = by_edge.step(params, copies, inputs_t)
+            after, _ = by_edge.step(by_edge.shared, copies, inputs_t)
             return getattr(after[first], field)
 
         memory, back = jax.vjp(memory_after, getattr(entering_t, field))
@@ -186,6 +180,7 @@ def _forget_factors(
     return jax.vmap(at_step)(entering, by_edge.inputs)
 
 
+@jax.jit
 def _against_the_carousel(
     steps: Steps, totals: Scaled, factors: Array
 ) -> CarouselLogNorms:

@@ -10,31 +10,29 @@ from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import run_back
+from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
+from lstm_jax.gradients.reading import LossFn, output_gradients
+from lstm_jax.gradients.slopes import with_exact_slopes
 from lstm_jax.gradients.smooth import (
-    entering_carries,
+    pulled_back,
     smooth_leaves,
     smooth_structure,
     with_smooth_leaves,
 )
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, prepare
-from lstm_jax.types import Carry, LogNorms, Params
-
-LossFn = Callable[[Any], Any]
+from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 
 def carry_gradients(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -43,6 +41,15 @@ def carry_gradients(
 
     A zero probe is added to the carry that enters each step; the gradient with respect
     to the probes is the result. Products run at the highest matmul precision.
+
+    Where sequences end earlier than the array, the loss must read them there, and
+    `by_lag` brings their last steps together:
+
+        def loss_fn(ys):
+            return lj.readouts.last_step(ys, lengths).sum()
+
+        norms = lj.log_gradient_norms(cell, params, xs, loss_fn, lengths=lengths)
+        curves = lj.by_lag(norms, lengths)
 
     Args:
       cell: any `Cell`.
@@ -59,42 +66,55 @@ def carry_gradients(
 
     Raises:
       TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument is not allowed, or the loss is not a real scalar.
+      ValueError: an argument is not allowed, the loss is not a real scalar, or, where
+        values are known, it reads nothing of a sequence but its padding.
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-    probes = [
-        jnp.zeros((steps.time, *leaf.shape), leaf.dtype)
-        for leaf in smooth_leaves(steps.carry)
-    ]
+    steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
+    gradients = _carry_gradients(steps, loss_fn)
+    return smooth_structure(steps.carry, gradients)
 
-    def loss(probes):
-        def probed_step(params, carry, probed_inputs):
+
+def _carry_gradients(steps: Steps, loss_fn: LossFn) -> list[Array]:
+    with jax.default_matmul_precision("highest"):
+        ys, pullback = _probed(steps)
+        return pulled_back(pullback, output_gradients(loss_fn, ys, steps.inputs.counts))
+
+
+@jax.jit
+def _probed(steps: Steps) -> tuple[Any, Callable]:
+    """Returns ys, and from dL/dys to the gradients with respect to all probes."""
+
+    def run(steps, probes):
+        def probed_step(shared, carry, probed_inputs):
             probe, inputs = probed_inputs
             moved = jax.tree.map(jnp.add, smooth_leaves(carry), probe)
-            return steps.step(params, with_smooth_leaves(carry, moved), inputs)
+            return steps.step(shared, with_smooth_leaves(carry, moved), inputs)
 
         _, ys = scan(
             probed_step,
-            params,
+            steps.shared,
             steps.carry,
             (probes, steps.inputs),
             reverse=steps.reverse,
         )
-        return checked_loss(loss_fn, ys)
+        return ys
 
-    with jax.default_matmul_precision("highest"):
-        value, gradients = jax.value_and_grad(loss)(probes)
-    refuse_nan(value)
-    return smooth_structure(steps.carry, gradients)
+    probes = [
+        jnp.stack([jnp.zeros_like(leaf)] * steps.time)
+        for leaf in smooth_leaves(steps.carry)
+    ]
+    return jax.vjp(
+        lambda probes: unless_idle(steps, lambda steps: run(steps, probes)), probes
+    )
 
 
 def gradient_norms(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -108,20 +128,20 @@ def gradient_norms(
     Returns:
       The structure of the carry, leaves (time, *batch).
     """
-    gradients = carry_gradients(cell, params, xs, loss_fn, carry, **masks)
-    leading = 1 + len(prepare(cell, params, xs, carry, **masks).batch_shape)
-
-    def norm(gradient):
-        unit = jnp.zeros(gradient.shape[:leading], jnp.int32)
-        return jnp.exp(scaled.log_norm(scaled.rescale(gradient, unit)))
-
-    return jax.tree.map(norm, gradients)
+    steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
+    gradients = _carry_gradients(steps, loss_fn)
+    unit = jnp.zeros((steps.time, *steps.batch_shape), jnp.int32)
+    norms = [
+        jnp.exp(scaled.log_norm(scaled.rescale(gradient, unit)))
+        for gradient in gradients
+    ]
+    return smooth_structure(steps.carry, norms)
 
 
 def log_gradient_norms(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -133,10 +153,10 @@ def log_gradient_norms(
 
         a_t = J_tᵀ a_{t+1} + C_tᵀ dL/dy_t
 
-    is run backwards with one integer exponent per batch element and leaf of the carry
-    (`Scaled`): each leaf is pulled back on its own and the parts are added after their
-    exponents are aligned, so that a leaf that fades by 0.5 per step does not drown in
-    one that fades by 0.99. Products run at the highest matmul precision.
+    is run backwards with one integer exponent per batch element and leaf of the carry,
+    so that a leaf that fades by 0.5 per step does not drown in one that fades by 0.99,
+    and within a step with one for every number: the slopes of tanh and σ are right also
+    where a float has 1 - tanh² = 0. Products run at the highest matmul precision.
 
     Arguments and errors as for `carry_gradients`.
 
@@ -144,18 +164,13 @@ def log_gradient_norms(
       The structure of the carry, leaves (time, *batch), natural logarithms in float32
       at least; -inf where the gradient is zero; None in place of leaves without one.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-    with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
-        norms = run_back(
-            steps,
-            params,
-            entering,
-            dys,
-            lambda at_t: [scaled.log_norm(adjoint) for adjoint in at_t.adjoints],
-        )
-    return smooth_structure(steps.carry, norms)
+    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    norms = observed_on_the_way_back(way, _log_norms)
+    return smooth_structure(way.steps.carry, norms)
+
+
+def _log_norms(_: Steps, at_t: StepBack) -> list[Array]:
+    return [scaled.log_norm(adjoint) for adjoint in at_t.adjoints]
 
 
 def joint_log_norms(log_norms: Carry) -> LogNorms:
@@ -163,34 +178,7 @@ def joint_log_norms(log_norms: Carry) -> LogNorms:
 
     0.5 ln Σ_leaf exp(2 log_norm), computed without leaving the logarithms.
     """
-    leaves = jnp.stack(jax.tree.leaves(log_norms))
-    return 0.5 * jax.nn.logsumexp(2 * leaves, axis=0)
-
-
-def output_gradients(loss_fn: LossFn, ys: Any) -> Any:
-    """Returns dL/dys; refuses a loss that is no real scalar, or not a number."""
-    loss, dys = jax.value_and_grad(lambda ys: checked_loss(loss_fn, ys))(ys)
-    refuse_nan(loss)
-    return dys
-
-
-def refuse_nan(loss: Array) -> None:
-    """Refuses NaN and inf where the value is known; under `jit` it is not."""
-    if not isinstance(loss, Tracer) and not bool(jnp.isfinite(loss)):
-        raise ValueError(f"loss_fn: it returned {loss}; it must return a real number")
-
-
-def checked_loss(loss_fn: LossFn, ys: Any) -> Float[Array, ""]:
-    """Returns the loss; refuses what is not one real number, at trace time."""
-    loss = loss_fn(ys)
-    if not isinstance(loss, jax.Array | np.ndarray | np.generic | int | float):
-        raise ValueError(
-            f"loss_fn: it returned a {type(loss).__name__}; it must return one real "
-            "number"
-        )
-    if jnp.shape(loss) != () or not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
-        raise ValueError(
-            f"loss_fn: it returned {jnp.result_type(loss)}{list(jnp.shape(loss))}; "
-            "it must return one real number"
-        )
-    return jnp.asarray(loss)
+    leaves = jax.tree.leaves(log_norms)
+    for leaf in leaves or [log_norms]:
+        check_array("log_norms", leaf, "a carry of arrays (time, *batch)")
+    return 0.5 * jax.nn.logsumexp(2 * jnp.stack(leaves), axis=0)

@@ -12,24 +12,30 @@ from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
-from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_number
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import StepBack, pull, run_back, step_outputs
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.adjoint import (
+    StepBack,
+    observed_on_the_way_back,
+    step_outputs,
+    way_back,
+)
+from lstm_jax.gradients.alignment import before_beginning, check_curve
+from lstm_jax.gradients.pullback import wide_vjp
+from lstm_jax.gradients.reading import LossFn
 from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.smooth import entering_carries
+from lstm_jax.gradients.wide import per_element
 from lstm_jax.steps import Masks, Steps, prepare
-from lstm_jax.types import Carry, LogNorms, Params, Scalar
+from lstm_jax.types import Carry, LogNorms, Params, Scalar, Sequences
 
 
 def log_weight_contributions(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -58,22 +64,19 @@ def log_weight_contributions(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed, or the loss is not a real scalar.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-
-    def log_norms(at_t):
-        return [scaled.log_norm(part) for part in weight_gradients(steps, params, at_t)]
-
-    with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
-        norms = run_back(steps, params, entering, dys, log_norms)
+    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    norms = observed_on_the_way_back(way, _log_norms)
     return jax.tree.unflatten(jax.tree.structure(params), norms)
+
+
+def _log_norms(steps: Steps, at_t: StepBack) -> list[Array]:
+    return [scaled.log_norm(part) for part in weight_gradients(steps, at_t)]
 
 
 def weight_contributions(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -95,8 +98,8 @@ def heard_steps(
     The smallest k with Σ_{t >= T-k} ||dL/dW_t|| >= fraction * Σ_t ||dL/dW_t||: without
     the steps before them the gradient moves by at most (1 - fraction) of the sum of
     the norms of its parts. Counted from the last step that contributes anything, which
-    leaves padding out. 0 where nothing contributes, -1 where the curve holds NaN or
-    inf.
+    leaves padding out, and not before a sequence began (`by_lag`). 0 where nothing
+    contributes, -1 where the curve holds NaN or inf.
     Of a run in reverse pass `log_contributions[::-1]`.
 
     Args:
@@ -107,8 +110,10 @@ def heard_steps(
     Raises:
       ValueError: the fraction lies outside, where its value is known.
     """
-    if not isinstance(fraction, Tracer) and not 0 < fraction < 1:
-        raise ValueError(f"fraction: got {fraction}; it must be in (0, 1)")
+    check_curve("log_contributions", log_contributions)
+    check_number("fraction", fraction, "(0, 1)")
+    begun = ~before_beginning(log_contributions)
+    log_contributions = jnp.where(begun, log_contributions, -jnp.inf)
     largest = jnp.max(log_contributions, axis=0)
     silent = largest == -jnp.inf
     norms = jnp.exp(log_contributions - jnp.where(silent, 0, largest))
@@ -120,15 +125,17 @@ def heard_steps(
     return jnp.where(unknown, -1, count)
 
 
-def weight_gradients(steps: Steps, params: Params, at_t: StepBack) -> list[Scaled]:
+def weight_gradients(steps: Steps, at_t: StepBack) -> list[Scaled]:
     """Returns dL/dW_t of one step, summed over the batch, for every leaf of params."""
-    leaves, structure = jax.tree.flatten(params)
+    leaves, structure = jax.tree.flatten(steps.shared.params)
 
     def outputs(leaves):
-        moved = jax.tree.unflatten(structure, leaves)
+        moved = steps.shared._replace(params=structure.unflatten(leaves))
         return step_outputs(steps, moved, at_t.entering, at_t.inputs)
 
-    return pull(outputs, leaves, [_for_all(leaving) for leaving in at_t.leaving])
+    _, pullback = wide_vjp(outputs, leaves)
+    parts = pullback([_for_all(leaving) for leaving in at_t.leaving])
+    return [per_element(part, 0) for part in parts]
 
 
 def _for_all(value: Scaled) -> Scaled:

@@ -4,16 +4,20 @@ All of them read log-norms in time order, as `log_gradient_norms` returns them, 
 backwards from the last step, or from the last entry that is not -inf where a sequence
 ends earlier. Rates are in nats per step of lag, negative = vanishing. Of a run in
 reverse pass `log_norms[::-1]`: its last step is step 0.
+
+NaN at the start of a curve, before its sequence began (`by_lag`), is left out; NaN
+after that, or nowhere anything else, is a number that nobody knows.
 """
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.checks import as_array, check_floating, check_number
+from lstm_jax.gradients.alignment import before_beginning, check_curve
 from lstm_jax.types import LogNorms, Scalar
 
 
@@ -48,7 +52,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
         rate = -Σ (t - t̄)(y - ȳ) / Σ (t - t̄)²
         stderr² = Σ residual² / (n - 2) / Σ (t - t̄)²
 
-    over the n entries of the window that are not -inf.
+    over the n entries of the window that are not -inf and not before the beginning.
 
     Args:
       log_norms: (time, *batch).
@@ -57,6 +61,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
     Raises:
       ValueError: the window is not a part of the sequence with two steps or more.
     """
+    check_curve("log_norms", log_norms)
     start, stop = (0, log_norms.shape[0]) if window is None else window
     whole = window is None
     if not whole and not (0 <= start and start + 2 <= stop <= log_norms.shape[0]):
@@ -65,13 +70,13 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
             f"more of the {log_norms.shape[0]}"
         )
     values = log_norms[start:stop]
-    kept = values != -jnp.inf
+    kept = (values != -jnp.inf) & ~before_beginning(log_norms)[start:stop]
     count = jnp.sum(kept, axis=0).astype(values.dtype)
     steps = jnp.arange(start, stop).reshape(-1, *(1 for _ in values.shape[1:]))
 
     def centred(values):
         mean = jnp.sum(jnp.where(kept, values, 0), axis=0) / count
-        return jnp.where(kept, values - mean, 0)
+        return jnp.where(kept, values - mean[None], 0)
 
     t = centred(jnp.broadcast_to(steps, kept.shape).astype(values.dtype))
     y = centred(jnp.where(kept, values, 0))
@@ -83,8 +88,8 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
     # The second fit, to the residuals of the first, takes the rounding of long float32
     # sums out of the result.
     first = slope(y)
-    rate = first + slope(y - first * t)
-    squares = jnp.sum((y - rate * t) ** 2, axis=0)
+    rate = first + slope(y - first[None] * t)
+    squares = jnp.sum((y - rate[None] * t) ** 2, axis=0)
     used = jnp.where(kept, steps, start), jnp.where(kept, steps, stop - 1)
     return DecayFit(
         rate=-rate,
@@ -98,7 +103,7 @@ def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
 
     inf where the rate is not negative, NaN where it is NaN.
     """
-    rate = jnp.asarray(rate)
+    rate = as_array("rate", rate, "a number, or an array of them")
     lasting = rate >= 0
     return jnp.where(lasting, jnp.inf, jnp.log(2.0) / jnp.where(lasting, 1, -rate))
 
@@ -108,6 +113,7 @@ def log_shares(log_norms: LogNorms) -> LogNorms:
 
     NaN where a sequence has no entry but -inf.
     """
+    check_curve("log_norms", log_norms)
     return log_norms - _at_last(log_norms)
 
 
@@ -116,7 +122,7 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
 
     Counted in steps back from the last step, whose norm is the whole; between two steps
     the log-norm is taken as a straight line; inf where that little is never left, NaN
-    where the curve holds a NaN.
+    where the curve holds a NaN after its beginning.
 
     Args:
       log_norms: (time, *batch).
@@ -125,8 +131,7 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
     Raises:
       ValueError: the fraction is a number outside (0, 1).
     """
-    if not isinstance(fraction, Tracer) and not 0 < fraction < 1:
-        raise ValueError(f"fraction: got {fraction}; it must be in (0, 1)")
+    check_number("fraction", fraction, "(0, 1)")
     return _lag_at(log_shares(log_norms), jnp.log(jnp.asarray(fraction)))
 
 
@@ -137,6 +142,7 @@ def rounding_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
     float16, 6.0e-8 in float32), so that added to what the last step sends it is
     rounded away. inf where the curve never falls that low.
     """
+    check_floating("dtype", dtype)
     return horizon(log_norms, float(jnp.finfo(dtype).eps) / 2)
 
 
@@ -145,6 +151,8 @@ def underflow_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
 
     1.2e-38 in float32 and bfloat16, 6.1e-5 in float16. inf where it never is.
     """
+    check_curve("log_norms", log_norms)
+    check_floating("dtype", dtype)
     return _lag_at(log_norms, jnp.asarray(np.log(float(jnp.finfo(dtype).tiny))))
 
 
@@ -175,4 +183,5 @@ def _lag_at(logs: LogNorms, wanted: Array) -> Float[Array, "*batch"]:
     lag = (before - skipped).astype(left.dtype) + crossing
     lag = jnp.where(after == skipped, 0, lag)
     reached = jnp.where(jnp.any(below, axis=0), lag, jnp.inf)
-    return jnp.where(jnp.any(jnp.isnan(left), axis=0), jnp.nan, reached)
+    unknown = jnp.isnan(logs) & ~before_beginning(logs)
+    return jnp.where(jnp.any(unknown, axis=0), jnp.nan, reached)

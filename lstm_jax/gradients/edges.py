@@ -11,7 +11,7 @@ from types import CodeType
 from typing import Any
 
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.cells.cifg_lstm import CIFG_LSTM
 from lstm_jax.cells.four_gate import FOUR_GATE, four_gate
 from lstm_jax.cells.gru import GRU
@@ -32,6 +32,8 @@ from lstm_jax.cells.projection_lstm import PROJECTION_LSTM
 from lstm_jax.cells.rnn import ACTIVATIONS, rnn
 from lstm_jax.gradients import edges_lstm, edges_single
 from lstm_jax.gradients.copies import Edges, around, one_edge, stacked
+from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.types import Carry, Params
 from lstm_jax.wrappers.learned_carry import learned_carry
 from lstm_jax.wrappers.residual import residual
 from lstm_jax.wrappers.stack import stack
@@ -47,6 +49,7 @@ def edges_of(cell: Cell) -> Edges:
     Raises:
       ValueError: they are not known.
     """
+    check_cell("cell", cell)
     edges = ROADS[cell] if cell in ROADS else _by_step(cell)
     if edges is None:
         raise ValueError(
@@ -55,6 +58,16 @@ def edges_of(cell: Cell) -> Edges:
             "one with an entry of its own in lj.ROADS"
         )
     return edges
+
+
+def steps_by_edge(
+    cell: Cell, params: Params, xs: Any, carry: Carry | None, masks: Masks
+) -> Steps:
+    """Returns the steps of `cell_of_copies`; arguments as for `carry_gradients`."""
+    copies = None
+    if carry is not None:
+        copies = dict.fromkeys(edges_of(cell).names, carry)
+    return prepare(cell_of_copies(cell), params, xs, copies, **masks)
 
 
 def cell_of_copies(cell: Cell) -> Cell:

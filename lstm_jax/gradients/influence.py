@@ -1,26 +1,28 @@
 """Influence: how the output of every step t hangs on the memory at every step s."""
 
+from functools import partial
 from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_whole
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import run_back
-from lstm_jax.gradients.inputs import input_log_norm
+from lstm_jax.gradients.adjoint import Observer, StepBack, WayBack, run_back
+from lstm_jax.gradients.inputs import input_log_norms
 from lstm_jax.gradients.smooth import entering_carries, smooth_structure
+from lstm_jax.inputs import without_keys
 from lstm_jax.steps import Masks, Steps, prepare
-from lstm_jax.types import Carry, Params, PRNGKey
+from lstm_jax.types import Carry, Params, PRNGKey, Sequences
 
 
 def influence(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     num_probes: int | None = None,
@@ -60,17 +62,14 @@ def influence(
     """
     steps = prepare(cell, params, xs, carry, **masks)
 
-    def of_step(at_s):
-        return [scaled.log_norm(adjoint) for adjoint in at_s.adjoints]
-
-    norms = _influence(steps, params, of_step, num_probes, key)
+    norms = _influence(steps, _carry_log_norms, num_probes, key)
     return smooth_structure(steps.carry, norms)
 
 
 def input_influence(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     num_probes: int | None = None,
@@ -82,27 +81,37 @@ def input_influence(
     Arguments, cost and errors as for `influence`.
     """
     steps = prepare(cell, params, xs, carry, **masks)
-    return _influence(
-        steps, params, lambda at_s: input_log_norm(steps, params, at_s), num_probes, key
-    )
+    norms = _influence(steps, input_log_norms, num_probes, key)
+    return smooth_structure(without_keys(steps.inputs.x), norms)
+
+
+def _carry_log_norms(_: Steps, at_s: StepBack) -> list[Array]:
+    return [scaled.log_norm(adjoint) for adjoint in at_s.adjoints]
 
 
 def _influence(
-    steps: Steps, params: Params, of_step: Any, num_probes: int | None, key: Any
+    steps: Steps, of_step: Observer, num_probes: int | None, key: PRNGKey | None
 ) -> Any:
     with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        directions = _directions(ys, num_probes, key)
+        entering, ys = entering_carries(steps)
+    directions = _directions(ys, num_probes, key)
+    return _along(WayBack(steps, entering, ys), directions, of_step)
 
-        def of_output(t):
-            def along(direction):
-                dys = jnp.zeros_like(ys).at[t].set(direction)
-                return run_back(steps, params, entering, dys, of_step)
 
-            logs = jax.vmap(along)(directions)
-            return jax.tree.map(lambda leaf: _root_sum(leaf, ys.shape[-1]), logs)
+@partial(jax.jit, static_argnums=2)
+def _along(way: WayBack, directions: Array, of_step: Observer) -> Any:
+    """Runs back from every output along every direction; `way.dys` are the outputs."""
+    ys = way.dys
 
-        return jax.lax.map(of_output, jnp.arange(steps.time))
+    def of_output(t):
+        def along(direction):
+            dys = jnp.zeros_like(ys).at[t].set(direction)
+            return run_back(way._replace(dys=dys), of_step)
+
+        logs = jax.vmap(along)(directions)
+        return jax.tree.map(lambda leaf: _root_sum(leaf, ys.shape[-1]), logs)
+
+    return jax.lax.map(of_output, jnp.arange(way.steps.time))
 
 
 def _root_sum(logs: Array, outputs: int) -> Array:
@@ -117,10 +126,7 @@ def _directions(
     outputs = ys.shape[-1]
     if num_probes is None or num_probes == outputs:
         return jnp.eye(outputs, dtype=ys.dtype)
-    if not 1 <= num_probes <= outputs:
-        raise ValueError(
-            f"num_probes: got {num_probes}; it must be in [1, {outputs}], the outputs"
-        )
+    check_whole("num_probes", num_probes, 1, outputs, "the outputs")
     if key is None:
         raise ValueError(
             f"key: got None; {num_probes} of {outputs} directions are drawn at random"

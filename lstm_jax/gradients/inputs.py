@@ -1,93 +1,115 @@
 """Gradients with respect to what each step was shown: the bear itself."""
 
-from typing import Unpack
+from collections.abc import Callable
+from typing import Any, Unpack
 
 import jax
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import StepBack, pull, run_back, step_outputs
-from lstm_jax.gradients.carry import LossFn, output_gradients
-from lstm_jax.gradients.smooth import entering_carries
+from lstm_jax.gradients.adjoint import (
+    StepBack,
+    observed_on_the_way_back,
+    step_outputs,
+    way_back,
+)
+from lstm_jax.gradients.pullback import wide_vjp
+from lstm_jax.gradients.reading import LossFn, output_gradients
+from lstm_jax.gradients.slopes import with_exact_slopes
+from lstm_jax.gradients.smooth import (
+    pulled_back,
+    smooth_leaves,
+    smooth_structure,
+    with_smooth_leaves,
+)
+from lstm_jax.gradients.wide import per_element
+from lstm_jax.inputs import with_inputs, without_keys
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, StepInput, Steps, prepare
-from lstm_jax.types import Carry, LogNorms, Params
-from lstm_jax.wrappers.keyed import Keyed
+from lstm_jax.steps import Masks, StepInput, Steps, prepare, unless_idle
+from lstm_jax.types import Carry, Params, Sequences
 
 
 def input_gradients(
     cell: Cell,
     params: Params,
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
-) -> Float[Array, "time *batch input"]:
+) -> Any:
     """Returns dL/dx_t for every t; zero where step t does not count.
 
     Arguments and errors as for `carry_gradients`.
+
+    Returns:
+      The structure of the inputs, leaves (time, *batch, ...); None in place of
+      integers.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-
-    def outputs(x):
-        inputs = _showing(steps.inputs, x)
-        return scan(steps.step, params, steps.carry, inputs, reverse=steps.reverse)[1]
-
+    steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
     with jax.default_matmul_precision("highest"):
-        ys, pullback = jax.vjp(outputs, _shown(steps.inputs))
-        (gradients,) = pullback(output_gradients(loss_fn, ys))
-    return gradients
+        ys, pullback = _shown(steps)
+        dys = output_gradients(loss_fn, ys, steps.inputs.counts)
+        gradients = pulled_back(pullback, dys)
+    return smooth_structure(without_keys(steps.inputs.x), gradients)
+
+
+@jax.jit
+def _shown(steps: Steps) -> tuple[Any, Callable]:
+    """Returns ys, and from dL/dys to the gradients with respect to all inputs."""
+
+    def run(steps, leaves):
+        return scan(
+            steps.step,
+            steps.shared,
+            steps.carry,
+            _showing(steps.inputs, leaves),
+            reverse=steps.reverse,
+        )[1]
+
+    leaves = smooth_leaves(without_keys(steps.inputs.x))
+    return jax.vjp(
+        lambda leaves: unless_idle(steps, lambda steps: run(steps, leaves)), leaves
+    )
 
 
 def log_input_gradient_norms(
     cell: Cell,
     params: Params,
-    xs: ArrayLike | Keyed,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
-) -> LogNorms:
+) -> Any:
     """Returns ln ||dL/dx_t|| for every t, also where the norm is 1e-3000.
 
     The adjoints run back as in `log_gradient_norms`, and each is pulled back to the
     input of its step. Arguments and errors as for `carry_gradients`.
 
     Returns:
-      (time, *batch), natural logarithms; -inf where the gradient is zero.
+      The structure of the inputs, leaves (time, *batch), natural logarithms; -inf where
+      the gradient is zero; None in place of integers.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-
-    with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        return run_back(
-            steps,
-            params,
-            entering,
-            output_gradients(loss_fn, ys),
-            lambda at_t: input_log_norm(steps, params, at_t),
-        )
+    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    norms = observed_on_the_way_back(way, input_log_norms)
+    return smooth_structure(without_keys(way.steps.inputs.x), norms)
 
 
-def input_log_norm(
-    steps: Steps, params: Params, at_t: StepBack
-) -> Float[Array, "*batch"]:
-    """Returns ln ||dL/dx_t|| at one step of the way back."""
+def input_log_norms(steps: Steps, at_t: StepBack) -> list[Float[Array, "*batch"]]:
+    """Returns ln ||dL/dx_t|| at a step of the way back, for every smooth leaf of x."""
 
-    def outputs(x):
-        inputs = _showing(at_t.inputs, x[0])
-        return step_outputs(steps, params, at_t.entering, inputs)
+    def outputs(leaves):
+        inputs = _showing(at_t.inputs, leaves)
+        return step_outputs(steps, steps.shared, at_t.entering, inputs)
 
-    (adjoint,) = pull(outputs, [_shown(at_t.inputs)], at_t.leaving)
-    return scaled.log_norm(adjoint)
-
-
-def _shown(inputs: StepInput) -> Array:
-    return inputs.x.x if isinstance(inputs.x, Keyed) else inputs.x
+    _, pullback = wide_vjp(outputs, smooth_leaves(without_keys(at_t.inputs.x)))
+    batch_axes = len(steps.batch_shape)
+    return [
+        scaled.log_norm(per_element(adjoint, batch_axes))
+        for adjoint in pullback(at_t.leaving)
+    ]
 
 
-def _showing(inputs: StepInput, x: Array) -> StepInput:
-    if isinstance(inputs.x, Keyed):
-        return inputs._replace(x=Keyed(x, inputs.x.key))
-    return inputs._replace(x=x)
+def _showing(inputs: StepInput, leaves: list[Array]) -> StepInput:
+    x = with_smooth_leaves(without_keys(inputs.x), leaves)
+    return inputs._replace(x=with_inputs(inputs.x, x))

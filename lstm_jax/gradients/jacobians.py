@@ -8,20 +8,21 @@ from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_whole
+from lstm_jax.gradients.slopes import with_exact_slopes
 from lstm_jax.gradients.smooth import state_vector, with_state_vector
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, StepInput, Steps, prepare
-from lstm_jax.types import Carry, Params
+from lstm_jax.steps import Masks, StepInput, Steps, prepare, unless_idle
+from lstm_jax.types import Carry, Params, Sequences
 
 
 def step_jacobians(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Float[Array, "time *batch state state"]:
@@ -49,20 +50,25 @@ def step_jacobians(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
+    steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
+    with jax.default_matmul_precision("highest"):
+        return _step_jacobians(steps)
+
+
+@jax.jit
+def _step_jacobians(steps: Steps) -> Float[Array, "time *batch state state"]:
     state = state_vector(steps.carry, len(steps.batch_shape))
     basis = jnp.eye(state.shape[-1], dtype=state.dtype)
     basis = jnp.broadcast_to(basis, (*steps.batch_shape, *basis.shape))
 
-    def step(params, carry, inputs):
-        after, pushed = push_forward(steps, params, carry, inputs, basis)
-        return after, pushed.mT
+    def run(steps):
+        def step(_, carry, inputs):
+            after, pushed = push_forward(steps, carry, inputs, basis)
+            return after, pushed.mT
 
-    with jax.default_matmul_precision("highest"):
-        _, jacobians = scan(
-            step, params, steps.carry, steps.inputs, reverse=steps.reverse
-        )
-    return jacobians
+        return scan(step, (), steps.carry, steps.inputs, reverse=steps.reverse)[1]
+
+    return unless_idle(steps, run)
 
 
 def jacobian_products(
@@ -84,11 +90,12 @@ def jacobian_products(
       ValueError: the window is not in [1, time].
     """
     time = jacobians.shape[0]
-    if not 1 <= window <= time:
+    check_array("jacobians", jacobians, "an array (time, *batch, n, n)")
+    if jacobians.ndim < 3 or jacobians.shape[-1] != jacobians.shape[-2]:
         raise ValueError(
-            f"window: got {window}; it must be in [1, {time}], the time axis of "
-            "jacobians"
+            f"jacobians: shape is {jacobians.shape}; it must be (time, *batch, n, n)"
         )
+    check_whole("window", window, 1, time, "the time axis of jacobians")
     windows = time - window + 1
 
     def one_longer(lag, products):
@@ -100,13 +107,12 @@ def jacobian_products(
 
 def push_forward(
     steps: Steps,
-    params: Params,
     carry: Carry,
     inputs: StepInput,
     tangents: Float[Array, "*batch k state"],
 ) -> tuple[Carry, Float[Array, "*batch k state"]]:
     """Returns the carry that leaves a step, and J v for each row v of the tangents."""
-    step, state = _state_step(steps, params, carry, inputs)
+    step, state = _state_step(steps, carry, inputs)
 
     def push(tangent):
         _, moved, after = jax.jvp(step, (state,), (tangent,), has_aux=True)
@@ -118,23 +124,23 @@ def push_forward(
 
 def pull_back(
     steps: Steps,
-    params: Params,
     carry: Carry,
     inputs: StepInput,
     cotangents: Float[Array, "*batch k state"],
 ) -> Float[Array, "*batch k state"]:
     """Returns Jᵀ u for each row u of the cotangents, J at the carry that enters."""
-    step, state = _state_step(steps, params, carry, inputs)
+    step, state = _state_step(steps, carry, inputs)
     _, pullback, _ = jax.vjp(step, state, has_aux=True)
     return jax.vmap(lambda u: pullback(u)[0], in_axes=-2, out_axes=-2)(cotangents)
 
 
-def _state_step(steps: Steps, params: Params, carry: Carry, inputs: StepInput):
+def _state_step(steps: Steps, carry: Carry, inputs: StepInput):
     """Returns `state -> (state that leaves, carry that leaves)` and the state."""
     batch_axes = len(steps.batch_shape)
 
     def step(state):
-        after, _ = steps.step(params, with_state_vector(carry, state), inputs)
+        carry_here = with_state_vector(carry, state)
+        after, _ = steps.step(steps.shared, carry_here, inputs)
         return state_vector(after, batch_axes), after
 
     return step, state_vector(carry, batch_axes)

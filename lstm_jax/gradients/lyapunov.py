@@ -5,21 +5,22 @@ lag; the whole spectrum says how many directions keep, lose or make information.
 """
 
 from collections.abc import Callable
-from numbers import Integral
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_whole
 from lstm_jax.gradients.jacobians import push_forward
 from lstm_jax.gradients.qr import qr
+from lstm_jax.gradients.slopes import with_exact_slopes
 from lstm_jax.gradients.smooth import state_vector
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Steps, prepare
-from lstm_jax.types import Carry, Params, at_least_float32
+from lstm_jax.types import Carry, Params, Sequences, Shape, at_least_float32
 
 NUM_BLOCKS = 20  # of the standard errors
 
@@ -44,7 +45,7 @@ class LyapunovSpectrum(NamedTuple):
 def lyapunov_exponents(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     num_exponents: int | None = None,
     *,
     burn_in: int = 0,
@@ -91,9 +92,9 @@ def lyapunov_exponents(
       Engelken, Wolf & Abbott (2023), https://doi.org/10.1103/PhysRevResearch.5.043044
       Engelken (2023), https://arxiv.org/abs/2312.17306
     """
-    steps = prepare(cell, params, xs, carry)
+    steps = with_exact_slopes(prepare(cell, params, xs, carry))
     count = _checked(steps, num_exponents, burn_in, qr_every)
-    stretches = _along_the_run(steps, params, count, qr_every, _log_stretch)
+    stretches = _along_the_run(steps, count, qr_every, _log_stretch)
     exponents = mean_over_time(stretches[burn_in // qr_every :]) / qr_every
     return -jnp.sort(-exponents, axis=-1)
 
@@ -101,7 +102,7 @@ def lyapunov_exponents(
 def lyapunov_spectrum(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     num_exponents: int | None = None,
     *,
     burn_in: int = 0,
@@ -117,15 +118,11 @@ def lyapunov_spectrum(
 
         Σ_i λ_i = mean of ln|det J_t|         exact on any run, all i
     """
-    steps = prepare(cell, params, xs, carry)
+    steps = with_exact_slopes(prepare(cell, params, xs, carry))
     count = _checked(steps, num_exponents, burn_in, qr_every)
     whole = count == _state_size(steps)
-
-    def observe(tangents, r):
-        log_det = _log_abs_det(tangents) if whole else None
-        return _log_stretch(tangents, r), log_det
-
-    found = _along_the_run(steps, params, count, qr_every, observe)
+    observe = _stretch_and_det if whole else _stretch_alone
+    found = _along_the_run(steps, count, qr_every, observe)
     stretches, log_dets = jax.tree.map(
         lambda kept: kept[burn_in // qr_every :] / qr_every, found
     )
@@ -155,6 +152,7 @@ def kaplan_yorke_dimension(
     References:
       Kaplan & Yorke (1979), https://doi.org/10.1007/BFb0064319
     """
+    check_array("exponents", exponents, "an array (*batch, n)")
     sums = jnp.cumsum(exponents, axis=-1)
     sums = jnp.concatenate([jnp.zeros_like(sums[..., :1]), sums], axis=-1)
     # A sum that has turned negative stays so, because the exponents descend.
@@ -175,6 +173,7 @@ def entropy_rate(exponents: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
     References:
       Pesin (1977), https://doi.org/10.1070/RM1977v032n04ABEH001639
     """
+    check_array("exponents", exponents, "an array (*batch, n)")
     return jnp.sum(jnp.maximum(exponents, 0), axis=-1)
 
 
@@ -186,12 +185,12 @@ def mean_over_time(values: Float[Array, " time *batch"]) -> Float[Array, "*batch
     """
     first = jnp.mean(values, axis=0)
     usable = jnp.isfinite(first)
-    rest = jnp.mean(values - jnp.where(usable, first, 0), axis=0)
+    rest = jnp.mean(values - jnp.where(usable, first, 0)[None], axis=0)
     return jnp.where(usable, first + rest, first)
 
 
 def starting_frame(
-    batch_shape: tuple[int, ...], count: int, size: int, dtype: Any
+    batch_shape: Shape, count: int, size: int, dtype: Any
 ) -> Float[Array, "*batch k state"]:
     """Returns `count` orthonormal rows in random directions, always the same.
 
@@ -201,23 +200,20 @@ def starting_frame(
     return jnp.broadcast_to(qr(drawn)[0].mT, (*batch_shape, count, size))
 
 
-def _along_the_run(
-    steps: Steps, params: Params, count: int, qr_every: int, observe: Callable
-) -> Any:
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _along_the_run(steps: Steps, count: int, qr_every: int, observe: Callable) -> Any:
     """Returns observe(tangents, R), leaves (intervals, *batch, ...)."""
     state = state_vector(steps.carry, len(steps.batch_shape))
     wide = at_least_float32(state.dtype)
     frame = starting_frame(steps.batch_shape, count, state.shape[-1], wide)
 
-    def push(params, at, inputs):
+    def push(_, at, inputs):
         carry, tangents = at
-        carry, pushed = push_forward(
-            steps, params, carry, inputs, tangents.astype(state.dtype)
-        )
+        carry, pushed = push_forward(steps, carry, inputs, tangents.astype(state.dtype))
         return (carry, pushed.astype(wide)), ()
 
-    def interval(params, at, inputs):
-        (carry, tangents), _ = scan(push, params, at, inputs)
+    def interval(_, at, inputs):
+        (carry, tangents), _ = scan(push, (), at, inputs)
         q, r = qr(tangents.mT)
         return (carry, q.mT), observe(tangents, r)
 
@@ -225,13 +221,21 @@ def _along_the_run(
         lambda leaf: leaf.reshape(-1, qr_every, *leaf.shape[1:]), steps.inputs
     )
     with jax.default_matmul_precision("highest"):
-        _, observed = scan(interval, params, (steps.carry, frame), inputs)
+        _, observed = scan(interval, (), (steps.carry, frame), inputs)
     return observed
 
 
 def _log_stretch(tangents: Array, r: Array) -> Float[Array, "*batch k"]:
     del tangents  # what they were stretched by is in R
     return jnp.log(jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1)))
+
+
+def _stretch_alone(tangents: Array, r: Array) -> tuple[Array, None]:
+    return _log_stretch(tangents, r), None
+
+
+def _stretch_and_det(tangents: Array, r: Array) -> tuple[Array, Array]:
+    return _log_stretch(tangents, r), _log_abs_det(tangents)
 
 
 def _log_abs_det(matrix: Array) -> Array:
@@ -260,27 +264,16 @@ def _state_size(steps: Steps) -> int:
     return state_vector(steps.carry, len(steps.batch_shape)).shape[-1]
 
 
-# The types of the counts are part of what it checks.
 def _checked(steps: Steps, num_exponents: Any, burn_in: Any, qr_every: Any) -> int:
     """Returns how many exponents are wanted."""
     time, size = steps.time, _state_size(steps)
-    if num_exponents is not None and not _is_within(num_exponents, 1, size):
+    check_whole("burn_in", burn_in, 0, time - 1, "below the time axis of xs")
+    check_whole("qr_every", qr_every, 1, time, "the time axis of xs")
+    if time % qr_every or burn_in % qr_every:
         raise ValueError(
-            f"num_exponents: got {num_exponents}; it must be None or a whole number in "
-            f"[1, {size}], the numbers in the state"
+            f"qr_every: got {qr_every}; it must divide burn_in = {burn_in} and "
+            f"time = {time}"
         )
-    if not _is_within(burn_in, 0, time - 1):
-        raise ValueError(
-            f"burn_in: got {burn_in}; it must be a whole number in [0, {time - 1}], "
-            "below the time axis of xs"
-        )
-    if not _is_within(qr_every, 1, time) or time % qr_every or burn_in % qr_every:
-        raise ValueError(
-            f"qr_every: got {qr_every}; it must be a whole number, at least 1, and "
-            f"divide burn_in = {burn_in} and time = {time}"
-        )
-    return size if num_exponents is None else int(num_exponents)
-
-
-def _is_within(value: Any, smallest: int, largest: int) -> bool:
-    return isinstance(value, Integral) and smallest <= int(value) <= largest
+    if num_exponents is None:
+        return size
+    return check_whole("num_exponents", num_exponents, 1, size, "the state's numbers")

@@ -18,9 +18,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients.carry import LossFn, joint_log_norms, log_gradient_norms
-from lstm_jax.steps import Masks
-from lstm_jax.types import Params
+from lstm_jax.checks import check_whole
+from lstm_jax.gradients.carry import joint_log_norms, log_gradient_norms
+from lstm_jax.gradients.reading import LossFn, check_reading
+from lstm_jax.gradients.smooth import entering_carries
+from lstm_jax.steps import Masks, prepare
+from lstm_jax.types import Params, Sequences
 
 
 class Recording(NamedTuple):
@@ -53,7 +56,7 @@ class Recorder(NamedTuple):
 
 def recorder(
     cell: Cell,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     *,
     every: int,
@@ -71,17 +74,21 @@ def recorder(
       **masks: lengths, mask, resets, reverse, as for `unroll`.
 
     Raises:
-      ValueError: `every` or `capacity` is below 1.
+      ValueError: `every` or `capacity` is below 1; or later, in `init`, the loss reads
+        nothing of a sequence but its padding.
     """
-    for name, value in {"every": every, "capacity": capacity}.items():
-        if value < 1:
-            raise ValueError(f"{name}: got {value}; it must be at least 1")
+    check_whole("every", every, 1)
+    check_whole("capacity", capacity, 1)
 
     def curve(params):
         norms = log_gradient_norms(cell, params, xs, loss_fn, **masks)
         return joint_log_norms(norms)
 
     def init(params):
+        if masks:  # under `jit`, where `curve` runs, nobody sees what the loss reads
+            steps = prepare(cell, params, xs, **masks)
+            _, ys = entering_carries(steps)
+            check_reading(loss_fn, ys, steps.inputs.counts)
         one = jax.eval_shape(curve, params)
         return Recording(
             steps=jnp.full((capacity,), -1, jnp.int32),

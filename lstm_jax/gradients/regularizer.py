@@ -4,26 +4,22 @@ from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import StepBack, run_back
-from lstm_jax.gradients.carry import LossFn, output_gradients
-from lstm_jax.gradients.smooth import (
-    entering_carries,
-    smooth_leaves,
-    with_smooth_leaves,
-)
-from lstm_jax.steps import Masks, prepare
-from lstm_jax.types import Carry, Params
+from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
+from lstm_jax.gradients.reading import LossFn
+from lstm_jax.gradients.slopes import with_exact_slopes
+from lstm_jax.gradients.smooth import smooth_leaves, with_smooth_leaves
+from lstm_jax.steps import Masks, StepInput, Steps, prepare
+from lstm_jax.types import Carry, Params, Sequences
 
 
 def omega(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -47,23 +43,27 @@ def omega(
       https://arxiv.org/abs/1211.5063
     """
     steps = prepare(cell, params, xs, carry, **masks)
-    fixed = jax.lax.stop_gradient(params)
-    entering, ys = entering_carries(steps, fixed)
-    dys = output_gradients(loss_fn, ys)
-    directions = run_back(steps, fixed, entering, dys, _direction)
+    way = way_back(jax.lax.stop_gradient(steps), loss_fn)
+    directions = observed_on_the_way_back(way, _direction)
     leaving = [_of_next(leaf, steps.reverse) for leaf in directions]
+    constants = jax.lax.stop_gradient((way.entering, steps.inputs, leaving))
+    return _omega(with_exact_slopes(steps), *constants)
 
+
+@jax.jit
+def _omega(
+    steps: Steps, entering: Carry, inputs: StepInput, leaving: list[Array]
+) -> Float[Array, ""]:
     def handed_back(entering, inputs, leaving):
         def step(leaves):
             carry = with_smooth_leaves(entering, leaves)
-            return smooth_leaves(steps.step(params, carry, inputs)[0])
+            return smooth_leaves(steps.step(steps.shared, carry, inputs)[0])
 
         _, pullback = jax.vjp(step, smooth_leaves(entering))
         return pullback(leaving)[0]
 
-    constants = jax.lax.stop_gradient((entering, steps.inputs, leaving))
     with jax.default_matmul_precision("highest"):
-        returned = jax.vmap(handed_back)(*constants)
+        returned = jax.vmap(handed_back)(entering, inputs, leaving)
     batch_axes = len(steps.batch_shape)
     sent, returned = _squares(leaving, batch_axes), _squares(returned, batch_axes)
     silent = (sent == 0) | (returned == 0)
@@ -72,7 +72,7 @@ def omega(
     return jnp.mean(jnp.sum(terms, axis=0))
 
 
-def _direction(at_t: StepBack) -> list[Array]:
+def _direction(_: Steps, at_t: StepBack) -> list[Array]:
     """Returns the adjoint at a length near 1: Ω hangs on its direction alone."""
     exponents = jnp.stack([adjoint.exponent for adjoint in at_t.adjoints])
     largest = jnp.max(exponents, axis=0)

@@ -17,28 +17,30 @@ lags are as for `carry_gradients`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import StepBack, pull, run_back
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.adjoint import StepBack, WayBack, run_back, way_back
 from lstm_jax.gradients.copies import Edges, first_copy
-from lstm_jax.gradients.edges import cell_of_copies, edges_of
+from lstm_jax.gradients.edges import edges_of, steps_by_edge
+from lstm_jax.gradients.pullback import wide_vjp
+from lstm_jax.gradients.reading import LossFn
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import (
-    entering_carries,
     smooth_leaves,
     smooth_structure,
     with_smooth_leaves,
 )
+from lstm_jax.gradients.wide import per_element
 from lstm_jax.steps import Masks, Steps, prepare
-from lstm_jax.types import Carry, Params, at_least_float32
+from lstm_jax.types import Carry, Params, Sequences, at_least_float32
 
 Roads = dict[str, Carry]
 """What came along each road, by the name of its first edge."""
@@ -50,7 +52,7 @@ Shares = dict[str, Float[Array, " time *batch"]]
 def road_gradients(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -75,18 +77,18 @@ def road_gradients(
     Raises:
       ValueError: the edges of the cell are not known, or as for `carry_gradients`.
     """
+    return _along_roads(cell, params, xs, loss_fn, carry, masks, _gradients)
 
-    def gradients(roads, at_t):
-        values = [_aligned(road, jnp.int32(0)) for road in roads]
-        return smooth_structure(at_t.entering, values)
 
-    return _along_roads(cell, params, xs, loss_fn, carry, masks, gradients)
+def _gradients(roads: list[Scaled], at_t: StepBack) -> Carry:
+    values = [_aligned(road, jnp.int32(0)) for road in roads]
+    return smooth_structure(at_t.entering, values)
 
 
 def log_road_norms(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -99,18 +101,18 @@ def log_road_norms(
     Returns:
       By the name of the road, the structure of the carry with leaves (time, *batch).
     """
+    return _along_roads(cell, params, xs, loss_fn, carry, masks, _log_norms)
 
-    def log_norms(roads, at_t):
-        norms = [scaled.log_norm(road) for road in roads]
-        return smooth_structure(at_t.entering, norms)
 
-    return _along_roads(cell, params, xs, loss_fn, carry, masks, log_norms)
+def _log_norms(roads: list[Scaled], at_t: StepBack) -> Carry:
+    norms = [scaled.log_norm(road) for road in roads]
+    return smooth_structure(at_t.entering, norms)
 
 
 def road_shares(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -124,21 +126,21 @@ def road_shares(
     Returns:
       By the name of the road, (time, *batch); NaN where a_t is zero.
     """
+    return _along_roads(cell, params, xs, loss_fn, carry, masks, _shares)
 
-    def shares(roads, at_t):
-        exponents = jnp.stack([adjoint.exponent for adjoint in at_t.adjoints])
-        top = jnp.max(exponents, axis=0)[..., None]
-        whole = [_aligned(_of_one_road(a), top) for a in at_t.adjoints]
-        parts = [_aligned(road, top) for road in roads]
-        return _inner(parts, whole, top.ndim) / _inner(whole, whole, top.ndim)
 
-    return _along_roads(cell, params, xs, loss_fn, carry, masks, shares)
+def _shares(roads: list[Scaled], at_t: StepBack) -> Float[Array, "*batch road"]:
+    exponents = jnp.stack([adjoint.exponent for adjoint in at_t.adjoints])
+    top = jnp.max(exponents, axis=0)[..., None]
+    whole = [_aligned(_of_one_road(a), top) for a in at_t.adjoints]
+    parts = [_aligned(road, top) for road in roads]
+    return _inner(parts, whole, top.ndim) / _inner(whole, whole, top.ndim)
 
 
 def _along_roads(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None,
     masks: Masks,
@@ -149,28 +151,27 @@ def _along_roads(
     `observe` gets the roads of every smooth leaf of the carry, (*batch, road, ...), and
     returns leaves with the same first axes.
     """
-    edges = edges_of(cell)
-    steps = prepare(cell, params, xs, carry, **masks)
-    copies = None if carry is None else dict.fromkeys(edges.names, carry)
-    by_edge = prepare(cell_of_copies(cell), params, xs, copies, **masks)
-
-    def observe_roads(at_t):
-        return observe(_roads_through(by_edge, edges, params, at_t), at_t)
-
-    with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
-        observed = run_back(steps, params, entering, dys, observe_roads)
-    axis = 1 + len(steps.batch_shape)
+    by_edge = steps_by_edge(cell, params, xs, carry, masks)
+    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    observed = _observed(way, by_edge, edges_of(cell), observe)
+    axis = 1 + len(way.steps.batch_shape)
     return {
         name: jax.tree.map(lambda leaf, k=k: jnp.take(leaf, k, axis), observed)
-        for k, name in enumerate(edges.names)
+        for k, name in enumerate(edges_of(cell).names)
     }
 
 
-def _roads_through(
-    by_edge: Steps, edges: Edges, params: Params, at_t: StepBack
-) -> list[Scaled]:
+@partial(jax.jit, static_argnums=(2, 3))
+def _observed(way: WayBack, by_edge: Steps, edges: Edges, observe: Callable) -> Any:
+    def observe_roads(steps, at_t):
+        idle = steps.step is way.steps.idle
+        copied = replace(by_edge, step=by_edge.idle) if idle else by_edge
+        return observe(_roads_through(copied, edges, at_t), at_t)
+
+    return run_back(way, observe_roads)
+
+
+def _roads_through(by_edge: Steps, edges: Edges, at_t: StepBack) -> list[Scaled]:
     """Returns what comes back to the copies of each leaf, (*batch, road, ...).
 
     The copies lie side by side and are pulled back together: at one step no road needs
@@ -185,22 +186,15 @@ def _roads_through(
             )
             for k, name in enumerate(edges.names)
         }
-        carries, y = by_edge.step(params, copies, at_t.inputs)
+        carries, y = by_edge.step(by_edge.shared, copies, at_t.inputs)
         return [*smooth_leaves(first_copy(edges, carries)), y]
 
     side_by_side = [
         jnp.stack([leaf] * len(edges.names), axis)
         for leaf in smooth_leaves(at_t.entering)
     ]
-    together = pull(outputs, side_by_side, at_t.leaving)
-    return [_with_own_exponents(leaf, len(edges.names)) for leaf in together]
-
-
-def _with_own_exponents(value: Scaled, num_roads: int) -> Scaled:
-    """Returns values (*batch, road, ...) with an exponent for every road."""
-    shape = (*value.exponent.shape, num_roads)
-    exponents = jnp.broadcast_to(value.exponent[..., None], shape)
-    return scaled.rescale(value.mantissa, exponents)
+    _, pullback = wide_vjp(outputs, side_by_side)
+    return [per_element(leaf, axis + 1) for leaf in pullback(at_t.leaving)]
 
 
 def _of_one_road(value: Scaled) -> Scaled:

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients.carry import checked_loss, refuse_nan
+from lstm_jax.checks import check_array, check_number
+from lstm_jax.gradients.reading import checked_loss, refuse_nan
 from lstm_jax.types import Inputs, Params, Scalar
 from lstm_jax.unrolling import unroll
 from lstm_jax.wrappers.keyed import Keyed
@@ -57,7 +57,7 @@ def first_step_signal(
       ValueError: a shape or the batch size is not allowed, or the loss is not a real
         scalar.
     """
-    _check(xs, batch_size)
+    _check(xs, targets, batch_size)
 
     def loss(first, rest, x, target):
         carry, y0 = unroll(cell, first, x[:1])
@@ -85,16 +85,22 @@ def first_step_signal(
     )
 
 
-def _check(xs: Inputs, batch_size: Scalar) -> None:
+def _check(xs: Inputs, targets: Any, batch_size: Scalar) -> None:
     if isinstance(xs, Keyed):
         raise TypeError("xs: got Keyed; first_step_signal needs a cell without chance")
+    check_array("xs", xs, "an array (time, examples, input)")
     if xs.ndim != 3 or xs.shape[0] < 2 or xs.shape[1] < 2:
         raise ValueError(
             f"xs: shape is {xs.shape}; it must be (time, examples, input) with two "
             "steps and two examples at least"
         )
-    if not isinstance(batch_size, Tracer) and not batch_size >= 1:
-        raise ValueError(f"batch_size: got {batch_size}; it must be at least 1")
+    for leaf in jax.tree.leaves(targets):
+        if jnp.shape(leaf)[:1] != xs.shape[1:2]:
+            raise ValueError(
+                f"targets: shape is {jnp.shape(leaf)}; it must begin with "
+                f"{xs.shape[1]}, the examples of xs"
+            )
+    check_number("batch_size", batch_size, "[1, inf)")
 
 
 def _near_one(gradients: Params) -> tuple[Params, Float[Array, ""]]:

@@ -1,20 +1,25 @@
 """The singular values of a whole run's Jacobian, far beyond what a float can hold."""
 
-from typing import NamedTuple, Unpack
+from functools import partial
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_number, check_whole
+from lstm_jax.gradients import graded, scaled
 from lstm_jax.gradients.jacobians import pull_back, push_forward
-from lstm_jax.gradients.lyapunov import mean_over_time, starting_frame
+from lstm_jax.gradients.lyapunov import starting_frame
 from lstm_jax.gradients.qr import qr
+from lstm_jax.gradients.slopes import with_exact_slopes
 from lstm_jax.gradients.smooth import entering_carries, state_vector
 from lstm_jax.scanning import scan
 from lstm_jax.steps import Masks, Steps, prepare
-from lstm_jax.types import Carry, Params, at_least_float32
+from lstm_jax.types import Carry, Params, Scalar, Sequences, at_least_float32
+
+SPARE = 4  # directions beyond those asked for, which make these converge faster
 
 
 class ProductSpectrum(NamedTuple):
@@ -23,20 +28,25 @@ class ProductSpectrum(NamedTuple):
     Attributes:
       log_singular_values: natural logarithms, descending; -inf for zero.
       change: how far the last sweep moved each of them, in nats.
+      bound: how far off each of them may be, in nats.
+      reached: whether that is at most the tolerance.
     """
 
     log_singular_values: Float[Array, "*batch k"]
     change: Float[Array, "*batch k"]
+    bound: Float[Array, "*batch k"]
+    reached: Bool[Array, "*batch k"]
 
 
 def product_singular_values(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     carry: Carry | None = None,
     *,
     num_values: int | None = None,
-    num_sweeps: int = 4,
+    tolerance: Scalar = 1e-3,
+    num_sweeps: int = 50,
     **masks: Unpack[Masks],
 ) -> ProductSpectrum:
     """Returns ln of the singular values of J_{T-1} ... J_1 J_0, also at 1e-3000.
@@ -44,13 +54,23 @@ def product_singular_values(
     An orthonormal frame is swept forward through the Jacobians and back through their
     transposes, made orthonormal by QR after every step:
 
-        P V = U R,    Pᵀ U = V' R',    V <- V',    ln σ_i = Σ_t ln|R_ii(t)|
+        P V = U R,    Pᵀ U = V' R',    V <- V',    σ(P) = σ(R),   R = R_{T-1} ... R_0
 
-    which is subspace iteration with PᵀP, without P and without any (time, state, state)
-    array: kept are the states of the run, and k logarithms a step. Every sweep shrinks
-    what is left of a wrong direction by σ_j / σ_i. Singular values far apart are right
-    after one or two, equal ones at once; for a pair σ e^±δ the error is largest near
-    δ = 1 / (8 num_sweeps), where it is about 1 / (10 num_sweeps) nats. `change` tells.
+    without P and without any (time, state, state) array: kept are the states of the
+    run. The product R of the triangular factors has rows of very different size, and is
+    multiplied and decomposed as such (`lstm_jax.gradients.graded`), so that values of
+    any size and any distance, equal ones too, come out of a single sweep.
+
+    All values together are exact but for rounding, which more sweeps do not lessen: two
+    are made, to know it. For the largest k a frame of k + 4 is carried; what it misses
+    shrinks by (σ_{k+5} / σ_i)⁴ with every sweep, and sweeps go on until `bound` is at
+    most the tolerance.
+
+    `bound` is an estimate from above, no proof: twice the spread of the last three
+    passes, whose roundings differ; and what a frame misses at most, if nothing outside
+    of it is larger than its own smallest value and the start was not among the worst
+    hundredth of random ones. It can be far too large where values lie close together
+    at the frame's end; `num_values=None` has no such end.
 
     Args:
       cell: any `Cell`.
@@ -58,7 +78,8 @@ def product_singular_values(
       xs: (time, *batch, input), floating.
       carry: what enters the first step; `cell.init_carry` by default.
       num_values: how many, the largest ones, k; in [1, state]. None: all.
-      num_sweeps: there and back, at least 1.
+      tolerance: the error that is wanted, in nats, above 0; it may be traced.
+      num_sweeps: the most sweeps, there and back, at least 2.
       **masks: lengths, mask, resets, reverse, as for `unroll`.
 
     Raises:
@@ -70,65 +91,130 @@ def product_singular_values(
       accurately computing singular values of long products, Linear Algebra and its
       Applications 309
     """
-    steps = prepare(cell, params, xs, carry, **masks)
+    steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
     state = state_vector(steps.carry, len(steps.batch_shape))
-    count = _checked(state.shape[-1], num_values, num_sweeps)
-    wide = at_least_float32(state.dtype)
-    frame = starting_frame(steps.batch_shape, count, state.shape[-1], wide)
+    size = state.shape[-1]
+    count = _checked(size, num_values, tolerance, num_sweeps)
+    width = min(count + SPARE, size)
+    most_sweeps = 2 if width == size else num_sweeps
+    start = starting_frame(
+        steps.batch_shape, width, size, at_least_float32(state.dtype)
+    )
+    (_, there, back), bound = _swept(steps, start, tolerance, count, most_sweeps)
+    return ProductSpectrum(
+        log_singular_values=back,
+        change=_spread(jnp.stack([there, back])),
+        bound=bound,
+        reached=bound <= tolerance,
+    )
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _swept(
+    steps: Steps, start: Array, tolerance: Scalar, count: int, most_sweeps: int
+) -> tuple[Array, Array]:
+    """Returns the logarithms of the last three passes, and the bound."""
+    size = state_vector(steps.carry, len(steps.batch_shape)).shape[-1]
     with jax.default_matmul_precision("highest"):
-        entering, _ = entering_carries(steps, params)
+        entering, _ = entering_carries(steps)
 
-        def there_and_back(frame, _):
-            frame, there = _sweep(steps, params, entering, frame, push=True)
-            frame, back = _sweep(steps, params, entering, frame, push=False)
-            return frame, (there, back)
+        def sweep(state):
+            frame, before, _, sweeps = state
+            frame, there = _sweep(steps, entering, frame, push=True)
+            frame, back = _sweep(steps, entering, frame, push=False)
+            found = jnp.stack([before[-1], there, back])
+            bound = _rounding(found, steps.time) + _missed(found, sweeps, size)
+            return frame, found, bound, sweeps + 1
 
-        _, found = jax.lax.scan(there_and_back, frame, length=num_sweeps)
-    there, back = (-jnp.sort(-logs[-1], axis=-1) for logs in found)
-    unmoved = there == back  # also where both are -inf
-    change = jnp.where(unmoved, 0, jnp.abs(back - jnp.where(unmoved, 0, there)))
-    return ProductSpectrum(log_singular_values=back, change=change)
+        def unfinished(state):
+            _, _, bound, sweeps = state
+            far = jnp.any(~(bound[..., :count] <= tolerance))
+            return (sweeps < 2) | (far & (sweeps < most_sweeps))
+
+        unknown = jnp.full((3, *start.shape[:-1]), jnp.inf, start.dtype)
+        first = start, unknown, unknown[0], jnp.zeros((), jnp.int32)
+        _, found, bound, _ = jax.lax.while_loop(unfinished, sweep, first)
+    return found[..., :count], bound[..., :count]
 
 
 def log_condition_number(
     log_singular_values: Float[Array, "*batch k"],
 ) -> Float[Array, "*batch"]:
     """Returns ln κ = ln σ_1 - ln σ_k of descending logarithms; inf where σ_k = 0."""
+    check_array("log_singular_values", log_singular_values, "an array (*batch, k)")
     return log_singular_values[..., 0] - log_singular_values[..., -1]
 
 
 def _sweep(
-    steps: Steps, params: Params, entering: Carry, frame: Array, *, push: bool
+    steps: Steps, entering: Carry, frame: Array, *, push: bool
 ) -> tuple[Array, Array]:
-    """Returns the frame at the other end of the run, and Σ_t ln|R_ii(t)|."""
+    """Returns the frame at the other end of the run, and ln σ of what led there."""
     state_dtype = state_vector(steps.carry, len(steps.batch_shape)).dtype
 
-    def step(params, frame, at_t):
-        (entering_t, inputs_t), rows = at_t, frame.astype(state_dtype)
+    def step(_, at, at_t):
+        (frame, product), (entering_t, inputs_t) = at, at_t
+        rows = frame.astype(state_dtype)
         if push:
-            _, rows = push_forward(steps, params, entering_t, inputs_t, rows)
+            _, rows = push_forward(steps, entering_t, inputs_t, rows)
         else:
-            rows = pull_back(steps, params, entering_t, inputs_t, rows)
+            rows = pull_back(steps, entering_t, inputs_t, rows)
         q, r = qr(rows.astype(frame.dtype).mT)
-        return q.mT, jnp.log(jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1)))
+        return (q.mT, graded.times(r, product)), ()
 
-    frame, logs = scan(
+    width = frame.shape[-2]
+    eye = jnp.eye(width, dtype=frame.dtype)
+    exponents = jnp.zeros(frame.shape[:-1], jnp.int32)
+    one = scaled.rescale(jnp.broadcast_to(eye, (*exponents.shape, width)), exponents)
+    (frame, product), _ = scan(
         step,
-        params,
-        frame,
+        (),
+        (frame, one),
         (entering, steps.inputs),
         reverse=steps.reverse == push,
     )
-    return frame, steps.time * mean_over_time(logs)
+    return frame, graded.log_singular_values(product)
 
 
-def _checked(size: int, num_values: int | None, num_sweeps: int) -> int:
+def _rounding(
+    found: Float[Array, "three *batch k"], time: int
+) -> Float[Array, "*batch k"]:
+    """Returns how far off rounding may have led the values of the last pass."""
+    size = jnp.abs(jnp.where(jnp.isfinite(found[-1]), found[-1], 0))
+    steps = 8 * (time * found.shape[-1]) ** 0.5  # were they all to agree by chance
+    return 2 * _spread(found) + jnp.finfo(found.dtype).eps * (steps + size)
+
+
+def _missed(
+    found: Float[Array, "three *batch k"], sweeps: Int[Array, ""], size: int
+) -> Float[Array, "*batch k"]:
+    """Returns how far below the singular values those of a narrow frame may be.
+
+    A frame grows by g towards a direction of ratio r = σ_outside / σ_i in a pass, then
+    by r² g, r⁴ g, ..., in all by r² / (1 - r²) g; less only where hardly anything of
+    the right direction was in it yet.
+    """
+    values, spread = found[-1], _spread(found)
+    width = values.shape[-1]
+    if width == size:
+        return jnp.zeros_like(spread)
+    still = spread == 0
+    distance = jnp.where(still, jnp.inf, values - values[..., -1:])
+    right = 1 / (100 * size * width)  # share of the right direction, in the start
+    hidden = 1 + jnp.exp(-4 * sweeps.astype(spread.dtype) * distance) * (1 / right - 1)
+    return jnp.where(still, 0, spread * hidden / jnp.expm1(2 * distance))
+
+
+def _spread(found: Float[Array, "many *batch k"]) -> Float[Array, "*batch k"]:
+    """Returns largest minus smallest; 0 where all are equal, -inf too."""
+    largest, smallest = jnp.max(found, axis=0), jnp.min(found, axis=0)
+    same = largest == smallest
+    return jnp.where(same, 0, largest - jnp.where(same, 0, smallest))
+
+
+def _checked(size: int, num_values: Any, tolerance: Any, num_sweeps: Any) -> int:
     """Returns how many singular values are wanted."""
-    if num_values is not None and not 1 <= num_values <= size:
-        raise ValueError(
-            f"num_values: got {num_values}; it must be None or in [1, {size}], the "
-            "numbers in the state"
-        )
-    if num_sweeps < 1:
-        raise ValueError(f"num_sweeps: got {num_sweeps}; it must be at least 1")
-    return size if num_values is None else num_values
+    check_number("tolerance", tolerance, "(0, inf)")
+    check_whole("num_sweeps", num_sweeps, 2)
+    if num_values is None:
+        return size
+    return check_whole("num_values", num_values, 1, size, "the numbers in the state")

@@ -4,6 +4,7 @@ Integer and key leaves are carried along and left out of gradients, norms and ve
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,8 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Steps
-from lstm_jax.types import Carry, Params
+from lstm_jax.steps import Steps, unless_idle
+from lstm_jax.types import Carry, Shape
 
 
 def is_smooth(leaf: Any) -> bool:
@@ -70,17 +71,30 @@ def with_state_vector(carry: Carry, vector: Float[Array, "*batch state"]) -> Car
     return with_smooth_leaves(carry, leaves)
 
 
-def entering_carries(steps: Steps, params: Params) -> tuple[Carry, Any]:
+@jax.jit
+def entering_carries(steps: Steps) -> tuple[Carry, Any]:
     """Returns the carry that enters each step and the outputs, leaves (time, ...)."""
 
-    def showing_entry(params, carry, inputs):
-        after, y = steps.step(params, carry, inputs)
-        return after, (carry, y)
+    def run(steps):
+        def showing_entry(shared, carry, inputs):
+            after, y = steps.step(shared, carry, inputs)
+            return after, (carry, y)
 
-    _, observed = scan(
-        showing_entry, params, steps.carry, steps.inputs, reverse=steps.reverse
-    )
-    return observed
+        return scan(
+            showing_entry,
+            steps.shared,
+            steps.carry,
+            steps.inputs,
+            reverse=steps.reverse,
+        )[1]
+
+    return unless_idle(steps, run)
+
+
+@jax.jit
+def pulled_back(pullback: Callable, cotangents: Any) -> Any:
+    """Returns the first result of a pullback, compiled once for each it belongs to."""
+    return pullback(cotangents)[0]
 
 
 def _real_parts(leaf: Array) -> tuple[Array, ...]:
@@ -89,5 +103,5 @@ def _real_parts(leaf: Array) -> tuple[Array, ...]:
     return (leaf,)
 
 
-def _size(shape: tuple[int, ...]) -> int:
+def _size(shape: Shape) -> Any:
     return math.prod(shape)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lstm_jax.checks import check_array, check_whole
+
 
 class TransientGrowth(NamedTuple):
     """The largest ||W^k||_2, and the power k at which it is reached."""
@@ -34,8 +36,7 @@ def transient_growth(matrix: ArrayLike, max_power: int) -> TransientGrowth:
       Trefethen & Embree (2005), Spectra and Pseudospectra
     """
     matrix = _square(matrix)
-    if max_power < 1:
-        raise ValueError(f"max_power: got {max_power}; it must be at least 1")
+    check_whole("max_power", max_power, 1)
     power, norms = np.eye(len(matrix)), [1.0]
     for _ in range(max_power):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -70,9 +71,8 @@ def kreiss_bound(
       Trefethen & Embree (2005), Spectra and Pseudospectra, chapter 18
     """
     matrix = _square(matrix)
-    for name, number in {"num_radii": num_radii, "num_angles": num_angles}.items():
-        if number < 1:
-            raise ValueError(f"{name}: got {number}; it must be at least 1")
+    check_whole("num_radii", num_radii, 1)
+    check_whole("num_angles", num_angles, 1)
     # An orthogonal matrix has eigenvalues on the unit circle, to rounding.
     rounding = 10 * len(matrix) * np.finfo(float).eps * np.linalg.norm(matrix, 2)
     if np.abs(np.linalg.eigvals(matrix)).max() > 1 + rounding:
@@ -86,6 +86,7 @@ def kreiss_bound(
 
 
 def _square(matrix: ArrayLike) -> np.ndarray:
+    check_array("matrix", matrix, "an array (n, n)")
     values = np.asarray(matrix, np.float64)
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise ValueError(f"matrix: shape is {values.shape}; it must be (n, n)")

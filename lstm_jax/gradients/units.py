@@ -7,33 +7,32 @@ weight. So every number of the carry has an integer exponent of its own, where
 
 import math
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.gradients import scaled
-from lstm_jax.gradients.adjoint import step_outputs
-from lstm_jax.gradients.carry import LossFn, output_gradients
+from lstm_jax.gradients.adjoint import WayBack, step_outputs, way_back
+from lstm_jax.gradients.pullback import wide_vjp
+from lstm_jax.gradients.reading import LossFn
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import (
-    entering_carries,
     smooth_leaves,
     smooth_structure,
     with_smooth_leaves,
 )
 from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare
-from lstm_jax.types import Carry, Params
+from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.types import Carry, Params, Sequences
 
 
 def log_gradients(
     cell: Cell,
     params: Params,
-    xs: ArrayLike,
+    xs: Sequences,
     loss_fn: LossFn,
     carry: Carry | None = None,
     **masks: Unpack[Masks],
@@ -59,29 +58,31 @@ def log_gradients(
       float32 at least; -inf where the gradient is zero; None in place of leaves without
       one.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-    with jax.default_matmul_precision("highest"):
-        entering, ys = entering_carries(steps, params)
-        dys = output_gradients(loss_fn, ys)
-        logarithms = _run_back(steps, params, entering, dys)
-    return smooth_structure(steps.carry, logarithms)
+    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    return smooth_structure(way.steps.carry, _logarithms(way))
 
 
-def _run_back(steps: Steps, params: Params, entering: Carry, dys: Any) -> list[Array]:
+@jax.jit
+def _logarithms(way: WayBack) -> list[Array]:
     """Returns ln |a_t| of every smooth leaf of the carry, (time, *batch, ...)."""
+    with jax.default_matmul_precision("highest"):
+        return unless_idle(way.steps, lambda steps: _run_back(steps, way))
 
+
+def _run_back(steps: Steps, way: WayBack) -> list[Array]:
     def step_back(_, adjoints, at_t):
         entering_t, inputs_t, dy_t = at_t
 
         def outputs(leaves):
             carry = with_smooth_leaves(entering_t, leaves)
-            return step_outputs(steps, params, carry, inputs_t)
+            return step_outputs(steps, steps.shared, carry, inputs_t)
 
-        leaving, pullback = jax.vjp(outputs, smooth_leaves(entering_t))
-        silent = [jnp.zeros_like(leaf) for leaf in leaving]
+        leaving, pullback = wide_vjp(outputs, smooth_leaves(entering_t))
+        nothing = jnp.full(steps.batch_shape, scaled.ZERO_EXPONENT, jnp.int32)
+        silent = [Scaled(jnp.zeros_like(leaf), nothing) for leaf in leaving]
         dy_leaves = [_of_units(dy) for dy in jax.tree.leaves(dy_t)]
         sent = [
-            _pull_units(pullback, silent, k, leaf, len(steps.batch_shape))
+            _pull_units(pullback, silent, k, leaf)
             for k, leaf in enumerate([*adjoints, *dy_leaves])
         ]
         adjoints = [scaled.add(terms) for terms in zip(*sent, strict=True)]
@@ -92,45 +93,41 @@ def _run_back(steps: Steps, params: Params, entering: Carry, dys: Any) -> list[A
         step_back,
         (),
         [_of_units(leaf) for leaf in nothing],
-        (entering, steps.inputs, dys),
+        (way.entering, steps.inputs, way.dys),
         reverse=not steps.reverse,
     )
     return logarithms
 
 
 def _pull_units(
-    pullback: Callable, silent: list[Array], k: int, leaf: Scaled, batch_axes: int
+    pullback: Callable, silent: list[Scaled], k: int, leaf: Scaled
 ) -> list[Scaled]:
     """Returns what leaf k sends to every primal, unit by unit, the others silent."""
-    shape = leaf.mantissa.shape
+    shape, batch_axes = leaf.mantissa.shape, silent[k].exponent.ndim
     num_units = math.prod(shape[batch_axes:])
     alone = jnp.eye(num_units, dtype=bool).reshape(
         num_units, *(1 for _ in shape[:batch_axes]), *shape[batch_axes:]
     )
 
     def of_unit(is_unit):
-        mantissa = jnp.where(is_unit, leaf.mantissa, 0)
-        (parts,) = pullback([*silent[:k], mantissa, *silent[k + 1 :]])
         exponent = jnp.max(
             jnp.where(is_unit, leaf.exponent, scaled.ZERO_EXPONENT),
             axis=tuple(range(batch_axes, len(shape))),
         )
-        return [_of_units(part, exponent) for part in parts]
+        unit = Scaled(jnp.where(is_unit, leaf.mantissa, 0), exponent)
+        parts = pullback([*silent[:k], unit, *silent[k + 1 :]])
+        return [Scaled(*part) for part in parts]
 
     return [_summed(parts) for parts in jax.vmap(of_unit)(alone)]
 
 
-def _of_units(values: Array, exponent: Array | None = None) -> Scaled:
-    """Returns values * 2**exponent with an exponent for every number."""
-    if exponent is None:
-        return scaled.rescale(values, jnp.zeros(values.shape, jnp.int32))
-    rest = tuple(range(exponent.ndim, values.ndim))
-    exponents = jnp.broadcast_to(jnp.expand_dims(exponent, rest), values.shape)
-    return scaled.rescale(values, exponents)
+def _of_units(values: Array) -> Scaled:
+    """Returns the values with an exponent for every number."""
+    return scaled.rescale(values, jnp.zeros(values.shape, jnp.int32))
 
 
 def _summed(terms: Scaled) -> Scaled:
     """Returns the sum along the first axis."""
     exponent = jnp.max(terms.exponent, axis=0)
-    aligned = scaled.times_power(terms.mantissa, terms.exponent - exponent)
+    aligned = scaled.times_power(terms.mantissa, terms.exponent - exponent[None])
     return scaled.rescale(jnp.sum(aligned, axis=0), exponent)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.types import Carry, Params
+from lstm_jax.types import Carry, Params, Shape
 
 
 def library(module: str, package: str) -> Any:
@@ -88,7 +88,7 @@ def in_dtype_of(params: Params, carry: Carry) -> Carry:
     return jax.tree.map(cast, carry)
 
 
-def batched(carry: Carry, batch_shape: tuple[int, ...]) -> Carry:
+def batched(carry: Carry, batch_shape: Shape) -> Carry:
     """Returns the carry of one example, once for every element of the batch."""
     return jax.tree.map(
         lambda leaf: jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)), carry

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell, check_input
+from lstm_jax.checks import shown
 from lstm_jax.interop.foreign import (
     batched,
     check_params,
@@ -43,7 +44,7 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
     eqx = library("equinox", "equinox")
     if not isinstance(module, eqx.nn.LSTMCell | eqx.nn.GRUCell):
         raise TypeError(
-            f"module: got {type(module).__name__}; it must be an equinox.nn.LSTMCell "
+            f"module: got {shown(module)}; it must be an equinox.nn.LSTMCell "
             "or GRUCell; lj.from_function takes any other"
         )
     name, two = type(module).__name__, isinstance(module, eqx.nn.LSTMCell)

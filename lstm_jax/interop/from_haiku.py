@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_function, check_type
+from lstm_jax.factories import factory
 from lstm_jax.interop.foreign import (
     batched,
     check_params,
@@ -18,7 +20,7 @@ from lstm_jax.interop.foreign import (
 )
 
 
-@cache
+@factory
 def from_haiku(make: Callable[[], Any]) -> Cell:
     """Returns the `Cell` of a haiku core.
 
@@ -37,7 +39,9 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
 
     Raises:
       ImportError: haiku is not installed.
+      TypeError: what is given, or what it makes, is something else.
     """
+    check_function("make", make, "that makes a haiku core, as lambda: hk.LSTM(64)")
     haiku = library("haiku", "dm-haiku")
 
     def first_step(x):
@@ -47,7 +51,7 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
     first = haiku.without_apply_rng(haiku.transform(first_step))
     one_step = haiku.without_apply_rng(haiku.transform(lambda x, s: make()(x, s)))
     empty = haiku.without_apply_rng(haiku.transform(lambda: make().initial_state(None)))
-    name = haiku.testing.transform_and_run(lambda: type(make()).__name__)()
+    name = haiku.testing.transform_and_run(lambda: _checked(make(), haiku))()
 
     @cache
     def shapes(input_size):
@@ -77,3 +81,9 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
         return over_batch(of_one, x.ndim - 1)(params, carry, x)
 
     return Cell(name=name, init=init, init_carry=init_carry, step=step)
+
+
+def _checked(core: Any, haiku: Any) -> str:
+    """Returns the name of a core."""
+    check_type("make", core, haiku.RNNCore, "a function that makes a haiku core")
+    return type(core).__name__

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import shown
 from lstm_jax.interop.foreign import check_params, check_width, in_dtype_of, library
 
 
@@ -31,7 +32,7 @@ def from_linen(module: Any) -> Cell:
     linen = library("flax.linen", "flax")
     if not isinstance(module, linen.RNNCellBase):
         raise TypeError(
-            f"module: got {_described(module)}; it must be an RNN cell of flax.linen, "
+            f"module: got {shown(module)}; it must be an RNN cell of flax.linen, "
             "such as nn.LSTMCell(features=64)"
         )
     return _cell(module)
@@ -68,9 +69,3 @@ def _cell(module: Any) -> Cell:
         return module.apply(params, carry, x)
 
     return Cell(name=name, init=init, init_carry=init_carry, step=step)
-
-
-def _described(module: Any) -> str:
-    if isinstance(module, type):
-        return f"the class {module.__name__}"
-    return type(module).__name__

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from lstm_jax.cells.cell import Cell, check_input
+from lstm_jax.checks import shown
 from lstm_jax.interop.foreign import (
     check_params,
     check_width,
@@ -38,7 +39,7 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
     nnx = library("flax.nnx", "flax")
     if not isinstance(module, nnx.RNNCellBase):
         raise TypeError(
-            f"module: got {type(module).__name__}; it must be an RNN cell of flax.nnx, "
+            f"module: got {shown(module)}; it must be an RNN cell of flax.nnx, "
             "such as nnx.LSTMCell(3, 64, rngs=nnx.Rngs(0))"
         )
     graph, own, rest = nnx.split(module, nnx.Param, ...)

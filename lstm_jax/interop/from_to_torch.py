@@ -22,7 +22,8 @@ import numpy as np
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.rnn import RNNParams
-from lstm_jax.types import Params
+from lstm_jax.checks import check_type
+from lstm_jax.types import Params, Shape
 
 GATES = {RNNParams: 1, GRUParams: 3, LSTMParams: 4}
 WEIGHTS, BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
@@ -59,9 +60,11 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
       second in a GRU, which is b_hn.
 
     Raises:
+      TypeError: it is no mapping, but the module itself.
       ValueError: a key, shape or dtype is not that of such a module: another key (the
         weight_hr of `proj_size` is one), or a key that is missing.
     """
+    check_type("state_dict", state_dict, Mapping, "a mapping, as module.state_dict()")
     _check_keys(state_dict)
     arrays = {key: _as_numpy(key, value) for key, value in state_dict.items()}
     kind = _kind(arrays["weight_hh_l0"].shape)
@@ -180,11 +183,11 @@ def _wanted_keys(keys: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _shape(value: Any) -> tuple[int, ...]:
+def _shape(value: Any) -> Shape:
     return tuple(np.shape(value))
 
 
-def _kind(shape: tuple[int, ...]) -> type:
+def _kind(shape: Shape) -> type:
     for kind, gates in GATES.items():
         if len(shape) == 2 and shape[0] == gates * shape[1] > 0:
             return kind
@@ -207,9 +210,7 @@ def _check_arrays(name: str, arrays: dict[str, np.ndarray], gates: int) -> None:
             raise ValueError(_dtype_message(name, key, array.dtype))
 
 
-def _wanted_shape(
-    key: str, arrays: dict[str, np.ndarray], gates: int
-) -> tuple[int, ...]:
+def _wanted_shape(key: str, arrays: dict[str, np.ndarray], gates: int) -> Shape:
     weights = (arrays[f"{weight}_l0"] for weight in WEIGHTS)
     inputs, hidden = (max([1, *weight.shape[1:2]]) for weight in weights)
     if key.startswith("bias"):

@@ -40,7 +40,7 @@ def heat_map(
       label: what the values are.
       signed: memories and candidates are, gates are not.
     """
-    limit = float(np.abs(values).max()) if signed else 1.0
+    limit = float(np.nanmax(np.abs(values))) if signed else 1.0
     picture = axes.imshow(
         values.T,
         aspect="auto",

@@ -45,13 +45,15 @@ def cumulative_curve(
 ) -> None:
     """Draws the share of values that are at most x, for every x; inf is never reached.
 
+    NaN is left out: nobody knows where it belongs.
+
     Args:
       axes: drawn on.
       values: in any order.
       label: for the legend.
       **style: of the line.
     """
-    ordered = np.sort(values)
+    ordered = np.sort(values[~np.isnan(values)])
     heights = np.arange(1, len(ordered) + 1) / len(ordered)
     known = np.isfinite(ordered)
     axes.step(ordered[known], heights[known], where="post", label=label, **style)

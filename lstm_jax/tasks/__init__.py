@@ -1,5 +1,6 @@
 """TASKS: every task by its name. A new task adds its file and one line here."""
 
+from lstm_jax.checks import Named
 from lstm_jax.tasks.adding import ADDING
 from lstm_jax.tasks.adding_1997 import ADDING_1997, MULTIPLICATION
 from lstm_jax.tasks.copy_memory import COPY_MEMORY, COPY_MEMORY_VARIABLE
@@ -22,30 +23,33 @@ from lstm_jax.tasks.two_sequence import (
     TWO_SEQUENCE_3C,
 )
 
-TASKS: dict[str, Task] = {
-    "nature_show": NATURE_SHOW,
-    "adding": ADDING,
-    "adding_1997": ADDING_1997,
-    "multiplication": MULTIPLICATION,
-    "temporal_order": TEMPORAL_ORDER,
-    "temporal_order_3": TEMPORAL_ORDER_3,
-    "temporal_order_pascanu": TEMPORAL_ORDER_PASCANU,
-    "long_time_lag_2a": LONG_TIME_LAG_2A,
-    "long_time_lag_2b": LONG_TIME_LAG_2B,
-    "long_time_lag_2c": LONG_TIME_LAG_2C,
-    "two_sequence_3a": TWO_SEQUENCE_3A,
-    "two_sequence_3b": TWO_SEQUENCE_3B,
-    "two_sequence_3c": TWO_SEQUENCE_3C,
-    "embedded_reber": EMBEDDED_REBER,
-    "continual_embedded_reber": CONTINUAL_EMBEDDED_REBER,
-    "copy_memory": COPY_MEMORY,
-    "copy_memory_variable": COPY_MEMORY_VARIABLE,
-    "delayed_xor": DELAYED_XOR,
-    "latch": LATCH,
-    "parity": PARITY,
-    "even_pairs": EVEN_PAIRS,
-    "anbn": ANBN,
-    "anbncn": ANBNCN,
-    "sequential_digits": SEQUENTIAL_DIGITS,
-    "permuted_digits": PERMUTED_DIGITS,
-}
+TASKS: dict[str, Task] = Named(
+    "task",
+    {
+        "nature_show": NATURE_SHOW,
+        "adding": ADDING,
+        "adding_1997": ADDING_1997,
+        "multiplication": MULTIPLICATION,
+        "temporal_order": TEMPORAL_ORDER,
+        "temporal_order_3": TEMPORAL_ORDER_3,
+        "temporal_order_pascanu": TEMPORAL_ORDER_PASCANU,
+        "long_time_lag_2a": LONG_TIME_LAG_2A,
+        "long_time_lag_2b": LONG_TIME_LAG_2B,
+        "long_time_lag_2c": LONG_TIME_LAG_2C,
+        "two_sequence_3a": TWO_SEQUENCE_3A,
+        "two_sequence_3b": TWO_SEQUENCE_3B,
+        "two_sequence_3c": TWO_SEQUENCE_3C,
+        "embedded_reber": EMBEDDED_REBER,
+        "continual_embedded_reber": CONTINUAL_EMBEDDED_REBER,
+        "copy_memory": COPY_MEMORY,
+        "copy_memory_variable": COPY_MEMORY_VARIABLE,
+        "delayed_xor": DELAYED_XOR,
+        "latch": LATCH,
+        "parity": PARITY,
+        "even_pairs": EVEN_PAIRS,
+        "anbn": ANBN,
+        "anbncn": ANBNCN,
+        "sequential_digits": SEQUENTIAL_DIGITS,
+        "permuted_digits": PERMUTED_DIGITS,
+    },
+)

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 import jax
 import numpy as np
 
+from lstm_jax.checks import check_choice
 from lstm_jax.tasks import losses
 
 Probabilities: TypeAlias = Sequence[int | float] | np.ndarray
@@ -52,8 +53,7 @@ def answer_units(name: str) -> AnswerUnits:
     Raises:
       ValueError: another name.
     """
-    if name not in ANSWER_UNITS:
-        raise ValueError(f"units: got {name!r}; allowed: {', '.join(ANSWER_UNITS)}")
+    check_choice("units", name, ANSWER_UNITS)
     return ANSWER_UNITS[name]
 
 

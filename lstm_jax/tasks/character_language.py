@@ -26,12 +26,14 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_number, check_type
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.drawing import (
@@ -57,12 +59,12 @@ def character_language(text: str, held_out: int | float = 0.1) -> Task:
       ValueError: the text has fewer than two different characters or is too short to
         be split, or `held_out` is not in (0, 1).
     """
+    check_type("text", text, str, "a string")
     if len(set(text)) < 2:
         raise ValueError(
             f"text: got {text[:20]!r}; it must have at least 2 different characters"
         )
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out: got {held_out}; it must be in (0, 1)")
+    check_number("held_out", held_out, "(0, 1)")
     if longest_window(len(text), held_out) < 1:
         raise ValueError(
             f"text: got {len(text)} characters; each part must have at least 2"
@@ -81,7 +83,7 @@ def longest_window(num_characters: int, held_out: int | float) -> int:
     return min(border, num_characters - border) - 1
 
 
-@cache
+@factory
 def _character_language(text: str, held_out: float) -> Task:
     alphabet = alphabet_of(text)
     symbols = _symbols_of(text, alphabet)

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.drawing import ask_every, one_hot, sampler, steps, uniform_between
@@ -76,7 +77,8 @@ def accuracy(
     outputs: Float[Array, "time batch letters"], batch: Batch
 ) -> Float[Array, ""]:
     """Returns the share of the strings that are right."""
-    return jnp.mean(correct(outputs, batch), dtype=jnp.float32)
+    counted = jnp.any(losses.asked(batch), axis=0)
+    return losses.share(correct(outputs, batch), counted)
 
 
 def _mean_n(largest: int) -> float:
@@ -99,6 +101,7 @@ def _draw(
     return ask_every(one_hot(shown, num_letters + 1), asked, num_letters * n + 1)
 
 
+@factory
 def _task(name: str, num_letters: int) -> Task:
     sample = sampler(partial(_draw, num_letters), shortest=num_letters + 1)
     return Task(

@@ -19,12 +19,14 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_every,
@@ -46,12 +48,13 @@ def delayed_xor(delay: int = 10) -> Task:
     Raises:
       ValueError: the delay is odd or below 2.
     """
-    if delay < 2 or delay % 2:
+    check_whole("delay", delay, 2)
+    if delay % 2:
         raise ValueError(f"delay: got {delay}; it must be even and at least 2")
     return _delayed_xor(delay)
 
 
-@cache
+@factory
 def _delayed_xor(delay: int) -> Task:
     sample = sampler(partial(_draw, delay), shortest=delay + 1)
     return Task(

@@ -27,6 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.drawing import ask_last, random_symbols, same_length, sampler
@@ -63,10 +65,7 @@ def permuted_digits(permutation_seed: int = 0) -> Task:
     Raises:
       ValueError: the seed is negative.
     """
-    if permutation_seed < 0:
-        raise ValueError(
-            f"permutation_seed: got {permutation_seed}; it must be at least 0"
-        )
+    check_whole("permutation_seed", permutation_seed, 0)
     return _digits("permuted_digits", permutation_seed)
 
 
@@ -97,7 +96,7 @@ def digit_images(split: str) -> Images:
     )
 
 
-@cache
+@factory
 def _digits(name: str, permutation_seed: int | None) -> Task:
     order = pixel_order(permutation_seed)
     sample, sample_test = (

@@ -8,13 +8,16 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.checks import check_key, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks.task import Batch
-from lstm_jax.types import PRNGKey
+from lstm_jax.types import PRNGKey, any_rank
 
 AnyLength: TypeAlias = Any
 """An int, or an int32 scalar that may be traced."""
 
 
+@factory
 def sampler(
     draw: Callable[..., Batch], *, shortest: int, longest: int | None = None
 ) -> Callable[..., Batch]:
@@ -27,20 +30,16 @@ def sampler(
       longest: the largest, None where there is none.
     """
 
+    @any_rank
     def sample(
         key: PRNGKey, batch_size: int, max_length: int, length: Any = None
     ) -> Batch:
-        check_batch_size(batch_size)
+        check_key("key", key)
+        check_whole("batch_size", batch_size, 1)
         length = checked_length(max_length, length, shortest=shortest, longest=longest)
         return draw(key, batch_size, max_length, length)
 
     return sample
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Refuses an empty batch."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size}; it must be at least 1")
 
 
 def checked_length(
@@ -49,20 +48,16 @@ def checked_length(
     """Returns the length, max_length where it is None; a traced one is clipped.
 
     Raises:
+      TypeError: one of them is no whole number.
       ValueError: max_length is outside of [shortest, longest], or length outside of
         [shortest, max_length].
     """
-    if max_length < shortest or (longest is not None and max_length > longest):
-        raise ValueError(f"max_length: got {max_length}; {_allowed(shortest, longest)}")
-    if length is None:
-        return jnp.asarray(max_length, jnp.int32)
+    check_whole("max_length", max_length, shortest, longest)
     if isinstance(length, Tracer):
         return jnp.clip(length, shortest, max_length).astype(jnp.int32)
-    if not shortest <= length <= max_length:
-        raise ValueError(
-            f"length: got {length}; it must be in [{shortest}, {max_length}]"
-        )
-    return jnp.asarray(length, jnp.int32)
+    if length is not None:
+        check_whole("length", length, shortest, max_length)
+    return jnp.asarray(max_length if length is None else length, jnp.int32)
 
 
 def steps(max_length: int) -> Int[Array, "time 1"]:
@@ -146,11 +141,3 @@ def _padded(
 ) -> Float[Array, "time batch input"]:
     counts = steps(len(inputs)) < lengths
     return jnp.where(counts[..., None], inputs, 0)
-
-
-def _allowed(shortest: int, longest: int | None) -> str:
-    if longest is None:
-        return f"it must be at least {shortest}"
-    if longest == shortest:
-        return f"it must be {shortest}"
-    return f"it must be in [{shortest}, {longest}]"

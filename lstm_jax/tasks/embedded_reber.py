@@ -48,6 +48,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
 from lstm_jax.tasks.drawing import ask_every, one_hot, same_length, sampler
@@ -116,12 +117,9 @@ def symbols_of(batch: Batch) -> Int[Array, "time batch"]:
 
 def is_outer(batch: Batch) -> Bool[Array, "time batch"]:
     """Returns where the symbol is asked for that repeats the second one."""
-    symbols, e = symbols_of(batch), ALPHABET.index("E")
-    outer = (batch.targets == ALPHABET.index("T")) | (
-        batch.targets == ALPHABET.index("P")
-    )
+    after_e = symbols_of(batch) == ALPHABET.index("E")
     # An inner E is followed by T or P, an outer one by B or nothing.
-    return (symbols == e) & outer & (batch.weights > 0)
+    return after_e & (batch.targets != ALPHABET.index("B")) & losses.asked(batch)
 
 
 def accuracy_of_outer(
@@ -153,7 +151,7 @@ EMBEDDED = _embedded(continual=False)
 CONTINUAL = _embedded(continual=True)
 
 
-@cache
+@factory
 def _task(name: str, units: str) -> Task:
     scoring = answer_units(units)
     single = name == "embedded_reber"

@@ -17,13 +17,15 @@ References:
   https://doi.org/10.1109/72.279181
 """
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.checks import check_number, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -48,16 +50,12 @@ def latch(noise: int | float = 0.2, num_informative: int = 3) -> Task:
     Raises:
       ValueError: the noise is negative or NaN, or no step is informative.
     """
-    if not noise >= 0:
-        raise ValueError(f"noise: got {noise}; it must be at least 0")
-    if num_informative < 1:
-        raise ValueError(
-            f"num_informative: got {num_informative}; it must be at least 1"
-        )
+    check_number("noise", noise, "[0, inf)")
+    check_whole("num_informative", num_informative, 1)
     return _latch(float(noise), num_informative)
 
 
-@cache
+@factory
 def _latch(noise: float, num_informative: int) -> Task:
     sample = sampler(
         partial(_draw, noise, num_informative), shortest=num_informative + 1
@@ -78,12 +76,13 @@ def _latch(noise: float, num_informative: int) -> Task:
 
 def correct(outputs: Float[Array, "batch 1"], batch: Batch) -> Bool[Array, " batch"]:
     """Returns which outputs have the sign of the answer."""
-    return outputs[:, 0] * batch.targets.astype(outputs.dtype) > 0
+    right = outputs[:, 0] * batch.targets.astype(outputs.dtype) > 0
+    return losses.all_asked(right, batch)
 
 
 def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]:
     """Returns the share of them."""
-    return losses.share(correct(outputs, batch), batch.weights > 0)
+    return losses.share(correct(outputs, batch), losses.asked(batch))
 
 
 def _draw(

@@ -23,13 +23,15 @@ References:
   https://doi.org/10.1162/neco.1997.9.8.1735
 """
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
 from lstm_jax.tasks.drawing import (
@@ -61,20 +63,18 @@ def long_time_lag_2c(num_distractors: int = 50, units: str = "softmax") -> Task:
     Raises:
       ValueError: p is below 1, or other units.
     """
-    if num_distractors < 1:
-        raise ValueError(
-            f"num_distractors: got {num_distractors}; it must be at least 1"
-        )
+    check_whole("num_distractors", num_distractors, 1)
     answer_units(units)
     return _long_time_lag_2c(num_distractors, units)
 
 
-@cache
+@factory
 def _long_time_lag_2c(p: int, units: str) -> Task:
     loss, activations, uncertainty = answer_units(units)
 
     def correct(outputs, batch):
-        return losses.classes_within(TOLERANCE, activations(outputs), batch)
+        right = losses.classes_within(TOLERANCE, activations(outputs), batch)
+        return losses.all_asked(right, batch)
 
     sample = sampler(partial(_draw, p), shortest=SHORTEST)
     return Task(

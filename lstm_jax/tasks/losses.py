@@ -1,24 +1,41 @@
 """Losses, accuracies and criteria that tasks share; they skip answers of weight 0.
 
 `*asked` is (batch,) or (time, batch), as in `Batch`. What stands in an answer that is
-not asked for, NaN included, touches neither values nor gradients.
+not asked for, in outputs or targets, NaN and classes that do not exist included,
+touches neither values nor gradients.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.tasks.task import Batch
+
+
+def asked(batch: Batch) -> Bool[Array, " *asked"]:
+    """Returns which answers are asked for: those whose weight is not 0."""
+    return batch.weights.astype(jnp.bool_)
 
 
 def cross_entropy(
     outputs: Float[Array, "*asked classes"], batch: Batch
 ) -> Float[Array, ""]:
-    """Returns the weighted mean of -ln softmax(outputs)[target], in nats."""
-    logits = _asked_only(outputs, batch)
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.targets)
-    return weighted_mean(losses, batch)
+    """Returns the weighted mean of -ln softmax(outputs)[target], in nats.
+
+    NaN where a class that is asked for does not exist and its value is not yet known,
+    as under `jit`.
+
+    Raises:
+      TypeError: the targets are no integers.
+      ValueError: they are not one class an answer, or, where their values are known,
+        one that is asked for is no class of the outputs.
+    """
+    logits, classes = _of_asked(outputs, batch), _classes(outputs, batch)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, classes)
+    return weighted_mean(_nan_of_none(losses, classes, logits), batch)
 
 
 def logistic_squared_error(
@@ -26,39 +43,50 @@ def logistic_squared_error(
 ) -> Float[Array, ""]:
     """Returns the mean of |sigmoid(outputs) - one_hot(target)|^2, summed over classes.
 
-    What was trained in 1997, up to a factor of 1/2: logistic output units.
+    What was trained in 1997, up to a factor of 1/2: logistic output units. Errors and
+    NaN as for `cross_entropy`.
     """
-    activations = jax.nn.sigmoid(_asked_only(outputs, batch))
-    return weighted_mean(
-        jnp.sum(_class_errors(activations, batch) ** 2, axis=-1), batch
-    )
+    activations = jax.nn.sigmoid(_of_asked(outputs, batch))
+    losses = jnp.sum(_class_errors(activations, batch) ** 2, axis=-1)
+    classes = _classes(outputs, batch)
+    return weighted_mean(_nan_of_none(losses, classes, outputs), batch)
 
 
-def squared_error(outputs: Float[Array, "*asked 1"], batch: Batch) -> Float[Array, ""]:
-    """Returns the mean of (output - target)^2, in the squared unit of the target."""
-    return weighted_mean(_errors(outputs, batch) ** 2, batch)
+def squared_error(
+    outputs: Float[Array, "*asked numbers"], batch: Batch
+) -> Float[Array, ""]:
+    """Returns the mean of (output - target)^2, in the squared unit of the target.
+
+    Of several numbers an answer, the mean over them too. Targets are (*asked, numbers);
+    of one number also (*asked,).
+
+    Raises:
+      ValueError: outputs and targets have different shapes.
+    """
+    return weighted_mean(jnp.mean(_errors(outputs, batch) ** 2, axis=-1), batch)
 
 
 def argmax_right(
     outputs: Float[Array, "*asked classes"], batch: Batch
 ) -> Bool[Array, " *asked"]:
     """Returns which answers have the largest output at the right class."""
-    largest = jnp.argmax(_asked_only(outputs, batch), axis=-1)
-    return largest.astype(batch.targets.dtype) == batch.targets
+    largest = jnp.argmax(_of_asked(outputs, batch), axis=-1)
+    classes = _classes(outputs, batch)
+    return largest.astype(classes.dtype) == classes
 
 
 def within(
-    tolerance: float, outputs: Float[Array, "*asked 1"], batch: Batch
+    tolerance: float, outputs: Float[Array, "*asked numbers"], batch: Batch
 ) -> Bool[Array, " *asked"]:
-    """Returns which answers have |output - target| < tolerance."""
-    return jnp.abs(_errors(outputs, batch)) < tolerance
+    """Returns which answers have |output - target| < tolerance in all their numbers."""
+    return jnp.max(jnp.abs(_errors(outputs, batch)), axis=-1) < tolerance
 
 
 def classes_within(
     tolerance: float, activations: Float[Array, "*asked classes"], batch: Batch
 ) -> Bool[Array, " *asked"]:
     """Returns which answers have |activation - one_hot(target)| < tolerance in all."""
-    errors = _class_errors(_asked_only(activations, batch), batch)
+    errors = _class_errors(_of_asked(activations, batch), batch)
     return jnp.max(jnp.abs(errors), axis=-1) < tolerance
 
 
@@ -68,15 +96,18 @@ def legal_most_active(
     legal: Bool[Array, "*asked classes"],
 ) -> Bool[Array, " *asked"]:
     """Returns where each legal class has a larger output than each illegal one."""
-    logits = _asked_only(outputs, batch)
+    logits = _of_asked(outputs, batch)
     least_legal = jnp.min(jnp.where(legal, logits, jnp.inf), axis=-1)
     most_illegal = jnp.max(jnp.where(legal, -jnp.inf, logits), axis=-1)
     return least_legal > most_illegal
 
 
 def all_asked(right: Bool[Array, " *asked"], batch: Batch) -> Bool[Array, " batch"]:
-    """Returns the sequences in which every answer that is asked for is right."""
-    right = right | (batch.weights == 0)
+    """Returns the sequences in which every answer that is asked for is right.
+
+    One in which nothing is asked for is among them.
+    """
+    right = right | ~asked(batch)
     return right if right.ndim == 1 else jnp.all(right, axis=0)
 
 
@@ -90,14 +121,19 @@ def share(
 
 
 def weighted_mean(losses: Float[Array, " *asked"], batch: Batch) -> Float[Array, ""]:
-    """Returns the mean over the answers that are asked for, by their weights."""
+    """Returns the mean over the answers that are asked for, by their weights.
+
+    0, with a gradient of 0, where nothing is asked for: such a batch teaches nothing.
+    """
+    counts = asked(batch)
     weights = batch.weights.astype(losses.dtype)
-    return jnp.sum(losses * weights) / jnp.sum(weights)
+    total = jnp.where(jnp.any(counts), jnp.sum(weights), 1)
+    return jnp.sum(jnp.where(counts, losses, 0) * weights) / total
 
 
 def accuracy(outputs: Float[Array, "*asked classes"], batch: Batch) -> Float[Array, ""]:
     """Returns the share of the asked answers whose largest output is right."""
-    return share(argmax_right(outputs, batch), batch.weights > 0)
+    return share(argmax_right(outputs, batch), asked(batch))
 
 
 def all_right(
@@ -107,19 +143,62 @@ def all_right(
     return all_asked(argmax_right(outputs, batch), batch)
 
 
-def _asked_only(
-    outputs: Float[Array, "*asked output"], batch: Batch
-) -> Float[Array, "*asked output"]:
-    return jnp.where(batch.weights[..., None] > 0, outputs, 0)
+def _of_asked(values: Array, batch: Batch) -> Array:
+    """Returns (*asked, ...) with zeros in place of what is not asked for."""
+    counts = asked(batch)
+    trailing = tuple(range(counts.ndim, values.ndim))
+    return jnp.where(jnp.expand_dims(counts, trailing), values, 0)
 
 
-def _errors(outputs: Float[Array, "*asked 1"], batch: Batch) -> Float[Array, " *asked"]:
-    answers = _asked_only(outputs, batch)[..., 0]
-    return answers - batch.targets.astype(answers.dtype)
+def _errors(
+    outputs: Float[Array, "*asked numbers"], batch: Batch
+) -> Float[Array, "*asked numbers"]:
+    targets = batch.targets
+    if targets.ndim == batch.weights.ndim:
+        targets = targets[..., None]
+    if targets.shape != outputs.shape:
+        raise ValueError(
+            f"outputs: shape is {outputs.shape}; it must be {targets.shape}, one "
+            f"number for each in the targets of shape {batch.targets.shape}"
+        )
+    targets = _of_asked(targets, batch)
+    return _of_asked(outputs, batch) - targets.astype(outputs.dtype)
 
 
 def _class_errors(
     activations: Float[Array, "*asked classes"], batch: Batch
 ) -> Float[Array, "*asked classes"]:
-    classes = activations.shape[-1]
-    return activations - jax.nn.one_hot(batch.targets, classes, dtype=activations.dtype)
+    classes = _classes(activations, batch)
+    size, dtype = activations.shape[-1], activations.dtype
+    return activations - jax.nn.one_hot(classes, size, dtype=dtype)
+
+
+def _nan_of_none(losses: Array, classes: Array, outputs: Array) -> Array:
+    """Returns the losses, NaN where the class is none of the outputs."""
+    exists = (classes >= 0) & (classes < outputs.shape[-1])
+    return jnp.where(exists, losses, jnp.nan)
+
+
+def _classes(
+    outputs: Float[Array, "*asked classes"], batch: Batch
+) -> Int[Array, " *asked"]:
+    """Returns the classes that are asked for, 0 where there is none."""
+    targets, size = batch.targets, outputs.shape[-1]
+    if not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise TypeError(
+            f"targets: dtype is {targets.dtype}; it must be integer, a class an answer"
+        )
+    if targets.shape != outputs.shape[:-1]:
+        raise ValueError(
+            f"targets: shape is {targets.shape}; it must be {outputs.shape[:-1]}, a "
+            "class for each answer of the outputs"
+        )
+    classes = _of_asked(targets, batch)
+    if not isinstance(classes, Tracer):
+        wrong = np.asarray(classes)[np.asarray((classes < 0) | (classes >= size))]
+        if wrong.size:
+            raise ValueError(
+                f"targets: found {wrong[0]}; each that is asked for must be in "
+                f"[0, {size - 1}], the classes of the outputs"
+            )
+    return classes

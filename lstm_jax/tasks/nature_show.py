@@ -27,6 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.checks import check_choice, check_number
+from lstm_jax.factories import factory
 from lstm_jax.tasks import drawing, losses
 from lstm_jax.tasks.losses import cross_entropy as cross_entropy
 from lstm_jax.tasks.task import Batch, Task
@@ -77,17 +79,13 @@ def nature_show(rendering: str = "digits", goldfish_rate: int | float = 0.2) -> 
     Raises:
       ValueError: a rendering or rate that is not allowed.
     """
-    if rendering not in RENDERINGS:
-        raise ValueError(
-            f"rendering: got {rendering!r}; allowed: {', '.join(RENDERINGS)}"
-        )
-    if not 0 <= goldfish_rate <= 1:
-        raise ValueError(f"goldfish_rate: got {goldfish_rate}; it must be in [0, 1]")
+    check_choice("rendering", rendering, RENDERINGS)
+    check_number("goldfish_rate", goldfish_rate, "[0, 1]")
     return _nature_show(rendering, float(goldfish_rate))
 
 
 # Beside `nature_show`, so that every way of calling it returns one and the same task.
-@cache
+@factory
 def _nature_show(rendering: str, goldfish_rate: float) -> Task:
     input_size = 64 if rendering == "digits" else len(ROLES)
 
@@ -120,7 +118,8 @@ def accuracy_on_ambiguous(
     NaN in a batch without ambiguous sequences.
     """
     ambiguous = batch.targets != ANSWERS.index("goldfish")
-    return losses.share(losses.argmax_right(outputs, batch), ambiguous)
+    counted = losses.asked(batch) & ambiguous
+    return losses.share(losses.argmax_right(outputs, batch), counted)
 
 
 def margins(

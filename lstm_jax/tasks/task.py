@@ -2,10 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 from jaxtyping import Array, Float, Int
+
+from lstm_jax.checks import check_choice, check_function, check_type, check_whole
+from lstm_jax.factories import reduced
+
+Answers = Literal["last_step", "every_step"]
+FUNCTIONS = {
+    "sample": "(key, batch_size, max_length, length=None) -> Batch",
+    "sample_test": "(key, batch_size, max_length, length=None) -> Batch",
+    "loss": "(outputs, batch) -> scalar",
+    "accuracy": "(outputs, batch) -> scalar",
+    "floor": "length -> loss",
+    "plateaus": "length -> {name: loss}",
+    "correct": "(outputs, batch) -> (batch,) bool",
+}
+"""What the functions of a task take and return."""
 
 
 class Batch(NamedTuple):
@@ -16,7 +31,8 @@ class Batch(NamedTuple):
 
     Attributes:
       inputs: (time, batch, input); steps at and beyond `lengths` are zero.
-      targets: (*asked, ...), what the task asks for; zero beyond `lengths`.
+      targets: (*asked, ...), what the task asks for; where the weight is 0 it may be
+        anything, NaN or -1 too. Those of this library are zero beyond `lengths`.
       weights: (*asked,), how much each answer counts in the loss; 0 where nothing is
         asked, and beyond `lengths`.
       lengths: (batch,), the steps that count.
@@ -62,12 +78,16 @@ class Task:
         even the best predictor loses something.
       correct: `(outputs, batch) -> (batch,) bool`, which sequences are right by the
         criterion the task was published with; None in a task without one.
+
+    Raises:
+      TypeError: a field is of another kind: a size no whole number, a function none.
+      ValueError: a size is below 1, or `answers` is another word.
     """
 
     name: str
     input_size: int
     output_size: int
-    answers: Literal["last_step", "every_step"]
+    answers: Answers
     sample: Callable[..., Batch]
     sample_test: Callable[..., Batch]
     loss: Callable
@@ -75,3 +95,23 @@ class Task:
     floor: Callable
     plateaus: Callable = no_plateaus
     correct: Callable | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what no task can be made of; its batches are checked in training."""
+        check_type("name", self.name, str, "a string")
+        check_whole("input_size", self.input_size, 1)
+        check_whole("output_size", self.output_size, 1)
+        check_choice("answers", self.answers, get_args(Answers))
+        for name, signature in FUNCTIONS.items():
+            if name != "correct" or self.correct is not None:
+                check_function(name, getattr(self, name), signature)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the calls that made the functions; equal after."""
+        return reduced(self)
+
+
+def check_task(task: Any) -> None:
+    """Refuses what is no task, a name of one too."""
+    wanted = "an lj.Task, such as lj.TASKS['adding']"
+    check_type("task", task, Task, wanted)

@@ -28,7 +28,7 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -36,6 +36,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.checks import check_choice, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -84,24 +86,21 @@ def two_sequence(variant: str, num_informative: int = 3) -> Task:
     Raises:
       ValueError: another variant, or N below 1.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant: got {variant!r}; allowed: {', '.join(VARIANTS)}")
-    if num_informative < 1:
-        raise ValueError(
-            f"num_informative: got {num_informative}; it must be at least 1"
-        )
+    check_choice("variant", variant, VARIANTS)
+    check_whole("num_informative", num_informative, 1)
     return _two_sequence(variant, num_informative)
 
 
-@cache
+@factory
 def _two_sequence(name: str, num_informative: int) -> Task:
     variant = VARIANTS[name]
 
     def correct(outputs, batch):
-        return losses.within(variant.tolerance, outputs, _with_means(batch))
+        right = losses.within(variant.tolerance, outputs, _with_means(batch))
+        return losses.all_asked(right, batch)
 
     def accuracy(outputs, batch):
-        return losses.share(correct(outputs, batch), batch.weights > 0)
+        return losses.share(correct(outputs, batch), losses.asked(batch))
 
     def plateaus(length: int) -> Mapping[str, float]:
         del length

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from lstm_jax.theory.ranges import Float64s, Numbers, above, at_least
+from lstm_jax.theory.ranges import Float64s, Numbers, above, at_least, finite
 
 STEEPEST_SLOPES = {"tanh": 1.0, "relu": 1.0, "logistic": 0.25, "linear": 1.0}
 """γ = max |φ'| of every squash of `lstm_jax.rnn`."""
@@ -76,7 +76,12 @@ def spectral_radius_rate(
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, section 2.1
     """
-    radius = np.abs(np.linalg.eigvals(np.asarray(w_hh, np.float64))).max(-1)
+    matrices = finite("w_hh", w_hh)
+    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
+        raise ValueError(
+            f"w_hh: shape is {matrices.shape}; it must be (*batch, hidden, hidden)"
+        )
+    radius = np.abs(np.linalg.eigvals(matrices)).max(-1)
     with np.errstate(divide="ignore"):
         return np.log(radius)
 

@@ -7,6 +7,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from lstm_jax.checks import shown
+
 Numbers: TypeAlias = ArrayLike | Sequence[int | float]
 """A number, numbers in a list, or an array, of NumPy or JAX."""
 
@@ -20,9 +22,13 @@ def within(
     """Returns a value in float64.
 
     Raises:
+      TypeError: it is no number, nor an array of them.
       ValueError: some of it is not finite, or `holds` says that it is not allowed.
     """
-    array = np.asarray(value, np.float64)
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: got {shown(value)}; it must be {allowed}") from error
     refused = ~(np.isfinite(array) & holds(array))
     if refused.any():
         raise ValueError(f"{name}: got {array[refused][0]:g}; it must be {allowed}")

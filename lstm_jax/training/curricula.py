@@ -6,8 +6,14 @@ from typing import TypeAlias
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from lstm_jax.checks import check_whole
+
 Curriculum: TypeAlias = Callable[[Int[Array, ""]], Int[Array, ""]]
 """`step -> length`: the updates done so far, traced, to the steps that count."""
+
+Length: TypeAlias = int | Int[Array, ""] | Curriculum
+"""Steps of a sequence: a number, which may be traced where `max_length` is given, or a
+curriculum."""
 
 
 def growing_length(first: int, last: int, num_steps: int) -> Curriculum:
@@ -28,8 +34,7 @@ def growing_length(first: int, last: int, num_steps: int) -> Curriculum:
       https://doi.org/10.1145/1553374.1553380
     """
     for name, value in {"first": first, "last": last, "num_steps": num_steps}.items():
-        if value < 1:
-            raise ValueError(f"{name}: got {value}; it must be at least 1")
+        check_whole(name, value, 1)
     growth = last - first
     if abs(growth) * num_steps >= 2**31:
         raise ValueError(

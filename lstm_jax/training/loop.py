@@ -9,10 +9,21 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.tasks.task import Batch, Task
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_key, check_whole, shown
+from lstm_jax.placing import cond, inside_shard_map, spread_as, spread_like
+from lstm_jax.tasks.task import Task, check_task
 from lstm_jax.training import criteria, sharding
-from lstm_jax.training.curricula import Curriculum
+from lstm_jax.training.batches import (
+    Drawing,
+    accuracy_of,
+    check_drawing,
+    draw,
+    judge,
+    loss_of,
+)
+from lstm_jax.training.curricula import Length
+from lstm_jax.training.first_batch import check_first_batch
 from lstm_jax.training.models import Evaluation as Evaluation
 from lstm_jax.training.models import ModelParams as ModelParams
 from lstm_jax.training.models import dtype_of
@@ -78,7 +89,7 @@ def train(
     hidden_size: int,
     num_steps: int,
     batch_size: int,
-    length: int | Curriculum,
+    length: Length,
     max_length: int | None = None,
     init_options: Mapping[str, Any] | None = None,
     stop_after: int | None = None,
@@ -101,14 +112,17 @@ def train(
       batch_size: sequences per update; 1 is training on-line.
       length: steps of a sequence, or a curriculum `step -> length`.
       max_length: steps that are drawn and run, at least `length`; needed, and fixed,
-        where `length` is a curriculum.
+        where `length` is a curriculum or traced.
       init_options: keyword options of `cell.init`, its dtype among them.
       stop_after: ends the training once so many sequences in a row were right
         (`task.correct`), each judged before the update that it takes part in.
 
     Raises:
-      ValueError: a curriculum without `max_length`, `stop_after` below 1, or on a task
-        that has no criterion.
+      TypeError: an argument, or something in the first batch of the task, has a type or
+        dtype that is not allowed.
+      ValueError: an argument is not allowed: a curriculum without `max_length`,
+        `stop_after` on a task that has no criterion; or the first batch does not keep
+        the contract of `Batch`, or the scores that of `Task`.
     """
     state = init_train_state(
         key,
@@ -141,6 +155,8 @@ def init_train_state(
     init_options: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Returns a new model with a fresh optimiser."""
+    check_key("key", key)
+    _check_parts(cell, task, optimizer)
     key_model, key_data = jax.random.split(key)
     params = init_model(
         key_model,
@@ -150,7 +166,10 @@ def init_train_state(
         hidden_size=hidden_size,
         init_options=init_options,
     )
-    return begin_training(key_data, params, optimizer)
+    state = begin_training(key_data, params, optimizer)
+    # What is the same for all keys, a bias, is not shared by devices with keys of
+    # their own: its gradient would be their sum.
+    return spread_as(jax.random.key_data(key), state)
 
 
 def begin_training(
@@ -176,11 +195,12 @@ def train_steps(
     *,
     num_steps: int,
     batch_size: int,
-    length: int | Curriculum,
+    length: Length,
     max_length: int | None = None,
     stop_after: int | None = None,
 ) -> tuple[TrainState, History]:
     """Returns the state after `num_steps` updates; two calls continue each other."""
+    check_whole("num_steps", num_steps, 0)
     step = step_function(
         cell,
         task,
@@ -190,7 +210,17 @@ def train_steps(
         max_length=max_length,
         stop_after=stop_after,
     )
+    state = _settled(state, step)
     return jax.lax.scan(lambda state, _: step(state), state, length=num_steps)
+
+
+def _settled(
+    state: TrainState, step: Callable[[TrainState], tuple[TrainState, History]]
+) -> TrainState:
+    """Returns the state, on the devices that an update leaves it on."""
+    if not inside_shard_map():
+        return state
+    return spread_like(state, jax.eval_shape(step, state)[0])
 
 
 def train_chunk(
@@ -218,7 +248,7 @@ def train_chunk(
         state, entry = step(state)
         return state, jax.tree.map(lambda h, e: h.at[index].set(e), history, entry)
 
-    start = state, History(nothing, nothing, nothing)
+    start = _settled(state, step), History(nothing, nothing, nothing)
     return jax.lax.fori_loop(0, jnp.asarray(num_steps, jnp.int32), body, start)
 
 
@@ -228,7 +258,7 @@ def step_function(
     optimizer: optax.GradientTransformation,
     *,
     batch_size: int,
-    length: int | Curriculum,
+    length: Length,
     max_length: int | None = None,
     stop_after: int | None = None,
     mesh: Mesh | None = None,
@@ -237,12 +267,16 @@ def step_function(
 
     Arguments as in `train`, and the mesh of `sharding` over which the batch is cut.
     """
-    _check(task, length, max_length, stop_after)
+    drawing = Drawing("sample", batch_size, length, max_length)
+    _check_parts(cell, task, optimizer)
+    _check_criterion(task, stop_after)
     _check_noise(cell, mesh)
+    check_drawing(drawing)
+    check_first_batch(task, drawing)
 
     def step(state: TrainState) -> tuple[TrainState, History]:
         going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
-        return jax.lax.cond(going, update, hold, state)
+        return cond(going, update, hold, state)
 
     def hold(state):
         nothing = jnp.full((), jnp.nan, _history_dtype(state.params))
@@ -250,46 +284,51 @@ def step_function(
 
     def update(state):
         key, key_batch, key_noise = _keys(cell, state.key)
-        batch = _draw(task, key_batch, batch_size, length, max_length, state.step)
+        batch = draw(task, drawing, key_batch, state.step)
 
         def loss_fn(params):
             if key_noise is None:
                 outputs = sharding.predict_on(mesh, cell, task, params, batch)
             else:
                 outputs = predict(cell, task, params, batch, key_noise)
-            return task.loss(outputs, batch), outputs
+            return loss_of(task, outputs, batch), outputs
 
         (loss, outputs), gradients = jax.value_and_grad(loss_fn, has_aux=True)(
             state.params
         )
-        entry = _entry(state, loss, task.accuracy(outputs, batch), gradients)
+        entry = _entry(state, loss, accuracy_of(task, outputs, batch), gradients)
         diverged = criteria.has_diverged(entry.loss, entry.gradient_norm)
-        after = jax.lax.cond(
+        after = cond(
             diverged,
             lambda: state._replace(diverged_at=state.step + 1),
             lambda: _updated(state, optimizer, gradients, key),
         )
         if stop_after is None or task.correct is None:
             return after, entry
-        judged = _judged(after, task.correct(outputs, batch), stop_after)
-        return jax.lax.cond(diverged, lambda: after, lambda: judged), entry
+        right = judge(task.correct, task, outputs, batch)
+        judged = _judged(after, right, stop_after)
+        return cond(diverged, lambda: after, lambda: judged), entry
 
     return step
 
 
-def _check(
-    task: Task,
-    length: int | Curriculum,
-    max_length: int | None,
-    stop_after: int | None,
+def _check_parts(
+    cell: Cell, task: Task, optimizer: optax.GradientTransformation
 ) -> None:
-    if callable(length) and max_length is None:
-        raise ValueError(
-            "max_length: got None; it must be a number where length is a curriculum"
+    check_cell("cell", cell)
+    check_task(task)
+    if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
+        raise TypeError(
+            f"optimizer: got {shown(optimizer)}; it must be an optax transformation, "
+            "such as optax.adam(1e-3)"
         )
-    if stop_after is not None and stop_after < 1:
-        raise ValueError(f"stop_after: got {stop_after}; it must be at least 1")
-    if stop_after is not None and task.correct is None:
+
+
+def _check_criterion(task: Task, stop_after: int | None) -> None:
+    if stop_after is None:
+        return
+    check_whole("stop_after", stop_after, 1)
+    if task.correct is None:
         raise ValueError(
             f"stop_after: got {stop_after}; it must be None, for the task "
             f"{task.name!r} has no criterion"
@@ -314,20 +353,6 @@ def _keys(cell: Cell, key: PRNGKey) -> tuple[PRNGKey, PRNGKey, PRNGKey | None]:
         return following, key_batch, key_noise
     following, key_batch = jax.random.split(key)
     return following, key_batch, None
-
-
-def _draw(
-    task: Task,
-    key: PRNGKey,
-    batch_size: int,
-    length: int | Curriculum,
-    max_length: int | None,
-    step: Int[Array, ""],
-) -> Batch:
-    if max_length is None:
-        return task.sample(key, batch_size, length)
-    count = length(step) if callable(length) else length
-    return task.sample(key, batch_size, max_length, count)
 
 
 def _history_dtype(params: ModelParams) -> Any:

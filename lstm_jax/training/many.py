@@ -11,8 +11,9 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_array, check_function, check_type
 from lstm_jax.tasks.task import Task
-from lstm_jax.training.curricula import Curriculum
+from lstm_jax.training.curricula import Length
 from lstm_jax.training.loop import History, TrainState, train
 from lstm_jax.training.sharding import SEED, over_runs
 
@@ -28,7 +29,7 @@ def train_many(
     hidden_size: int,
     num_steps: int,
     batch_size: int,
-    length: int | Curriculum,
+    length: Length,
     max_length: int | None = None,
     stop_after: int | None = None,
     mesh: Mesh | None = None,
@@ -85,6 +86,9 @@ def train_many(
         run, a setting is a list, the runs can't be cut into equal parts, the mesh has
         devices that would get none, or as in `train`.
     """
+    check_function("optimizer_of", optimizer_of, "(**hyperparams) -> optimizer")
+    check_type("hyperparams", hyperparams, Mapping, "a mapping of settings")
+    check_type("init_options", init_options, Mapping | None, "a mapping of options")
     num_runs = _num_runs(keys)
     _check_parts(num_runs, mesh, runs_at_once)
     options = {"hyperparams": hyperparams, "init_options": init_options or {}}
@@ -110,6 +114,7 @@ def train_many(
 
 
 def _num_runs(keys: Array) -> int:
+    check_array("keys", keys, "an array of one key per run")
     if keys.ndim != 1:
         raise ValueError(
             f"keys: shape is {keys.shape}; it must be (run,), one key per run, as "

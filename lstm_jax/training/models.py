@@ -1,5 +1,6 @@
 """The model that is trained: a cell and a linear readout, and how well it answers."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,12 +9,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import readouts
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_key, check_type
 from lstm_jax.readouts import LinearParams
-from lstm_jax.tasks.task import Batch, Task
+from lstm_jax.tasks.task import Batch, Task, check_task
+from lstm_jax.training.batches import (
+    Drawing,
+    accuracy_of,
+    check_drawing,
+    draw,
+    loss_of,
+)
+from lstm_jax.training.first_batch import check_first_batch
 from lstm_jax.types import Params, PRNGKey
 from lstm_jax.unrolling import unroll
 from lstm_jax.wrappers.keyed import KeyedCell, with_keys, without_noise
+
+KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 
 class ModelParams(NamedTuple):
@@ -40,6 +52,9 @@ def init_model(
     init_options: Mapping[str, Any] | None = None,
 ) -> ModelParams:
     """Returns a new cell and its linear readout, in the dtype of the cell's weights."""
+    check_cell("cell", cell)
+    check_type("init_options", init_options, Mapping | None, "a mapping of options")
+    _check_options(cell, init_options or {})
     key_cell, key_readout = jax.random.split(key)
     params = cell.init(key_cell, input_size, hidden_size, **(init_options or {}))
     x = jax.ShapeDtypeStruct((input_size,), dtype_of(params))
@@ -49,6 +64,20 @@ def init_model(
         key_readout, y.shape[-1], output_size, dtype=dtype_of(params)
     )
     return ModelParams(cell=params, readout=readout)
+
+
+def _check_options(cell: Cell, options: Mapping[str, Any]) -> None:
+    """Refuses options that `init` does not take, where its signature tells."""
+    taken = inspect.signature(cell.init).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        return
+    for name in options:
+        if name not in taken:
+            known = [name for name in taken if taken[name].kind is KEYWORD_ONLY]
+            raise TypeError(
+                f"init_options: got {name!r}; {cell.name!r} takes "
+                f"{', '.join(known) or 'none'}"
+            )
 
 
 def predict(
@@ -74,6 +103,7 @@ def predict(
     Raises:
       ValueError: a key for a cell that draws nothing.
     """
+    check_type("params", params, ModelParams, "ModelParams, of a cell and its readout")
     xs = batch.inputs.astype(dtype_of(params))
     if key is None:
         _, ys = unroll(without_noise(cell), params.cell, xs)
@@ -98,11 +128,17 @@ def evaluate(
     """Returns loss and accuracy on one batch of `task.sample_test`.
 
     The same key draws the same batch, so that evaluations can be compared. A cell that
-    draws random numbers is evaluated without them.
+    draws random numbers is evaluated without them. Errors as for `train`.
     """
-    batch = task.sample_test(key, batch_size, length)
+    check_key("key", key)
+    drawing = Drawing("sample_test", batch_size, length)
+    check_cell("cell", cell)
+    check_task(task)
+    check_drawing(drawing)
+    check_first_batch(task, drawing)
+    batch = draw(task, drawing, key, jnp.zeros((), jnp.int32))
     outputs = predict(cell, task, params, batch)
-    return Evaluation(task.loss(outputs, batch), task.accuracy(outputs, batch))
+    return Evaluation(loss_of(task, outputs, batch), accuracy_of(task, outputs, batch))
 
 
 def dtype_of(params: Params) -> Any:

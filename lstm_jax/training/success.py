@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
+from lstm_jax.checks import check_number
+
 
 class SuccessRate(NamedTuple):
     """A share of runs and its Wilson interval; shapes follow the counts.
@@ -43,15 +45,14 @@ def success_rate(
     References:
       Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953
     """
+    check_number("successes", successes)
+    check_number("num_runs", num_runs, "[1, inf)")
     k, n = np.asarray(successes, float), np.asarray(num_runs, float)
-    if np.any(n < 1):
-        raise ValueError(f"num_runs: got {num_runs}; it must be at least 1")
     if np.any((k < 0) | (k > n)):
         raise ValueError(
             f"successes: got {successes}; it must be in [0, num_runs = {num_runs}]"
         )
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: got {confidence}; it must be in (0, 1)")
+    check_number("confidence", confidence, "(0, 1)")
     p, z = k / n, ndtri((1 + confidence) / 2)
     centre, scale = p + z**2 / (2 * n), 1 + z**2 / n
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))

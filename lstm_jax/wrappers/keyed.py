@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import as_array, check_choice, check_key
 from lstm_jax.types import PRNGKey
 
 SPANS = ("step", "sequence")
@@ -54,9 +55,9 @@ def with_keys(key: PRNGKey, xs: ArrayLike, per: str = "step") -> Keyed:
     Raises:
       ValueError: `per` is neither.
     """
-    if per not in SPANS:
-        raise ValueError(f"per: got {per!r}; allowed: {', '.join(SPANS)}")
-    time = jnp.shape(xs)[0]
+    check_key("key", key)
+    check_choice("per", per, SPANS)
+    time = as_array("xs", xs, "an array (time, *batch, input)").shape[0]
     if per == "step":
         return Keyed(xs, jax.random.split(key, time))
     return Keyed(xs, jnp.broadcast_to(key, (time,)))
@@ -75,9 +76,3 @@ def check_keyed(x: Any, cell: str) -> None:
             "with_keys(key, xs). lj.train does, for the outermost cell: a cell that "
             "draws must be that one, as in zoneout(stack(...))"
         )
-
-
-def check_rate(name: str, rate: int | float) -> None:
-    """Refuses what is no probability, and 1, which leaves nothing."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"{name}: got {rate}; it must be in [0, 1)")

@@ -1,13 +1,13 @@
 """learned_carry: a cell whose first memory is a parameter."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.types import PRNGKey
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
+from lstm_jax.types import PRNGKey, Shape
 
 
 class LearnedCarryParams(NamedTuple):
@@ -17,7 +17,7 @@ class LearnedCarryParams(NamedTuple):
     carry: Any
 
 
-@cache
+@factory
 def learned_carry(cell: Cell) -> Cell:
     """Returns the cell whose initial carry is learned with the weights.
 
@@ -28,6 +28,7 @@ def learned_carry(cell: Cell) -> Cell:
     Args:
       cell: the cell; its initial carry must be floating.
     """
+    check_cell("cell", cell)
 
     def init(
         key: PRNGKey, input_size: int, hidden_size: int, **options: Any
@@ -35,9 +36,7 @@ def learned_carry(cell: Cell) -> Cell:
         params = cell.init(key, input_size, hidden_size, **options)
         return LearnedCarryParams(cell=params, carry=cell.init_carry(params))
 
-    def init_carry(
-        params: LearnedCarryParams, batch_shape: tuple[int, ...] = ()
-    ) -> Any:
+    def init_carry(params: LearnedCarryParams, batch_shape: Shape = ()) -> Any:
         return jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)),
             params.carry,
@@ -47,4 +46,10 @@ def learned_carry(cell: Cell) -> Cell:
         return cell.step(params.cell, carry, x)
 
     name = f"learned_carry({cell.name})"
-    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+    return Cell(
+        name=name,
+        init=init,
+        init_carry=init_carry,
+        step=step,
+        input_axes=cell.input_axes,
+    )

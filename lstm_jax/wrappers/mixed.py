@@ -1,17 +1,18 @@
 """mixed: products in half precision, memory in full."""
 
-from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.engine.programs import Op, evaluate, read, run_step, trace
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_floating
+from lstm_jax.engine.programs import Op, evaluate, interpreted, read
+from lstm_jax.factories import factory
 
 
-@cache
+@factory
 def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     """Returns the cell that multiplies in `compute_dtype` and remembers in its own.
 
@@ -30,18 +31,8 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     References:
       Micikevicius et al. (2017), https://arxiv.org/abs/1710.03740
     """
-    if not jnp.issubdtype(compute_dtype, jnp.floating):
-        raise TypeError(f"compute_dtype: got {compute_dtype}; it must be floating")
-
-    def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
-        program = trace(cell.step, params, carry, x)
-        of_params = [*jax.tree.leaves(params), *program.closed_over]
-        leaves = run_step(
-            program, of_params, jax.tree.leaves(carry), jax.tree.leaves(x), in_half
-        )
-        return jax.tree.unflatten(
-            jax.tree.structure(program.leaves_as), [*leaves[0], *leaves[1]]
-        )
+    check_cell("cell", cell)
+    check_floating("compute_dtype", compute_dtype)
 
     def in_half(op: Op, values: dict[int, Any]) -> list[Any]:
         if op.name != "dot_general":
@@ -52,7 +43,8 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
         name=f"mixed({cell.name})",
         init=cell.init,
         init_carry=cell.init_carry,
-        step=step,
+        step=interpreted(cell.step, in_half),
+        input_axes=cell.input_axes,
     )
 
 

@@ -1,13 +1,13 @@
 """residual: a cell that adds its input to what it shows."""
 
-from functools import cache
 from typing import Any
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
 from lstm_jax.wrappers.keyed import Keyed
 
 
-@cache
+@factory
 def residual(cell: Cell) -> Cell:
     """Returns the cell that shows y = x + y' where the given one shows y'.
 
@@ -21,6 +21,7 @@ def residual(cell: Cell) -> Cell:
     References:
       Wu et al. (2016), https://arxiv.org/abs/1609.08144, section 3.1
     """
+    check_cell("cell", cell)
 
     def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
         if isinstance(x, Keyed):
@@ -41,4 +42,5 @@ def residual(cell: Cell) -> Cell:
         init=cell.init,
         init_carry=cell.init_carry,
         step=step,
+        input_axes=cell.input_axes,
     )

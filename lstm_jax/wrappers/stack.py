@@ -1,12 +1,12 @@
 """stack: cells on top of one another, as one cell."""
 
-from functools import cache
 from typing import Any
 
 import jax
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.types import PRNGKey
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
+from lstm_jax.types import PRNGKey, Shape
 
 
 def stack(*cells: Cell) -> Cell:
@@ -29,10 +29,12 @@ def stack(*cells: Cell) -> Cell:
     """
     if not cells:
         raise ValueError("cells: got none; a stack needs at least one")
+    for cell in cells:
+        check_cell("cells", cell)
     return _stack(cells)
 
 
-@cache
+@factory
 def _stack(cells: tuple[Cell, ...]) -> Cell:
     def init(
         key: PRNGKey, input_size: int, hidden_size: int, **options: Any
@@ -46,7 +48,7 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
             input_size = _output_size(cell, params, input_size)
         return tuple(layers)
 
-    def init_carry(params: tuple, batch_shape: tuple[int, ...] = ()) -> tuple[Any, ...]:
+    def init_carry(params: tuple, batch_shape: Shape = ()) -> tuple[Any, ...]:
         return tuple(
             cell.init_carry(of_layer, batch_shape)
             for cell, of_layer in zip(cells, params, strict=True)
@@ -64,6 +66,7 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
         init=init,
         init_carry=init_carry,
         step=step,
+        input_axes=cells[0].input_axes,
         layers=cells,
     )
 

@@ -1,18 +1,19 @@
 """variational_dropout: one dropout mask for a whole sequence."""
 
-from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey
-from lstm_jax.wrappers.keyed import KeyedCell, check_keyed, check_rate
+from lstm_jax.wrappers.keyed import KeyedCell, check_keyed
 
 
-@cache
+@factory
 def variational_dropout(
     cell: Cell, *, input_rate: int | float = 0.0, hidden_rate: int | float = 0.0
 ) -> KeyedCell:
@@ -36,8 +37,9 @@ def variational_dropout(
     References:
       Gal & Ghahramani (2016), https://arxiv.org/abs/1512.05287
     """
-    check_rate("input_rate", input_rate)
-    check_rate("hidden_rate", hidden_rate)
+    check_cell("cell", cell)
+    check_number("input_rate", input_rate, "[0, 1)")
+    check_number("hidden_rate", hidden_rate, "[0, 1)")
 
     def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
         check_keyed(keyed, name)
@@ -57,6 +59,7 @@ def variational_dropout(
         init=cell.init,
         init_carry=cell.init_carry,
         step=step,
+        input_axes=cell.input_axes,
         per="sequence",
         evaluated=cell,
     )

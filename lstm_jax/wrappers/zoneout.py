@@ -1,16 +1,17 @@
 """zoneout: now and then a unit keeps its memory as it was."""
 
-from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.wrappers.keyed import KeyedCell, check_keyed, check_rate
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
+from lstm_jax.wrappers.keyed import KeyedCell, check_keyed
 
 
-@cache
+@factory
 def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedCell:
     """Returns the cell whose memory stays as it was, unit by unit, at random.
 
@@ -32,8 +33,9 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
     References:
       Krueger et al. (2016), https://arxiv.org/abs/1606.01305
     """
+    check_cell("cell", cell)
     for name, value in {"rate": rate, **rates}.items():
-        check_rate(name, value)
+        check_number(name, value, "[0, 1)")
 
     def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
         check_keyed(keyed, cell_name)
@@ -60,6 +62,7 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
         init=cell.init,
         init_carry=cell.init_carry,
         step=step,
+        input_axes=cell.input_axes,
         per="step",
         evaluated=cell,
     )

@@ -1,0 +1,138 @@
+"""Inputs of a run: one array, or what a user's cell reads, with keys or without.
+
+Most cells read one floating array (time, *batch, input). A cell of `from_function` may
+read any pytree: its leaves share time and batch axes, and what follows belongs to one
+element.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import as_array, shown
+from lstm_jax.shapes import shapes_of
+from lstm_jax.types import Carry, Params, Shape
+from lstm_jax.wrappers.keyed import Keyed
+
+
+def checked_inputs(cell: Cell, xs: Any) -> Any:
+    """Returns the inputs as arrays; refuses what the cell can't read.
+
+    Raises:
+      TypeError: it is a pytree, or not floating, and the cell reads one floating array.
+      ValueError: a shape is not allowed, or keys are not one per step.
+    """
+    if isinstance(xs, Keyed):
+        x = _checked(cell, xs.x)
+        _check_keys(xs.key, jax.tree.leaves(x)[0].shape[0])
+        return Keyed(x, xs.key)
+    return _checked(cell, xs)
+
+
+def without_keys(xs: Any) -> Any:
+    """Returns the inputs alone."""
+    return xs.x if isinstance(xs, Keyed) else xs
+
+
+def with_inputs(xs: Any, x: Any) -> Any:
+    """Returns xs with other inputs, the keys as they were."""
+    return Keyed(x, xs.key) if isinstance(xs, Keyed) else x
+
+
+def _checked(cell: Cell, xs: Any) -> Any:
+    if cell.input_axes is None:
+        return _one_array(cell, xs)
+    leaves = jax.tree.leaves(xs)
+    if not leaves or any(jnp.ndim(leaf) == 0 for leaf in leaves):
+        shapes = [jnp.shape(leaf) for leaf in leaves]
+        raise ValueError(f"xs: shapes are {shapes}; leaves must be (time, *batch, ...)")
+    times = {jnp.shape(leaf)[0] for leaf in leaves}
+    if len(times) > 1 or times == {0}:
+        raise ValueError(
+            f"xs: leaves have {sorted(times)} steps; all must have the same, at least 1"
+        )
+    return jax.tree.map(jnp.asarray, xs)
+
+
+def _one_array(cell: Cell, xs: Any) -> Array:
+    if not jax.tree_util.all_leaves([xs]):
+        raise TypeError(
+            f"xs: got {shown(xs)}; it must be an array, for {cell.name!r} reads one; a "
+            "cell of from_function may read several"
+        )
+    xs = as_array("xs", xs)
+    if not jnp.issubdtype(xs.dtype, jnp.floating):
+        raise TypeError(f"xs: dtype is {xs.dtype}; it must be floating")
+    if xs.ndim < 2 or xs.shape[0] == 0:
+        raise ValueError(
+            f"xs: shape is {xs.shape}; it must be (time, *batch, input) with time >= 1"
+        )
+    return xs
+
+
+def _check_keys(key: Any, time: int) -> None:
+    if not is_key(key) or key.shape != (time,):
+        raise ValueError(
+            f"xs.key: got {jax.typeof(key).str_short()}; it must hold one typed key "
+            f"per step, shape {(time,)}, as with_keys makes them"
+        )
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf holds typed keys."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def batch_shape_of(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Shape:
+    """Returns the batch axes of checked inputs, which all leaves must share.
+
+    They are those of the carry where it is given, and else what is left of the axes
+    after time when those of one element (`cell.input_axes`) are taken off.
+
+    Raises:
+      ValueError: leaves disagree; names the first that does.
+    """
+    x = without_keys(xs)
+    if cell.input_axes is None:
+        return x.shape[1:-1]
+    paths = [jax.tree_util.keystr(path) for path, _ in _with_paths(x)]
+    shapes = [leaf.shape[1:] for _, leaf in _with_paths(x)]
+    if carry is None:
+        axes = cell.input_axes.of(x)
+        found = [_without_last(*pair) for pair in zip(shapes, axes, strict=True)]
+    else:
+        batch_axes = _batch_axes(cell, params, carry)
+        found = [shape[:batch_axes] for shape in shapes]
+    for path, batch_shape, shape in zip(paths, found, shapes, strict=True):
+        if batch_shape != found[0]:
+            raise ValueError(
+                f"xs: leaf {path} has shape {shape} after time and so the batch axes "
+                f"{batch_shape}; leaf {paths[0]} has {found[0]}; input_axes of "
+                "from_function says how many axes belong to one element"
+            )
+    return found[0]
+
+
+def _without_last(shape: Shape, axes: int) -> Shape:
+    if axes > len(shape):
+        raise ValueError(
+            f"xs: a leaf has shape {shape} after time; input_axes wants {axes} axes or "
+            "more"
+        )
+    return shape[: len(shape) - axes]
+
+
+def _with_paths(x: Any) -> list[tuple[Any, Any]]:
+    return jax.tree_util.tree_leaves_with_path(x)
+
+
+def _batch_axes(cell: Cell, params: Params, carry: Carry) -> int:
+    """Returns how many axes the leaves of a carry have in front of those of one."""
+    one = jax.tree.leaves(shapes_of(cell.init_carry, params))
+    given = jax.tree.leaves(carry)
+    return max(
+        (jnp.ndim(a) - b.ndim for a, b in zip(given, one, strict=False)), default=0
+    )
