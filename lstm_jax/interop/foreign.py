@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax.cells.cell import InputAxes
 from lstm_jax.types import Carry, Params, Shape
 
 
@@ -60,6 +61,20 @@ def check_width(name: str, argument: str, given: int, width: int) -> None:
         )
 
 
+def axes_of(input_shape: Shape | None) -> InputAxes | None:
+    """Returns how many axes one input has; None for one axis of any size."""
+    return None if input_shape is None else InputAxes(None, (len(input_shape),))
+
+
+def check_shape(name: str, x: Any, input_shape: Shape | None) -> None:
+    """Refuses inputs of another shape than the memory was made for."""
+    if input_shape is None or x.shape[x.ndim - len(input_shape) :] == input_shape:
+        return
+    raise ValueError(
+        f"x: the shape is {x.shape}; {name!r} wants {input_shape} after time and batch"
+    )
+
+
 def not_given(adapter: str, argument: str) -> Callable[..., NoReturn]:
     """Returns what stands in for a function that draws new weights, to say so."""
 
@@ -86,6 +101,44 @@ def in_dtype_of(params: Params, carry: Carry) -> Carry:
         return leaf.astype(dtype) if real else leaf
 
     return jax.tree.map(cast, carry)
+
+
+def memory_as_it_came(
+    name: str, entering: Carry, leaving: Carry, y: Any
+) -> tuple[Carry, Any]:
+    """Returns (carry, y) of a step, the carry in the dtypes that it entered with.
+
+    A module that computes in fewer bits than its weights have may leave its memory in
+    these; in the wider dtype it is the same number.
+
+    Args:
+      name: of the cell, for the message.
+      entering: the carry that entered.
+      leaving: the carry that leaves.
+      y: what the step shows.
+
+    Raises:
+      TypeError: the memory leaves in more bits than it has room for.
+    """
+
+    def kept(before, after):
+        bits = [jnp.finfo(leaf.dtype).bits for leaf in (before, after)]
+        if bits[1] < bits[0]:
+            return after.astype(before.dtype)
+        raise TypeError(
+            f"xs: {name!r} makes {after.dtype} memory of {before.dtype} memory with "
+            f"these; xs and params must have one dtype, as xs.astype({before.dtype})"
+        )
+
+    def as_before(before, after):
+        floating = jnp.issubdtype(after.dtype, jnp.floating)
+        return (
+            kept(before, after) if floating and before.dtype != after.dtype else after
+        )
+
+    if jax.tree.structure(entering) != jax.tree.structure(leaving):
+        return leaving, y
+    return jax.tree.map(as_before, entering, leaving), y
 
 
 def batched(carry: Carry, batch_shape: Shape) -> Carry:
