@@ -13,19 +13,31 @@ so `run(Config(lag=0))` in a notebook and `--lag=0` on a command line say the sa
 """
 
 import dataclasses
+import errno
+import io
 import math
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jax
 import numpy as np
 from absl import app, flags, logging
 
-from experiments import records
+from experiments import records, usage, words
 from experiments.alone import alone_in
 from experiments.errors import ConfigError as ConfigError
 from experiments.records import Record
+
+INTERRUPTED = 128 + signal.SIGINT  # the status that a shell expects
+INT32_MAX = 2**31 - 1
+SEED_MAX = 2**32 - 1
+FLOAT32_TINY, FLOAT32_MAX = (
+    float(getattr(np.finfo(np.float32), of)) for of in ("tiny", "max")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,53 +48,68 @@ class Kind:
       allowed: the end of the sentence "it must be ...".
       parse: text of a flag to a value; raises ValueError where it can't.
       holds: whether a value is allowed.
+      hint: what --help says of it.
     """
 
     allowed: str
     parse: Callable[[str], Any]
     holds: Callable[[Any], bool]
+    hint: str
 
 
-def integer(*, minimum: int) -> Kind:
-    """An integer from `minimum` up."""
+def integer(*, minimum: int, maximum: int = INT32_MAX) -> Kind:
+    """An integer from `minimum` to `maximum`, by default what an array's axis holds."""
 
     def holds(value):
-        return isinstance(value, int) and value >= minimum
+        return isinstance(value, int) and minimum <= value <= maximum
 
-    return Kind(f"an integer, at least {minimum}", int, holds)
+    least = f"an integer, at least {minimum}"
+    return Kind(f"{least} and at most {maximum}", int, holds, least)
+
+
+def seed() -> Kind:
+    """A seed: `jax.random.key` takes 32 bits, and of more the last."""
+    return integer(minimum=0, maximum=SEED_MAX)
 
 
 def number(*, above: int | float = -math.inf) -> Kind:
-    """A finite number greater than `above`."""
+    """A finite number greater than `above` that is neither 0 nor inf in float32."""
     limit = "" if above == -math.inf else f" above {above:g}"
 
     def holds(value):
-        return isinstance(value, int | float) and above < value < math.inf
+        return (
+            isinstance(value, int | float)
+            and above < value
+            and (value == 0 or FLOAT32_TINY <= abs(value) <= FLOAT32_MAX)
+        )
 
-    return Kind(f"a finite number{limit}", float, holds)
+    hint = f"a finite number{limit}"
+    return Kind(f"{hint} that float32 can hold", float, holds, hint)
 
 
 def one_of(names: Iterable[str]) -> Kind:
     """One of some names."""
     names = tuple(names)
-    return Kind(f"one of {', '.join(names)}", str, lambda value: value in names)
+    allowed = f"one of {', '.join(names)}"
+    return Kind(allowed, str, lambda value: value in names, allowed)
 
 
 def list_of(kind: Kind) -> Kind:
     """A tuple of at least one value, all different; on a command line, with commas."""
 
     def parse(text):
-        return tuple(kind.parse(part) for part in text.split(","))
+        return tuple(kind.parse(part.strip()) for part in text.split(","))
 
     def holds(values):
         return (
             isinstance(values, tuple)
             and len(values) > 0
-            and len(set(values)) == len(values)
             and all(kind.holds(value) for value in values)
+            and len(set(values)) == len(values)
         )
 
-    return Kind(f"different values with commas, each {kind.allowed}", parse, holds)
+    several = "different values with commas, each {}".format
+    return Kind(several(kind.allowed), parse, holds, several(kind.hint))
 
 
 def either(word: str, kind: Kind) -> Kind:
@@ -94,19 +121,25 @@ def either(word: str, kind: Kind) -> Kind:
     def holds(value):
         return value == word or kind.holds(value)
 
-    return Kind(f"{kind.allowed}, or {word!r}", parse, holds)
+    return Kind(
+        f"{kind.allowed}, or {word!r}", parse, holds, f"{kind.hint}, or {word!r}"
+    )
 
 
 def optional(kind: Kind) -> Kind:
     """A value, or None where nothing was given."""
-    return Kind(
-        kind.allowed, kind.parse, lambda value: value is None or kind.holds(value)
+    return dataclasses.replace(
+        kind, holds=lambda value: value is None or kind.holds(value)
     )
 
 
 def text() -> Kind:
     """Any text that is not empty."""
-    return Kind("text", str, lambda value: isinstance(value, str) and value != "")
+
+    def holds(value):
+        return isinstance(value, str) and value != ""
+
+    return Kind("text", str, holds, "text")
 
 
 def option(default: Any, kind: Kind, help: str) -> Any:
@@ -180,14 +213,15 @@ def start(
     """Calls `command(config, out)` with what the flags say.
 
     The process ends with 0; with 2 and one line on stderr where an argument is wrong;
-    with 130 after Ctrl-C that the command let through, having written nothing.
+    with 1 and one line where memory is too small; with 130 after Ctrl-C that the
+    command let through, having written nothing.
     """
     for field in dataclasses.fields(config_type):
         flags.DEFINE(
             _Parser(field.metadata["kind"]),
             field.name,
             field.default,
-            f"{field.metadata['help']}; {field.metadata['kind'].allowed}",
+            f"{field.metadata['help']}; {field.metadata['kind'].hint}",
             serializer=_Serializer(),
             module_name=sys.argv[0],
         )
@@ -196,42 +230,66 @@ def start(
     )
 
     def checked_command(_):
-        values = {
-            field.name: flags.FLAGS[field.name].value
-            for field in dataclasses.fields(config_type)
-        }
         try:
-            config, out = config_type(**values), Path(flags.FLAGS.out)
-            _check_out(out)
-            command(config, out)
+            config = config_type(**_given(config_type))
+            command(config, _checked_out(flags.FLAGS.out))
         except ConfigError as error:
-            _stop(str(error), 2)
+            stop(str(error), 2)
         except KeyboardInterrupt:
-            _stop("interrupted; nothing was written", 130)
+            stop("interrupted; nothing was written", INTERRUPTED)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            stop(f"out of memory; the sizes are {_sizes(_given(config_type))}", 1)
 
+    # A console that can't show σ shows its escape.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # JAX tells at this level which accelerators it did not find.
     logging.set_verbosity(logging.WARNING)
-    app.run(checked_command, flags_parser=_parse_flags)
+    try:
+        app.run(checked_command, flags_parser=_parse_flags)
+    except SystemExit as ended:
+        # Several processes say farewell to one another.
+        if ended.code == INTERRUPTED and not jax.distributed.is_initialized():
+            _leave_at_once(INTERRUPTED)
+        raise
+
+
+def _given(config_type: type) -> dict[str, Any]:
+    """Returns the value of each field's flag."""
+    names = [field.name for field in dataclasses.fields(config_type)]
+    return {name: flags.FLAGS[name].value for name in names}
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
+    if {"-h", "-help", "--help"} & set(argv[1:]):
+        usage.show()
+        sys.exit(0)
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        _stop(" ".join(str(error).split()) + " (--help lists the flags)", 2)
+        stop(f"{words.one_line(str(error))} (--help lists the flags)", 2)
     if len(rest) > 1:
-        _stop(f"{rest[1]}: not a flag; flags are written --name=value", 2)
+        message = f"{rest[1]}: not a flag; flags are written --name=value"
+        stop(words.one_line(message), 2)
     return rest
 
 
-def _check_out(out: Path) -> None:
+def _checked_out(text: str) -> Path:
+    """Returns the folder of the results, made; refuses what can't be one."""
+    out = Path(text)
     try:
+        if not text:
+            raise FileNotFoundError(errno.ENOENT, "it has no name")
         records.check_writable(out)
     except OSError as error:
         raise ConfigError(
-            f"out: can't write to {str(out)!r} ({error.strerror}); it must be a folder "
+            f"out: can't write to {text!r} ({error.strerror}); it must be a folder "
             "that can be made and written to"
         ) from error
+    return out
 
 
 def _run_and_save(
@@ -247,6 +305,31 @@ def _run_and_save(
     print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
 
 
-def _stop(message: str, status: int) -> NoReturn:
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "Out of memory" in str(error)
+
+
+def _sizes(values: dict[str, Any]) -> str:
+    """Returns the fields that are whole numbers, in words."""
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in values.items()
+        if isinstance(value, int) and name != "seed"
+    )
+
+
+def stop(message: str, status: int) -> NoReturn:
+    """Ends the process with one line on stderr."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def _leave_at_once(status: int) -> NoReturn:
+    """Ends the process without the interpreter's farewell.
+
+    That tears XLA down while it may still be compiling what Ctrl-C came into, and ended
+    in a segmentation fault one time in six.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -39,7 +39,7 @@ from scipy.optimize import elementwise
 from scipy.special import expit
 
 import lstm_jax as lj
-from experiments import cli, records
+from experiments import cli, memory, records
 from experiments.cli import option
 from experiments.progress import progress
 from experiments.records import Record
@@ -75,6 +75,9 @@ class Config:
 def run(config: Config) -> Record:
     """Measures surface, wall and walks, and returns the record."""
     start = time.monotonic()
+    surface = "resolution", "resolution"
+    sizes = [(*surface, "num_steps"), (*surface, 4), ("num_updates", len(WALKS), 2)]
+    memory.check(asdict(config), sizes, itemsize=8)
     arrays: dict[str, np.ndarray] = {}
     pieces = {
         "the surface": _surfaces,

@@ -4,9 +4,10 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 import lstm_jax as lj
-from experiments import measuring
+from experiments import decay, words
 from experiments.measuring import Measured
 from experiments.networks import Variant
 
@@ -21,21 +22,19 @@ def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
     Half-life, "1e-6 left at" and the dtypes are lags in steps; under a dtype stands
     the lag from which a share is too small to change a sum, `lj.rounding_lag`.
     """
-    log_norms = jnp.moveaxis(jnp.asarray(found.log_norms), -2, 0)
-    rate = np.asarray(lj.decay_rate(log_norms))
-    low, middle, high = np.percentile(rate, (25, 50, 75))
-    longest = found.log_norms.shape[-2] - 1
-    left = float(np.median(lj.horizon(log_norms, HORIZON_FRACTION)))
-    accuracy = found.accuracy
-    heard = {dtype: np.median(lj.rounding_lag(log_norms, dtype)) for dtype in DTYPES}
+    in_time_order = np.moveaxis(found.log_norms, -2, 0)
+    of_curves = decay.decay_of(in_time_order, HORIZON_FRACTION, DTYPES)
+    low, middle, high = decay.quartiles(of_curves.rate)
+    beyond = f"> {len(in_time_order) - 1}"
+    spread = f" [{words.rate(low)}, {words.rate(high)}]" if np.isfinite(middle) else ""
+    lags = {"1e-6 left at": of_curves.horizon, **of_curves.heard}
     return {
         "cell": variant.label,
         "when": when,
-        "nats per step": f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]",
-        "half-life": _number(float(lj.half_life(middle)), "never"),
-        "1e-6 left at": _number(left, f"> {longest}"),
-        **{dtype: _number(float(lag), f"> {longest}") for dtype, lag in heard.items()},
-        "accuracy": "-" if accuracy is None else _spread(accuracy),
+        "nats per step": words.rate(middle) + spread,
+        "half-life": words.half_life(middle),
+        **{name: words.steps(np.median(lag), beyond) for name, lag in lags.items()},
+        "accuracy": "-" if found.accuracy is None else _spread(found.accuracy),
     }
 
 
@@ -64,13 +63,14 @@ def verdict_line(
       lag: of the question.
     """
     log_norms = stages[INITIAL].log_norms
-    share = float(np.median(measuring.by_lag(log_norms)[..., lag, :]))
-    parts = [f"share at lag {lag}: {_power(share)}"]
+    parts = [_left(log_norms, lag)]
     if signal is not None:
-        ratio, resolution = np.median(signal, axis=0)
-        at_most = "" if ratio > resolution else "< "
-        parts.append(f"signal/noise {at_most}{max(ratio, resolution):.1g}")
-    parts.append(_bottoms(log_norms))
+        parts.append(_signal(*np.median(signal, axis=0)))
+    if decay.overflow(log_norms) is None:
+        parts.append(_bottoms(log_norms))
+    saturated = stages[INITIAL].saturation
+    if saturated is not None and np.isfinite(saturated.given).all():
+        parts.append(f"{np.median(saturated.given):.0%} saturated")
     if variant.forget_bias is not None:
         needed = (
             f"b_f >= ln(lag - 1) = {math.log(lag - 1):.2f}" if lag > 1 else "no b_f"
@@ -81,34 +81,41 @@ def verdict_line(
     return f"  {variant.label + ':':<20} {'; '.join(parts)}"
 
 
-def _number(value: float, otherwise: str) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else otherwise
+def _left(log_norms: np.ndarray, lag: int) -> str:
+    overflow = decay.overflow(log_norms)
+    if overflow is not None:
+        return f"{words.OVERFLOW} {overflow}: no share is known"
+    share = f"share at lag {lag}: "
+    share += words.power(np.median(decay.shares(log_norms)[..., lag, :]))
+    lost = np.median(log_norms[..., -2, :]) == -np.inf
+    return f"{share}, {words.LOST}" if lost else share
+
+
+def _signal(ratio: float, resolution: float) -> str:
+    """Returns the signal, or where it can't be told from zero, what it is below."""
+    if math.isnan(ratio):
+        return "signal/noise unknown"
+    if ratio > resolution:
+        return f"signal/noise {ratio:.1g}"
+    return f"signal/noise < {resolution:.1g}" if resolution > 0 else "no signal"
 
 
 def _spread(accuracy: np.ndarray) -> str:
     return f"{accuracy.mean():.2f} [{accuracy.min():.2f}, {accuracy.max():.2f}]"
 
 
-def _power(log_share: float) -> str:
-    """Returns exp(log_share) in words that do not underflow."""
-    exponent = math.floor(log_share / math.log(10)) if math.isfinite(log_share) else 0
-    mantissa = math.exp(log_share - exponent * math.log(10))
-    return f"{mantissa:.1f}e{exponent:+03d}" if mantissa else "nothing"
-
-
 def _bottoms(log_norms: np.ndarray) -> str:
     """Returns the lags from which numbers are too coarse, and too small."""
-    in_time = jnp.moveaxis(jnp.asarray(log_norms), -2, 0)
-    coarse = {
-        dtype: _from_lag(lj.rounding_lag(in_time, dtype), len(in_time))
-        for dtype in ("bfloat16", "float32")
-    }
-    words = ", ".join(f"{dtype} {lag}" for dtype, lag in coarse.items())
-    underflow = _from_lag(lj.underflow_lag(in_time, jnp.float32), len(in_time))
-    tail = "" if underflow.startswith("beyond") else f", both underflow {underflow}"
-    return f"bottoms out: {words}{tail}"
+    in_time = np.moveaxis(log_norms, -2, 0)
+    heard = decay.decay_of(in_time, HORIZON_FRACTION, ("bfloat16", "float32")).heard
+    longest = len(in_time) - 1
+    coarse = [f"{dtype} {_from_lag(lags, longest)}" for dtype, lags in heard.items()]
+    small = lj.underflow_lag(jnp.asarray(in_time), jnp.float32)
+    underflow = f", both underflow {_from_lag(small, longest)}"
+    seen = np.isfinite(np.median(small))
+    return f"bottoms out: {', '.join(coarse)}{underflow if seen else ''}"
 
 
-def _from_lag(lags: jnp.ndarray, time: int) -> str:
-    lag = float(np.median(lags))
-    return f"from lag {lag:.0f}" if math.isfinite(lag) else f"beyond lag {time - 1}"
+def _from_lag(lags: ArrayLike, longest: int) -> str:
+    lag = float(np.median(np.asarray(lags)))
+    return f"from lag {lag:.0f}" if math.isfinite(lag) else f"beyond lag {longest}"

@@ -64,11 +64,13 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from experiments import (
     cli,
+    decay,
     explain_words,
     explained_memory,
     explained_models,
     records,
     trained_run,
+    words,
 )
 from experiments.explained_models import Config as Config
 from experiments.progress import progress
@@ -90,6 +92,7 @@ def run(config: Config) -> Record:
     with progress(1) as advance:
         advance("measuring", 0)
         found = measure(model.layers, model.readout, read.inputs, read.counts)
+        explained_memory.check_finite(config, read, found)
         arrays = explained_memory.arrays_of(found)
         if model.run is not None:
             began = trained_run.untrained(model.run)
@@ -118,7 +121,10 @@ def plot(record: Record) -> Figure:
     _plot_gradient(gradient, record)
     what = record.config["model"].rpartition(": ")[2]
     title = f"{record.config['name']}: {what}; on {record.config['read']}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+    # A file may be called a$b.csv: no formula.
+    figure.suptitle(
+        words.printable(title), x=0.01, ha="left", fontsize=9, parse_math=False
+    )
     return figure
 
 
@@ -172,7 +178,7 @@ def _mark_slowest(axes: Axes, half_lives: np.ndarray) -> None:
     layer, unit = np.unravel_index(half_lives.argmax(), half_lives.shape)
     where = f"layer {layer}, unit" if len(half_lives) > 1 else "unit"
     axes.annotate(
-        f"{where} {unit}: {explain_words.steps(float(slowest))}",
+        f"{where} {unit}: {words.steps(slowest)}",
         (half_lives.shape[1], slowest),
         xytext=(-7, 0),
         textcoords="offset points",
@@ -200,7 +206,7 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
     cell, lag = record.config["cell"], record.config["lag"]
     shares = record.arrays["log_share"]
     before = record.arrays.get("untrained/log_share")
-    quartiles = np.percentile(shares, (25, 50, 75), axis=1)
+    quartiles = decay.quartiles(shares, axis=1)
     what = "all of the memory" + (", trained" if before is not None else "")
     plots.share_curve(axes, quartiles, cell, what)
     of_gates = record.arrays["layers/mean_log_gate"].max() * np.arange(lag + 1)

@@ -2,11 +2,10 @@
 
 import math
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 import lstm_jax as lj
+from experiments import decay, saturation, words
 from experiments.explained_memory import Measured
 from experiments.explained_models import Config, Model, Sequences
 from experiments.trained_run import TrainedRun
@@ -18,20 +17,18 @@ FORMATS = ("bfloat16", "float16", "float32")
 def table(found: Measured, lag: int) -> list[dict[str, str]]:
     """Returns a row per layer: medians over the sequences, half-lives in steps."""
     rows = []
-    for number, log_kept in enumerate(found.log_kept):
-        half_lives = lj.half_life(log_kept)
-        unit, log_norms = int(jnp.argmax(log_kept)), found.layer_log_norms[number]
-        rate = float(np.median(lj.decay_rate(log_norms)))
-        horizon = float(np.median(lj.horizon(log_norms, HORIZON_FRACTION)))
+    for number, log_kept in enumerate(np.asarray(found.log_kept)):
+        unit, half_lives = int(np.argmax(log_kept)), np.asarray(lj.half_life(log_kept))
+        of_layer = decay.decay_of(found.layer_log_norms[number], HORIZON_FRACTION)
         rows.append(
             {
                 "layer": str(number),
                 "units": str(len(log_kept)),
-                "half-life, median unit": steps(float(jnp.median(half_lives))),
-                "slowest unit": f"{unit}: {steps(float(half_lives[unit]))}",
-                "its gate, nats per step": f"{float(log_kept[unit]):+.4f}",
-                "gradient, nats per step": f"{rate:+.4f}",
-                "horizon at 1e-6": steps(horizon, lag),
+                "half-life, median unit": words.steps(np.median(half_lives)),
+                "slowest unit": f"{unit}: {words.steps(half_lives[unit])}",
+                "its gate, nats per step": words.rate(log_kept[unit], 4),
+                "gradient, nats per step": words.rate(np.median(of_layer.rate), 4),
+                "horizon at 1e-6": words.steps(np.median(of_layer.horizon), f"> {lag}"),
             }
         )
     return rows
@@ -57,6 +54,7 @@ def verdict(
         "",
         *([] if model.run is None else _passed_over(model.run)),
         f"{model_in_words(config, model)}; on {read.what}.",
+        *_input_lines(read, found),
         *_gate_lines(found),
         *_gradient_lines(found, read.lag),
         *([] if model.run is None else _untrained_lines(arrays, read.lag)),
@@ -87,12 +85,19 @@ def _passed_over(run: TrainedRun) -> list[str]:
 
 
 def _untrained_lines(arrays: dict[str, np.ndarray], lag: int) -> list[str]:
-    slowest = float(arrays["untrained/layers/half_life"].max())
-    share = float(np.median(arrays["untrained/log_share"][-1]))
+    slowest = words.steps(arrays["untrained/layers/half_life"].max())
+    share = words.power(np.median(arrays["untrained/log_share"][-1]))
     return [
-        f"  before:   untrained, the slowest unit kept half for {steps(slowest)} "
-        f"steps, and at lag {lag} {_power(share)} was left"
+        f"  before:   untrained, the slowest unit kept half for {slowest} steps, and "
+        f"at lag {lag} {share} was left"
     ]
+
+
+def _input_lines(read: Sequences, found: Measured) -> list[str]:
+    """Returns what inputs that are given do to the model."""
+    if found.saturation is None:
+        return []
+    return saturation.in_words(*found.saturation, np.asarray(read.inputs))
 
 
 def _gate_lines(found: Measured) -> list[str]:
@@ -101,8 +106,8 @@ def _gate_lines(found: Measured) -> list[str]:
     for number, of_layer in enumerate(half_lives):
         where = f"layer {number}, " if len(half_lives) > 1 else ""
         order = np.argsort(-of_layer, kind="stable")[:3]
-        slowest = [f"unit {k} for {steps(float(of_layer[k]))} steps" for k in order]
-        middle = steps(float(np.median(of_layer)))
+        slowest = [f"unit {k} for {words.steps(of_layer[k])} steps" for k in order]
+        middle = words.steps(np.median(of_layer))
         lines.append(
             f"  gates:    {where}half is kept by {', '.join(slowest)}; by the median "
             f"unit for {middle}"
@@ -111,40 +116,20 @@ def _gate_lines(found: Measured) -> list[str]:
 
 
 def _gradient_lines(found: Measured, lag: int) -> list[str]:
-    shares = np.asarray(lj.log_shares(found.log_norms))
-    rate = float(np.median(lj.decay_rate(found.log_norms)))
-    horizon = float(np.median(lj.horizon(found.log_norms, HORIZON_FRACTION)))
+    of_all = decay.decay_of(found.log_norms, HORIZON_FRACTION, FORMATS)
+    horizon, gate = np.median(of_all.horizon), found.log_kept.max()
     if math.isfinite(horizon):
         down = f"it is down to 1e-6 after {horizon:.0f} steps"
     else:
         down = f"it is never down to 1e-6 within {lag} steps"
+    left = words.power(np.median(decay.shares(found.log_norms)[-1]))
+    rates = [words.rate(rate, 4) for rate in (np.median(of_all.rate), gate)]
     heard = ", ".join(
-        f"{name} {_heard(found.log_norms, name, lag)}" for name in FORMATS
+        f"{dtype} {words.steps(np.median(lags), f'> {lag}')}"
+        for dtype, lags in of_all.heard.items()
     )
-    gate = float(found.log_kept.max())
     return [
-        f"  gradient: {down}; at lag {lag}, {_power(float(np.median(shares[0])))} is "
-        f"left; {rate:+.4f} nats per step, the slowest gate alone {gate:+.4f}",
+        f"  gradient: {down}; at lag {lag}, {left} is left; {rates[0]} nats per step, "
+        f"the slowest gate alone {rates[1]}",
         f"  numbers:  steps back until a share is rounded away: {heard}",
     ]
-
-
-def _heard(log_norms: Array, dtype: str, lag: int) -> str:
-    return steps(float(np.median(lj.rounding_lag(log_norms, dtype))), lag)
-
-
-def steps(value: float, longest: int | None = None) -> str:
-    """Returns a number of steps in words; `longest` is how far it was looked."""
-    if math.isfinite(value):
-        return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
-    return "all" if longest is None else f"> {longest}"
-
-
-def _power(log_share: float) -> str:
-    """Returns exp(log_share) in words that do not underflow."""
-    if not math.isfinite(log_share):
-        return "nothing"
-    if -2 <= log_share / math.log(10) < 2:
-        return f"{math.exp(log_share):.2g}"
-    exponent = math.floor(log_share / math.log(10))
-    return f"{math.exp(log_share - exponent * math.log(10)):.1f}e{exponent:+03d}"

@@ -8,7 +8,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import lstm_jax as lj
-from experiments.explained_models import Config, Model
+from experiments import decay
+from experiments.cli import ConfigError
+from experiments.explained_models import Config, Model, Sequences
+from experiments.saturation import Saturation, saturation
 from lstm_jax import readouts
 from lstm_jax.gradients.carousel import forget_factors
 
@@ -20,11 +23,13 @@ class Measured(NamedTuple):
       log_kept: mean ln f_t of every unit, (layer, hidden).
       log_norms: of the whole carry entering each step, (time, examples).
       layer_log_norms: of the carry of each layer, (layer, time, examples).
+      saturation: by a sequence that is given; None where none is.
     """
 
     log_kept: Float[Array, "layer hidden"]
     log_norms: Float[Array, "time examples"]
     layer_log_norms: Float[Array, "layer time examples"]
+    saturation: Saturation | None
 
 
 def measured(
@@ -60,6 +65,9 @@ def measured(
         last = ys[-1] if readout is None else readouts.linear(readout, ys[-1])
         return jnp.sum(last * directions)
 
+    saturated = None
+    if config.sequence is not None:
+        saturated = saturation(stacked, layers, inputs[:, 0])
     log_norms = lj.log_gradient_norms(stacked, layers, measured, heard, carry)
     log_kept = []
     for layer, entering in zip(layers, carry, strict=True):
@@ -70,18 +78,36 @@ def measured(
         log_kept=jnp.stack(log_kept),
         log_norms=lj.joint_log_norms(log_norms),
         layer_log_norms=jnp.stack([lj.joint_log_norms(of) for of in log_norms]),
+        saturation=saturated,
+    )
+
+
+def check_finite(config: Config, read: Sequences, found: Measured) -> None:
+    """Raises `ConfigError` where a measurement is no number."""
+    overflow = decay.overflow(found.log_norms)
+    if overflow is None and not np.isnan(found.log_kept).any():
+        return
+    where = "at every lag" if overflow is None else overflow
+    name = next(
+        n for n in ("sequence", "torch", "weights", "checkpoint") if getattr(config, n)
+    )
+    largest = float(jnp.abs(read.inputs).max())
+    raise ConfigError(
+        f"{name}: {getattr(config, name)!r}: the model overflows float32 {where}, on "
+        f"inputs of up to {largest:.2g}; weights and inputs must be small enough to be "
+        "multiplied"
     )
 
 
 def arrays_of(found: Measured) -> dict[str, np.ndarray]:
     """Returns the arrays of a record: shares by lag, gates and half-lives by unit."""
-    by_layer = jnp.moveaxis(found.layer_log_norms, 1, 0)
+    saturated = found.saturation
+    of_sequence = {} if saturated is None else {"saturation": np.stack(saturated)}
     return {
         "lags": np.arange(found.log_norms.shape[0]),
-        "log_share": np.asarray(lj.log_shares(found.log_norms)[::-1]),
-        "layers/log_share": np.asarray(
-            jnp.moveaxis(lj.log_shares(by_layer)[::-1], 1, 0)
-        ),
+        "log_share": decay.shares(found.log_norms),
+        "layers/log_share": decay.shares(found.layer_log_norms),
         "layers/mean_log_gate": np.asarray(found.log_kept),
         "layers/half_life": np.asarray(lj.half_life(found.log_kept)),
+        **of_sequence,
     }

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import lstm_jax as lj
-from experiments import cli, trained_run, weights_file
+from experiments import cli, files, memory, trained_run, weights_file
 from experiments.cli import ConfigError, option
 from experiments.sequences import read_sequence
 from experiments.trained_run import TrainedRun
@@ -18,6 +18,7 @@ from lstm_jax import readouts
 from lstm_jax.gradients.carousel import memory_field
 
 DEFAULT_LAG = 200
+CHECKPOINT = "the --out of experiments.train, or one of its checkpoints"
 NOISE = "white noise of unit variance"
 
 
@@ -41,7 +42,7 @@ class Config:
     )
     of_seed: int | None = option(
         None,
-        cli.optional(cli.integer(minimum=0)),
+        cli.optional(cli.seed()),
         "which network of a run that trained several side by side",
     )
     module: str | None = option(
@@ -68,7 +69,7 @@ class Config:
     num_examples: int = option(
         16, cli.integer(minimum=1), "random directions, each with inputs of its own"
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -128,6 +129,8 @@ def read_model(config: Config) -> Model:
             "direction: got 'backward'; it must be forward without --torch"
         )
     path = config.checkpoint
+    if path is not None:
+        files.status("checkpoint", path, CHECKPOINT)
     if path is not None and _is_run(path):
         if config.module is not None:
             raise ConfigError(
@@ -169,6 +172,7 @@ def _of_run(path: str, run: TrainedRun) -> Model:
         memory_field(cell)
     except ValueError as error:
         raise ConfigError(f"checkpoint: {path!r}: {error}") from error
+    weights_file.check_finite("checkpoint", path, run.params)
     return Model(
         cell=cell,
         layers=(run.params.cell,),
@@ -186,16 +190,20 @@ def sequences_of(config: Config, model: Model) -> Sequences:
       ConfigError: they can't be read, do not fit the model, or are too short.
     """
     if config.sequence is not None:
-        return _given(config, model.sizes[0])
+        return _given(config, *model.sizes[:2])
     if model.run is not None:
         return _of_task(config, model.run)
     lag = config.lag or DEFAULT_LAG
-    shape = (2 * lag + 1, config.num_examples, model.sizes[0])
-    inputs = jax.random.normal(jax.random.key(config.seed), shape)
-    return Sequences(inputs, None, lag, NOISE)
+    inputs, units, _ = model.sizes
+    read = (2, "lag", "num_examples")
+    sizes = {"lag": lag, "num_examples": config.num_examples}
+    memory.check(sizes, [(*read, inputs), (*read, units)])
+    shape = (2 * lag + 1, config.num_examples, inputs)
+    drawn = jax.random.normal(jax.random.key(config.seed), shape)
+    return Sequences(jax.block_until_ready(drawn), None, lag, NOISE)
 
 
-def _given(config: Config, input_size: int) -> Sequences:
+def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
     sequence = read_sequence(config.sequence or "")
     if sequence.shape[1] != input_size:
         raise ConfigError(
@@ -203,6 +211,8 @@ def _given(config: Config, input_size: int) -> Sequences:
             f"it must have {input_size}, for these weights"
         )
     lag = _checked_lag(config, len(sequence), repr(config.sequence))
+    largest = ("num_examples", len(sequence), max(input_size, hidden_size))
+    memory.check({"num_examples": config.num_examples}, [largest])
     sequence = sequence if config.direction == "forward" else sequence[::-1]
     shape = (len(sequence), config.num_examples, input_size)
     inputs = jnp.broadcast_to(jnp.asarray(sequence[:, None], np.float32), shape)
@@ -212,6 +222,8 @@ def _given(config: Config, input_size: int) -> Sequences:
 def _of_task(config: Config, run: TrainedRun) -> Sequences:
     """Returns sequences that training did not draw, moved to end at one step."""
     task, length = lj.TASKS[run.config.task], run.config.length
+    largest = ("num_examples", length, max(task.input_size, run.config.hidden_size))
+    memory.check({"num_examples": config.num_examples}, [largest])
     sample = jax.jit(task.sample_test, static_argnums=(1, 2))
     batch = sample(jax.random.key(config.seed), config.num_examples, length)
     lengths = np.asarray(batch.lengths)

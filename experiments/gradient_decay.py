@@ -27,7 +27,6 @@ Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063; the carousel'
 ln(lag - 1): Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -40,7 +39,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 import lstm_jax as lj
-from experiments import cli, decay_words, measuring, networks, records
+from experiments import (
+    cli,
+    decay,
+    decay_words,
+    measuring,
+    memory,
+    networks,
+    records,
+    saturation,
+    words,
+)
 from experiments.cli import ConfigError, option
 from experiments.decay_words import INITIAL, TRAINED
 from experiments.measuring import Measured, Watched
@@ -48,7 +57,7 @@ from experiments.networks import SUITED, Variant
 from experiments.progress import Advance, progress
 from experiments.records import Record
 from experiments.sequences import read_sequence
-from lstm_jax import initializers, plots
+from lstm_jax import initializers, plots, theory
 from lstm_jax.cells.rnn import ACTIVATIONS
 from lstm_jax.tasks import nature_show
 from lstm_jax.training import loop
@@ -108,11 +117,16 @@ class Config:
     dtype: str = option(
         "float32", cli.one_of(("float32", "float64", "bfloat16")), "of all weights"
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
         cli.check(self)
+        if self.recorder and (self.sequence is not None or not self.num_steps):
+            raise ConfigError(
+                f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "
+                "sequence, where nothing is trained"
+            )
         if self.recorder and self.num_steps % self.recorder:
             raise ConfigError(
                 f"recorder: got {self.recorder}; it must divide num_steps, "
@@ -137,6 +151,7 @@ class Found(NamedTuple):
 def run(config: Config) -> Record:
     """Trains, measures and returns the record."""
     start = time.monotonic()
+    _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
         watched = _watched(config)
         arrays, rows, lines = _undriven(config, watched), [], []
@@ -153,9 +168,26 @@ def run(config: Config) -> Record:
         config=asdict(config) | {"lag": watched.lag},
         arrays=arrays,
         rows=rows,
-        verdict=[*decay_words.verdict_head(watched.lag, config.num_seeds), *lines],
+        verdict=[
+            *decay_words.verdict_head(watched.lag, config.num_seeds),
+            *lines,
+            *_of_inputs(watched, arrays),
+        ],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _check_memory(config: Config) -> None:
+    """Refuses weights, shows, and memories at all steps that can't be held."""
+    images = lj.nature_show(config.rendering).input_size
+    arrays = [("num_seeds", "hidden_size", "hidden_size")]
+    if config.sequence is None:
+        watched = "lag", "num_examples"
+        arrays += [(*watched, images), ("num_seeds", *watched, "hidden_size")]
+    if config.sequence is None and config.num_steps:
+        drawn = "lag", "batch_size"
+        arrays += [(*drawn, images), ("num_seeds", *drawn, "hidden_size")]
+    memory.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 
 def _watched(config: Config) -> Watched:
@@ -164,7 +196,7 @@ def _watched(config: Config) -> Watched:
         return measuring.watched_show(
             jax.random.key(config.seed), config.rendering, lag, config.num_examples
         )
-    sequence = read_sequence(config.sequence)
+    sequence = read_sequence(config.sequence, config.dtype)
     longest = len(sequence) - 1
     lag = config.lag or longest
     if lag > longest:
@@ -173,6 +205,16 @@ def _watched(config: Config) -> Watched:
             f"steps of {config.sequence!r}"
         )
     return measuring.watched_sequence(sequence, lag)
+
+
+def _of_inputs(watched: Watched, arrays: dict[str, np.ndarray]) -> list[str]:
+    """Returns what a sequence of one's own does to the networks it saturates most."""
+    shares = [of for name, of in arrays.items() if name.endswith("/saturation")]
+    known = [np.median(of, axis=0) for of in shares if np.isfinite(of).all()]
+    if not known:
+        return []
+    given, standardised = max(known, key=lambda pair: pair[0] - pair[1])
+    return saturation.in_words(given, standardised, np.asarray(watched.inputs))
 
 
 def _cell_of(config: Config, name: str) -> lj.Cell:
@@ -292,7 +334,7 @@ def _recorded(
     variants: list[Variant], recording: dict[int, np.ndarray], shape: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Returns medians of the log shares, (record, lag) for every variant."""
-    shares = np.stack([measuring.by_lag(norms) for norms in recording.values()])
+    shares = np.stack([decay.shares(norms) for norms in recording.values()])
     shares = shares.reshape(len(recording), *shape, *shares.shape[2:])
     middle = np.median(shares, axis=(2, -1))
     arrays = {
@@ -314,20 +356,22 @@ def _undriven(config: Config, watched: Watched) -> dict[str, np.ndarray]:
     cell = _cell_of(config, "rnn")
     models = _initial_models(config, watched, "rnn", cell, variants)
     found = measuring.measurer("rnn", cell, measuring.silence_like(watched))(models)
-    radius = np.abs(np.linalg.eigvals(np.asarray(models.cell.w_hh, np.float64))).max(-1)
+    w_hh = np.asarray(models.cell.w_hh, np.float64)
     return {
-        "undriven/log_share": measuring.by_lag(np.asarray(found.log_norms)),
-        "undriven/ln_spectral_radius": np.log(radius),
+        "undriven/log_share": decay.shares(np.asarray(found.log_norms)),
+        "undriven/ln_spectral_radius": theory.spectral_radius_rate(w_hh),
     }
 
 
 def _arrays(variant: Variant, when: str, found: Measured) -> dict[str, np.ndarray]:
     name = f"{variant.label}/{when}"
-    arrays = {f"{name}/log_share": measuring.by_lag(found.log_norms)}
+    arrays = {f"{name}/log_share": decay.shares(found.log_norms)}
     if found.log_carousel is not None:
         arrays[f"{name}/log_carousel"] = found.log_carousel[..., ::-1, :]
     if found.accuracy is not None:
         arrays[f"{name}/accuracy"] = found.accuracy
+    if found.saturation is not None:
+        arrays[f"{name}/saturation"] = np.stack(found.saturation, axis=-1)
     return arrays
 
 
@@ -386,7 +430,15 @@ def _last_lag(record: Record) -> int:
 
 def _quartiles(shares: np.ndarray) -> np.ndarray:
     """Returns (3, lag) from (seed, lag, example)."""
-    return np.percentile(shares, (25, 50, 75), axis=(0, 2))
+    return decay.quartiles(shares, axis=(0, 2))
+
+
+def _undrawn(quartiles: np.ndarray) -> str:
+    """Returns why a curve has no place on a logarithmic axis, where it has none."""
+    of_lags = quartiles[1, 1:]
+    if np.isnan(of_lags).all():
+        return f": {words.OVERFLOW}"
+    return f": {words.LOST}" if (of_lags == -np.inf).all() else ""
 
 
 def _plot_shares(axes: Axes, record: Record, when: str, title: str) -> None:
@@ -396,6 +448,7 @@ def _plot_shares(axes: Axes, record: Record, when: str, title: str) -> None:
         if when == TRAINED:
             label = f"{record.arrays[f'{name}/accuracy'].mean():.2f}"
         quartiles = _quartiles(record.arrays[f"{name}/log_share"])
+        label += _undrawn(quartiles)
         plots.share_curve(axes, quartiles, variant.cell, label, variant=variant.order)
     plots.log_axis(axes, _last_lag(record), title)
     if record.config["sequence"] is None:
@@ -420,10 +473,12 @@ def _plot_recording(figure: SubFigure, record: Record) -> None:
 def _plot_undriven(axes: Axes, record: Record) -> None:
     shares, last_lag = record.arrays["undriven/log_share"], _last_lag(record)
     rates = record.arrays["undriven/ln_spectral_radius"]
-    plots.share_curve(axes, _quartiles(shares), "rnn", "rnn")
+    quartiles = _quartiles(shares)
+    plots.share_curve(axes, quartiles, "rnn", "rnn")
     rate = float(np.median(rates))
     plots.predicted_line(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
-    plots.log_axis(axes, last_lag, "Before training: RNN without input")
+    title = f"Before training: RNN without input{_undrawn(quartiles)}"
+    plots.log_axis(axes, last_lag, title)
 
 
 def _plot_carousel(axes: Axes, record: Record) -> None:
@@ -440,7 +495,7 @@ def _plot_carousel(axes: Axes, record: Record) -> None:
             _legend(variant),
             variant=variant.order,
         )
-        rate = -math.log1p(math.exp(-variant.forget_bias))
+        rate = variant.carousel_rate
         if variant.cell == "lstm":
             plots.predicted_line(
                 axes, rate, last_lag, f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"
@@ -453,7 +508,7 @@ def _legend(variant: Variant) -> str:
     name = names.get(variant.cell, variant.cell)
     if variant.forget_bias is None:
         return name
-    return f"{name}, $b_f$ = {variant.forget_bias:.3g}"
+    return f"{name}, $b_f$ = {variant.bias}"
 
 
 if __name__ == "__main__":

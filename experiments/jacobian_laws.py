@@ -31,7 +31,7 @@ https://doi.org/10.1063/1.1704292; Trefethen & Embree (2005), Spectra and Pseudo
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli
+from experiments import cli, memory
 from experiments.cli import option
 from experiments.parts import Found, record_of, row
 from experiments.records import Record
@@ -108,7 +108,7 @@ class Config:
     long_lag: int = option(
         10_000, cli.integer(minimum=200), "steps of the run in float32"
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -126,6 +126,13 @@ def run(config: Config) -> Record:
         "gains": _sweep,
         "transient growth": _transient,
     }
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        ("num_seeds", "lag", "hidden_size"),
+        ("num_nets", BOUNDED_LAG, BOUNDED_SIZE // len(theory.STEEPEST_SLOPES)),
+        ("long_lag", "hidden_size"),
+    ]
+    memory.check(asdict(config), arrays)
     with jax.enable_x64(True):
         return record_of(NAME, config, parts)
 

@@ -46,7 +46,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, records
+from experiments import cli, memory, records, words
 from experiments.cli import option
 from experiments.progress import Advance, progress
 from experiments.records import Record
@@ -88,26 +88,37 @@ class Config:
     max_trials: int = option(5000, cli.integer(minimum=1), "nets tried per search")
     num_train: int = option(200, cli.integer(minimum=2), "training sequences")
     num_test: int = option(300, cli.integer(minimum=2), "test sequences")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
         cli.check(self)
 
+    def ranges(self) -> dict[float, str]:
+        """Returns the name of each weight range."""
+        texts = words.told_apart(self.weight_ranges)
+        return dict(zip(self.weight_ranges, texts, strict=True))
+
 
 def run(config: Config) -> Record:
     """Measures the latch, guesses weights, and returns the record."""
     start = time.monotonic()
+    arrays = [
+        *[("critical_steps", 4), ("settle_steps", len(config.weights), 4)],
+        *[("lag", "num_train", 2), ("lag", "num_test", 2)],
+        (TRIALS_PER_ROUND, "num_train", "hidden_size"),
+        (TRIALS_PER_ROUND, "hidden_size", "hidden_size"),
+    ]
+    memory.check(asdict(config), arrays)
     searches = len(config.weight_ranges) * config.num_seeds
     with progress(20 + searches) as advance:
         advance("one unit", 0)
         with jax.enable_x64(True):
             arrays = _trade_off(config) | _power_law(config)
         advance("one unit: measured", 20)
-        for weight_range in config.weight_ranges:
-            arrays[f"trials/{weight_range:g}"] = _searches(
-                config, weight_range, advance
-            )
+        for weight_range, text in config.ranges().items():
+            found = _searches(config, weight_range, text, advance)
+            arrays[f"trials/{text}"] = found
     return Record(
         experiment=NAME,
         config=asdict(config),
@@ -237,7 +248,7 @@ def solves(model: Guess, sequences: TwoSequences) -> Bool[Array, ""]:
 
 
 def _searches(
-    config: Config, weight_range: float, advance: Advance
+    config: Config, weight_range: float, text: str, advance: Advance
 ) -> Float[np.ndarray, " seed"]:
     """Returns how many nets each seed tried until one solved it; inf: none did."""
 
@@ -253,7 +264,7 @@ def _searches(
         draw = partial(two_sequences, lag=config.lag, noise=config.noise)
         train, test = draw(key_train, config.num_train), draw(key_test, config.num_test)
         trials.append(_search(try_round, key_search, train, test, config.max_trials))
-        advance(f"guessing from U[-{weight_range:g}, {weight_range:g}]", 1)
+        advance(f"guessing from U[-{text}, {text}]", 1)
     return np.array(trials)
 
 
@@ -291,11 +302,11 @@ def _unit_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
     margins = theory.latch_threshold(arrays["w"])
     rates = theory.tanh_rate(arrays["w"])
     rows = []
-    for k, w in enumerate(arrays["w"]):
+    for k, w in enumerate(words.told_apart(arrays["w"])):
         margin, rate = arrays["margin"][k], arrays["rate"][k]
         rows += [
-            _row(f"margin at w = {w:g}", f"{margin:.6f}", f"{margins[k]:.6f}", "exact"),
-            _row(f"rate at w = {w:g}", f"{rate:+.6f}", f"{rates[k]:+.6f}", "exact"),
+            _row(f"margin at w = {w}", f"{margin:.6f}", f"{margins[k]:.6f}", "exact"),
+            _row(f"rate at w = {w}", f"{rate:+.6f}", f"{rates[k]:+.6f}", "exact"),
         ]
     return rows
 
@@ -316,11 +327,11 @@ def _law_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
 def _guess_rows(config: Config, arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
     elsewhere = {1.0: "144", 100.0: "about 17"}
     rows = []
-    for weight_range in config.weight_ranges:
-        trials = arrays[f"trials/{weight_range:g}"]
+    for weight_range, text in config.ranges().items():
+        trials = arrays[f"trials/{text}"]
         rows.append(
             _row(
-                f"median trials, U[-{weight_range:g}, {weight_range:g}]",
+                f"median trials, U[-{text}, {text}]",
                 f"{np.median(trials):g}",
                 elsewhere.get(weight_range, "-") if _is_published(config) else "-",
                 "elsewhere",
@@ -345,12 +356,12 @@ def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
         f"{errors['rate'].max():.1e} of theory:",
         "a bit that survives more noise sends back less gradient, at every weight.",
     ]
-    for weight_range in config.weight_ranges:
-        trials = arrays[f"trials/{weight_range:g}"]
+    for text in config.ranges().values():
+        trials = arrays[f"trials/{text}"]
         solved = trials[np.isfinite(trials)]
         mean = solved.mean() if solved.size else np.nan
         lines.append(
-            f"Guessing from U[-{weight_range:g}, {weight_range:g}] solves lag "
+            f"Guessing from U[-{text}, {text}] solves lag "
             f"{config.lag} in {solved.size} of {len(trials)} searches: median "
             f"{np.median(trials):g} trials, mean of these {mean:.0f}"
         )
@@ -379,11 +390,12 @@ def _plot_trade_off(axes: Axes, record: Record) -> None:
         color=plots.colour_of("rnn"),
         markersize=5,
     )
-    for point, weight in zip(
-        zip(-arrays["rate"], arrays["margin"], strict=True), arrays["w"], strict=True
-    ):
+    texts = words.told_apart(arrays["w"])
+    texts[-1] = f"w = {texts[-1]}"
+    points = zip(-arrays["rate"], arrays["margin"], strict=True)
+    for point, text in zip(points, texts, strict=True):
         axes.annotate(
-            f"{weight:g}" if weight != arrays["w"][-1] else f"w = {weight:g}",
+            text,
             point,
             xytext=(5, -8),
             textcoords="offset points",
@@ -423,8 +435,8 @@ def _plot_law(axes: Axes, record: Record) -> None:
 
 def _plot_guessing(axes: Axes, record: Record) -> None:
     config = record.config
-    for k, weight_range in enumerate(config["weight_ranges"]):
-        trials = np.sort(record.arrays[f"trials/{weight_range:g}"])
+    for k, text in enumerate(words.told_apart(config["weight_ranges"])):
+        trials = np.sort(record.arrays[f"trials/{text}"])
         share = np.arange(1, len(trials) + 1) / len(trials)
         found = np.isfinite(trials)
         axes.step(
@@ -433,7 +445,7 @@ def _plot_guessing(axes: Axes, record: Record) -> None:
             where="post",
             color=plots.colour_of("rnn"),
             linestyle=plots.LINE_STYLES[k % len(plots.LINE_STYLES)],
-            label=f"r = {weight_range:g}",
+            label=f"r = {text}",
         )
     axes.axvline(PAPER_TRIALS, color=plots.GREY, linewidth=0.6)
     axes.annotate(

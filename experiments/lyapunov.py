@@ -27,7 +27,7 @@ Schuster (1992), https://doi.org/10.1103/PhysRevLett.69.3717; Engelken, Wolf & A
 rises and falls.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -40,7 +40,7 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
-from experiments import cli
+from experiments import cli, memory, words
 from experiments.cli import ConfigError, option
 from experiments.parts import Found, record_of, row
 from experiments.records import Record
@@ -79,7 +79,7 @@ class Config:
     spectrum_seeds: int = option(4, cli.integer(minimum=1), "nets per gain")
     matrix_size: int = option(64, cli.integer(minimum=1), "N of the fresh matrices")
     num_matrices: int = option(2000, cli.integer(minimum=20), "how many are multiplied")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -101,6 +101,15 @@ def run(config: Config) -> Record:
     # A QR of 100 columns on two BLAS threads waits more than it works: 12 ms of CPU
     # time for one, against 0.3 ms on a single thread, where the cores are shared.
     one_thread = threadpool_limits(limits=1, user_api="blas")
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        ("num_steps", "hidden_size"),
+        ("burn_in", 2),  # a key each
+        ("spectrum_seeds", "spectrum_size", "spectrum_size"),
+        ("num_steps", "spectrum_size"),
+        ("num_matrices", "matrix_size", "matrix_size"),
+    ]
+    memory.check(asdict(config), arrays, itemsize=8)
     with jax.enable_x64(True), one_thread:
         return record_of(NAME, config, parts)
 
@@ -151,8 +160,15 @@ def _largest(config: Config) -> Found:
     )
     radii = theory.spectral_radius_rate(w_hh)
     rows = [
-        _largest_row(gain, *found)
-        for gain, *found in zip(config.gains, exponents, slopes, radii, strict=True)
+        _largest_row(gain, text, *found)
+        for gain, text, *found in zip(
+            config.gains,
+            words.told_apart(config.gains),
+            exponents,
+            slopes,
+            radii,
+            strict=True,
+        )
     ]
     apart = np.abs(slopes - exponents).mean()
     return Found(
@@ -171,7 +187,11 @@ def _largest(config: Config) -> Found:
 
 
 def _largest_row(
-    gain: float, exponents: np.ndarray, slopes: np.ndarray, radii: np.ndarray
+    gain: float,
+    text: str,
+    exponents: np.ndarray,
+    slopes: np.ndarray,
+    radii: np.ndarray,
 ) -> dict[str, str]:
     if gain < 1:
         apart = np.abs(slopes - radii).mean()
@@ -179,7 +199,7 @@ def _largest_row(
     else:
         law = f"mean field {float(theory.mean_field_exponent(gain)):+.4f}"
     return row(
-        f"g = {gain:g}, {exponents.size} nets",
+        f"g = {text}, {exponents.size} nets",
         "slope; λ_1, nats per step",
         f"{slopes.mean():+.4f}; {exponents.mean():+.4f} ± {_error(exponents):.4f}",
         law,
@@ -256,8 +276,10 @@ def _spectra(config: Config) -> Found:
     dimensions = np.asarray(kaplan_yorke_dimension(exponents)) / size
     entropies = np.asarray(entropy_rate(exponents)) / size
     rows = [
-        _spectrum_row(size, gain, *measured)
-        for gain, *measured in zip(gains, dimensions, entropies, strict=True)
+        _spectrum_row(size, gain, text, *measured)
+        for gain, text, *measured in zip(
+            gains, words.told_apart(gains), dimensions, entropies, strict=True
+        )
     ]
     rows.append(row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"))
     return Found(
@@ -274,12 +296,12 @@ def _spectra(config: Config) -> Found:
 
 
 def _spectrum_row(
-    size: int, gain: float, dimensions: np.ndarray, entropies: np.ndarray
+    size: int, gain: float, text: str, dimensions: np.ndarray, entropies: np.ndarray
 ) -> dict[str, str]:
     dimension = float(theory.mean_field_dimension(gain))
     entropy = float(theory.mean_field_entropy(gain))
     return row(
-        f"N = {size}, g = {gain:g}",
+        f"N = {size}, g = {text}",
         "D/N; entropy/N",
         f"{dimensions.mean():.3f} [{dimensions.min():.3f}, {dimensions.max():.3f}]; "
         f"{entropies.mean():.4f}",
@@ -290,9 +312,10 @@ def _spectrum_row(
 def _fall(gains: tuple[float, ...], dimensions: np.ndarray) -> str:
     peak, last = int(dimensions.mean(1).argmax()), int(np.argmax(gains))
     drop = (dimensions[peak] - dimensions[last]).min()
+    texts = words.told_apart(gains)
     return (
         f"The attractor fills {dimensions[peak].mean():.3f} of the dimensions at g = "
-        f"{gains[peak]:g} and {dimensions[last].mean():.3f} at g = {gains[last]:g}: "
+        f"{texts[peak]} and {dimensions[last].mean():.3f} at g = {texts[last]}: "
         f"at least {drop:.3f} less in every seed."
     )
 
@@ -329,7 +352,7 @@ def _plot_largest(axes: Axes, record: Record) -> None:
         marker="x",
     )
     axes.set_xscale("log")
-    axes.set_xticks(gains, [f"{gain:g}" for gain in gains], rotation=45)
+    axes.set_xticks(gains, words.told_apart(gains), rotation=45)
     axes.minorticks_off()
     axes.set_title(f"The decay curve has a number (N = {record.config['hidden_size']})")
     axes.set_xlabel("gain $g$")
@@ -344,10 +367,14 @@ def _plot_spectra(axes: Axes, record: Record) -> None:
     shades = [to_hex(ramp(place)) for place in np.linspace(0, 0.85, len(gains))]
     spectra.zero_line(axes)
     shares = (np.arange(size) + 0.5) / size
-    for gain, found, shade in zip(
-        gains, record.arrays["spectra/exponents"], shades, strict=True
+    for gain, text, found, shade in zip(
+        gains,
+        words.told_apart(gains),
+        record.arrays["spectra/exponents"],
+        shades,
+        strict=True,
     ):
-        spectra.ranked(axes, found, f"g = {gain:g}", colour=shade)
+        spectra.ranked(axes, found, f"g = {text}", colour=shade)
         if gain > 1:
             predicted = theory.mean_field_spectrum(float(gain), size)
             spectra.theory_line(axes, shares, predicted, "", dashed=True)

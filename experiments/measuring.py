@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import lstm_jax as lj
+from experiments.saturation import saturation
 from lstm_jax import readouts
 from lstm_jax.gradients.signal import FirstStepSignal
 from lstm_jax.tasks import nature_show
@@ -42,11 +43,13 @@ class Measured(NamedTuple):
       log_carousel: the share that the forget gates alone would leave in a typical unit,
         the same shape; None for a cell without a forget gate.
       accuracy: on test shows, (...); None without a task.
+      saturation: by a sequence of one's own, leaves (...); None on a task.
     """
 
     log_norms: Any
     log_carousel: Any
     accuracy: Any
+    saturation: Any = None
 
     def of_variant(self, index: int) -> "Measured":
         """Returns what belongs to one variant, the first axis."""
@@ -67,7 +70,7 @@ def watched_show(
 ) -> Watched:
     """Returns test shows with that lag, all of them ambiguous."""
     ambiguous = lj.nature_show(rendering, goldfish_rate=0.0)
-    shows = ambiguous.sample_test(key, num_examples, lag + 2)
+    shows = jax.block_until_ready(ambiguous.sample_test(key, num_examples, lag + 2))
     return Watched(lj.nature_show(rendering), shows.inputs, shows.targets, lag)
 
 
@@ -101,6 +104,7 @@ def measurer(
             log_norms=lj.joint_log_norms(log_norms),
             log_carousel=_log_carousel(name, cell, model, inputs) if gated else None,
             accuracy=None if task is None else _accuracy(cell, task, watched, model),
+            saturation=None if task else saturation(cell, model.cell, inputs),
         )
 
     return jax.jit(jax.vmap(one))
@@ -170,7 +174,8 @@ def signal_to_noise(
         found = model_signal(cell, task, model, batch, -1, batch_size)
         return jnp.stack([found.signal, found.resolution]) / found.noise
 
-    return np.asarray(jax.jit(lambda models: jax.lax.map(one, models))(models))
+    found = jax.jit(lambda models: jax.lax.map(one, models))(models)
+    return np.asarray(found, np.float64)
 
 
 def model_signal(
@@ -210,13 +215,3 @@ def unflatten(found: Measured, shape: tuple[int, int]) -> Measured:
     return jax.tree.map(
         lambda leaf: np.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found
     )
-
-
-def by_lag(log_norms: np.ndarray) -> np.ndarray:
-    """Returns ln(share of the norm entering the last step), entry 0 the last step.
-
-    Args:
-      log_norms: (..., time, examples).
-    """
-    shares = log_norms - log_norms[..., -1:, :]
-    return shares[..., ::-1, :]

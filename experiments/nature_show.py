@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 import lstm_jax as lj
-from experiments import cli, networks, records
+from experiments import cli, memory, networks, records, words
 from experiments.cli import option
 from experiments.networks import SUITED, Variant
 from experiments.progress import Advance, progress
@@ -73,7 +73,7 @@ class Config:
     batch_size: int = option(64, cli.integer(minimum=1), "shows per update")
     learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
     rendering: str = option("digits", cli.one_of(nature_show.RENDERINGS), "the images")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -95,6 +95,7 @@ class Trained(NamedTuple):
 def run(config: Config) -> Record:
     """Trains every cell at every lag, tests, and tells one show."""
     start = time.monotonic()
+    _check_memory(config)
     arrays: dict[str, np.ndarray] = {"lags": np.array(config.lags)}
     told = min(config.lags, key=lambda lag: abs(lag - STORY_LAG))
     teller = "lstm" if "lstm" in config.cells else config.cells[0]
@@ -118,13 +119,23 @@ def run(config: Config) -> Record:
     )
 
 
+def _check_memory(config: Config) -> None:
+    """Refuses weights, shows, and memories at all steps that can't be held."""
+    images = lj.nature_show(config.rendering).input_size
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        ("num_seeds", "lags", "batch_size", images),
+        ("num_seeds", "lags", "batch_size", "hidden_size"),
+        ("lags", TEST_SHOWS, images),
+    ]
+    memory.check(asdict(config) | {"lags": max(config.lags)}, arrays)
+
+
 def _labels(config: Config, cell: str) -> list[str]:
     if cell not in networks.HAS_FORGET_BIAS:
         return [cell]
-    return [
-        f"{cell} b_f={bias if bias == SUITED else f'{bias:.3g}'}"
-        for bias in config.forget_bias
-    ]
+    biases = words.told_apart(config.forget_bias, digits=3)
+    return [f"{cell} b_f={bias}" for bias in biases]
 
 
 def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:

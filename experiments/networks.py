@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import optax
 
 import lstm_jax as lj
+from experiments import words
 from experiments.progress import Advance
+from lstm_jax import theory
 from lstm_jax.training import loop
 
 SUITED = "suited"
@@ -35,18 +37,24 @@ class Variant(NamedTuple):
       cell: its name in CELLS.
       forget_bias: None where the cell has no forget gate.
       order: which of the cell's biases.
+      bias: the forget bias in words, of all of the cell's biases told apart.
     """
 
     cell: str
     forget_bias: float | None
     order: int
+    bias: str = ""
 
     @property
     def label(self) -> str:
         """The name in tables and of arrays."""
-        if self.forget_bias is None:
-            return self.cell
-        return f"{self.cell} b_f={self.forget_bias:.3g}"
+        return self.cell if self.forget_bias is None else f"{self.cell} b_f={self.bias}"
+
+    @property
+    def carousel_rate(self) -> float:
+        """The rate ln σ(b_f) in nats per step; 0 where nothing is forgotten."""
+        bias = self.forget_bias
+        return 0.0 if bias is None else float(theory.carousel_rate(bias))
 
 
 def carousel_bias(lag: int, kept: float) -> float:
@@ -69,7 +77,12 @@ def variants_of(
     if cell not in HAS_FORGET_BIAS:
         return [Variant(cell, None, 0)]
     values = [suited_bias(lag) if b == SUITED else float(b) for b in forget_biases]
-    return [Variant(cell, b, order) for order, b in enumerate(dict.fromkeys(values))]
+    biases = list(dict.fromkeys(values))
+    texts = words.told_apart(biases, digits=3)
+    return [
+        Variant(cell, bias, order, text)
+        for order, (bias, text) in enumerate(zip(biases, texts, strict=True))
+    ]
 
 
 def optimizer(learning_rate: float) -> optax.GradientTransformation:

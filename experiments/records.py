@@ -12,11 +12,13 @@ import io
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,18 +26,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
-from experiments import surroundings
+from experiments import surroundings, tables, words
 from lstm_jax.training import disk
 
 PACKAGES = ("jax", "jaxlib", "lstm_jax", "numpy", "optax")
 COMMITTED = ".record"
 STORED = ("benchmarks/results", "experiments/reference")  # what runs write
-
-
-TEXT_COLUMNS = ("cell", "when", "task", "networks", "quantity")
 
 
 class Record(NamedTuple):
@@ -153,24 +150,10 @@ def config_fields(record: Record) -> dict[str, Any]:
 
 def show(record: Record) -> None:
     """Prints the table and the verdict."""
-    console = Console()
-    # Piped output has no width of its own: 80 columns would fold the table.
-    if not console.is_terminal:
-        console = Console(width=120)
-    if record.rows:
-        console.print(_table(record.rows))
-    for line in record.verdict:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column, value in rows[0].items():
-        is_text = isinstance(value, str) and column in TEXT_COLUMNS
-        table.add_column(column, justify="left" if is_text else "right")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    return table
+    # Only a terminal has a width: what is piped is not broken.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in [*tables.lines(record.rows, width), *record.verdict]:
+        print(words.printable(line))
 
 
 def _files(record: Record, figure: Figure) -> dict[str, bytes]:

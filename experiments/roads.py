@@ -48,7 +48,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, networks, records
+from experiments import cli, decay, memory, networks, records, words
 from experiments.cli import option
 from experiments.networks import SUITED, Variant
 from experiments.progress import Advance, progress
@@ -58,7 +58,6 @@ from lstm_jax.gradients.carousel import (
     CarouselLogNorms,
     forget_factors,
     log_carousel_norms,
-    time_constants,
     unit_time_constants,
 )
 from lstm_jax.gradients.contributions import heard_steps, log_weight_contributions
@@ -98,7 +97,7 @@ class Config:
     num_examples: int = option(
         32, cli.integer(minimum=1), "test shows that are measured"
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -126,6 +125,7 @@ class Measured(NamedTuple):
 def run(config: Config) -> Record:
     """Trains, measures and returns the record."""
     start = time.monotonic()
+    _check_memory(config)
     total = config.num_steps + MEASURING * (2 if config.num_steps else 1)
     with progress(total) as advance:
         stages = _stages(config, advance)
@@ -147,6 +147,18 @@ def run(config: Config) -> Record:
         verdict=["", f"Lag {config.lag}:", *lines],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _check_memory(config: Config) -> None:
+    """Refuses weights, shows, and memories at all steps that can't be held."""
+    images = lj.nature_show(config.rendering).input_size
+    watched, drawn = ("lag", "num_examples"), ("lag", "batch_size")
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        *[(*watched, images), (*watched, "hidden_size")],
+        *[(*drawn, images), (*drawn, "hidden_size")],
+    ]
+    memory.check(asdict(config), arrays)
 
 
 def _variants(config: Config) -> list[Variant]:
@@ -221,6 +233,7 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
         jax.random.key(config.seed), config.num_examples, length
     )
     batch = task.sample(jax.random.key(2), config.batch_size, length)
+    jax.block_until_ready((shows, batch))
 
     def one(model):
         def score(ys):
@@ -254,11 +267,10 @@ def _by_lag(cell: str, found: Measured) -> dict[str, np.ndarray]:
     (seed, hidden), accuracy (seed,). Log-norms are relative to the total that enters
     the last step.
     """
-    whole = found.norms.total[:, -1:]
     roads = ROADS[lj.CELLS[cell]].names
     shares = {f"share_{road}": found.shares[road][:, ::-1] for road in roads}
     norms = {
-        f"log_{part}": (norm - whole)[:, ::-1]
+        f"log_{part}": decay.shares(norm, of=found.norms.total)
         for part, norm in found.norms._asdict().items()
     }
     return {
@@ -273,21 +285,19 @@ def _by_lag(cell: str, found: Measured) -> dict[str, np.ndarray]:
 def _row(
     variant: Variant, when: str, lag: int, found: dict[str, np.ndarray]
 ) -> dict[str, str]:
-    rate = _predicted_rate(variant)
-    # Not interpolated: a unit that forgets nothing has an infinite time constant.
-    low, middle, high = np.percentile(
-        found["time_constants"], (25, 50, 75), method="nearest"
-    )
+    rate = variant.carousel_rate
+    constants = decay.quartiles(found["time_constants"])
+    low, middle, high = (words.steps(steps, "inf") for steps in constants)
     return {
         "cell": variant.label,
         "when": when,
-        "cell road": f"{_mean_shares(found)['cell'][1:].mean():.2f}",
+        "cell road": _mean(_mean_shares(found)["cell"]),
         "total": _left(found, "total", lag),
         "carousel": _left(found, "carousel", lag),
-        "σ(b_f)^lag": f"{math.exp(rate * lag):.1e}",
-        "time constant": f"{middle:.1f} [{low:.1f}, {high:.1f}]",
-        "-1/ln σ(b_f)": f"{time_constants(jnp.exp(rate)):.1f}",
-        "heard steps": " ".join(str(steps) for steps in _heard(found)),
+        "σ(b_f)^lag": words.power(rate * lag),
+        "time constant": f"{middle} [{low}, {high}]",
+        "-1/ln σ(b_f)": words.steps(-1 / rate if rate else math.inf, "inf"),
+        "heard steps": " ".join("-" if n < 0 else str(n) for n in _heard(found)),
         "accuracy": " ".join(f"{right:.2f}" for right in found["accuracy"]),
     }
 
@@ -295,22 +305,32 @@ def _row(
 def _verdict_line(
     variant: Variant, when: str, lag: int, found: dict[str, np.ndarray]
 ) -> str:
-    shares = {road: s[1:].mean() for road, s in _mean_shares(found).items()}
-    roads = ", ".join(f"{road} {share:.2f}" for road, share in shares.items())
-    apart = np.median(found["log_carousel"][:, lag] - found["log_total"][:, lag])
-    heard = np.median(_heard(found))
+    roads = ", ".join(f"{road} {_mean(s)}" for road, s in _mean_shares(found).items())
     return (
-        f"  {variant.label + ', ' + when + ':':<24} roads {roads}; the carousel is "
-        f"{math.exp(apart):.2g} times the whole at the lag; an update hears the last "
-        f"{heard:.0f} steps of {lag + 2}"
+        f"  {variant.label + ', ' + when + ':':<24} roads {roads}; "
+        f"{_carousel(found, lag)}; {_update(found, lag)}"
     )
 
 
-def _predicted_rate(variant: Variant) -> float:
-    """Returns ln σ(b_f), 0 where nothing is forgotten."""
-    if variant.forget_bias is None:
-        return 0.0
-    return -math.log1p(math.exp(-variant.forget_bias))
+def _mean(shares: np.ndarray) -> str:
+    """Returns the mean over the lags after the last step, where no road was taken."""
+    mean = shares[1:].mean()
+    return words.OVERFLOW if np.isnan(mean) else f"{mean:z.2f}"
+
+
+def _carousel(found: dict[str, np.ndarray], lag: int) -> str:
+    kept, whole = (found[f"log_{part}"][:, lag] for part in ("carousel", "total"))
+    if np.median(whole) == -np.inf:
+        return "nothing of the whole is left at the lag"
+    apart = words.power(np.median(kept - whole))
+    return f"the carousel is {apart} times the whole at the lag"
+
+
+def _update(found: dict[str, np.ndarray], lag: int) -> str:
+    heard = _heard(found)
+    if (heard < 0).any():
+        return "what an update hears is no number"
+    return f"an update hears the last {np.median(heard):.0f} steps of {lag + 2}"
 
 
 def _mean_shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -323,7 +343,7 @@ def _mean_shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _left(found: dict[str, np.ndarray], part: str, lag: int) -> str:
-    return f"{math.exp(np.median(found[f'log_{part}'][:, lag])):.1e}"
+    return words.power(np.median(found[f"log_{part}"][:, lag]))
 
 
 def _heard(found: dict[str, np.ndarray]) -> np.ndarray:
@@ -382,12 +402,9 @@ def _plot_parts(
     axes: Axes, found: dict[str, np.ndarray], variant: Variant, lag: int, when: str
 ) -> None:
     for order, (part, label) in enumerate(PARTS.items()):
-        # Not interpolated: the rest is zero, its logarithm -inf, at the last step.
-        quartiles = np.percentile(
-            found[f"log_{part}"], (25, 50, 75), axis=(0, 2), method="nearest"
-        )
+        quartiles = decay.quartiles(found[f"log_{part}"], axis=(0, 2))
         plots.share_curve(axes, quartiles, variant.cell, label, variant=order)
-    rate = _predicted_rate(variant)
+    rate = variant.carousel_rate
     plots.predicted_line(axes, rate, lag + 1, "$\\sigma(b_f)^{lag}$")
     plots.log_axis(axes, lag + 1, f"Gradient of the memory\n{WHEN[when]}")
     plots.mark_lag(axes, lag, "scene")
@@ -401,7 +418,7 @@ def _plot_units(axes: Axes, record: Record, variant: Variant) -> None:
         constants = record.arrays.get(f"{variant.label}/{when}/time_constants")
         if constants is not None:
             plots.cumulative_curve(axes, constants.ravel(), WHEN[when], color=colour)
-    rate = _predicted_rate(variant)
+    rate = variant.carousel_rate
     if rate:
         axes.axvline(-1 / rate, color="black", linewidth=0.9, linestyle=(0, (2, 2)))
     axes.set_xscale("log")
@@ -414,13 +431,13 @@ def _plot_units(axes: Axes, record: Record, variant: Variant) -> None:
 
 
 def _range_of_time_constants(record: Record) -> tuple[float, float]:
-    """Returns the whole powers of ten around 99 % of all that are finite."""
+    """Returns the whole powers of ten around 99 % of all that an axis can show."""
     names = [name for name in record.arrays if name.endswith("/time_constants")]
     values = np.concatenate([record.arrays[name].ravel() for name in names])
-    finite = values[np.isfinite(values)]
-    if not finite.size:
+    shown = values[np.isfinite(values) & (values > 0)]
+    if not shown.size:
         return 1.0, 10.0
-    low, high = np.floor(np.log10(np.percentile(finite, (0.5, 99.5))))
+    low, high = np.floor(np.log10(np.percentile(shown, (0.5, 99.5))))
     return 10.0**low, 10.0 ** (high + 1)
 
 
@@ -443,8 +460,8 @@ def _share_y(panels: np.ndarray) -> None:
 
 
 def _name(variant: Variant) -> str:
-    bias = variant.forget_bias
-    return variant.cell + ("" if bias is None else f", $b_f$ = {bias:.3g}")
+    bias = variant.bias
+    return variant.cell + (f", $b_f$ = {bias}" if bias else "")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import files
 from experiments.cli import ConfigError
 
-WANTED = "it must be a .npy or .csv file of finite numbers, (time, input) or (time,)"
+WANTED = "a .npy or .csv file of finite numbers, (time, input) or (time,)"
 
 
-def read_sequence(path: str) -> np.ndarray:
+def read_sequence(path: str, dtype: str = "float32") -> np.ndarray:
     """Returns the sequence in a file as (time, input) float64, time >= 2.
+
+    Args:
+      path: of the file.
+      dtype: in which it will be computed; its numbers must be finite there too.
 
     Raises:
       ConfigError: the file can't be read, is ragged, has another shape, or holds
@@ -23,27 +28,30 @@ def read_sequence(path: str) -> np.ndarray:
         values = values[:, None]
     if values.ndim != 2 or values.shape[0] < 2 or values.shape[1] < 1:
         raise _refusal(path, f"has shape {values.shape}, time must be at least 2")
-    values = values.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(values))
+    bad = np.argwhere(files.beyond(values, dtype))
     if len(bad):
         step, feature = bad[0]
         found = values[step, feature]
-        raise _refusal(path, f"has {found} at step {step}, feature {feature}")
-    return values
+        in_dtype = f", beyond {dtype}" if np.isfinite(found) else ""
+        raise _refusal(
+            path, f"has {found:g} at step {step}, feature {feature}{in_dtype}"
+        )
+    return values.astype(np.float64)
 
 
 def _read(path: str) -> np.ndarray:
     suffix = Path(path).suffix
     if suffix not in (".npy", ".csv"):
         raise _refusal(path, f"has the suffix {suffix!r}")
+    if suffix == ".npy":
+        return files.read_npy("sequence", path, WANTED)
+    files.check_regular("sequence", path, WANTED)
     try:
-        if suffix == ".npy":
-            return np.load(path)
         text = Path(path).read_text()
     except OSError as error:
-        raise _refusal(path, error.strerror or "can't be read") from error
-    except (ValueError, EOFError) as error:
-        raise _refusal(path, "can't be read as numbers") from error
+        raise files.unreadable("sequence", path, error, WANTED) from error
+    except ValueError as error:
+        raise _refusal(path, "can't be read as text") from error
     return _from_csv(path, text)
 
 
@@ -65,4 +73,4 @@ def _from_csv(path: str, text: str) -> np.ndarray:
 
 
 def _refusal(path: str, found: str) -> ConfigError:
-    return ConfigError(f"sequence: {path!r} {found}; {WANTED}")
+    return files.refusal("sequence", path, found, WANTED)

@@ -49,7 +49,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -211,9 +211,12 @@ def command(config: Config, out: Path) -> None:
             record = _run(config, out, resume=flags.FLAGS.resume)
             records.save(record, plot(record), out)
     except KeyboardInterrupt:
-        _stop(f"interrupted; go on from the parts done with\n  {_again()}", 130)
+        again = f"go on from the parts done with\n  {_again()}"
+        cli.stop(f"interrupted; {again}", cli.INTERRUPTED)
     except OSError as error:
-        _stop(f"{error.filename or out}: {error.strerror}; go on with\n  {_again()}", 1)
+        cli.stop(
+            f"{error.filename or out}: {error.strerror}; go on with\n  {_again()}", 1
+        )
     records.show(record)
     print(f"\nsweep.csv, record.json, figure.png in {out.resolve()}")
 
@@ -221,11 +224,6 @@ def command(config: Config, out: Path) -> None:
 def _again() -> str:
     arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
     return shlex.join(["python", "-m", "experiments.sweep", *arguments, "--resume"])
-
-
-def _stop(message: str, status: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Config(train_config.Config):
     )
     random: int | None = option(
         None,
-        cli.optional(cli.integer(minimum=1)),
+        cli.optional(cli.integer(minimum=1, maximum=sweep_settings.MOST_SETTINGS)),
         "settings drawn from --sweep by --seed, where not every combination is wanted",
     )
     at_once: int = option(

@@ -66,7 +66,7 @@ def _curves(config: Config, arrays: Arrays, field: str) -> Figure:
     _plot_losses(upper, config, arrays, x, joined=is_number)
     _plot_rates(lower, config, arrays, x, joined=is_number)
     if not is_number:
-        lower.set_xticks(x, [told(value.item()) for value in values])
+        lower.set_xticks(x, _texts(config, field))
         lower.set_xlim(-0.5, len(values) - 0.5)
     elif _is_spread(values):
         lower.set_xscale("log")
@@ -144,7 +144,7 @@ def _plot_spread(
 
 def _maps(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     """Draws the field that was given first upwards, the other to the right."""
-    labels = [[told(v) for v in _values(config, name)] for name in fields]
+    labels = [told(_values(config, name)) for name in fields]
     shape = [len(of_field) for of_field in labels]
     figure = Figure(
         figsize=(2.4 + 1.1 * shape[1], 1.5 + 0.42 * shape[0]), layout="constrained"
@@ -195,7 +195,8 @@ def _loss_map(axes: Axes, arrays: Arrays, shape: list[int]) -> None:
 
 
 def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
-    heights = (2.2, 1.2, 0.42 * len(fields))
+    upwards = len(arrays["best_first"]) > MOST_LEVEL_TEXTS
+    heights = (2.2, 1.2, (0.62 if upwards else 0.42) * len(fields))
     figure = Figure(figsize=(6.6, 0.9 + sum(heights)), layout="constrained")
     losses, rates, strips = figure.subplots(3, 1, sharex=True, height_ratios=heights)
     best_first = arrays["best_first"]
@@ -209,7 +210,8 @@ def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     _plot_rates(rates, config, ranked, x, joined=False)
     losses.set_title(_title(config))
     for row, name in enumerate(fields):
-        _plot_strip(strips, row, ranked[f"swept/{name}"])
+        texts = np.array(_texts(config, name))[best_first]
+        _plot_strip(strips, row, ranked[f"swept/{name}"], texts, upwards=upwards)
     strips.set_yticks(range(len(fields)), [_label(name) for name in fields])
     strips.set_ylim(len(fields) - 0.5, -0.5)
     strips.set_xlim(-0.5, len(x) - 0.5)
@@ -220,21 +222,28 @@ def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     return figure
 
 
-def _plot_strip(axes: Axes, row: int, values: np.ndarray) -> None:
+def _texts(config: Config, field: str) -> list[str]:
+    """Returns the value of each setting as the table names it."""
+    return told(setting[field] for setting in config.settings())
+
+
+def _plot_strip(
+    axes: Axes, row: int, values: np.ndarray, texts: np.ndarray, *, upwards: bool
+) -> None:
     """Draws a field's values as shades, and writes them where there is room."""
     shades = _shades(values)
     edges = (-0.5, len(values) - 0.5, row + 0.42, row - 0.42)
     axes.imshow(shades[None], aspect="auto", cmap=SHADES, vmin=0, vmax=1, extent=edges)
-    for x, value in enumerate(values if len(values) <= MOST_TEXTS else ()):
+    for x, text in enumerate(texts if len(texts) <= MOST_TEXTS else ()):
         axes.text(
             x,
             row,
-            f"{value:.2g}" if values.dtype.kind == "f" else str(value),
+            text,
             color="white" if shades[x] < 0.6 else "black",
             ha="center",
             va="center",
             fontsize=6,
-            rotation=0 if len(values) <= MOST_LEVEL_TEXTS else 90,
+            rotation=90 if upwards else 0,
         )
 
 

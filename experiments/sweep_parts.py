@@ -108,13 +108,17 @@ def plan(config: sweep_config.Config) -> list[Part]:
         run = sweep_config.run_config(config, setting)
         groups.setdefault(_common(run), []).append(number)
     for common in groups:
+        train_job.check_memory(common)
         _check(common)
     at_once = max(1, config.at_once // config.num_seeds)
-    return [
+    parts = [
         part
         for common, members in groups.items()
         for part in _parts(common, members, at_once)
     ]
+    for part in parts:
+        train_job.check_memory(part.common, part.width)
+    return parts
 
 
 def _common(run: RunConfig) -> RunConfig:

@@ -1,13 +1,14 @@
 """What a sweep found, setting by setting: numbers, their order, and words."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from experiments import words
 from experiments.sweep_config import Config
 from experiments.sweep_parts import Outcome
-from experiments.sweep_settings import Setting
 from lstm_jax.training.success import success_rate
 
 QUARTILES = {"q25": 0.25, "median": 0.5, "q75": 0.75}
@@ -91,10 +92,10 @@ def ranking(rows: list[Row]) -> np.ndarray:
 
 def table(config: Config, rows: list[Row]) -> list[dict[str, Any]]:
     """Returns the best settings, for people."""
-    swept = list(config.swept())
+    texts = {name: told(row[name] for row in rows) for name in config.swept()}
     return [
         {
-            **{name: told(rows[number][name]) for name in swept},
+            **{name: of_field[number] for name, of_field in texts.items()},
             "succeed": _share(rows[number]),
             "diverged": rows[number]["diverged"],
             "test loss": _spread(rows[number], "loss", ".3g"),
@@ -104,14 +105,19 @@ def table(config: Config, rows: list[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def told(value: Any) -> str:
-    """Returns a swept value as a table or an axis names it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def told(values: Iterable[Any]) -> list[str]:
+    """Returns the values of a swept field as tables and axes name them."""
+    return words.told_apart(values, digits=4)
 
 
-def named(setting: Setting) -> str:
-    """Returns a setting in words."""
-    return ", ".join(f"{name}={told(value)}" for name, value in setting.items())
+def _named(config: Config, rows: list[Row]) -> list[str]:
+    """Returns each setting in words."""
+    fields = list(config.swept())
+    texts = [told(row[name] for row in rows) for name in fields]
+    return [
+        ", ".join(f"{name}={text}" for name, text in zip(fields, of, strict=True))
+        for of in zip(*texts, strict=True)
+    ]
 
 
 def _share(row: Row) -> str:
@@ -130,7 +136,7 @@ def _spread(row: Row, of: str, form: str) -> str:
 
 def verdict(config: Config, rows: list[Row]) -> list[str]:
     """Returns the best setting, how many succeed, and which diverged."""
-    settings, best = config.settings(), int(ranking(rows)[0])
+    settings, best = _named(config, rows), int(ranking(rows)[0])
     most = sum(2 * row["successes"] > row["runs"] for row in rows)
     wanted = (
         f"test accuracy of at least {config.success_accuracy:g}"
@@ -139,13 +145,13 @@ def verdict(config: Config, rows: list[Row]) -> list[str]:
     )
     lines = [
         f"In {most} of {len(rows)} settings most seeds succeed: a {wanted}.",
-        f"Best: {named(settings[best])}: {_share(rows[best])} succeed, "
+        f"Best: {settings[best]}: {_share(rows[best])} succeed, "
         f"median test loss {rows[best]['loss_median']:.3g}.",
     ]
     lost = [number for number, row in enumerate(rows) if row["diverged"]]
     if lost:
         count = sum(row["diverged"] for row in rows)
-        where = "; ".join(named(settings[number]) for number in lost[:MOST_ROWS])
+        where = "; ".join(settings[number] for number in lost[:MOST_ROWS])
         more = "; ..." if len(lost) > MOST_ROWS else ""
         lines.append(
             f"{count} of {len(rows) * config.num_seeds} runs diverged: {where}{more}."

@@ -18,6 +18,7 @@ from experiments.cli import ConfigError, Kind
 Setting = dict[str, Any]
 """A value for each swept field."""
 
+MOST_SETTINGS = 10_000  # each of them is trained
 DIGITS = 4  # of a number that is drawn: short enough to be given to --sweep again
 DRAWS_PER_SETTING = 100  # until so many were drawn before, no other setting is left
 
@@ -80,7 +81,7 @@ def _values(name: str, text: str, kind: Kind) -> tuple | Range:
     scale, colon, ends = text.partition(":")
     if colon:
         return _range(name, text, scale, ends.split(":"), kind)
-    values = tuple(_value(name, one, kind) for one in text.split(","))
+    values = tuple(_value(name, one.strip(), kind) for one in text.split(","))
     if len(set(values)) < len(values):
         raise ConfigError(f"{name}: got {text}; its values must be different")
     return values
@@ -112,7 +113,7 @@ def _range(name: str, text: str, scale: str, ends: list[str], kind: Kind) -> Ran
 
 
 def grid(swept: Swept) -> list[Setting]:
-    """Returns every combination, the last field fastest; refuses a range."""
+    """Returns all combinations, the last field fastest; refuses a range or too many."""
     values = []
     for name, given in swept.items():
         if isinstance(given, Range):
@@ -121,6 +122,12 @@ def grid(swept: Swept) -> list[Setting]:
                 "with commas, or --random must say how many settings are drawn"
             )
         values.append(given)
+    count = math.prod(map(len, values))
+    if count > MOST_SETTINGS:
+        raise ConfigError(
+            f"sweep: got {count} settings; it must be at most {MOST_SETTINGS}, or "
+            "--random must say how many of them are drawn"
+        )
     return [
         dict(zip(swept, combined, strict=True))
         for combined in itertools.product(*values)

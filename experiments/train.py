@@ -50,7 +50,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
@@ -104,6 +104,7 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
+    train_job.check_memory(config)
     train_processes.check_same(train_run.what_all_share(config))
     with jax.enable_x64(config.dtype == "float64"):
         job = train_job.job_of(config)
@@ -220,24 +221,20 @@ def command(config: Config, out: Path) -> None:
                 train_processes.by_first(lambda: _leave_behind(record, out))
     except Interrupted as error:
         code = 128 + error.signal
-        _stop(f"{error} and saved; go on with\n  {again}", code)
+        cli.stop(f"{error} and saved; go on with\n  {again}", code)
     except (Diverged, CheckpointError, Stopped) as error:
-        _stop(str(error), 1)
+        cli.stop(str(error), 1)
     except KeyboardInterrupt:
-        _stop(f"interrupted; go on from what was saved with\n  {again}", 130)
+        again = f"go on from what was saved with\n  {again}"
+        cli.stop(f"interrupted; {again}", cli.INTERRUPTED)
     except OSError as error:
-        _stop(f"{error.filename or out}: {error.strerror}; go on with\n  {again}", 1)
+        cli.stop(f"{error.filename or out}: {error.strerror}; go on with\n  {again}", 1)
 
 
 def _leave_behind(record: Record, out: Path) -> None:
     records.save(record, plot(record), out)
     records.show(record)
     print(f"\nmetrics.jsonl, final.npz, record.json, figure.png in {out.resolve()}")
-
-
-def _stop(message: str, status: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,11 @@ def a_mesh() -> Kind:
 
     def holds(value):
         try:
-            sharding.parse_mesh(value)
+            return isinstance(value, str) and bool(sharding.parse_mesh(value))
         except ValueError:
             return False
-        return True
 
-    return Kind(sharding.ALLOWED, parse, holds)
+    return Kind(sharding.ALLOWED, parse, holds, sharding.ALLOWED)
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Config:
         cli.one_of(DTYPES),
         "of all weights; 'mixed' multiplies in bfloat16 and remembers in float32",
     )
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
     num_seeds: int = option(
         1, cli.integer(minimum=1), "runs side by side, of seed, seed + 1, ..."
     )
@@ -120,6 +119,16 @@ class Config:
             raise ConfigError(
                 f"start_length: got {self.start_length} with curriculum_steps="
                 f"{self.curriculum_steps}; both must be given, or neither"
+            )
+        if self.start_length is not None and self.start_length > self.length:
+            raise ConfigError(
+                f"start_length: got {self.start_length}; it must be at most length, "
+                f"{self.length}"
+            )
+        if seeds(self)[-1] > cli.SEED_MAX:
+            raise ConfigError(
+                f"seed: got {self.seed} with num_seeds={self.num_seeds}; the last seed "
+                f"must be at most {cli.SEED_MAX}"
             )
         if self.eval_interval and self.eval_interval % self.log_interval:
             raise ConfigError(

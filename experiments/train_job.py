@@ -1,6 +1,7 @@
 """From a configuration of `experiments.train` to compiled functions."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 
 import lstm_jax as lj
-from experiments import train_config
+from experiments import memory, train_config
 from experiments.cli import ConfigError
 from experiments.train_config import OPTIMIZERS, Config
 from lstm_jax.training import loop, sharding
@@ -100,6 +101,24 @@ def _mesh(config: Config) -> Mesh | None:
         mesh.shape, batch_size=config.batch_size, num_seeds=config.num_seeds
     )
     return mesh
+
+
+def check_memory(config: Config, num_settings: int = 1) -> None:
+    """Refuses weights, sequences, and memories at all steps that can't be held.
+
+    Args:
+      config: of the runs, one a seed.
+      num_settings: that train side by side.
+    """
+    task, runs = lj.TASKS[config.task], (num_settings, "num_seeds")
+    arrays = [
+        (*runs, "hidden_size", "hidden_size"),
+        (*runs, "length", "batch_size", task.input_size),
+        (*runs, "length", "batch_size", "hidden_size"),
+        ("length", "test_size", task.input_size),
+    ]
+    itemsize = jnp.dtype(dtype_of(config)).itemsize
+    memory.check(asdict(config), arrays, itemsize=itemsize)
 
 
 def movers(mesh: Mesh | None, seeds: bool) -> tuple[Callable, Callable]:

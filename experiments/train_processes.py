@@ -23,6 +23,7 @@ import numpy as np
 from absl import flags
 from jax.experimental import multihost_utils
 
+from experiments import cli
 from experiments.alone import alone_in
 from experiments.errors import ConfigError
 from lstm_jax.training.checkpoints import CheckpointError
@@ -31,6 +32,7 @@ from lstm_jax.training.checkpoints import CheckpointError
 # others notice a closed connection at once; this is for a machine that went dark.
 HEARTBEAT_SECONDS = 20
 SHUTDOWN_SECONDS = 30
+MOST_CPU_DEVICES = 1024  # with thousands, the threads of XLA are too many
 STATUS = r"[A-Z_]+: "  # with which XLA's errors begin: "UNKNOWN: Gloo AllGather failed"
 BY_HAND = ("coordinator", "num_processes", "process_id")
 BY_HAND_FLAGS = ", ".join(f"--{name}" for name in BY_HAND)
@@ -68,6 +70,7 @@ def define_device_flag() -> None:
         None,
         "devices of the CPU; it runs on the CPU",
         1,
+        MOST_CPU_DEVICES,
         module_name=sys.argv[0],
     )
 
@@ -86,8 +89,9 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "coordinator", None, "host:port at which process 0 answers", **here
     )
-    flags.DEFINE_integer("num_processes", None, "processes of the run", 1, **here)
-    flags.DEFINE_integer("process_id", None, "of this process, from 0", 0, **here)
+    most = cli.INT32_MAX
+    flags.DEFINE_integer("num_processes", None, "processes of the run", 1, most, **here)
+    flags.DEFINE_integer("process_id", None, "of this process, from 0", 0, most, **here)
 
 
 def from_flags() -> Processes:
@@ -113,7 +117,7 @@ def check(processes: Processes) -> None:
             f"distributed: got --{given[0]}; it must be all of {BY_HAND_FLAGS}"
         )
     host, _, port = (processes.coordinator or "host:1").rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise ConfigError(
             f"coordinator: got {processes.coordinator!r}; it must be host:port"
         )

@@ -43,10 +43,11 @@ import optax
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
-from experiments import cli, measuring, networks, records
+from experiments import cli, measuring, memory, networks, records, words
 from experiments.cli import option
 from experiments.progress import Advance, progress
 from experiments.records import Record
@@ -93,7 +94,7 @@ class Config:
     batch_size: int = option(32, cli.integer(minimum=1), "sequences per update")
     learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
     fraction: float = option(0.01, cli.number(above=0), "of the line on the map")
-    seed: int = option(0, cli.integer(minimum=0), "everything random follows from it")
+    seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
@@ -104,6 +105,10 @@ class Config:
     def values(self, cell: str) -> tuple[float, ...]:
         """Returns the settings of a cell that are swept."""
         return self.forget_biases if cell == "lstm" else self.gains
+
+    def texts(self, cell: str) -> list[str]:
+        """Returns the name of each of these settings."""
+        return words.told_apart(self.values(cell))
 
 
 class Swept(NamedTuple):
@@ -125,6 +130,7 @@ class Swept(NamedTuple):
 def run(config: Config) -> Record:
     """Measures, trains and tests every network, and says how well the one foretells."""
     start = time.monotonic()
+    _check_memory(config)
     arrays: dict[str, np.ndarray] = {"lags": np.array(config.lags)}
     steps = len(config.tasks) * len(config.cells) * sum(config.lags) * config.num_steps
     with progress(steps) as advance:
@@ -141,6 +147,18 @@ def run(config: Config) -> Record:
         verdict=["", *_verdict(config, arrays)],
         made=records.provenance(time.monotonic() - start),
     )
+
+
+def _check_memory(config: Config) -> None:
+    """Refuses weights, sequences, and memories at all steps that can't be held."""
+    inputs = max(lj.TASKS[task].input_size for task in config.tasks)
+    arrays = [
+        ("num_seeds", "hidden_size", "hidden_size"),
+        ("lags", "batch_size", inputs),
+        ("lags", "batch_size", "hidden_size"),
+        ("lags", TEST_EXAMPLES, inputs),
+    ]
+    memory.check(asdict(config) | {"lags": max(config.lags)}, arrays)
 
 
 def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
@@ -206,13 +224,14 @@ def _measured(
 
     def one(model):
         log_norms = _log_norms(cell, task, model, watched)
+        lost = jnp.all(log_norms == -jnp.inf, axis=0)
         found = measuring.model_signal(
             cell, lj.TASKS[task], model, heard, answer_step, config.batch_size
         )
         return (
-            jnp.median(lj.log_shares(log_norms)[1]),
+            jnp.median(jnp.where(lost, -jnp.inf, lj.log_shares(log_norms)[1])),
             found.signal / found.noise,
-            jnp.median(lj.horizon(log_norms, config.fraction)),
+            jnp.median(jnp.where(lost, 0, lj.horizon(log_norms, config.fraction))),
         )
 
     return jax.lax.map(one, models)
@@ -290,15 +309,20 @@ def area_under_roc(scores: np.ndarray, solved: np.ndarray, seed: int = 0) -> Are
     """Returns how well scores separate the solved from the others, (network,) each.
 
     The probability that a solved network has the higher score; NaN where all ended
-    alike. The interval is the bootstrap's over networks, percentile method.
+    alike. Networks whose score is NaN do not count. The interval is the bootstrap's
+    over networks, percentile method.
 
     References:
       Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
     """
+    known = ~np.isnan(scores)
+    scores, solved = scores[known], solved[known]
     if solved.all() or not solved.any():
         return Area(np.nan, np.nan, np.nan)
-    low, high = np.percentile(_bootstrapped(scores, solved, seed), (2.5, 97.5))
-    return Area(float(roc_auc_score(solved, scores)), float(low), float(high))
+    # Only the order counts, and scikit-learn takes no infinite scores.
+    ranks = rankdata(scores)
+    low, high = np.percentile(_bootstrapped(ranks, solved, seed), (2.5, 97.5))
+    return Area(float(roc_auc_score(solved, ranks)), float(low), float(high))
 
 
 def _bootstrapped(scores: np.ndarray, solved: np.ndarray, seed: int) -> np.ndarray:
@@ -359,8 +383,8 @@ def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
                 for column in solved.T
             ]
             reached = [
-                f"{value:g}: {lag}"
-                for value, lag in zip(config.values(cell), farthest, strict=True)
+                f"{value}: {lag}"
+                for value, lag in zip(config.texts(cell), farthest, strict=True)
             ]
             lines.append(
                 f"{task}, {cell}: farthest lag that most seeds solve, by "
@@ -393,14 +417,18 @@ def _plot_map(axes: Axes, record: Record, config: Config, task: str, cell: str) 
     plots.success_map(
         axes,
         solved,
-        [f"{value:g}" for value in config.values(cell)],
+        config.texts(cell),
         [str(lag) for lag in config.lags],
     )
     longest = int(np.argmax(config.lags))
     horizon = np.median(record.arrays[f"{task}/{cell}/horizon"], axis=-1)[longest]
     order = np.argsort(config.lags)
+    # A lag below the first is drawn as that: a network may lose all at once, at lag 0.
     places = np.interp(
-        np.log(horizon), np.log(np.array(config.lags)[order]), order, right=np.nan
+        np.log(np.maximum(horizon, config.lags[order[0]])),
+        np.log(np.array(config.lags)[order]),
+        order,
+        right=np.nan,
     )
     axes.plot(
         np.arange(len(places)),

@@ -6,22 +6,28 @@
 """
 
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax as lj
+from experiments import files
 from experiments.cli import ConfigError
 
 TORCH_KEY = re.compile(r"(?:(?P<module>.+)\.)?(?:weight|bias)_(?:ih|hh|hr)_l.*")
 CELLS = {lj.LSTMParams: lj.LSTM, lj.GRUParams: lj.GRU}
 FIELDS = {frozenset(kind._fields): kind for kind in CELLS}
+SAFETENSORS = (
+    "a .safetensors file, as safetensors.torch.save_file(module.state_dict(), path) "
+    "writes it"
+)
+NPZ = "a .npz file of numbers, as experiments.train writes final.npz"
+REAL = ("F16", "BF16", "F32", "F64")  # dtypes as .safetensors names them
 GATES = {lj.LSTMParams: 4, lj.GRUParams: 3}
 
 
@@ -67,7 +73,8 @@ def read_torch(path: str, module: str | None, direction: str) -> Weights:
         if modules[key] == chosen
     }
     try:
-        params = lj.from_torch(state_dict)
+        with np.errstate(over="ignore"):  # a sum of two biases; looked at below
+            params = lj.from_torch(state_dict)
     except ValueError as error:
         raise ConfigError(f"torch: {path!r}: {error}") from error
     layers = params if type(params) is tuple else (params,)
@@ -86,7 +93,7 @@ def read_npz(path: str, module: str | None, name: str = "weights") -> Weights:
     Raises:
       ConfigError: they can't be read, or are something else.
     """
-    arrays = _read_npz(name, path)
+    arrays = files.read_npz(name, path, NPZ)
     by_parent: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         parent, _, field = key.rpartition("/")
@@ -116,8 +123,8 @@ def _layer_number(parent: str) -> int:
     return int(last) if last.isdecimal() else 0
 
 
-def _read_safetensors(path: str) -> dict[str, jax.Array]:
-    """Returns what looks like recurrent weights, real numbers in float32."""
+def _read_safetensors(path: str) -> dict[str, np.ndarray]:
+    """Returns what looks like recurrent weights, in float32."""
     try:
         import safetensors
     except ImportError as error:
@@ -126,52 +133,44 @@ def _read_safetensors(path: str) -> dict[str, jax.Array]:
             "not installed"
         ) from error
     if Path(path).suffix != ".safetensors":
-        raise ConfigError(
-            f"torch: got {path!r}; it must be a .safetensors file, as "
-            "safetensors.torch.save_file(module.state_dict(), path) writes it"
-        )
+        raise ConfigError(f"torch: got {path!r}; it must be {SAFETENSORS}")
+    files.check_fits("torch", path, files.check_regular("torch", path, SAFETENSORS))
     try:
-        # NumPy has no bfloat16, so it is read by JAX.
-        with safetensors.safe_open(path, framework="flax") as file:
+        with safetensors.safe_open(path, framework="numpy") as file:
             keys = list(file.keys())
-            found = {k: file.get_tensor(k) for k in keys if TORCH_KEY.fullmatch(k)}
+            found = {k: _tensor(path, file, k) for k in keys if TORCH_KEY.fullmatch(k)}
     except OSError as error:
-        raise _unreadable("torch", path, error) from error
+        raise files.unreadable("torch", path, error, SAFETENSORS) from error
     except safetensors.SafetensorError as error:
-        raise ConfigError(f"torch: {path!r} is no .safetensors file") from error
+        found = "is no .safetensors file"
+        raise files.refusal("torch", path, found, SAFETENSORS) from error
     if not found:
         raise ConfigError(
             f"torch: {path!r} holds {_listed(keys)}; it must hold the weights of a "
             "torch.nn.LSTM or GRU, keys [module.]weight_hh_l0 and so on"
         )
-    return {
-        key: array.astype(jnp.float32) if _is_real(array) else array
-        for key, array in found.items()
-    }
+    return found
 
 
-def _is_real(array: jax.Array) -> bool:
-    return jnp.issubdtype(array.dtype, jnp.floating)
+def _tensor(path: str, file: Any, key: str) -> np.ndarray:
+    """Returns a tensor of an open .safetensors file in float32."""
+    dtype = file.get_slice(key).get_dtype()
+    if dtype not in REAL:
+        raise ConfigError(
+            f"torch: {path!r} holds {key!r} as {dtype}; it must be {', '.join(REAL)}"
+        )
+    return _in_float32("torch", path, key, file.get_tensor(key))
 
 
-def _read_npz(name: str, path: str) -> dict[str, np.ndarray]:
-    try:
-        stored = np.load(path)
-        if not isinstance(stored, np.lib.npyio.NpzFile):
-            raise ConfigError(f"{name}: {path!r} is no .npz file")
-        with stored:
-            return {key: stored[key] for key in stored.files}
-    except OSError as error:
-        raise _unreadable(name, path, error) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{name}: {path!r} is no .npz file of numbers") from error
-
-
-def _unreadable(name: str, path: str, error: OSError) -> ConfigError:
-    reason = error.strerror or str(error).splitlines()[0]
-    return ConfigError(f"{name}: {path!r} can't be read ({reason})")
+def _in_float32(name: str, path: str, key: str, array: np.ndarray) -> np.ndarray:
+    """Returns real weights in float32; refuses what is no finite number there."""
+    odd = array[files.beyond(array, "float32")]
+    if odd.size:
+        raise ConfigError(
+            f"{name}: {path!r} holds {key!r} with {float(odd[0]):g}; weights must be "
+            "finite in float32"
+        )
+    return array.astype(np.float32)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -228,7 +227,8 @@ def _layer(
     odd = [array.dtype.name for array in fields.values() if array.dtype.kind != "f"]
     if odd:
         raise ConfigError(f"{name}: {path!r} holds {odd[0]}; it must be real numbers")
-    return kind(**{field: jnp.asarray(array) for field, array in fields.items()})
+    found = {f: _in_float32(name, path, f"{at}{f}", a) for f, a in fields.items()}
+    return kind(**{field: jnp.asarray(array) for field, array in found.items()})
 
 
 def _checked(name: str, path: str, layers: list) -> Weights:
@@ -249,10 +249,14 @@ def _checked(name: str, path: str, layers: list) -> Weights:
                 f"{name}: {path!r} has w_ih {layer.w_ih.shape} in an upper layer; it "
                 f"must be {wanted} to fit the layer below"
             )
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(layers)):
+    check_finite(name, path, layers)
+    return Weights(CELLS[kinds.pop()], tuple(layers))
+
+
+def check_finite(name: str, path: str, weights: Any) -> None:
+    """Raises `ConfigError` where a weight, or a sum of two biases, is no number."""
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(weights)):
         raise ConfigError(
-            f"{name}: {path!r} holds weights that are nan or infinite; they must be "
-            "finite"
+            f"{name}: {path!r} holds weights that are nan or infinite in float32; they "
+            "must be finite"
         )
-    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), layers)
-    return Weights(CELLS[kinds.pop()], tuple(params))

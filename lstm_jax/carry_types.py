@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lstm_jax.checks import shown
 from lstm_jax.types import Carry
 
 SMALL = 4  # leaves of a carry that a message shows whole
@@ -21,13 +22,24 @@ class Difference(NamedTuple):
 
 def kind_of(leaf: Any) -> str:
     """Returns dtype, shape and sharding in short, "float32[4@data,8]"."""
-    return jax.typeof(leaf).str_short()
+    kind = _typeof(leaf)
+    return kind.str_short() if kind else shown(leaf)
 
 
 def shape_of(leaf: Any) -> str:
     """Returns dtype and shape in short, "float32[4,8]"."""
-    kind = jax.typeof(leaf)
-    return f"{kind.dtype.name}[{','.join(map(str, kind.shape))}]"
+    kind = _typeof(leaf)
+    return (
+        f"{kind.dtype.name}[{','.join(map(str, kind.shape))}]" if kind else shown(leaf)
+    )
+
+
+def _typeof(leaf: Any) -> Any:
+    """Returns the type of an array or a number, None of what is neither."""
+    try:
+        return jax.typeof(leaf)
+    except TypeError:
+        return None
 
 
 def first_difference(

@@ -32,7 +32,7 @@ def orthogonal(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Arra
     rows, columns = shape
     tall = (max(shape), min(shape))
     q, r = _qr(jax.random.normal(key, tall, at_least_float32(dtype)))
-    q = q * jnp.sign(jnp.diagonal(r))
+    q = q * jnp.sign(jnp.diagonal(r))[None]
     return (q if rows >= columns else q.T).astype(dtype)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Inexact
 from lstm_jax import initializers
 from lstm_jax.checks import check_function, check_whole
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Outputs, PRNGKey
+from lstm_jax.types import Outputs, PRNGKey, any_rank
 
 
 class LinearParams(NamedTuple):
@@ -35,6 +35,7 @@ def init_linear(
     return LinearParams(w=w, b=jnp.zeros((output_size,), dtype))
 
 
+@any_rank
 def linear(
     params: LinearParams, features: Float[Array, "*any features"]
 ) -> Float[Array, "*any output"]:

@@ -407,7 +407,7 @@ def _counting_steps(
         return counts
     lengths = checked_lengths(lengths, steps)
     times = jnp.arange(steps[0]).reshape(-1, *(1 for _ in steps[1:]))
-    within = times < lengths.astype(times.dtype)
+    within = times < lengths.astype(times.dtype)[None]
     return within if counts is None else counts & within
 
 

@@ -11,6 +11,7 @@ A shape that one function alone uses is written there.
 
 from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int, Key
 
@@ -49,6 +50,13 @@ Params: TypeAlias = Any
 
 Carry: TypeAlias = Any
 """A pytree with leaves (*batch, ...): what a cell hands to its next step."""
+
+any_rank = jax.numpy_rank_promotion("allow")
+"""Decorates a function in which what belongs to a unit, (unit,), meets (*batch, unit),
+or what belongs to a sequence, (batch,), meets (time, batch).
+
+That is meant, also where the caller has `jax_numpy_rank_promotion` warn or raise.
+"""
 
 
 def at_least_float32(dtype: Any) -> Any:

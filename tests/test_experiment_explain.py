@@ -560,11 +560,20 @@ BAD_TORCH: dict[str, Any] = {
     ),
     "nan": (
         LSTM | {"bias_ih_l0": np.full(12, np.nan, np.float32)},
-        "holds weights that are nan or infinite; they must be finite",
+        "holds 'bias_ih_l0' with nan; weights must be finite in float32",
+    ),
+    "beyond float32": (
+        {k: v.astype(np.float64) for k, v in LSTM.items()}
+        | {"weight_hh_l0": np.full((12, 3), 1e39)},
+        "holds 'weight_hh_l0' with 1e+39; weights must be finite in float32",
+    ),
+    "a sum beyond float32": (
+        LSTM | {b: np.full(12, 3e38, np.float32) for b in ("bias_ih_l0", "bias_hh_l0")},
+        "holds weights that are nan or infinite in float32; they must be finite",
     ),
     "integers": (
         {key: np.ones(value.shape, np.int32) for key, value in LSTM.items()},
-        "is int32; allowed: float16, float32, float64",
+        "as I32; it must be F16, BF16, F32, F64",
     ),
     "two ways in two layers": (
         module_arrays(torch.nn.LSTM(INPUT, 3, num_layers=2, bidirectional=True)),
@@ -587,7 +596,8 @@ BAD_NPZ: dict[str, Any] = {
         {k: v.astype(np.int32) for k, v in GOOD.items()},
         "holds int32; it must be real numbers",
     ),
-    "infinite": (GOOD | {"b": np.full(8, np.inf)}, "holds weights that are nan or inf"),
+    "infinite": (GOOD | {"b": np.full(8, np.inf)}, "holds 'b' with inf; weights must"),
+    "beyond float32": (GOOD | {"b": np.full(8, 1e39)}, "holds 'b' with 1e+39; weights"),
     "mixed layers": (
         {f"0/{k}": v for k, v in GOOD.items()}
         | {f"1/{k}": v for k, v in gru_params([1.0, 1.0])._asdict().items()},

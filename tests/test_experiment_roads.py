@@ -25,7 +25,7 @@ def test_a_row_and_a_verdict_per_bias_and_stage(record):
     assert sum("an update hears the last" in line for line in record.verdict) == 4
     # -1 / ln σ(1) = 3.19; σ(1)^4 = 0.286
     assert record.rows[0]["-1/ln σ(b_f)"] == "3.2"
-    assert record.rows[0]["σ(b_f)^lag"] == "2.9e-01"
+    assert record.rows[0]["σ(b_f)^lag"] == "0.29"
     assert len(record.rows[0]["heard steps"].split()) == 2
 
 
@@ -66,7 +66,7 @@ def test_a_cell_that_never_forgets_has_no_end(record):
     found = {k.removeprefix(prefix): v for k, v in record.arrays.items() if prefix in k}
     found["time_constants"] = np.full((2, 5), np.inf)
     row = roads._row(Variant("lstm97", None, 0), "initial", 4, found)
-    assert (row["cell"], row["σ(b_f)^lag"]) == ("lstm97", "1.0e+00")
+    assert (row["cell"], row["σ(b_f)^lag"]) == ("lstm97", "1")
     assert (row["time constant"], row["-1/ln σ(b_f)"]) == ("inf [inf, inf]", "inf")
     untrained = record._replace(
         config=record.config | {"cell": "lstm97", "num_steps": 0},

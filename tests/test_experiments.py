@@ -283,6 +283,11 @@ def test_a_wrong_field_names_itself_its_value_and_what_is_allowed(
         ("short.csv", b"1,2\n", "time must be at least 2"),
         ("junk.npy", b"junk", "can't be read as numbers"),
         ("none.npy", None, "No such file"),
+        (
+            "large.csv",
+            b"1,2\n3,1e39\n",
+            "has 1e+39 at step 1, feature 1, beyond float32",
+        ),
         ("mine.txt", b"1\n2\n", "suffix '.txt'"),
     ],
 )
@@ -331,6 +336,14 @@ REFUSED = [
     (["--out=README.md/x"], "README.md/x", "a folder that can be made"),
     (["--lags=3"], "lags", "--help"),
     (["lstm"], "lstm", "--name=value"),
+    (["--lag=10000000000"], "--lag=10000000000", "at most 2147483647"),
+    (["--batch_size=9223372036854775808"], "--batch_size=9", "at most 2147483647"),
+    (["--hidden_size=1000000"], "num_seeds, hidden_size: got 3, 1000000", "memory"),
+    (["--seed=4294967296"], "--seed=4294967296", "at most 4294967295"),
+    (["--learning_rate=1e-46"], "--learning_rate=1e-46", "float32 can hold"),
+    (["--out="], "out: can't write to ''", "a folder that can be made"),
+    (["--out=" + 300 * "x"], "out: can't write to 'xxx", "a folder that can be made"),
+    (["--lag=\x1b[31m\n"], r"--lag=\x1b[31m", "an integer"),
 ]
 # A process for each; what they have in common, seconds of imports, is done before.
 IN_A_PROCESS_EACH = """
@@ -366,11 +379,42 @@ def test_the_command_line_refuses_in_one_line(tmp_path):
         assert allowed in line
 
 
-def test_the_command_line_says_what_it_can_do():
-    done = command_line("gradient_decay", "--help")
-    assert "How much of the last step's gradient reaches the first?" in done.stdout
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_the_command_line_says_what_it_can_do(word):
+    narrow = {**os.environ, "COLUMNS": "60", "PYTHONIOENCODING": "ascii"}
+    done = command_line("gradient_decay", word, env=narrow)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    question, *lines = done.stdout.splitlines()
+    assert question == "How much of the last step's gradient reaches the first?"
     for field in gradient_decay.Config.__dataclass_fields__:
-        assert f"--{field}: " in done.stdout
+        assert sum(line.startswith(f"--{field}") for line in lines) == 1
+    assert len(lines) < 60
+    assert max(len(line) for line in lines if line.startswith(("--", "    "))) <= 60
+
+
+OUT_OF_MEMORY = """
+import jax.numpy as jnp
+from experiments import cli, gradient_decay as decay
+def command(config, out):
+    print("σ")
+    (jnp.zeros(2**42) + 1).block_until_ready()
+cli.start(decay.Config, command, "out")
+"""
+
+
+def test_out_of_memory_is_one_line_with_the_sizes(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY, "--lag=7", f"--out={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 1
+    assert done.stdout == "\\u03c3\n"
+    assert done.stderr.startswith("error: out of memory; the sizes are lag=7, ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_two_experiments_can_be_imported_together_without_flags():

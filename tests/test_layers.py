@@ -10,7 +10,13 @@ import lstm_jax as lj
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"lstm_jax.checks", "lstm_jax.placing", "lstm_jax.shapes", "lstm_jax.types"},
+    {
+        "lstm_jax.checks",
+        "lstm_jax.factories",
+        "lstm_jax.placing",
+        "lstm_jax.shapes",
+        "lstm_jax.types",
+    },
     {"lstm_jax.carry_types", "lstm_jax.initializers"},
     {
         "lstm_jax.backward",

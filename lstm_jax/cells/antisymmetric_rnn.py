@@ -3,8 +3,6 @@
 Its `init` takes the options of the Elman RNN; as in the paper W_hh is Gaussian.
 """
 
-from functools import cache, partial
-
 import jax.numpy as jnp
 
 from lstm_jax import initializers
@@ -12,7 +10,8 @@ from lstm_jax.cells import rnn
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.rnn import RNNCarry, RNNParams
 from lstm_jax.checks import check_number
-from lstm_jax.types import Hidden, Input
+from lstm_jax.factories import factory
+from lstm_jax.types import Hidden, Input, any_rank
 
 
 def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) -> Cell:
@@ -45,8 +44,9 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
 
 
 # Beside `antisymmetric_rnn`, so that every way of calling it returns the same cell.
-@cache
+@factory
 def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
+    @any_rank
     def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
         check_input(x, params.w_ih.shape[0])
         eye = jnp.eye(params.b.shape[0], dtype=params.b.dtype)
@@ -58,7 +58,7 @@ def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
     settings = "" if default else f"_gamma_{gamma:g}_epsilon_{epsilon:g}"
     return Cell(
         name=f"antisymmetric_rnn{settings}",
-        init=partial(rnn.init, recurrent_init=initializers.gaussian),
+        init=rnn.init_with(initializers.gaussian),
         init_carry=rnn.init_carry,
         step=step,
     )

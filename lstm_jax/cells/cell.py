@@ -28,6 +28,7 @@ from lstm_jax.checks import (
     check_type,
     check_whole,
 )
+from lstm_jax.factories import reduced
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Input, PRNGKey, Scalar
 
@@ -95,6 +96,10 @@ class Cell:
         check_function("init", self.init, "(key, input_size, hidden_size) -> params")
         check_function("init_carry", self.init_carry, "(params, batch_shape) -> carry")
         check_function("step", self.step, "(params, carry, x) -> (carry, y)")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the calls that made the functions; equal after."""
+        return reduced(self)
 
 
 def check_cell(name: str, cell: Any) -> None:

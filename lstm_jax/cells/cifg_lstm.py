@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class CIFGParams(NamedTuple):
@@ -68,6 +68,7 @@ def init_carry(params: CIFGParams, batch_shape: Shape = ()) -> LSTMCarry:
     return LSTMCarry(h=zeros, c=zeros)
 
 
+@any_rank
 def step(params: CIFGParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hidden]:
     """One step of the LSTM with coupled input and forget gates.
 

@@ -23,7 +23,6 @@ learned at step t reaches the STM only at t + 1; and there is an affine map W_u,
 inside its tanh. `four_gate(use_input="ltm")` reads the new long-term memory.
 """
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -33,8 +32,9 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_array, check_choice
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class FourGateParams(NamedTuple):
@@ -115,6 +115,7 @@ def init_carry(params: FourGateParams, batch_shape: Shape = ()) -> FourGateCarry
     return FourGateCarry(ltm=zeros, stm=zeros)
 
 
+@any_rank
 def learn_gate(params: FourGateParams, stm: Hidden, event: Input) -> Hidden:
     """Returns what is learned: N * i, the new combined with what is not ignored.
 
@@ -126,6 +127,7 @@ def learn_gate(params: FourGateParams, stm: Hidden, event: Input) -> Hidden:
     return new * ignore_factor
 
 
+@any_rank
 def forget_gate(
     params: FourGateParams, ltm: Hidden, stm: Hidden, event: Input
 ) -> Hidden:
@@ -142,6 +144,7 @@ def remember_gate(kept: Hidden, learned: Hidden) -> Hidden:
     return kept + learned
 
 
+@any_rank
 def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) -> Hidden:
     """Returns the new short-term memory, which is also the prediction: U * V.
 
@@ -175,8 +178,9 @@ def four_gate(use_input: str = "kept") -> Cell:
 
 
 # Beside `four_gate`, so that every way of calling it returns one and the same cell.
-@cache
+@factory
 def _four_gate(use_input: str) -> Cell:
+    @any_rank
     def step(
         params: FourGateParams, carry: FourGateCarry, x: Input
     ) -> tuple[FourGateCarry, Hidden]:

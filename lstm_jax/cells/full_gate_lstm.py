@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import check_input, gate_weights
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class FullGateLSTMParams(NamedTuple):
@@ -108,6 +108,7 @@ def init_carry(
     return FullGateLSTMCarry(h=zeros, c=zeros, i=zeros, f=zeros, o=zeros)
 
 
+@any_rank
 def step(
     params: FullGateLSTMParams, carry: FullGateLSTMCarry, x: Input
 ) -> tuple[FullGateLSTMCarry, Hidden]:

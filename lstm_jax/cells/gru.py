@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class GRUParams(NamedTuple):
@@ -77,6 +77,7 @@ def init_carry(params: GRUParams, batch_shape: Shape = ()) -> GRUCarry:
     return GRUCarry(h=jnp.zeros((*batch_shape, *params.b_hn.shape), params.b.dtype))
 
 
+@any_rank
 def step(params: GRUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden]:
     """One step of the GRU; z is the share that is KEPT.
 

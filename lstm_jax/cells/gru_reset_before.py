@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class GRUResetBeforeParams(NamedTuple):
@@ -68,6 +68,7 @@ def init_carry(params: GRUResetBeforeParams, batch_shape: Shape = ()) -> GRUCarr
     return GRUCarry(h=jnp.zeros((*batch_shape, hidden_size), dtype))
 
 
+@any_rank
 def step(
     params: GRUResetBeforeParams, carry: GRUCarry, x: Input
 ) -> tuple[GRUCarry, Hidden]:

@@ -11,7 +11,7 @@ from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.rnn import RNNCarry
 from lstm_jax.checks import check_number, check_type
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 
 class IndRNNParams(NamedTuple):
@@ -67,6 +67,7 @@ def init_carry(params: IndRNNParams, batch_shape: Shape = ()) -> RNNCarry:
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
+@any_rank
 def step(params: IndRNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
     """One step of the IndRNN.
 

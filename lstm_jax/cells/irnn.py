@@ -19,15 +19,13 @@ References:
   Le, Jaitly & Hinton (2015), https://arxiv.org/abs/1504.00941
 """
 
-from functools import partial
-
 from lstm_jax import initializers
 from lstm_jax.cells import rnn
 from lstm_jax.cells.cell import Cell
 
 IRNN = Cell(
     name="irnn",
-    init=partial(rnn.init, recurrent_init=initializers.identity),
+    init=rnn.init_with(initializers.identity),
     init_carry=rnn.init_carry,
     step=rnn.rnn("relu").step,
 )

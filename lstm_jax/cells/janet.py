@@ -1,6 +1,5 @@
 """JANET: an LSTM with nothing but a forget gate."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +8,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class JANETParams(NamedTuple):
@@ -105,8 +105,9 @@ def janet(beta: int | float = 1.0) -> Cell:
 
 
 # Beside `janet`, so that janet(), janet(1.0) and janet(beta=1) are one cell.
-@cache
+@factory
 def _janet(beta: float) -> Cell:
+    @any_rank
     def step(
         params: JANETParams, carry: JANETCarry, x: Input
     ) -> tuple[JANETCarry, Hidden]:

@@ -1,6 +1,5 @@
 """LSTM with layer normalisation: of both products, and of what is shown."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ from lstm_jax.cells import lstm
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import (
     Hidden,
@@ -20,6 +20,7 @@ from lstm_jax.types import (
     PRNGKey,
     Scalar,
     Shape,
+    any_rank,
     at_least_float32,
 )
 
@@ -122,7 +123,7 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
 
 
 # Beside `layer_norm_lstm`, so that every way of calling it returns the same cell.
-@cache
+@factory
 def _layer_norm_lstm(epsilon: float) -> Cell:
     def normalised(v: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
         wide = v.astype(at_least_float32(v.dtype))  # half precision loses the variance
@@ -130,6 +131,7 @@ def _layer_norm_lstm(epsilon: float) -> Cell:
         variance = (deviation**2).mean(-1, keepdims=True)
         return (deviation / jnp.sqrt(variance + epsilon)).astype(v.dtype)
 
+    @any_rank
     def step(
         params: LayerNormLSTMParams, carry: LSTMCarry, x: Input
     ) -> tuple[LSTMCarry, Hidden]:

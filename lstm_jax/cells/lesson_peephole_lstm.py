@@ -38,7 +38,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.four_gate import FourGateCarry, remember_gate
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class LessonPeepholeParams(NamedTuple):
@@ -112,6 +112,7 @@ def init_carry(params: LessonPeepholeParams, batch_shape: Shape = ()) -> FourGat
     return FourGateCarry(ltm=zeros, stm=zeros)
 
 
+@any_rank
 def step(
     params: LessonPeepholeParams, carry: FourGateCarry, x: Input
 ) -> tuple[FourGateCarry, Hidden]:

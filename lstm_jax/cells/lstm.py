@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.checks import check_array
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class LSTMParams(NamedTuple):
@@ -93,6 +93,7 @@ def init_carry(params: LSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
     return LSTMCarry(h=zeros, c=zeros)
 
 
+@any_rank
 def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
     """Returns the gates of the step that reads h_{t-1} and x_t.
 
@@ -109,6 +110,7 @@ def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
     )
 
 
+@any_rank
 def step(params: LSTMParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hidden]:
     """One step of the LSTM.
 

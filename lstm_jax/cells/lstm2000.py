@@ -3,7 +3,7 @@
 Units read inputs and what the cells showed a step ago; gates read no gates.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +15,9 @@ from lstm_jax.cells.blocks import draw_units, num_blocks
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.checks import check_flag, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 
 class LSTM2000Params(NamedTuple):
@@ -115,8 +116,9 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
 
 
 # Beside `lstm2000`, so that every way of calling it returns one and the same cell.
-@cache
+@factory
 def _lstm2000(block_size: int, truncated: bool) -> Cell:
+    @any_rank
     def step(
         params: LSTM2000Params, carry: LSTMCarry, x: Input
     ) -> tuple[LSTMCarry, Hidden]:

@@ -4,7 +4,7 @@ Memory cells come in blocks that share their gates, and every unit reads all the
 inputs, cells, and what the gates said a step ago.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,8 +20,9 @@ from lstm_jax.checks import (
     check_given,
     check_whole,
 )
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 BIASED = ("all", "gates", "none")
 
@@ -133,7 +134,7 @@ def lstm97(
 
 
 # Beside `lstm97`, so that every way of calling it returns one and the same cell.
-@cache
+@factory
 def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
     def sizes(params):
         """Of W_hh (units, units): how many blocks there are, and how many cells."""
@@ -147,6 +148,7 @@ def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
         of_blocks = jnp.zeros((*batch_shape, blocks), params.w_hh.dtype)
         return LSTM97Carry(h=of_cells, c=of_cells, i=of_blocks, o=of_blocks)
 
+    @any_rank
     def step(
         params: LSTM97Params, carry: LSTM97Carry, x: Input
     ) -> tuple[LSTM97Carry, Hidden]:

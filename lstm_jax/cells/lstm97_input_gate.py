@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Shape
+from lstm_jax.types import Hidden, Input, PRNGKey, Shape, any_rank
 
 
 class LSTM97InputGateParams(NamedTuple):
@@ -64,6 +64,7 @@ def init_carry(
     return LSTM97InputGateCarry(c=jnp.zeros((*batch_shape, cells), params.w_ih.dtype))
 
 
+@any_rank
 def step(
     params: LSTM97InputGateParams, carry: LSTM97InputGateCarry, x: Input
 ) -> tuple[LSTM97InputGateCarry, Hidden]:

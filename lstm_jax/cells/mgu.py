@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class MGUParams(NamedTuple):
@@ -68,6 +68,7 @@ def init_carry(params: MGUParams, batch_shape: Shape = ()) -> GRUCarry:
     return GRUCarry(h=jnp.zeros((*batch_shape, *params.b_hn.shape), params.b.dtype))
 
 
+@any_rank
 def step(params: MGUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden]:
     """One step of the MGU as Flax has it; f is the share that is KEPT.
 

@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.gru import GRUCarry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class MinimalRNNParams(NamedTuple):
@@ -66,6 +66,7 @@ def init_carry(params: MinimalRNNParams, batch_shape: Shape = ()) -> GRUCarry:
     return GRUCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
+@any_rank
 def step(
     params: MinimalRNNParams, carry: GRUCarry, x: Input
 ) -> tuple[GRUCarry, Hidden]:

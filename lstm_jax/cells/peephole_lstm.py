@@ -5,7 +5,7 @@ their own: CIFG in `lstm_jax.cells.cifg_lstm`, FGR in `lstm_jax.cells.full_gate_
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +17,9 @@ from lstm_jax.cells import full_gate_lstm, lstm
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.lstm import LSTMCarry
 from lstm_jax.checks import check_choice, check_given
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class PeepholeLSTMParams(NamedTuple):
@@ -180,7 +181,7 @@ def peephole_lstm(variant: str = "V") -> Cell:
 
 
 # Beside `peephole_lstm`, so that every way of calling it returns the same cell.
-@cache
+@factory
 def _peephole_lstm(variant: str) -> Cell:
     name = "peephole_lstm" + ("" if variant == "V" else f"_{variant}")
     if variant in ("NP", "FGR"):
@@ -188,6 +189,7 @@ def _peephole_lstm(variant: str) -> Cell:
         return Cell(name=name, init=own.init, init_carry=own.init_carry, step=own.step)
     gates, squash_in, squash_out = WIRINGS[variant]
 
+    @any_rank
     def step(
         params: PeepholeLSTMParams, carry: LSTMCarry, x: Input
     ) -> tuple[LSTMCarry, Hidden]:

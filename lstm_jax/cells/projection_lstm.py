@@ -10,7 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_whole
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Input, PerUnit, PRNGKey, Scalar, Shape
+from lstm_jax.types import Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
 
 class ProjectionLSTMParams(NamedTuple):
@@ -93,6 +93,7 @@ def init_carry(
     )
 
 
+@any_rank
 def step(
     params: ProjectionLSTMParams, carry: ProjectionLSTMCarry, x: Input
 ) -> tuple[ProjectionLSTMCarry, Float[Array, "*batch projection"]]:

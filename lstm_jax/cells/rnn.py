@@ -1,7 +1,7 @@
 """Elman RNN: one linear map, one squash."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.checks import check_choice
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -70,6 +71,12 @@ def init(
     )
 
 
+@factory
+def init_with(recurrent_init: Initializer) -> Callable[..., RNNParams]:
+    """Returns `init` with another default of `recurrent_init`."""
+    return partial(init, recurrent_init=recurrent_init)
+
+
 def init_carry(params: RNNParams, batch_shape: Shape = ()) -> RNNCarry:
     """Returns the empty memory, h = 0."""
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
@@ -101,10 +108,11 @@ def rnn(activation: str = "tanh") -> Cell:
 
 
 # Beside `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.
-@cache
+@factory
 def _rnn(activation: str) -> Cell:
     squash = ACTIVATIONS[activation]
 
+    @any_rank
     def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
         check_input(x, params.w_ih.shape[0])
         h = squash(x @ params.w_ih + carry.h @ params.w_hh + params.b)

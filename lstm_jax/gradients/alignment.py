@@ -56,7 +56,7 @@ def before_beginning(log_norms: LogNorms) -> Bool[Array, " time *batch"]:
     is unknown and none of it is left out.
     """
     known = ~jnp.isnan(log_norms)
-    return (jnp.cumsum(known, axis=0) == 0) & jnp.any(known, axis=0)
+    return (jnp.cumsum(known, axis=0) == 0) & jnp.any(known, axis=0, keepdims=True)
 
 
 def _moved(curve: Array, lengths: Int[Array, "*batch"]) -> Array:
@@ -66,7 +66,7 @@ def _moved(curve: Array, lengths: Int[Array, "*batch"]) -> Array:
     time, axes = curve.shape[0], 1 + lengths.ndim
     lengths = jnp.clip(checked_lengths(lengths, curve.shape[:axes]), 0, time)
     steps = jnp.arange(time, dtype=lengths.dtype).reshape(-1, *[1] * lengths.ndim)
-    source = steps - (time - lengths)
+    source = steps - (time - lengths)[None]
     source = jnp.expand_dims(source, tuple(range(axes, curve.ndim)))
     moved = jnp.take_along_axis(curve, jnp.maximum(source, 0), axis=0)
     return jnp.where(source >= 0, moved, jnp.nan)

@@ -76,7 +76,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
 
     def centred(values):
         mean = jnp.sum(jnp.where(kept, values, 0), axis=0) / count
-        return jnp.where(kept, values - mean, 0)
+        return jnp.where(kept, values - mean[None], 0)
 
     t = centred(jnp.broadcast_to(steps, kept.shape).astype(values.dtype))
     y = centred(jnp.where(kept, values, 0))
@@ -88,8 +88,8 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
     # The second fit, to the residuals of the first, takes the rounding of long float32
     # sums out of the result.
     first = slope(y)
-    rate = first + slope(y - first * t)
-    squares = jnp.sum((y - rate * t) ** 2, axis=0)
+    rate = first + slope(y - first[None] * t)
+    squares = jnp.sum((y - rate[None] * t) ** 2, axis=0)
     used = jnp.where(kept, steps, start), jnp.where(kept, steps, stop - 1)
     return DecayFit(
         rate=-rate,

@@ -24,7 +24,7 @@ from lstm_jax.cells.lstm2000 import LSTM2000Params
 from lstm_jax.cells.peephole_lstm import PeepholeLSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMCarry, ProjectionLSTMParams
 from lstm_jax.gradients.copies import Copies, StepByEdge
-from lstm_jax.types import Hidden, Input
+from lstm_jax.types import Hidden, Input, any_rank
 
 Squash = Callable[[Array], Array]
 
@@ -67,6 +67,7 @@ def layer_norm_lstm(normalised: Squash) -> StepByEdge:
     A gate reads its quarter of the normalised products of its own copy.
     """
 
+    @any_rank
     def step(
         params: LayerNormLSTMParams, copies: Mapping[str, LSTMCarry], x: Input
     ) -> tuple[LSTMCarry, Hidden]:
@@ -89,6 +90,7 @@ def layer_norm_lstm(normalised: Squash) -> StepByEdge:
 def peephole_lstm(gates: str, squash_in: Squash, squash_out: Squash) -> StepByEdge:
     """`lstm_jax.cells.peephole_lstm` with these gates; o sees the NEW c."""
 
+    @any_rank
     def step(
         params: PeepholeLSTMParams, copies: Mapping[str, LSTMCarry], x: Input
     ) -> tuple[LSTMCarry, Hidden]:
@@ -134,6 +136,7 @@ def lstm97(block_size: int, truncated: bool) -> StepByEdge:
     """`lstm_jax.cells.lstm97`; truncated, nothing comes back through its gates."""
     of_each_cell = partial(jnp.repeat, repeats=block_size, axis=-1)
 
+    @any_rank
     def step(
         params: LSTM97Params, copies: Mapping[str, LSTM97Carry], x: Input
     ) -> tuple[LSTM97Carry, Hidden]:
@@ -161,6 +164,7 @@ def lstm2000(block_size: int, truncated: bool) -> StepByEdge:
     """`lstm_jax.cells.lstm2000`; truncated, nothing comes back through its gates."""
     of_each_cell = partial(jnp.repeat, repeats=block_size, axis=-1)
 
+    @any_rank
     def step(
         params: LSTM2000Params, copies: Mapping[str, LSTMCarry], x: Input
     ) -> tuple[LSTMCarry, Hidden]:
@@ -196,6 +200,7 @@ def lstm97_input_gate(
 def four_gate(use_input: str) -> StepByEdge:
     """`lstm_jax.cells.four_gate`; a use gate that reads `kept` does so along "u"."""
 
+    @any_rank
     def step(
         params: FourGateParams, copies: Mapping[str, FourGateCarry], x: Input
     ) -> tuple[FourGateCarry, Hidden]:
@@ -231,6 +236,7 @@ def lesson_peephole_lstm(
     return FourGateCarry(ltm=ltm, stm=stm), stm
 
 
+@any_rank
 def _read_by(
     gates: str,
     params: Any,

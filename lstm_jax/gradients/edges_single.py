@@ -17,7 +17,7 @@ from lstm_jax.cells.mgu import MGUParams
 from lstm_jax.cells.minimal_rnn import MinimalRNNParams
 from lstm_jax.cells.rnn import RNNCarry, RNNParams
 from lstm_jax.gradients.copies import StepByEdge
-from lstm_jax.types import Hidden, Input
+from lstm_jax.types import Hidden, Input, any_rank
 
 
 def gru(
@@ -62,6 +62,7 @@ def mgu(
 def janet(beta: float) -> StepByEdge:
     """`lstm_jax.cells.janet`; learning and forgetting read along the one edge "f"."""
 
+    @any_rank
     def step(
         params: JANETParams, copies: Mapping[str, JANETCarry], x: Input
     ) -> tuple[JANETCarry, Hidden]:
@@ -89,6 +90,7 @@ def minimal_rnn(
 def antisymmetric_rnn(gamma: float, epsilon: float) -> StepByEdge:
     """`lstm_jax.cells.antisymmetric_rnn`; all is kept, and what is added reads "n"."""
 
+    @any_rank
     def step(
         params: RNNParams, copies: Mapping[str, RNNCarry], x: Input
     ) -> tuple[RNNCarry, Hidden]:

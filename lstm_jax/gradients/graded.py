@@ -92,7 +92,7 @@ def _turn(rows: Scaled) -> tuple[Scaled, Float[Array, ""]]:
     tau = jnp.where(ab == 0, 0, -2 * ab / jnp.where(ab == 0, 1, below))
     factor = (1 + (ratio * tau) ** 2) ** -0.5
     turned = scaled.rescale(
-        factor[:, None]
+        factor[None, :, None]
         * jnp.stack([a - (ratio**2 * tau)[:, None] * b, b + tau[:, None] * a]),
         exponent,
     )

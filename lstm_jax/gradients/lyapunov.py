@@ -185,7 +185,7 @@ def mean_over_time(values: Float[Array, " time *batch"]) -> Float[Array, "*batch
     """
     first = jnp.mean(values, axis=0)
     usable = jnp.isfinite(first)
-    rest = jnp.mean(values - jnp.where(usable, first, 0), axis=0)
+    rest = jnp.mean(values - jnp.where(usable, first, 0)[None], axis=0)
     return jnp.where(usable, first + rest, first)
 
 

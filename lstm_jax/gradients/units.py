@@ -129,5 +129,5 @@ def _of_units(values: Array) -> Scaled:
 def _summed(terms: Scaled) -> Scaled:
     """Returns the sum along the first axis."""
     exponent = jnp.max(terms.exponent, axis=0)
-    aligned = scaled.times_power(terms.mantissa, terms.exponent - exponent)
+    aligned = scaled.times_power(terms.mantissa, terms.exponent - exponent[None])
     return scaled.rescale(jnp.sum(aligned, axis=0), exponent)

@@ -1,7 +1,6 @@
 """A bare function as a `Cell`."""
 
 from collections.abc import Callable
-from functools import cache
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell, InputAxes
 from lstm_jax.checks import check_function
+from lstm_jax.factories import factory
 from lstm_jax.interop.foreign import not_given
 from lstm_jax.shapes import shapes_of
 from lstm_jax.types import Carry, Params
@@ -90,7 +90,7 @@ def _check_hash(name: str, function: Callable | None) -> None:
 
 
 # Beside `from_function`, so that every way of calling it returns the same cell.
-@cache
+@factory
 def _from_function(
     step: Callable, init_carry: Callable, init: Callable | None, input_axes: InputAxes
 ) -> Cell:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_function, check_type
+from lstm_jax.factories import factory
 from lstm_jax.interop.foreign import (
     axes_of,
     batched,
@@ -23,7 +24,7 @@ from lstm_jax.interop.foreign import (
 from lstm_jax.types import Shape
 
 
-@cache
+@factory
 def from_haiku(make: Callable[[], Any]) -> Cell:
     """Returns the `Cell` of a haiku core.
 

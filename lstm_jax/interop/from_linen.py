@@ -11,8 +11,8 @@ from lstm_jax.checks import check_whole, shown
 from lstm_jax.interop.foreign import (
     axes_of,
     check_params,
-    check_width,
     check_shape,
+    check_width,
     in_dtype_of,
     library,
     memory_as_it_came,

@@ -1,5 +1,6 @@
 """Curves against the lag."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lstm_jax.plots.look import GREY, LINE_STYLES, colour_of, marker_of
+
+DECADES = 2  # where fewer are seen, powers of ten are too few ticks
 
 
 def share_curve(
@@ -50,10 +53,12 @@ def predicted_line(axes: Axes, rate: float, last_lag: int, label: str) -> None:
 
     Args:
       axes: drawn on by `log_axis`.
-      rate: nats per step of lag.
+      rate: nats per step of lag; at -inf all is lost at once and there is no line.
       last_lag: where the line ends.
       label: the theory's name for the rate.
     """
+    if rate == -np.inf:
+        return
     ends = np.array([0, last_lag])
     heights = rate * ends / np.log(10)
     axes.plot(ends, heights, color="black", linewidth=0.9, linestyle=(0, (2, 2)))
@@ -82,17 +87,50 @@ def mark_lag(axes: Axes, lag: int, label: str) -> None:
 
 
 def log_axis(axes: Axes, last_lag: int, title: str) -> None:
-    """Labels axes whose y is a decimal logarithm, and whose x is the lag."""
+    """Labels axes whose y is a decimal logarithm, and whose x is the lag.
+
+    Powers of ten, or where fewer than two decades are seen, the shares 1, 2 and 5 times
+    those; where these are too few as well, evenly spaced shares.
+    """
     axes.set_title(title)
     axes.set_xlim(0, last_lag)
     axes.set_xlabel("lag: steps before the last one")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+    axes.yaxis.set_major_locator(_Decades())
+
+    def share(log_share: float, position: Any) -> str:
+        low, high = map(float, axes.get_ylim())
+        return _share(log_share, plain=abs(high - low) < DECADES)
+
+    axes.yaxis.set_major_formatter(FuncFormatter(share))
 
 
-def _power_of_ten(value: float, position: Any = None) -> str:
-    del position  # matplotlib passes it; the label follows from the value alone
-    return "1" if value == 0 else f"$10^{{{value:.0f}}}$"
+class _Decades(MaxNLocator):
+    """Places ticks at decimal logarithms of round shares."""
+
+    def __init__(self):
+        super().__init__(integer=True, nbins=6)
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        if vmax - vmin >= DECADES:
+            return super().tick_values(vmin, vmax)
+        # Relative to a power of ten below: a share of 1e-3000 is none in float64.
+        power = math.floor(vmin)
+        low, high = 10 ** (vmin - power), 10 ** (vmax - power)
+        round_shares = np.outer(10.0 ** np.arange(4), (1, 2, 5)).ravel()
+        seen = round_shares[(low <= round_shares) & (round_shares <= high)]
+        if len(seen) < 3:
+            even = MaxNLocator(nbins=6, steps=(1, 2, 2.5, 5, 10))
+            seen = np.asarray(even.tick_values(low, high))
+        return power + np.log10(seen[seen > 0])
+
+
+def _share(log_share: float, *, plain: bool) -> str:
+    """Returns a share as a power of ten, or `plain` where it is near 1."""
+    power = math.floor(log_share + 1e-9)  # the tick at 3 may be 2.9999999999999996
+    digits = f"{10 ** (log_share - power):.6g}"
+    if power == 0 or (plain and -3 < power < 3):
+        return f"{float(digits) * 10.0**power:.6g}"
+    return f"$10^{{{power}}}$" if digits == "1" else f"${digits} \\cdot 10^{{{power}}}$"
 
 
 def accuracy_curve(

@@ -36,12 +36,14 @@ References:
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import mul
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -73,8 +75,12 @@ class Operation(NamedTuple):
     answer: Callable
 
 
-SUM = Operation(low=-1.0, neutral=0.0, answer=lambda x, y: 0.5 + (x + y) / 4)
-PRODUCT = Operation(low=0.0, neutral=1.0, answer=lambda x, y: x * y)
+def _scaled_sum(x: Array, y: Array) -> Array:
+    return 0.5 + (x + y) / 4
+
+
+SUM = Operation(low=-1.0, neutral=0.0, answer=_scaled_sum)
+PRODUCT = Operation(low=0.0, neutral=1.0, answer=mul)
 
 
 def chances_of_neutral(length: int) -> tuple[float, float]:
@@ -123,6 +129,7 @@ def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]
     return losses.share(correct(outputs, batch), losses.asked(batch))
 
 
+@factory
 def _sampler(operation: Operation) -> Callable[..., Batch]:
     return sampler(partial(_draw, operation), shortest=SHORTEST)
 

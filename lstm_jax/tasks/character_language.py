@@ -26,13 +26,14 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.checks import check_number, check_type
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.drawing import (
@@ -82,7 +83,7 @@ def longest_window(num_characters: int, held_out: int | float) -> int:
     return min(border, num_characters - border) - 1
 
 
-@cache
+@factory
 def _character_language(text: str, held_out: float) -> Task:
     alphabet = alphabet_of(text)
     symbols = _symbols_of(text, alphabet)

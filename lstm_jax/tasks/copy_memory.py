@@ -25,7 +25,7 @@ References:
   Tallec & Ollivier (2018), section 3, both, https://arxiv.org/abs/1804.11188
 """
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_every,
@@ -44,7 +45,7 @@ from lstm_jax.tasks.drawing import (
     uniform_between,
 )
 from lstm_jax.tasks.task import Batch, Task
-from lstm_jax.types import PRNGKey
+from lstm_jax.types import PRNGKey, any_rank
 
 
 def copy_memory(num_symbols: int = 8, num_items: int = 10) -> Task:
@@ -75,7 +76,7 @@ def copy_memory_variable(num_symbols: int = 8, num_items: int = 10) -> Task:
     return _copy_memory("copy_memory_variable", num_symbols, num_items)
 
 
-@cache
+@factory
 def _copy_memory(name: str, num_symbols: int, num_items: int) -> Task:
     varies = name == "copy_memory_variable"
 
@@ -105,6 +106,7 @@ def _copy_memory(name: str, num_symbols: int, num_items: int) -> Task:
     )
 
 
+@any_rank
 def is_recall(batch: Batch, num_items: int) -> Bool[Array, "time batch"]:
     """Returns where the symbols are asked for."""
     step = steps(len(batch.inputs))

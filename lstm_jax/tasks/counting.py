@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.drawing import ask_every, one_hot, sampler, steps, uniform_between
@@ -100,6 +101,7 @@ def _draw(
     return ask_every(one_hot(shown, num_letters + 1), asked, num_letters * n + 1)
 
 
+@factory
 def _task(name: str, num_letters: int) -> Task:
     sample = sampler(partial(_draw, num_letters), shortest=num_letters + 1)
     return Task(

@@ -19,13 +19,14 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_every,
@@ -53,7 +54,7 @@ def delayed_xor(delay: int = 10) -> Task:
     return _delayed_xor(delay)
 
 
-@cache
+@factory
 def _delayed_xor(delay: int) -> Task:
     sample = sampler(partial(_draw, delay), shortest=delay + 1)
     return Task(

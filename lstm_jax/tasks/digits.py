@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.drawing import ask_last, random_symbols, same_length, sampler
@@ -95,7 +96,7 @@ def digit_images(split: str) -> Images:
     )
 
 
-@cache
+@factory
 def _digits(name: str, permutation_seed: int | None) -> Task:
     order = pixel_order(permutation_seed)
     sample, sample_test = (

@@ -9,13 +9,15 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.checks import check_key, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks.task import Batch
-from lstm_jax.types import PRNGKey
+from lstm_jax.types import PRNGKey, any_rank
 
 AnyLength: TypeAlias = Any
 """An int, or an int32 scalar that may be traced."""
 
 
+@factory
 def sampler(
     draw: Callable[..., Batch], *, shortest: int, longest: int | None = None
 ) -> Callable[..., Batch]:
@@ -28,6 +30,7 @@ def sampler(
       longest: the largest, None where there is none.
     """
 
+    @any_rank
     def sample(
         key: PRNGKey, batch_size: int, max_length: int, length: Any = None
     ) -> Batch:

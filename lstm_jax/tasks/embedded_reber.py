@@ -48,6 +48,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
 from lstm_jax.tasks.drawing import ask_every, one_hot, same_length, sampler
@@ -150,7 +151,7 @@ EMBEDDED = _embedded(continual=False)
 CONTINUAL = _embedded(continual=True)
 
 
-@cache
+@factory
 def _task(name: str, units: str) -> Task:
     scoring = answer_units(units)
     single = name == "embedded_reber"

@@ -17,7 +17,7 @@ References:
   https://doi.org/10.1109/72.279181
 """
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.checks import check_number, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -54,7 +55,7 @@ def latch(noise: int | float = 0.2, num_informative: int = 3) -> Task:
     return _latch(float(noise), num_informative)
 
 
-@cache
+@factory
 def _latch(noise: float, num_informative: int) -> Task:
     sample = sampler(
         partial(_draw, noise, num_informative), shortest=num_informative + 1

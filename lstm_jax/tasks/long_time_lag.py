@@ -29,7 +29,7 @@ References:
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import AnswerUnits, answer_units, uniform
 from lstm_jax.tasks.drawing import (
@@ -48,7 +49,7 @@ from lstm_jax.tasks.drawing import (
     steps,
 )
 from lstm_jax.tasks.task import Batch, Task, no_plateaus
-from lstm_jax.types import PRNGKey
+from lstm_jax.types import PRNGKey, any_rank
 
 TOLERANCE = 0.25
 
@@ -81,7 +82,7 @@ def long_time_lag_2b(p: int = 100, units: str = "softmax") -> Task:
     return _noisy(p, units)
 
 
-@cache
+@factory
 def _noise_free(p: int, units: str) -> Task:
     scoring = answer_units(units)
     coin = scoring.uncertainty(uniform(2))
@@ -106,7 +107,7 @@ def _noise_free(p: int, units: str) -> Task:
     )
 
 
-@cache
+@factory
 def _noisy(p: int, units: str) -> Task:
     scoring = answer_units(units)
 
@@ -130,6 +131,7 @@ def _noisy(p: int, units: str) -> Task:
     )
 
 
+@any_rank
 def is_last(batch: Batch) -> Bool[Array, "time batch"]:
     """Returns where the last symbol is asked for."""
     last = steps(len(batch.inputs)) == batch.lengths - 1

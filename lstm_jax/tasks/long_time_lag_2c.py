@@ -23,7 +23,7 @@ References:
   https://doi.org/10.1162/neco.1997.9.8.1735
 """
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.checks import check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
 from lstm_jax.tasks.drawing import (
@@ -67,7 +68,7 @@ def long_time_lag_2c(num_distractors: int = 50, units: str = "softmax") -> Task:
     return _long_time_lag_2c(num_distractors, units)
 
 
-@cache
+@factory
 def _long_time_lag_2c(p: int, units: str) -> Task:
     loss, activations, uncertainty = answer_units(units)
 

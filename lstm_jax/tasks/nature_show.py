@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.checks import check_choice, check_number
+from lstm_jax.factories import factory
 from lstm_jax.tasks import drawing, losses
 from lstm_jax.tasks.losses import cross_entropy as cross_entropy
 from lstm_jax.tasks.task import Batch, Task
@@ -84,7 +85,7 @@ def nature_show(rendering: str = "digits", goldfish_rate: int | float = 0.2) -> 
 
 
 # Beside `nature_show`, so that every way of calling it returns one and the same task.
-@cache
+@factory
 def _nature_show(rendering: str, goldfish_rate: float) -> Task:
     input_size = 64 if rendering == "digits" else len(ROLES)
 

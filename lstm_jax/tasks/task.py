@@ -8,6 +8,7 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.checks import check_choice, check_function, check_type, check_whole
+from lstm_jax.factories import reduced
 
 Answers = Literal["last_step", "every_step"]
 FUNCTIONS = {
@@ -104,6 +105,10 @@ class Task:
         for name, signature in FUNCTIONS.items():
             if name != "correct" or self.correct is not None:
                 check_function(name, getattr(self, name), signature)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the calls that made the functions; equal after."""
+        return reduced(self)
 
 
 def check_task(task: Any) -> None:

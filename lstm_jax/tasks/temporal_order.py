@@ -26,12 +26,13 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
 from lstm_jax.tasks.drawing import (
@@ -71,7 +72,7 @@ def temporal_order(num_symbols: int = 2, units: str = "softmax") -> Task:
     return _temporal_order(num_symbols, units)
 
 
-@cache
+@factory
 def _temporal_order(num_symbols: int, units: str) -> Task:
     loss, activations, uncertainty = answer_units(units)
 

@@ -22,6 +22,8 @@ References:
   code: https://github.com/pascanur/trainingRNNs
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -65,6 +67,18 @@ def _draw(
     return ask_last(inputs, 2 * first + second, same_length(batch_size, length))
 
 
+def floor(length: int) -> float:
+    """Returns ln 4: one of four answers is right, all are as likely."""
+    del length
+    return entropy(uniform(4))
+
+
+def plateaus(length: int) -> Mapping[str, float]:
+    """Returns ln 2: one of the two symbols is known."""
+    del length
+    return {"1 of 2 symbols": entropy(uniform(2))}
+
+
 _sample = sampler(_draw, shortest=SHORTEST)
 
 TEMPORAL_ORDER_PASCANU = Task(
@@ -76,7 +90,7 @@ TEMPORAL_ORDER_PASCANU = Task(
     sample_test=_sample,
     loss=losses.cross_entropy,
     accuracy=losses.accuracy,
-    floor=lambda length: entropy(uniform(4)),
-    plateaus=lambda length: {"1 of 2 symbols": entropy(uniform(2))},
+    floor=floor,
+    plateaus=plateaus,
     correct=losses.all_right,
 )

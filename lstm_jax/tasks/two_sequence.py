@@ -28,7 +28,7 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -37,6 +37,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.checks import check_choice, check_whole
+from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.drawing import (
     ask_last,
@@ -90,7 +91,7 @@ def two_sequence(variant: str, num_informative: int = 3) -> Task:
     return _two_sequence(variant, num_informative)
 
 
-@cache
+@factory
 def _two_sequence(name: str, num_informative: int) -> Task:
     variant = VARIANTS[name]
 

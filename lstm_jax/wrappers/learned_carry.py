@@ -1,12 +1,12 @@
 """learned_carry: a cell whose first memory is a parameter."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey, Shape
 from lstm_jax.wrappers.keyed import like
 
@@ -18,7 +18,7 @@ class LearnedCarryParams(NamedTuple):
     carry: Any
 
 
-@cache
+@factory
 def learned_carry(cell: Cell) -> Cell:
     """Returns the cell whose initial carry is learned with the weights.
 

@@ -1,6 +1,6 @@
 """mixed: products in half precision, memory in full."""
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,10 +10,11 @@ from jaxtyping import Array
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_floating
 from lstm_jax.engine.programs import Op, evaluate, interpreted, read
+from lstm_jax.factories import factory
 from lstm_jax.wrappers.keyed import like
 
 
-@cache
+@factory
 def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     """Returns the cell that multiplies in `compute_dtype` and remembers in its own.
 

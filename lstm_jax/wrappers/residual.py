@@ -1,13 +1,13 @@
 """residual: a cell that adds its input to what it shows."""
 
-from functools import cache
 from typing import Any
 
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
 from lstm_jax.wrappers.keyed import Keyed, like
 
 
-@cache
+@factory
 def residual(cell: Cell) -> Cell:
     """Returns the cell that shows y = x + y' where the given one shows y'.
 

@@ -1,11 +1,11 @@
 """stack: cells on top of one another, as one cell."""
 
-from functools import cache
 from typing import Any
 
 import jax
 
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey, Shape
 from lstm_jax.wrappers.keyed import (
     KeyedCell,
@@ -48,7 +48,7 @@ def stack(*cells: Cell) -> Cell:
     return _stack(cells)
 
 
-@cache
+@factory
 def _stack(cells: tuple[Cell, ...]) -> Cell:
     name = " > ".join(cell.name for cell in cells)
     spans = tuple(map(span_of, cells))

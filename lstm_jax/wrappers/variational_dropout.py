@@ -1,6 +1,5 @@
 """variational_dropout: one dropout mask for a whole sequence."""
 
-from functools import cache
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ from jaxtyping import Array
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_number
 from lstm_jax.engine.programs import trace
+from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey
 from lstm_jax.wrappers.keyed import (
     KeyedCell,
@@ -23,7 +23,7 @@ from lstm_jax.wrappers.keyed import (
 from lstm_jax.wrappers.products import Readings, read_by_products, with_products_of
 
 
-@cache
+@factory
 def variational_dropout(
     cell: Cell, *, input_rate: int | float = 0.0, hidden_rate: int | float = 0.0
 ) -> KeyedCell:

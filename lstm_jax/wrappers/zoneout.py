@@ -1,6 +1,5 @@
 """zoneout: now and then a unit keeps its memory as it was."""
 
-from functools import cache
 from typing import Any
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
 from lstm_jax.wrappers.keyed import (
     KeyedCell,
     check_keyed,
@@ -19,7 +19,7 @@ from lstm_jax.wrappers.keyed import (
 )
 
 
-@cache
+@factory
 def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedCell:
     """Returns the cell whose memory stays as it was, unit by unit, at random.
 

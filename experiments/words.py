@@ -1,0 +1,87 @@
+"""What is printed: numbers as people write them, names that a terminal can't obey."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, SupportsFloat
+
+LOST = "lost at once"  # a gradient that is zero from the first step back
+OVERFLOW = "overflow"
+MOST_CHARACTERS = 1000  # of a message; names in a file may have millions
+
+
+def power(log_value: SupportsFloat) -> str:
+    """Returns exp(log_value) with two digits, however small or large it is.
+
+    Plain from 0.001 to 99, else with an exponent. -inf is "nothing".
+    """
+    log = float(log_value)
+    if log == -math.inf:
+        return "nothing"
+    if not math.isfinite(log):
+        return OVERFLOW
+    exponent = math.floor(log / math.log(10))
+    mantissa = math.exp(log - exponent * math.log(10))
+    digits, carried = f"{mantissa:.1e}".split("e")
+    exponent += int(carried)
+    if -3 <= exponent < 2:
+        return f"{float(digits) * 10.0**exponent:.2g}"
+    return f"{digits}e{exponent:+03d}"
+
+
+def steps(count: SupportsFloat, otherwise: str = "all") -> str:
+    """Returns a number of steps; `otherwise` where it is infinite, "-" for NaN."""
+    value = float(count)
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return otherwise
+    if value >= 1e6:
+        return power(math.log(value))
+    text = f"{value:.1f}"
+    return text if float(text) < 100 else f"{value:.0f}"
+
+
+def rate(nats: SupportsFloat, decimals: int = 3) -> str:
+    """Returns nats per step with a sign, never -0; NaN is an overflow."""
+    value = float(nats)
+    return OVERFLOW if math.isnan(value) else f"{value:+z.{decimals}f}"
+
+
+def half_life(nats: SupportsFloat, otherwise: str = "never") -> str:
+    """Returns the steps in which half is lost, at so many nats per step."""
+    value = float(nats)
+    if value == -math.inf:
+        return LOST
+    return otherwise if value >= 0 else steps(math.log(2) / -value, otherwise)
+
+
+def told_apart(values: Iterable[Any], digits: int = 6) -> list[str]:
+    """Returns a text for each value, with as few digits as tell all of them apart.
+
+    Args:
+      values: numbers, and words that stay; equal ones get equal texts.
+      digits: that are written at least, where a number has so many.
+    """
+    values = list(values)
+    for count in range(digits, 17):
+        texts = [f"{v:.{count}g}" if isinstance(v, float) else str(v) for v in values]
+        if len(set(texts)) == len(set(values)):
+            return texts
+    return list(map(str, values))
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line, control characters as their escapes.
+
+    Names from a file may hold newlines, and codes that move a terminal's cursor.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Returns a printable message, its middle left out where it is very long."""
+    line = printable(text)
+    half = MOST_CHARACTERS // 2
+    return line if len(line) <= 2 * half else f"{line[:half]} ... {line[-half:]}"

@@ -1,0 +1,83 @@
+"""What runs where jax is told to refuse promotions of rank and of dtype."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+import lstm_jax as lj
+
+KEY = jax.random.key(0)
+XS = jax.random.normal(KEY, (5, 4, 3))
+LENGTHS = jnp.array([5, 3, 2, 0])
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+@pytest.mark.parametrize("name", lj.CELLS)
+def test_cells(name):
+    cell = lj.CELLS[name]
+    params = cell.init(KEY, 3, 6)
+    _, y = cell.step(params, cell.init_carry(params, (4,)), XS[0])
+    assert y.shape[0] == 4
+
+
+@pytest.mark.parametrize("name", lj.initializers.INITIALIZERS)
+def test_initializers(name):
+    assert lj.initializers.INITIALIZERS[name](KEY, (4, 4), jnp.float32).shape == (4, 4)
+
+
+@pytest.mark.parametrize("name", lj.TASKS)
+def test_tasks(name):
+    task = lj.TASKS[name]
+    batch = task.sample(KEY, 4, 64)
+    outputs = jnp.zeros((*batch.weights.shape, task.output_size))
+    assert jnp.isfinite(task.loss(outputs, batch))
+    task.accuracy(outputs, batch)
+
+
+def last(ys):
+    return jnp.sum(ys[-1])
+
+
+MEASURES = {
+    "unroll": lambda p: lj.unroll(lj.LSTM, p, XS, lengths=LENGTHS),
+    "log_gradient_norms": lambda p: lj.log_gradient_norms(lj.LSTM, p, XS, last),
+    "fit_decay": lambda p: lj.fit_decay(
+        lj.by_lag(jnp.linspace(0.0, 9.0, 40).reshape(10, 4), LENGTHS + 5)
+    ),
+    "log_road_norms": lambda p: lj.log_road_norms(lj.LSTM, p, XS, last),
+    "log_gradients": lambda p: lj.log_gradients(lj.LSTM, p, XS, last),
+    "lyapunov_spectrum": lambda p: lj.lyapunov_spectrum(lj.LSTM, p, XS[:, 0], 2),
+    "product_singular_values": lambda p: lj.product_singular_values(
+        lj.LSTM, p, XS[:, 0]
+    ),
+    "scan": lambda p: lj.scan(
+        lambda p, h, x: (h, h + x @ p.w_ih[:, :6] + p.b[None, :6]),
+        p,
+        jnp.zeros((4, 6)),
+        XS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_runs_and_measures(name):
+    MEASURES[name](lj.LSTM.init(KEY, 3, 6))
+
+
+def test_training():
+    lj.train(
+        KEY,
+        lj.LSTM,
+        lj.TASKS["adding"],
+        optax.adam(1e-3),
+        hidden_size=4,
+        num_steps=1,
+        batch_size=2,
+        length=8,
+    )
