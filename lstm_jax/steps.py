@@ -331,6 +331,7 @@ def _check_params(cell: Cell, params: Params) -> None:
 
 def starting_carry(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Carry:
     """Returns the carry that enters the first step: the one given, checked, or new."""
+    _check_params(cell, params)
     batch_shape = batch_shape_of(cell, params, checked_inputs(cell, xs), carry)
     return _checked_carry(cell, params, carry, batch_shape)
 

@@ -1,6 +1,7 @@
 """Cells that draw, inside of other cells; and what dropout hides from products."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -141,7 +142,7 @@ def test_dropout_of_h_alone_reads_its_key_as_ever(key):
 
 def joined(params, carry, x):
     """A step of a user's own, in which x and what a bound passes of h are one array."""
-    h = lj.clip_backward(carry, 10.0)
+    h: Any = lj.clip_backward(carry, 10.0)
     h = 0.5 * carry + jnp.tanh(jnp.concatenate([x, h], -1) @ params["w"])
     return h, h @ params["out"]
 
@@ -204,7 +205,7 @@ ZONED = lj.zoneout(lj.GRU, RATE)
 
 
 def test_dropout_between_layers_is_the_layers_with_a_mask_between_them(key, x64):
-    cell = lj.stack(lj.LSTM, DROPPED)
+    cell: Any = lj.stack(lj.LSTM, DROPPED)
     assert (cell.name, cell.per) == ("lstm > variational_dropout(lstm)", "sequence")
     params, xs = drawn(cell, key), sequence(key)
     m = mask_of(jax.random.split(key)[0], (BATCH, HIDDEN))
@@ -223,7 +224,7 @@ def test_dropout_between_layers_is_the_layers_with_a_mask_between_them(key, x64)
 
 
 def test_layers_that_draw_draw_apart(key, x64):
-    cell = lj.stack(DROPPED, lj.RNN, DROPPED, ZONED)
+    cell: Any = lj.stack(DROPPED, lj.RNN, DROPPED, ZONED)
     assert cell.per == "both"
     params = cell.init(key, INPUT, HIDDEN, dtype=jnp.float64)
     carry = jax.tree.map(lambda leaf: leaf + 0.3, cell.init_carry(params, (BATCH,)))
@@ -236,7 +237,7 @@ def test_layers_that_draw_draw_apart(key, x64):
     for layer, part, *of_layer in zip(
         cell.evaluated.layers, parts, params, carry, strict=True
     ):
-        noisy = {lj.LSTM: DROPPED, lj.GRU: ZONED}.get(layer, layer)
+        noisy: Any = {lj.LSTM: DROPPED, lj.GRU: ZONED}.get(layer, layer)
         x = x if part is None else lj.Keyed(x, part)
         left, x = noisy.step(*of_layer, x)
         wanted.append(left)
@@ -292,7 +293,7 @@ def test_a_wrapper_of_a_cell_that_draws_hands_on_its_key(key, x64, name, inside)
 
 def test_dropout_between_layers_trains_and_is_not_in_evaluation(key):
     cell, task = lj.stack(lj.LSTM, DROPPED), lj.TASKS["adding"]
-    options = {"num_steps": 40, "batch_size": 8, "length": 5, "hidden_size": 8}
+    options: Any = {"num_steps": 40, "batch_size": 8, "length": 5, "hidden_size": 8}
     state, history = lj.train(key, cell, task, optax.adam(3e-2), **options)
     assert history.loss[-5:].mean() < history.loss[:5].mean()
     found, wanted = (

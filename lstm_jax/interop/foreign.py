@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.cells.cell import InputAxes
 from lstm_jax.types import Carry, Params, Shape
 
 
@@ -61,18 +60,12 @@ def check_width(name: str, argument: str, given: int, width: int) -> None:
         )
 
 
-def axes_of(input_shape: Shape | None) -> InputAxes | None:
-    """Returns how many axes one input has; None for one axis of any size."""
-    return None if input_shape is None else InputAxes(None, (len(input_shape),))
-
-
-def check_shape(name: str, x: Any, input_shape: Shape | None) -> None:
-    """Refuses inputs of another shape than the memory was made for."""
-    if input_shape is None or x.shape[x.ndim - len(input_shape) :] == input_shape:
-        return
-    raise ValueError(
-        f"x: the shape is {x.shape}; {name!r} wants {input_shape} after time and batch"
-    )
+def check_shape(name: str, x: Any, wanted: Shape) -> None:
+    """Refuses inputs of another shape, after their batch axes, than a cell wants."""
+    if x.shape[max(0, x.ndim - len(wanted)) :] != wanted:
+        raise ValueError(
+            f"x: the shape is {x.shape}; {name!r} wants {wanted} after time and batch"
+        )
 
 
 def not_given(adapter: str, argument: str) -> Callable[..., NoReturn]:
@@ -126,8 +119,9 @@ def memory_as_it_came(
         if bits[1] < bits[0]:
             return after.astype(before.dtype)
         raise TypeError(
-            f"xs: {name!r} makes {after.dtype} memory of {before.dtype} memory with "
-            f"these; xs and params must have one dtype, as xs.astype({before.dtype})"
+            f"carry: {name!r} makes {after.dtype} of its {before.dtype} memory; xs, "
+            f"params and what the module computes in must have one dtype: give "
+            f"xs.astype({before.dtype}), or params in {after.dtype}"
         )
 
     def as_before(before, after):

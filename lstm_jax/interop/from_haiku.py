@@ -7,11 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.cell import Cell, InputAxes
 from lstm_jax.checks import check_function, check_type
 from lstm_jax.factories import factory
 from lstm_jax.interop.foreign import (
-    axes_of,
     batched,
     check_params,
     check_shape,
@@ -43,7 +42,8 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
     Args:
       make: makes the core, inside the transform; it has no state of its own and draws
         no random numbers. hidden_size of `init` is the width of what it shows. A core
-        with an `input_shape` (hk.Conv2DLSTM) reads inputs of that shape.
+        with an `input_shape` (height, width), as hk.Conv2DLSTM has, reads inputs
+        (height, width, input_size).
 
     Raises:
       ImportError: haiku is not installed.
@@ -62,7 +62,7 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
     one_step = haiku.without_apply_rng(haiku.transform(lambda x, s: make()(x, s)))
     empty = haiku.without_apply_rng(haiku.transform(lambda: make().initial_state(None)))
     describe = haiku.testing.transform_and_run(lambda: _described(make(), haiku))
-    name, input_shape = describe()
+    name, space = describe()
 
     @cache
     def shapes(of_one):
@@ -71,8 +71,7 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
         return params, jax.eval_shape(first.apply, params, x)[0]
 
     def init(key, input_size, hidden_size):
-        of_one = (input_size,) if input_shape is None else input_shape
-        check_width(name, "input_size", input_size, of_one[-1])
+        of_one = (*space, input_size)
         _, y = shapes(of_one)
         check_width(name, "hidden_size", hidden_size, y.shape[-1])
         return first.init(key, jnp.zeros(of_one))
@@ -90,10 +89,10 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
         return carry, y
 
     def step(params, carry, x):
-        check_shape(name, x, input_shape)
-        axes = 1 if input_shape is None else len(input_shape)
-        check_params(name, params, shapes(x.shape[x.ndim - axes :])[0])
-        left, y = over_batch(of_one, x.ndim - axes)(params, carry, x)
+        shape = (*space, x.shape[-1])
+        check_shape(name, x, shape)
+        check_params(name, params, shapes(shape)[0])
+        left, y = over_batch(of_one, x.ndim - len(shape))(params, carry, x)
         return memory_as_it_came(name, carry, left, y)
 
     return Cell(
@@ -101,15 +100,14 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
         init=init,
         init_carry=init_carry,
         step=step,
-        input_axes=axes_of(input_shape),
+        input_axes=InputAxes(None, (len(space) + 1,)) if space else None,
     )
 
 
-def _described(core: Any, haiku: Any) -> tuple[str, Shape | None]:
-    """Returns the name of a core, and the shape of its inputs where it has one."""
+def _described(core: Any, haiku: Any) -> tuple[str, Shape]:
+    """Returns the name of a core, and the axes of its inputs beside the channels."""
     check_type("make", core, haiku.RNNCore, "a function that makes a haiku core")
-    input_shape = getattr(core, "input_shape", None)
-    return type(core).__name__, None if input_shape is None else tuple(input_shape)
+    return type(core).__name__, tuple(getattr(core, "input_shape", ()))
 
 
 def _refuse_bare_resets(

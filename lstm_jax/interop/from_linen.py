@@ -6,10 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cells.cell import Cell
-from lstm_jax.checks import check_whole, shown
+from lstm_jax.cells.cell import Cell, InputAxes
+from lstm_jax.checks import check_type, check_whole, shown
 from lstm_jax.interop.foreign import (
-    axes_of,
     check_params,
     check_shape,
     check_width,
@@ -20,7 +19,7 @@ from lstm_jax.interop.foreign import (
 from lstm_jax.types import Shape, at_least_float32
 
 
-def from_linen(module: Any, input_shape: Shape | None = None) -> Cell:
+def from_linen(module: Any, space: Any = ()) -> Cell:
     """Returns the `Cell` of a flax.linen RNN cell.
 
         cell = lj.from_linen(nn.LSTMCell(features=64))
@@ -31,20 +30,20 @@ def from_linen(module: Any, input_shape: Shape | None = None) -> Cell:
     module's own: (c, h) of an LSTM cell. A random `carry_init` is drawn from one fixed
     key. Weights of half precision are drawn in float32 and rounded.
 
-    The memory of an nn.ConvLSTMCell is as large as its images, which you give too:
+    An nn.ConvLSTMCell remembers an image, whose height and width it has to know:
 
-        cell = lj.from_linen(nn.ConvLSTMCell(8, (3, 3)), input_shape=(28, 28, 1))
-        params = cell.init(key, 1, 8)
+        cell = lj.from_linen(nn.ConvLSTMCell(8, (3, 3)), space=(28, 28))
+        params = cell.init(key, channels, 8)
+        carry, ys = lj.unroll(cell, params, xs)        (time, *batch, 28, 28, channels)
 
     Args:
       module: an RNN cell of flax.linen, or one of your own with `initialize_carry`;
         hidden_size of `init` is its features.
-      input_shape: of one input, (height, width, channels), where it has more than one
-        axis.
+      space: axes of one input before its channels; none for most cells.
 
     Raises:
       TypeError: the module is something else, or a size no whole number.
-      ValueError: the module wants inputs of another number of axes.
+      ValueError: the module reads inputs with another number of axes.
     """
     linen = library("flax.linen", "flax")
     if not isinstance(module, linen.RNNCellBase):
@@ -52,48 +51,40 @@ def from_linen(module: Any, input_shape: Shape | None = None) -> Cell:
             f"module: got {shown(module)}; it must be an RNN cell of flax.linen, "
             "such as nn.LSTMCell(features=64)"
         )
-    return _cell(module, _checked_shape(module, input_shape))
+    return _cell(module, _checked_space(module, space))
 
 
-def _checked_shape(module: Any, input_shape: Shape | None) -> Shape | None:
-    """Returns the shape of one input, None for one axis of any size."""
+def _checked_space(module: Any, space: Any) -> Shape:
+    """Returns the axes of one input before its channels."""
+    check_type("space", space, tuple | list, "a tuple, such as (28, 28)")
     try:
-        axes = module.num_feature_axes
+        wanted = module.num_feature_axes - 1
     except NotImplementedError:  # a cell of one's own need not say
-        axes = 1 if input_shape is None else len(input_shape)
-    if input_shape is None and axes == 1:
-        return None
-    if input_shape is None or len(input_shape) != axes:
+        wanted = len(space)
+    if len(space) != wanted:
         raise ValueError(
-            f"input_shape: got {input_shape}; it must be the shape of one input of "
-            f"{type(module).__name__}, with {axes} axes, the channels last"
+            f"space: got {tuple(space)}; it must have {wanted} sizes, of the axes that "
+            f"one input of {type(module).__name__} has before its channels"
         )
-    return tuple(check_whole("input_shape", size, 1) for size in input_shape)
+    return tuple(check_whole("space", size, 1) for size in space)
 
 
 # Cached, so that equal modules give equal cells and are compiled once.
 @cache
-def _cell(module: Any, input_shape: Shape | None) -> Cell:
+def _cell(module: Any, space: Shape) -> Cell:
     name = type(module).__name__
     dtype = getattr(module, "param_dtype", jnp.float32)
     drawing = module
     if dtype != at_least_float32(dtype):  # in which nothing orthogonal can be drawn
         drawing = module.clone(param_dtype=at_least_float32(dtype))
 
-    def empty(batch_shape):
-        # Cells with one feature axis read nothing but the batch axes of this shape.
-        of_one = (1,) if input_shape is None else input_shape
-        return module.initialize_carry(jax.random.key(0), (*batch_shape, *of_one))
-
-    def shape_of(input_size):
-        if input_shape is None:
-            return (input_size,)
-        check_width(name, "input_size", input_size, input_shape[-1])
-        return input_shape
+    def empty(module, batch_shape=()):
+        # Cells read nothing of this shape but the axes before the channels.
+        return module.initialize_carry(jax.random.key(0), (*batch_shape, *space, 1))
 
     def begin(key, input_size):
-        carry = empty(())
-        x = jnp.zeros(shape_of(input_size), jax.tree.leaves(carry)[0].dtype)
+        carry = empty(drawing)
+        x = jnp.zeros((*space, input_size), jax.tree.leaves(carry)[0].dtype)
         (_, y), params = drawing.init_with_output(key, carry, x)
         if drawing is not module:
             params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
@@ -109,11 +100,11 @@ def _cell(module: Any, input_shape: Shape | None) -> Cell:
         return params
 
     def init_carry(params, batch_shape=()):
-        return in_dtype_of(params, empty(batch_shape))
+        return in_dtype_of(params, empty(module, batch_shape))
 
     def step(params, carry, x):
         check_params(name, params, wanted(x.shape[-1]))
-        check_shape(name, x, input_shape)
+        check_shape(name, x, (*space, x.shape[-1]))
         return memory_as_it_came(name, carry, *module.apply(params, carry, x))
 
     return Cell(
@@ -121,5 +112,5 @@ def _cell(module: Any, input_shape: Shape | None) -> Cell:
         init=init,
         init_carry=init_carry,
         step=step,
-        input_axes=axes_of(input_shape),
+        input_axes=InputAxes(None, (len(space) + 1,)) if space else None,
     )
