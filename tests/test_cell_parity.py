@@ -689,6 +689,8 @@ def test_clipped_indrnn_grows_no_gradient_beyond_gamma():
     assert_close(jnp.abs(clipped.u).max() ** 20, np.array(2.0))
     small = jnp.abs(params.u) < 1
     np.testing.assert_array_equal(clipped.u[small], params.u[small])
+    by_default = lj.clip_indrnn(params, max_lag=20)
+    np.testing.assert_array_equal(by_default.u, clipped.u)
 
 
 @in_float64

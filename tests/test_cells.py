@@ -864,3 +864,10 @@ def test_a_traced_forget_bias_and_gain_sweep_under_vmap(cell, key):
     swept = jax.vmap(init)(values)
     for k, value in enumerate(values.tolist()):
         assert_close(jax.tree.map(itemgetter(k), swept), init(value))
+
+
+def test_a_cell_is_made_by_name_and_never_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(lj.LSTM, "name", "another")  # noqa: B010
+    with pytest.raises(TypeError, match="positional"):
+        lj.Cell(*(getattr(lj.LSTM, name) for name in ("name", "init", "step")))

@@ -1,5 +1,7 @@
 """What the engine chooses by size: products with x inside the loop, or ahead of it."""
 
+from collections import Counter
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -91,3 +93,26 @@ def test_products_ahead_change_nothing(key, monkeypatch):
     jax.tree.map(
         lambda a, b: assert_allclose(a, b, rtol=1e-5, atol=1e-6), ahead, inside
     )
+
+
+def test_the_gates_are_not_squashed_again_on_the_way_back():
+    """They are kept by value; tanh(c), whose argument is kept, is made again."""
+    sizes = jax.eval_shape(lambda k: lj.LSTM.init(k, 3, 4), jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((TIME, 2, 3), jnp.float32)
+
+    def loss(params, xs):
+        return jnp.sum(lj.unroll(lj.LSTM, params, xs)[1])
+
+    forward = Counter(_names(jax.make_jaxpr(loss)(sizes, xs).jaxpr))
+    both = Counter(_names(jax.make_jaxpr(jax.grad(loss))(sizes, xs).jaxpr))
+    assert (forward["logistic"], forward["tanh"]) == (3, 2)
+    assert (both["logistic"], both["tanh"]) == (3, 3)
+
+
+def _names(program):
+    for equation in program.eqns:
+        yield equation.primitive.name
+        for parameter in equation.params.values():
+            inside = getattr(parameter, "jaxpr", parameter)
+            if hasattr(inside, "eqns"):
+                yield from _names(inside)

@@ -404,3 +404,16 @@ def test_a_run_without_steps_is_refused():
     params = recurrence(np.eye(2, dtype=np.float32))
     with pytest.raises(ValueError, match="xs: shape is"):
         lyapunov_exponents(LINEAR, params, silence(0, jnp.float32))
+
+
+def test_by_default_every_step_has_a_qr():
+    """Fewer give the same numbers in other roundings."""
+    params = lj.LSTM.init(jax.random.key(0), 2, 3)
+    xs = jnp.asarray(draw(40, 2), jnp.float32)
+    for measure in (lj.lyapunov_exponents, lj.lyapunov_spectrum):
+        found, wanted, other = (
+            jax.tree.leaves(measure(lj.LSTM, params, xs, **options))[0]
+            for options in ({}, {"qr_every": 1}, {"qr_every": 2})
+        )
+        np.testing.assert_array_equal(found, wanted)
+        assert (found != other).any()

@@ -131,6 +131,17 @@ def test_a_step_by_edge_is_the_step_and_its_jacobian_the_sum_over_edges(cell):
         assert any(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(road))
 
 
+@in_float64
+@pytest.mark.parametrize("cell", ROADS, ids=lambda cell: cell.name)
+def test_a_step_by_edge_takes_any_number_of_batch_axes(cell):
+    params, copies, x, _ = one_step(cell)
+    step = edges_of(cell).step
+    wanted = step(params, copies, x)
+    for form in (lambda leaf: leaf[0], lambda leaf: leaf.reshape(1, *leaf.shape)):
+        found = step(params, jax.tree.map(form, copies), form(x))
+        assert_trees_close(found, jax.tree.map(form, wanted), rtol=0, atol=1e-14)
+
+
 def test_every_cell_has_roads_and_the_same_when_asked_again():
     assert set(lj.CELLS.values()) <= set(ROADS)
     assert all(edges_of(cell) == edges_of(cell) for cell in OF_THEIR_STEP)
@@ -430,6 +441,17 @@ def test_nothing_underflows_on_a_road():
     log_norms, shares = measured()
     assert_allclose(log_norms.h, np.log(w) * np.arange(time, 0, -1), rtol=1e-6)
     assert_array_equal(shares, 1)
+
+
+@in_float64
+def test_shares_where_one_leaf_is_far_below_the_other():
+    """h has 1e-30 of the gradient of c, whose square no float32 holds."""
+    params = make_params(lj.LSTM)
+    params = params._replace(w_hh=1e-30 * params.w_hh)
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
+    xs = draw(6, BATCH, INPUT).astype(jnp.float32)
+    shares = road_shares(lj.LSTM, params, xs, last_output)
+    assert_allclose(summed(shares), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("wrapper", [lj.mixed, lj.variational_dropout])

@@ -176,3 +176,32 @@ def test_log_norms_behind_saturated_squashes(case, seed):
     )(own, xs)
     assert wanted.min() < -5
     np.testing.assert_allclose(np.stack(leaves(found), -1), wanted, atol=1e-3, rtol=0)
+
+
+def test_a_saturated_unit_beside_an_open_one():
+    """Elementwise, so that every unit is on its own: ln |dL/dh_t| = Σ ln w tanh'(z)."""
+
+    def step(p, h, x):
+        h = p["w"] * jnp.tanh(h + p["b"] + 0 * x) * p["v"]
+        return h, h
+
+    def begin(p, batch):
+        return jnp.zeros((*batch, 2), jnp.float32)
+
+    w, v, b = (jnp.array(pair, jnp.float32) for pair in ((0.5, 1), (1, 3), (0.1, 60)))
+    cell = lj.from_function(step, begin)
+    xs = jnp.zeros((TIME, 2), jnp.float32)
+    found = lj.log_gradients(cell, {"w": w, "v": v, "b": b}, xs, lambda y: y[-1].sum())
+    h, slopes = [mpmath.mpf(0)] * 2, []
+    for _ in range(TIME):
+        z = [a + mpmath.mpf(float(c)) for a, c in zip(h, b, strict=True)]
+        scale = [mpmath.mpf(float(a * c)) for a, c in zip(w, v, strict=True)]
+        h = [s * mpmath.tanh(a) for s, a in zip(scale, z, strict=True)]
+        slopes.append(
+            [
+                float(mpmath.log(s / mpmath.cosh(a) ** 2))
+                for s, a in zip(scale, z, strict=True)
+            ]
+        )
+    wanted = np.cumsum(np.array(slopes)[::-1], axis=0)[::-1]
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-3)

@@ -1190,3 +1190,38 @@ def test_the_shortest_length_is_one_that_works(name, key):
     assert np.all(np.isfinite(levels))
     with pytest.raises(ValueError, match="max_length: got"):
         task.sample(key, 4, shortest - 1)
+
+
+SIZES = {
+    "nature_show": (64, 3),
+    "adding": (2, 1),
+    "adding_1997": (2, 1),
+    "multiplication": (2, 1),
+    "temporal_order": (8, 4),
+    "temporal_order_3": (8, 8),
+    "temporal_order_pascanu": (6, 4),
+    "long_time_lag_2a": (101, 101),
+    "long_time_lag_2b": (101, 101),
+    "long_time_lag_2c": (54, 2),
+    "two_sequence_3a": (1, 1),
+    "two_sequence_3b": (1, 1),
+    "two_sequence_3c": (1, 1),
+    "embedded_reber": (7, 7),
+    "continual_embedded_reber": (7, 7),
+    "copy_memory": (10, 9),
+    "copy_memory_variable": (10, 9),
+    "delayed_xor": (1, 2),
+    "latch": (1, 1),
+    "parity": (2, 2),
+    "even_pairs": (2, 2),
+    "anbn": (3, 3),
+    "anbncn": (4, 4),
+    "sequential_digits": (1, 10),
+    "permuted_digits": (1, 10),
+}
+
+
+def test_sizes_are_those_of_the_papers():
+    assert SIZES == {
+        name: (task.input_size, task.output_size) for name, task in lj.TASKS.items()
+    }
