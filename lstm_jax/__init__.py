@@ -186,6 +186,7 @@ from lstm_jax.unrolling import unroll_reference as unroll_reference
 from lstm_jax.unrolling import unroll_truncated as unroll_truncated
 from lstm_jax.wrappers.keyed import Keyed as Keyed
 from lstm_jax.wrappers.keyed import KeyedCell as KeyedCell
+from lstm_jax.wrappers.keyed import Keys as Keys
 from lstm_jax.wrappers.keyed import with_keys as with_keys
 from lstm_jax.wrappers.learned_carry import LearnedCarryParams as LearnedCarryParams
 from lstm_jax.wrappers.learned_carry import learned_carry as learned_carry

@@ -15,7 +15,7 @@ from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import as_array, shown
 from lstm_jax.shapes import shapes_of
 from lstm_jax.types import Carry, Params, Shape
-from lstm_jax.wrappers.keyed import Keyed
+from lstm_jax.wrappers.keyed import Keyed, Keys, span_of
 
 
 def checked_inputs(cell: Cell, xs: Any) -> Any:
@@ -27,7 +27,7 @@ def checked_inputs(cell: Cell, xs: Any) -> Any:
     """
     if isinstance(xs, Keyed):
         x = _checked(cell, xs.x)
-        _check_keys(xs.key, jax.tree.leaves(x)[0].shape[0])
+        _check_keys(cell, xs.key, jax.tree.leaves(x)[0].shape[0])
         return Keyed(x, xs.key)
     return _checked(cell, xs)
 
@@ -73,12 +73,18 @@ def _one_array(cell: Cell, xs: Any) -> Array:
     return xs
 
 
-def _check_keys(key: Any, time: int) -> None:
-    if not is_key(key) or key.shape != (time,):
-        raise ValueError(
-            f"xs.key: got {jax.typeof(key).str_short()}; it must hold one typed key "
-            f"per step, shape {(time,)}, as with_keys makes them"
+def _check_keys(cell: Cell, key: Any, time: int) -> None:
+    if isinstance(key, Keys) and span_of(cell) != "both":
+        raise TypeError(
+            f"xs.key: got Keys; {cell.name!r} reads one key per step, which "
+            "with_keys(key, xs, per=cell.per) makes"
         )
+    for one in jax.tree.leaves(key):
+        if not is_key(one) or one.shape != (time,):
+            raise ValueError(
+                f"xs.key: got {jax.typeof(one).str_short()}; it must hold one typed "
+                f"key per step, shape {(time,)}, as with_keys makes them"
+            )
 
 
 def is_key(leaf: Any) -> bool:

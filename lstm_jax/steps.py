@@ -18,6 +18,7 @@ The rules for time, which every measurement shares:
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from numbers import Number
 from typing import Any, NamedTuple, TypedDict
 
 import jax
@@ -34,7 +35,7 @@ from lstm_jax.carry_types import (
     with_weak_types_promoted,
 )
 from lstm_jax.cells.cell import Cell, check_cell
-from lstm_jax.checks import as_array, check_flag
+from lstm_jax.checks import as_array, check_flag, shown
 from lstm_jax.inputs import (
     batch_shape_of,
     checked_inputs,
@@ -311,6 +312,13 @@ def _of_element(leaf: Array, element: Bool[Array, "*batch"]) -> Array:
 
 def _check_params(cell: Cell, params: Params) -> None:
     """Refuses params of another cell, where a cell's types say what it wants."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, Number)):
+            raise TypeError(
+                f"params: leaf {jax.tree_util.keystr(path)} is {shown(leaf)}; it must "
+                "be an array: keep the rest out, as eqx.partition(module, eqx.is_array)"
+                " does, and put it back in the step; lj.scan takes it as it is"
+            )
     wanted = getattr(cell.step, "__annotations__", {}).get("params")
     if not isinstance(wanted, type) or not hasattr(wanted, "_fields"):
         return
@@ -323,6 +331,7 @@ def _check_params(cell: Cell, params: Params) -> None:
 
 def starting_carry(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Carry:
     """Returns the carry that enters the first step: the one given, checked, or new."""
+    _check_params(cell, params)
     batch_shape = batch_shape_of(cell, params, checked_inputs(cell, xs), carry)
     return _checked_carry(cell, params, carry, batch_shape)
 

@@ -33,6 +33,7 @@ CELLS = [
     lj.zoneout(lj.LSTM, h=0.05, c=0.5),
     lj.variational_dropout(lj.LSTM, input_rate=0.1),
     lj.mixed(lj.GRU),
+    lj.stack(lj.LSTM, lj.variational_dropout(lj.LSTM, input_rate=0.3)),
     lj.learned_carry(lj.residual(lj.LSTM)),
     lj.from_function(step, begin, input_axes={"image": 3, "word": 0}),
     lj.from_haiku(core),

@@ -337,6 +337,158 @@ def test_a_module_of_nnx_with_streams_of_its_own_runs(x64):
     close(got, lj.unroll(plain, params, make_inputs())[1], 0)
 
 
+# -- half precision, images, modules as params -----------------------------------------
+
+
+def value_and_slopes(loop, params, xs):
+    weights = jnp.cos(jnp.arange(1.0, 4.0))
+
+    def loss(params, xs):
+        of_steps = jnp.sum(loop(params, xs), axis=tuple(range(1, xs.ndim)))
+        return jnp.sum(weights * of_steps.astype(weights.dtype))
+
+    return jax.jit(jax.value_and_grad(loss, (0, 1)))(params, xs)
+
+
+def all_close(one, other, tolerance=1e-12):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert a.dtype == b.dtype
+        close(np.asarray(a, np.float64), np.asarray(b, np.float64), tolerance)
+
+
+def stepped(step, begin):
+    """Returns `(params, xs) -> ys`, the plainest loop over a library's own step."""
+
+    def loop(params, xs):
+        carry, ys = begin(xs.shape[1]), []
+        for x in xs:
+            carry, y = step(params, carry, x)
+            ys.append(y)
+        return jnp.stack(ys)
+
+    return loop
+
+
+HALF = jnp.bfloat16
+
+
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell, nn.SimpleCell])
+@pytest.mark.parametrize("dtypes", [{"param_dtype": HALF}, {"dtype": HALF}])
+def test_linen_cells_in_half_precision(kind, dtypes):
+    module = kind(HIDDEN, **dtypes)
+    cell = from_linen(module)
+    with jax.numpy_dtype_promotion("standard"):
+        params = cell.init(jax.random.key(0), INPUT, HIDDEN)
+    weights = {leaf.dtype for leaf in jax.tree.leaves(params)}
+    assert weights == {jnp.dtype(dtypes.get("param_dtype", jnp.float32))}
+
+    def begin(batch):
+        carry = module.initialize_carry(jax.random.key(0), (batch, 1))
+        # In which alone the library itself runs this one.
+        return carry.astype(HALF) if kind is nn.SimpleCell else carry
+
+    with jax.numpy_dtype_promotion("standard"):
+        xs = make_inputs().astype(HALF)
+        found = value_and_slopes(lambda *given: lj.unroll(cell, *given)[1], params, xs)
+        wanted = value_and_slopes(stepped(module.apply, begin), params, xs)
+    all_close(found, wanted, 4e-2)
+
+
+def test_weights_of_half_precision_are_drawn_in_float32_and_rounded():
+    halves, whole = (
+        from_linen(nn.LSTMCell(HIDDEN, param_dtype=dtype)).init(
+            jax.random.key(0), INPUT, HIDDEN
+        )
+        for dtype in (HALF, jnp.float32)
+    )
+    all_close(halves, jax.tree.map(lambda leaf: leaf.astype(HALF), whole), 0)
+
+
+def test_nnx_cells_in_half_precision():
+    module = nnx.LSTMCell(INPUT, HIDDEN, param_dtype=HALF, rngs=nnx.Rngs(0))
+    cell, xs = from_nnx(module), make_inputs().astype(HALF)
+    params = nnx.state(module, nnx.Param)
+    ys = lj.unroll(cell, params, xs)[1]
+    assert ys.dtype == HALF
+    wanted: Any = nnx.RNN(module, time_major=True)(xs)
+    close(ys.astype(float), wanted.astype(float), 1e-2)
+
+
+def linen_images():
+    module = nn.ConvLSTMCell(HIDDEN, (3, 3), param_dtype=default_dtype())
+
+    def loop(variables, xs):
+        layer = nn.RNN(module, time_major=True)
+        return layer.apply({"params": {"cell": variables["params"]}}, xs)
+
+    return from_linen(module, space=(4, 6)), loop
+
+
+def haiku_images():
+    make = partial(hk.Conv2DLSTM, (4, 6), output_channels=HIDDEN, kernel_shape=3)
+
+    def whole(xs):
+        core = make()
+        return hk.dynamic_unroll(core, xs, core.initial_state(xs.shape[1]))[0]
+
+    return from_haiku(make), hk.without_apply_rng(hk.transform(whole)).apply
+
+
+@pytest.mark.parametrize("make", [linen_images, haiku_images])
+def test_cells_that_remember_images(make, x64):
+    cell, loop = make()
+    params = drawn(cell.init(jax.random.key(0), INPUT, HIDDEN))
+    xs = jax.random.normal(jax.random.key(1), (TIME, BATCH, 4, 6, INPUT))
+    found = value_and_slopes(lambda *given: lj.unroll(cell, *given)[1], params, xs)
+    all_close(found, value_and_slopes(loop, params, xs))
+    alone = lj.unroll(cell, params, xs[:2, 1])[1]
+    short = lj.unroll(cell, params, xs, lengths=jnp.array([TIME, 2]))[1]
+    close(short[:2, 1], alone)
+    assert not short[2:, 1].any()
+    told = r"x: the shape is \(2, 4, 5, 3\); 'Conv.*' wants \(4, 6, 3\) after time and"
+    with pytest.raises(ValueError, match=told):
+        lj.unroll(cell, params, xs[..., :5, :])
+
+
+def test_resets_do_what_a_reset_core_does(x64):
+    def whole(xs, flags):
+        core = hk.ResetCore(hk.LSTM(HIDDEN))
+        start = core.initial_state(xs.shape[1])
+        return hk.dynamic_unroll(core, (xs, flags), start)[0]
+
+    loop = hk.without_apply_rng(hk.transform(whole)).apply
+    cell, xs = from_haiku(partial(hk.LSTM, HIDDEN)), make_inputs()
+    params = drawn(cell.init(jax.random.key(0), INPUT, HIDDEN))
+    resets = jnp.zeros((TIME, BATCH), bool).at[1, 0].set(True)
+    found = value_and_slopes(
+        lambda *given: lj.unroll(cell, *given, resets=resets)[1], params, xs
+    )
+    all_close(found, value_and_slopes(lambda p, xs: loop(p, xs, resets), params, xs))
+
+
+def test_a_module_of_nnx_is_its_own_params(x64):
+    dtype = default_dtype()
+    module = nnx.GRUCell(
+        INPUT, HIDDEN, dtype=dtype, param_dtype=dtype, rngs=nnx.Rngs(0)
+    )
+    own = from_function(
+        lambda module, carry, x: module(carry, x),
+        lambda module, batch: jnp.zeros((*batch, module.hidden_features), dtype),
+    )
+    xs, found = make_inputs(), []
+
+    def loss(run):
+        return nnx.value_and_grad(lambda module: jnp.sum(jnp.sin(run(module))))(module)
+
+    for cell in (own, from_nnx(module)):
+        found.append(loss(lambda module, cell=cell: lj.unroll(cell, module, xs)[1]))
+    wanted = loss(lambda module: nnx.RNN(module, time_major=True)(xs))
+    for value, slopes in found:
+        close(value, wanted[0])
+        jax.tree.map(close, slopes, wanted[1])
+
+
 # -- what is refused ----------------------------------------------------------------
 
 
@@ -383,6 +535,34 @@ def test_inputs_of_another_width_are_refused(name):
     assert "3" in message
 
 
+def with_an_activation():
+    """A cell of a user's own, whose params are a module with a function for a leaf."""
+
+    def step(module, h, x):
+        h = jax.vmap(module)(jnp.concatenate([h, x], -1))
+        return h, h
+
+    cell = from_function(step, lambda _, batch: jnp.zeros((*batch, HIDDEN)))
+    return cell, eqx.nn.MLP(HIDDEN + INPUT, HIDDEN, 2, 1, key=jax.random.key(0))
+
+
+def test_a_module_goes_without_what_is_no_array_and_gets_it_back_in_the_step():
+    cell, module = with_an_activation()
+    params, rest = eqx.partition(module, eqx.is_array)
+    xs, start = make_inputs(), jnp.zeros((BATCH, HIDDEN))
+    whole = from_function(
+        lambda params, h, x: cell.step(eqx.combine(params, rest), h, x), cell.init_carry
+    )
+    close(lj.unroll(whole, params, xs)[1], lj.scan(cell.step, module, start, xs)[1], 0)
+
+
+def in_two_dtypes(name):
+    cell, params, _, _ = FOREIGN[name]()
+    params = jax.tree.map(lambda leaf: leaf.astype(HALF), params)
+    with jax.numpy_dtype_promotion("standard"):
+        lj.unroll(cell, params, jnp.ones((TIME, BATCH, INPUT)))
+
+
 NO_ADAPTER = {
     "class": (lambda: from_linen(nn.LSTMCell), "module: got the class LSTMCell; it"),
     "layer": (lambda: from_linen(nn.Dense(3)), "module: got Dense; it must be an RNN"),
@@ -422,6 +602,42 @@ NO_ADAPTER = {
             np.ones((2, 3, 1)),
         ),
         "init_carry: got a leaf of shape (5,) for the batch_shape (3,); it must be",
+    ),
+    "images": (
+        lambda: from_linen(nn.ConvLSTMCell(5, (3, 3))),
+        "space: got (); it must have 2 sizes, of the axes that one input of ConvLSTM",
+    ),
+    "no images": (
+        lambda: from_linen(nn.GRUCell(5), space=(28, 28)),
+        "space: got (28, 28); it must have 0 sizes",
+    ),
+    "a size of images": (
+        lambda: from_linen(nn.ConvLSTMCell(5, (3, 3)), space=28),
+        "space: got 28; it must be a tuple, such as (28, 28)",
+    ),
+    "resets inside": (
+        lambda: from_haiku(lambda: hk.DeepRNN([hk.ResetCore(hk.LSTM(5))])).init(
+            jax.random.key(0), 2, 5
+        ),
+        "make: got a ResetCore, which reads (x, flags); it must make the core inside, "
+        "and lj.unroll(..., resets=flags) resets it",
+    ),
+    "half precision": (
+        lambda: in_two_dtypes("haiku GRU"),
+        "carry: 'GRU' makes float32 of its bfloat16 memory; xs, params and what the "
+        "module computes in must have one dtype: give xs.astype(bfloat16), or params",
+    ),
+    "no array": (
+        lambda: lj.unroll(*with_an_activation(), jnp.ones((TIME, BATCH, INPUT))),
+        "params: leaf .activation is custom_jvp; it must be an array: keep the rest",
+    ),
+    "no array in a layer": (
+        lambda: lj.unroll(
+            lj.stack(with_an_activation()[0]),
+            (with_an_activation()[1],),
+            jnp.ones((TIME, BATCH, INPUT)),
+        ),
+        "params: leaf [0].activation is custom_jvp; it must be an array",
     ),
     "missing": (
         lambda: foreign.library("no_such_library", "no-such-library"),

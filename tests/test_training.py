@@ -440,6 +440,7 @@ def test_a_task_that_asks_at_every_step_is_answered_there(key):
 NOISY = {
     "step": lj.zoneout(lj.RNN, 0.5),
     "sequence": lj.variational_dropout(lj.RNN, input_rate=0.5),
+    "both": lj.zoneout(lj.variational_dropout(lj.RNN, input_rate=0.5), 0.5),
 }
 
 

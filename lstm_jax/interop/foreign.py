@@ -60,6 +60,14 @@ def check_width(name: str, argument: str, given: int, width: int) -> None:
         )
 
 
+def check_shape(name: str, x: Any, wanted: Shape) -> None:
+    """Refuses inputs of another shape, after their batch axes, than a cell wants."""
+    if x.shape[max(0, x.ndim - len(wanted)) :] != wanted:
+        raise ValueError(
+            f"x: the shape is {x.shape}; {name!r} wants {wanted} after time and batch"
+        )
+
+
 def not_given(adapter: str, argument: str) -> Callable[..., NoReturn]:
     """Returns what stands in for a function that draws new weights, to say so."""
 
@@ -86,6 +94,45 @@ def in_dtype_of(params: Params, carry: Carry) -> Carry:
         return leaf.astype(dtype) if real else leaf
 
     return jax.tree.map(cast, carry)
+
+
+def memory_as_it_came(
+    name: str, entering: Carry, leaving: Carry, y: Any
+) -> tuple[Carry, Any]:
+    """Returns (carry, y) of a step, the carry in the dtypes that it entered with.
+
+    A module that computes in fewer bits than its weights have may leave its memory in
+    these; in the wider dtype it is the same number.
+
+    Args:
+      name: of the cell, for the message.
+      entering: the carry that entered.
+      leaving: the carry that leaves.
+      y: what the step shows.
+
+    Raises:
+      TypeError: the memory leaves in more bits than it has room for.
+    """
+
+    def kept(before, after):
+        bits = [jnp.finfo(leaf.dtype).bits for leaf in (before, after)]
+        if bits[1] < bits[0]:
+            return after.astype(before.dtype)
+        raise TypeError(
+            f"carry: {name!r} makes {after.dtype} of its {before.dtype} memory; xs, "
+            f"params and what the module computes in must have one dtype: give "
+            f"xs.astype({before.dtype}), or params in {after.dtype}"
+        )
+
+    def as_before(before, after):
+        floating = jnp.issubdtype(after.dtype, jnp.floating)
+        return (
+            kept(before, after) if floating and before.dtype != after.dtype else after
+        )
+
+    if jax.tree.structure(entering) != jax.tree.structure(leaving):
+        return leaving, y
+    return jax.tree.map(as_before, entering, leaving), y
 
 
 def batched(carry: Carry, batch_shape: Shape) -> Carry:

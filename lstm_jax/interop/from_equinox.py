@@ -14,6 +14,7 @@ from lstm_jax.interop.foreign import (
     check_width,
     in_dtype_of,
     library,
+    memory_as_it_came,
     not_given,
     over_batch,
 )
@@ -72,7 +73,8 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
     def step(params, carry, x):
         check_params(name, params, wanted)
         check_input(x, module.input_size)
-        return over_batch(of_one, x.ndim - 1)(params, carry, x)
+        left, y = over_batch(of_one, x.ndim - 1)(params, carry, x)
+        return memory_as_it_came(name, carry, left, y)
 
     return Cell(
         name=name,

@@ -12,6 +12,7 @@ from lstm_jax.interop.foreign import (
     check_width,
     in_dtype_of,
     library,
+    memory_as_it_came,
     not_given,
 )
 
@@ -23,6 +24,7 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         cell, params = lj.from_nnx(module), nnx.state(module, nnx.Param)
         carry, ys = lj.unroll(cell, params, xs)
 
+    or the module itself for params, which `nnx.grad` differentiates.
     The carry is the module's own: (c, h) of an LSTM cell. All of the module that is no
     `nnx.Param` is fixed. Call it once and keep the cell: another call gives another
     cell, which is compiled anew.
@@ -45,6 +47,12 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
     graph, own, rest = nnx.split(module, nnx.Param, ...)
     name, wanted = type(module).__name__, jax.eval_shape(lambda: own)
 
+    def own_of(params):
+        module = isinstance(params, nnx.Module)
+        params = nnx.state(params, nnx.Param) if module else params
+        check_params(name, params, wanted)
+        return params
+
     def with_params(params):
         # A state of this trace: one of another trace can't be written to.
         return nnx.merge(graph, params, jax.tree.map(lambda leaf: leaf, rest))
@@ -62,14 +70,14 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         return params
 
     def init_carry(params, batch_shape=()):
-        check_params(name, params, wanted)
+        params = own_of(params)
         empty = with_params(params).initialize_carry((*batch_shape, 1), nnx.Rngs(0))
         return in_dtype_of(params, empty)
 
     def step(params, carry, x):
-        check_params(name, params, wanted)
+        params = own_of(params)
         check_input(x, getattr(module, "in_features", x.shape[-1]))
-        return with_params(params)(carry, x)
+        return memory_as_it_came(name, carry, *with_params(params)(carry, x))
 
     return Cell(
         name=name,

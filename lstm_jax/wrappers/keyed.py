@@ -1,6 +1,7 @@
 """Cells that draw random numbers, and the inputs with keys that they read."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import as_array, check_choice, check_key
 from lstm_jax.types import PRNGKey
 
-SPANS = ("step", "sequence")
+SPANS = ("step", "sequence", "both")
 
 
 @jax.tree_util.register_static
@@ -19,11 +20,12 @@ SPANS = ("step", "sequence")
 class KeyedCell(Cell):
     """A cell that draws random numbers: its step reads `Keyed(x, key)`.
 
-    `train` makes the keys. A wrapper around it that returns a plain `Cell` hides that
-    from `train`, so what draws random numbers comes last.
+    `train` makes the keys. What `stack` and the other wrappers make of it is a
+    `KeyedCell` again, which splits its key among the parts that draw.
 
     Attributes:
-      per: "step" or "sequence", what has a key of its own in training; see `with_keys`.
+      per: "step", "sequence" or "both", what has a key of its own in training; see
+        `with_keys`.
       evaluated: the cell without randomness, on the same params and carry, that
         evaluation uses.
     """
@@ -33,7 +35,7 @@ class KeyedCell(Cell):
 
 
 class Keyed(NamedTuple):
-    """An input and a key: x (*batch, input) and one key.
+    """An input and a key: x (*batch, input) and one key, or `Keys`.
 
     As a sequence: x (time, *batch, input) and key (time,).
     """
@@ -42,25 +44,47 @@ class Keyed(NamedTuple):
     key: Any
 
 
+class Keys(NamedTuple):
+    """Two keys, for a cell of which some parts draw anew and others keep their draw.
+
+    Attributes:
+      step: another one at every step.
+      sequence: the same at every step.
+    """
+
+    step: Any
+    sequence: Any
+
+
 def with_keys(key: PRNGKey, xs: ArrayLike, per: str = "step") -> Keyed:
-    """Returns `xs` with the randomness that a stochastic wrapper reads.
+    """Returns `xs` with the randomness that a stochastic cell reads.
 
     Args:
       key: a typed key.
       xs: (time, *batch, input).
-      per: "step", a key of its own for every step (zoneout); or "sequence", the same
-        key at every step, so that one mask holds from the first to the last
-        (variational dropout).
+      per: as `cell.per` says. "step", a key of its own for every step (zoneout);
+        "sequence", the same key at every step, so that one mask holds from the first
+        to the last (variational dropout); "both", `Keys`, for a cell with parts of
+        either kind.
 
     Raises:
-      ValueError: `per` is neither.
+      ValueError: `per` is none of these.
     """
     check_key("key", key)
     check_choice("per", per, SPANS)
     time = as_array("xs", xs, "an array (time, *batch, input)").shape[0]
-    if per == "step":
-        return Keyed(xs, jax.random.split(key, time))
-    return Keyed(xs, jnp.broadcast_to(key, (time,)))
+    if per == "both":
+        renewed, kept = jax.random.split(key)
+        return Keyed(xs, Keys(_every_step(renewed, time), _the_same(kept, time)))
+    return Keyed(xs, (_every_step if per == "step" else _the_same)(key, time))
+
+
+def _every_step(key: PRNGKey, time: int) -> Any:
+    return jax.random.split(key, time)
+
+
+def _the_same(key: PRNGKey, time: int) -> Any:
+    return jnp.broadcast_to(key, (time,))
 
 
 def without_noise(cell: Cell) -> Cell:
@@ -72,7 +96,67 @@ def check_keyed(x: Any, cell: str) -> None:
     """Refuses an input without a key."""
     if not isinstance(x, Keyed):
         raise TypeError(
-            f"xs: {cell!r} draws random numbers and reads Keyed(x, key); make it by "
-            "with_keys(key, xs). lj.train does, for the outermost cell: a cell that "
-            "draws must be that one, as in zoneout(stack(...))"
+            f"xs: {cell!r} draws random numbers and reads Keyed(x, key), which "
+            "with_keys(key, xs, per=cell.per) makes, and lj.train by itself"
         )
+
+
+# Wrappers around cells that draw
+
+
+def span_of(cell: Cell) -> str | None:
+    """Returns what has a key of its own in a cell; None where it draws nothing."""
+    return cell.per if isinstance(cell, KeyedCell) else None
+
+
+def joint_span(spans: Sequence[str | None]) -> str:
+    """Returns what has a key of its own in a cell of several parts, some of which draw.
+
+    Args:
+      spans: of the parts, None for those that draw nothing.
+    """
+    kinds = {span for span in spans if span is not None}
+    return kinds.pop() if len(kinds) == 1 else "both"
+
+
+def split_keys(key: Any, spans: Sequence[str | None]) -> list[Any]:
+    """Returns the key of every part of a cell, None for those that draw nothing.
+
+    A part that alone draws reads the key as it is.
+
+    Args:
+      key: of the cell, of its `joint_span`. One key of a step where the parts want
+        both: nothing is then held over the sequence.
+      spans: of the parts.
+    """
+    drawing = [span for span in spans if span is not None]
+    parts = iter([key] if len(drawing) == 1 else _split(key, drawing))
+    return [None if span is None else next(parts) for span in spans]
+
+
+def _split(key: Any, spans: list[str]) -> list[Any]:
+    if not isinstance(key, Keys):
+        return [*jax.random.split(key, len(spans))]
+    both = zip(*(jax.random.split(one, len(spans)) for one in key), strict=True)
+    return [
+        keys if span == "both" else getattr(keys, span)
+        for span, keys in zip(spans, map(Keys._make, both), strict=True)
+    ]
+
+
+def keyed_if(x: Any, key: Any) -> Any:
+    """Returns what a part of a cell reads: x, with its key if it has one."""
+    return x if key is None else Keyed(x, key)
+
+
+def like(cell: Cell, wrapper: Callable[[Cell], Cell], **functions: Any) -> Cell:
+    """Returns the cell with other functions, as a wrapper that draws nothing makes it.
+
+    Args:
+      cell: inside; around one that draws stands a `KeyedCell`.
+      wrapper: makes the cell that evaluation uses of that of the cell inside.
+      **functions: fields of the cell around.
+    """
+    if isinstance(cell, KeyedCell):
+        functions["evaluated"] = wrapper(cell.evaluated)
+    return replace(cell, layers=(), **functions)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey, Shape
+from lstm_jax.wrappers.keyed import like
 
 
 class LearnedCarryParams(NamedTuple):
@@ -46,10 +47,5 @@ def learned_carry(cell: Cell) -> Cell:
         return cell.step(params.cell, carry, x)
 
     name = f"learned_carry({cell.name})"
-    return Cell(
-        name=name,
-        init=init,
-        init_carry=init_carry,
-        step=step,
-        input_axes=cell.input_axes,
-    )
+    functions = {"init": init, "init_carry": init_carry, "step": step}
+    return like(cell, learned_carry, name=name, **functions)

@@ -1,5 +1,6 @@
 """mixed: products in half precision, memory in full."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_floating
 from lstm_jax.engine.programs import Op, evaluate, interpreted, read
 from lstm_jax.factories import factory
+from lstm_jax.wrappers.keyed import like
 
 
 @factory
@@ -39,13 +41,9 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
             return evaluate(op, values)
         return [_product(op, values, compute_dtype)]
 
-    return Cell(
-        name=f"mixed({cell.name})",
-        init=cell.init,
-        init_carry=cell.init_carry,
-        step=interpreted(cell.step, in_half),
-        input_axes=cell.input_axes,
-    )
+    in_the_same = partial(mixed, compute_dtype=compute_dtype)
+    step = interpreted(cell.step, in_half)
+    return like(cell, in_the_same, name=f"mixed({cell.name})", step=step)
 
 
 def _product(op: Op, values: dict[int, Any], compute_dtype: Any) -> Array:

@@ -7,6 +7,15 @@ import jax
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey, Shape
+from lstm_jax.wrappers.keyed import (
+    KeyedCell,
+    check_keyed,
+    joint_span,
+    keyed_if,
+    span_of,
+    split_keys,
+    without_noise,
+)
 
 
 def stack(*cells: Cell) -> Cell:
@@ -17,6 +26,11 @@ def stack(*cells: Cell) -> Cell:
     Params and carry are tuples, one entry per layer. `init` hands its options to every
     layer, each with hidden_size units. `unroll` runs the layers one after the other
     over the whole sequence, which gives the same and is faster.
+
+    Where layers draw random numbers the stack does, with a key for each of them, and
+    runs step by step. Dropout between two layers is that of the inputs of the upper:
+
+        stack(LSTM, variational_dropout(LSTM, input_rate=0.3))
 
     Args:
       *cells: from the bottom to the top, at least one.
@@ -36,6 +50,10 @@ def stack(*cells: Cell) -> Cell:
 
 @factory
 def _stack(cells: tuple[Cell, ...]) -> Cell:
+    name = " > ".join(cell.name for cell in cells)
+    spans = tuple(map(span_of, cells))
+    draws = any(spans)
+
     def init(
         key: PRNGKey, input_size: int, hidden_size: int, **options: Any
     ) -> tuple[Any, ...]:
@@ -55,19 +73,25 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
         )
 
     def step(params: tuple, carry: tuple, x: Any) -> tuple[tuple, Any]:
-        leaving = []
-        for cell, *of_layer in zip(cells, params, carry, strict=True):
-            layer_carry, x = cell.step(*of_layer, x)
+        keys, leaving = [None] * len(cells), []
+        if draws:
+            check_keyed(x, name)
+            x, keys = x.x, split_keys(x.key, spans)
+        for cell, key, *of_layer in zip(cells, keys, params, carry, strict=True):
+            layer_carry, x = cell.step(*of_layer, keyed_if(x, key))
             leaving.append(layer_carry)
         return tuple(leaving), x
 
-    return Cell(
-        name=" > ".join(cell.name for cell in cells),
-        init=init,
-        init_carry=init_carry,
-        step=step,
-        input_axes=cells[0].input_axes,
-        layers=cells,
+    functions = {"init": init, "init_carry": init_carry, "step": step}
+    axes = cells[0].input_axes
+    if not draws:
+        return Cell(name=name, **functions, input_axes=axes, layers=cells)
+    return KeyedCell(
+        name=name,
+        **functions,
+        input_axes=axes,
+        per=joint_span(spans),
+        evaluated=stack(*map(without_noise, cells)),
     )
 
 
@@ -75,4 +99,4 @@ def _output_size(cell: Cell, params: Any, input_size: int) -> int:
     carry = jax.eval_shape(cell.init_carry, params)
     dtype = jax.tree.leaves(params)[0].dtype
     x = jax.ShapeDtypeStruct((input_size,), dtype)
-    return jax.eval_shape(cell.step, params, carry, x)[1].shape[-1]
+    return jax.eval_shape(without_noise(cell).step, params, carry, x)[1].shape[-1]

@@ -8,7 +8,15 @@ import jax.numpy as jnp
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
-from lstm_jax.wrappers.keyed import KeyedCell, check_keyed
+from lstm_jax.wrappers.keyed import (
+    KeyedCell,
+    check_keyed,
+    joint_span,
+    keyed_if,
+    span_of,
+    split_keys,
+    without_noise,
+)
 
 
 @factory
@@ -19,8 +27,8 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
 
     with carry' what the given cell computes. Where the cell shows a leaf of its carry
     as y, as most do, y is that leaf after zoneout. It reads `Keyed(x, key)`, see
-    `with_keys`; evaluation uses the given cell itself. The paper's LSTM is
-    `zoneout(LSTM, h=0.05, c=0.5)`.
+    `with_keys`; evaluation uses the given cell itself, without noise of its own. The
+    paper's LSTM is `zoneout(LSTM, h=0.05, c=0.5)`.
 
     Args:
       cell: the cell, with floating leaves in its carry.
@@ -36,12 +44,14 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
     check_cell("cell", cell)
     for name, value in {"rate": rate, **rates}.items():
         check_number(name, value, "[0, 1)")
+    spans = ("step", span_of(cell))
 
     def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
         check_keyed(keyed, cell_name)
-        new, y = cell.step(params, carry, keyed.x)
+        key, inside = split_keys(keyed.key, spans)
+        new, y = cell.step(params, carry, keyed_if(keyed.x, inside))
         leaves, structure = jax.tree.flatten(new)
-        keys = jax.random.split(keyed.key, len(leaves))
+        keys = jax.random.split(key, len(leaves))
         of_leaves = zip(
             keys,
             _rates_of_leaves(new, rate, rates),
@@ -63,8 +73,8 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
         init_carry=cell.init_carry,
         step=step,
         input_axes=cell.input_axes,
-        per="step",
-        evaluated=cell,
+        per=joint_span(spans),
+        evaluated=without_noise(cell),
     )
 
 

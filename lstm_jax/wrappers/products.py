@@ -1,0 +1,105 @@
+"""What the matrix products of a step read of its memory, and steps where it is another.
+
+A product reads a leaf of the carry as it is, or after it was moved, joined with other
+values or multiplied, by a gate for example. A sum is none of this: what is added up is
+new memory, whoever reads it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from lstm_jax.engine.programs import Op, Program, evaluate, run_step
+from lstm_jax.types import Carry, Params
+
+PRODUCTS = {"dot_general", "conv_general_dilated"}
+
+HANDED_ON = {
+    *("mul", "neg", "convert_element_type", "stop_gradient", "select_n", "copy"),
+    *("broadcast_in_dim", "concatenate", "pad", "reshape", "rev", "slice", "split"),
+    *("squeeze", "transpose", "dynamic_slice", "reshard", "sharding_constraint"),
+}
+"""Operations after which memory is still the memory that was read."""
+
+
+class Readings(NamedTuple):
+    """What a step multiplies with matrices.
+
+    Attributes:
+      leaves: of the carry, by number.
+      elsewhere: whether memory is read by a program of its own, a loop or a
+        `jax.checkpoint`, whose products are not looked for.
+    """
+
+    leaves: tuple[int, ...]
+    elsewhere: bool
+
+
+def read_by_products(program: Program) -> Readings:
+    """Returns what the matrix products of a step read of its memory."""
+    origins = {
+        number: {at}
+        for at, number in enumerate(program.carry)
+        if jnp.issubdtype(program.avals[number].dtype, jnp.inexact)
+    }
+    read, elsewhere = set(), False
+    for op in program.ops:
+        of_op = set().union(*(origins.get(number, set()) for number in op.reads))
+        if op.name in PRODUCTS:
+            read |= of_op
+        elif _hands_on(op):
+            origins |= dict.fromkeys(op.outputs, of_op)
+        elif of_op and _holds_a_program(op):
+            elsewhere = True
+    return Readings(tuple(sorted(read)), elsewhere)
+
+
+def with_products_of(
+    leaves: dict[int, Any], program: Program, params: Params, carry: Carry, x: Any
+) -> tuple[Carry, Any]:
+    """Returns (carry, y) of a step whose products read other leaves of memory.
+
+    Args:
+      leaves: what they read, by the number of the leaf in the carry; all the rest of
+        the step reads the carry.
+      program: of the step.
+      params: of the step.
+      carry: of the step.
+      x: of the step.
+    """
+    seen = {program.carry[at]: leaf for at, leaf in leaves.items()}
+
+    def each(op: Op, values: dict[int, Any]) -> list[Any]:
+        if op.name in PRODUCTS:
+            return evaluate(op, values | seen)
+        if op.reads & seen.keys() and _hands_on(op):
+            as_seen = evaluate(op, values | seen)
+            seen.update(zip(op.outputs, as_seen, strict=True))
+        return evaluate(op, values)
+
+    of_params = [*jax.tree.leaves(params), *program.closed_over]
+    of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
+    out = run_step(program, of_params, of_carry, of_x, each)
+    structures = map(jax.tree.structure, program.leaves_as)
+    carry, y = map(jax.tree.unflatten, structures, out)
+    return carry, y
+
+
+def _hands_on(op: Op) -> bool:
+    """Whether what it returns is still memory: `lj.clip_backward` changes no value."""
+    if op.name.startswith(("custom_jvp_call", "custom_vjp_call")):
+        ends = (op.eqn.invars, op.eqn.outvars)
+        shapes = [[var.aval.str_short() for var in variables] for variables in ends]
+        return shapes[0] == shapes[1]
+    return op.name in HANDED_ON
+
+
+def _holds_a_program(op: Op) -> bool:
+    held = jax.tree.leaves([*op.eqn.params.values()], is_leaf=_is_program)
+    return any(map(_is_program, held))
+
+
+def _is_program(value: Any) -> bool:
+    return isinstance(value, Jaxpr | ClosedJaxpr)
