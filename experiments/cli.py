@@ -12,6 +12,7 @@ A default, its help and what is allowed are written once, in the dataclass:
 so `run(Config(lag=0))` in a notebook and `--lag=0` on a command line say the same.
 """
 
+import contextlib
 import dataclasses
 import errno
 import io
@@ -19,7 +20,8 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,7 +33,9 @@ from experiments import records, usage, words
 from experiments.alone import alone_in
 from experiments.errors import ConfigError as ConfigError
 from experiments.records import Record
+from lstm_jax.training import disk
 
+HELP = {"h", "help", "helpshort", "helpfull"}  # the last three are absl's own
 INTERRUPTED = 128 + signal.SIGINT  # the status that a shell expects
 INT32_MAX = 2**31 - 1
 SEED_MAX = 2**32 - 1
@@ -232,7 +236,8 @@ def start(
     def checked_command(_):
         try:
             config = config_type(**_given(config_type))
-            command(config, _checked_out(flags.FLAGS.out))
+            with _folder(flags.FLAGS.out) as out:
+                command(config, out)
         except ConfigError as error:
             stop(str(error), 2)
         except KeyboardInterrupt:
@@ -264,7 +269,7 @@ def _given(config_type: type) -> dict[str, Any]:
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
-    if {"-h", "-help", "--help"} & set(argv[1:]):
+    if HELP & {word.lstrip("-") for word in argv[1:] if word.startswith("-")}:
         usage.show()
         sys.exit(0)
     try:
@@ -277,19 +282,23 @@ def _parse_flags(argv: list[str]) -> list[str]:
     return rest
 
 
-def _checked_out(text: str) -> Path:
-    """Returns the folder of the results, made; refuses what can't be one."""
+@contextlib.contextmanager
+def _folder(text: str) -> Iterator[Path]:
+    """Yields the folder of the results; a new one to which nothing is written goes."""
     out = Path(text)
-    try:
-        if not text:
-            raise FileNotFoundError(errno.ENOENT, "it has no name")
-        records.check_writable(out)
-    except OSError as error:
-        raise ConfigError(
-            f"out: can't write to {text!r} ({error.strerror}); it must be a folder "
-            "that can be made and written to"
-        ) from error
-    return out
+    with contextlib.ExitStack() as made:
+        try:
+            if not text:
+                raise FileNotFoundError(errno.ENOENT, "it has no name")
+            made.enter_context(disk.folder_if_used(out))
+            with tempfile.TemporaryFile(dir=out):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"out: can't write to {text!r} ({error.strerror}); it must be a folder "
+                "that can be made and written to"
+            ) from error
+        yield out
 
 
 def _run_and_save(

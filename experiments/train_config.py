@@ -115,16 +115,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuses what is not allowed."""
         cli.check(self)
-        if (self.start_length is None) != (self.curriculum_steps is None):
-            raise ConfigError(
-                f"start_length: got {self.start_length} with curriculum_steps="
-                f"{self.curriculum_steps}; both must be given, or neither"
-            )
-        if self.start_length is not None and self.start_length > self.length:
-            raise ConfigError(
-                f"start_length: got {self.start_length}; it must be at most length, "
-                f"{self.length}"
-            )
+        _check_curriculum(self)
         if seeds(self)[-1] > cli.SEED_MAX:
             raise ConfigError(
                 f"seed: got {self.seed} with num_seeds={self.num_seeds}; the last seed "
@@ -140,6 +131,28 @@ class Config:
                 f"forget_bias: got {self.forget_bias}; it must not be given for the "
                 f"cell {self.cell!r}, which has none"
             )
+
+
+def _check_curriculum(config: Config) -> None:
+    first, steps = config.start_length, config.curriculum_steps
+    if (first is None) != (steps is None):
+        raise ConfigError(
+            f"start_length: got {first} with curriculum_steps={steps}; both must be "
+            "given, or neither"
+        )
+    if first is None or steps is None:
+        return
+    if first > config.length:
+        raise ConfigError(
+            f"start_length: got {first}; it must be at most length, {config.length}"
+        )
+    growth = config.length - first
+    if growth * steps > cli.INT32_MAX:
+        raise ConfigError(
+            f"curriculum_steps: got {steps}; it must be at most "
+            f"{cli.INT32_MAX // growth}, where sequences grow from {first} to "
+            f"{config.length}"
+        )
 
 
 def identity(config: Config) -> dict[str, Any]:

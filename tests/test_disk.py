@@ -125,6 +125,21 @@ def test_folders_are_made_on_the_disk(out, calls):
     disk.make_folder(out / "a" / "b")
 
 
+def test_a_new_folder_that_stays_empty_goes_with_those_above_it(tmp_path):
+    (tmp_path / "old").mkdir()
+    with disk.folder_if_used(tmp_path / "new" / "below"):
+        assert (tmp_path / "new" / "below").is_dir()
+    with (
+        disk.folder_if_used(tmp_path / "old"),
+        disk.folder_if_used(tmp_path / "used" / "new"),
+    ):
+        (tmp_path / "used" / "file").write_text("")
+    with pytest.raises(OSError), disk.folder_if_used(tmp_path / "new" / (300 * "x")):
+        pytest.fail("no file system takes such a name")
+    assert sorted(os.listdir(tmp_path)) == ["old", "used"]
+    assert os.listdir(tmp_path / "used") == ["file"]
+
+
 def test_two_that_write_at_once_have_names_of_their_own(out):
     with disk.unfinished(out) as one, disk.unfinished(out) as other:
         one.write_text("")

@@ -10,6 +10,7 @@ import pytest
 from experiments import (
     cli,
     cliff,
+    explain,
     gradient_decay,
     jacobian_laws,
     latch,
@@ -96,10 +97,41 @@ def test_a_number_has_both_ends(kind, allowed, refused):
     assert not any(map(kind.holds, refused))
 
 
+def numbers(kind):
+    """Every field of every experiment whose values are numbers of that kind."""
+    for module in (*MODULES, explain):
+        for field in dataclasses.fields(module.Config):
+            if kind in field.metadata["kind"].hint:
+                yield pytest.param(module, field, id=f"{module.NAME} {field.name}")
+
+
+@pytest.mark.parametrize(("module", "field"), [*numbers("an integer")])
+def test_every_integer_has_an_upper_end(module, field):
+    most = cli.SEED_MAX if "seed" in field.name.split("_") else cli.INT32_MAX
+    for beyond in (most + 1, 2**63, 10**23):
+        assert_refused(module, field, beyond)
+
+
+@pytest.mark.parametrize(("module", "field"), [*numbers("a finite number")])
+def test_every_number_is_one_in_float32(module, field):
+    for beyond in (1e-46, 1e39, float("inf"), float("nan")):
+        assert_refused(module, field, beyond)
+
+
+def assert_refused(module, field, value):
+    value = (value,) if isinstance(field.default, tuple) else value
+    with pytest.raises(ConfigError, match=f"^{field.name}: got .*; it must be "):
+        module.Config(**{field.name: value})
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"start_length": 9, "length": 6, "curriculum_steps": 3}, "at most length, 6"),
+        (
+            {"start_length": 2, "length": 5, "curriculum_steps": 2**30},
+            "^curriculum_steps: got 1073741824; it must be at most 715827882, where",
+        ),
         ({"seed": 2**32 - 1, "num_seeds": 2}, "last seed must be at most 4294967295"),
     ],
 )

@@ -11,6 +11,7 @@ are drawn at random and made anew, so that no link that lies there is followed.
         commit(place, folder / "name")
 """
 
+import contextlib
 import errno
 import os
 import secrets
@@ -24,10 +25,23 @@ UNFINISHED = ".unfinished-"
 
 def make_folder(folder: Path) -> None:
     """Makes a folder and those above it; an empty one that is lost is lost for good."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = _missing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
         _sync(path.parent)
+
+
+@contextmanager
+def folder_if_used(folder: Path) -> Iterator[None]:
+    """Makes a folder and those above; the new ones that stay empty go at the end."""
+    missing = _missing(folder)
+    try:
+        make_folder(folder)
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -71,6 +85,11 @@ def tidy(folder: Path) -> None:
     """Deletes what killed processes left unfinished; no other one may be at work."""
     for path in folder.glob(f"{UNFINISHED}*"):
         _delete(path)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Returns the folders that are to be made, the innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 def _delete(path: Path) -> None:
