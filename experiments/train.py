@@ -104,8 +104,8 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
-    train_job.check_memory(config)
     train_processes.check_same(train_run.what_all_share(config))
+    train_job.check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
         job = train_job.job_of(config)
         begun = train_run.begin(config, job, out, resume)

@@ -435,7 +435,7 @@ def test_lines_hold_null_where_json_has_no_number(tmp_path):
         ({"start_length": 3}, "start_length: got 3 with curriculum_steps=None"),
         ({"eval_interval": 3}, "eval_interval: got 3; it must be a multiple"),
         ({"forget_bias": 1.0}, "forget_bias: got 1.0; it must not be given"),
-        ({"clip": 0.0}, "clip: got 0.0; it must be a finite number above 0, or 'none'"),
+        ({"clip": 0.0}, "clip: got 0.0; it must be a finite number above 0 .*'none'"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(values, told):
