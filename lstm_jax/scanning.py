@@ -27,7 +27,7 @@ from lstm_jax.engine.weight_products import analyse
 from lstm_jax.engine.weighted_scan import weighted_scan
 from lstm_jax.engine.weights import prepare
 from lstm_jax.placing import lies_on_a_mesh
-from lstm_jax.shapes import shapes_of
+from lstm_jax.shapes import shapes_of, with_params_kept
 from lstm_jax.types import Carry, Params
 
 Step = Callable[[Params, Carry, Any], tuple[Carry, Any]]
@@ -134,6 +134,13 @@ def _joined(arrays: list[Any], shared: Shared) -> Params:
     return jax.tree.unflatten(shared.structure, leaves)
 
 
+def _on_arrays(step: Step, shared: Shared) -> Step:
+    def step_on_arrays(arrays, carry, x):
+        return with_params_kept(step, _joined(arrays, shared), carry, x)
+
+    return step_on_arrays
+
+
 # One compiled function per step; weak, so that it goes when its step goes.
 _COMPILED: WeakKeyDictionary[Callable, Callable] = WeakKeyDictionary()
 
@@ -162,9 +169,7 @@ def _jitted(step: ref[Step]) -> Callable:
 def _scan(
     step: Step, shared: Shared, options: Options, arrays: list, carry: Carry, xs: Any
 ) -> tuple[Carry, Any]:
-    def step_on_arrays(arrays, carry, x):
-        return step(_joined(arrays, shared), carry, x)
-
+    step_on_arrays = _on_arrays(step, shared)
     over_time = partial(jax.lax.scan, reverse=options.reverse, unroll=options.unroll)
     plain = partial(over_time, partial(step_on_arrays, arrays))
     if options.time == 0:
@@ -272,11 +277,7 @@ def scan_report(
     """
     _checked_time(xs, length)
     arrays, shared = _split(params)
-
-    def step_on_arrays(arrays, carry, x):
-        return step(_joined(arrays, shared), carry, x)
-
-    plan = analyse(_traced(step_on_arrays, arrays, carry, xs)[0])
+    plan = analyse(_traced(_on_arrays(step, shared), arrays, carry, xs)[0])
     reason = _why_plain(plan)
     return ScanReport(
         implementation="plain" if reason else "weighted",

@@ -45,7 +45,7 @@ from lstm_jax.inputs import (
 )
 from lstm_jax.placing import cond, cut_alike, spread_like
 from lstm_jax.scanning import first_entries
-from lstm_jax.shapes import shapes_of
+from lstm_jax.shapes import shapes_of, with_params_kept
 from lstm_jax.types import Carry, Params, Sequences, Shape
 
 
@@ -209,7 +209,7 @@ def _ruled_step(
         shown = carry
         if shared.stand_in is not None:
             shown = select(inputs.counts, carry, shared.stand_in, unbatched)
-        new, y = cell.step(shared.params, shown, inputs.x)
+        new, y = with_params_kept(cell.step, shared.params, shown, inputs.x)
         if inputs.counts is not None:
             new = select(inputs.counts, new, carry, unbatched)
             y = select(inputs.counts, y, jax.tree.map(jnp.zeros_like, y))

@@ -489,6 +489,45 @@ def test_a_module_of_nnx_is_its_own_params(x64):
         jax.tree.map(close, slopes, wanted[1])
 
 
+class Dropping(nnx.Module):
+    """A cell that writes to itself: the dropout counts its draws."""
+
+    def __init__(self, rngs):
+        self.read = nnx.Linear(INPUT, HIDDEN, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, carry, x):
+        y = self.drop(self.read(x))
+        return carry + y, y
+
+
+def dropping():
+    """Returns (step, module, cell, inputs) of a module that changes at every step."""
+
+    def step(module, carry, x):
+        return module(carry, x)
+
+    cell = from_function(step, lambda _, batch: jnp.zeros((*batch, HIDDEN)))
+    return step, Dropping(nnx.Rngs(0)), cell, jnp.ones((TIME, BATCH, INPUT))
+
+
+def test_a_module_that_changes_at_every_step_is_refused_and_runs_in_evaluation():
+    step, module, cell, xs = dropping()
+    start = jnp.zeros((BATCH, HIDDEN))
+    told = "params: a step changes leaf .drop.rngs.count.value; it must leave"
+    for run in (
+        lambda: lj.scan(step, module, start, xs),
+        lambda: lj.scan_report(step, module, start, xs),
+        lambda: lj.unroll(cell, module, xs),
+        lambda: lj.log_gradient_norms(cell, module, xs, weighted_last),
+    ):
+        assert refusal(run).startswith(told)
+    module.eval()
+    ys = jax.vmap(module.read)(xs)
+    close(lj.scan(step, module, start, xs)[1], ys, 1e-6)
+    close(lj.unroll(cell, module, xs)[1], ys, 1e-6)
+
+
 # -- what is refused ----------------------------------------------------------------
 
 
