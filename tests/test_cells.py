@@ -869,5 +869,6 @@ def test_a_traced_forget_bias_and_gain_sweep_under_vmap(cell, key):
 def test_a_cell_is_made_by_name_and_never_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(lj.LSTM, "name", "another")  # noqa: B010
+    of_cell: Any = lj.Cell
     with pytest.raises(TypeError, match="positional"):
-        lj.Cell(*(getattr(lj.LSTM, name) for name in ("name", "init", "step")))
+        of_cell("mine", lj.LSTM.init, lj.LSTM.init_carry, lj.LSTM.step)
