@@ -383,6 +383,8 @@ OUT_OF_RANGE = {
         "targets: shape is (3,); it must begin with 4, the examples of xs"),
     "jacobians": (lambda: lj.jacobian_products(jnp.ones((3, 3)), 2),
                   "jacobians: shape is (3, 3); it must be (time, *batch, n, n)"),
+    "oblong jacobians": (lambda: lj.jacobian_products(jnp.ones((3, 3, 2)), 2),
+                  "jacobians: shape is (3, 3, 2); it must be (time, *batch, n, n)"),
     "lengths": (lambda: lj.by_lag(CURVES, jnp.array([5, 4])),
                 "lengths: shape is (2,); it must be (4,), "),
     "lengths of outputs": (lambda: lj.readouts.last_step(XS, jnp.array([5, 5])),
