@@ -168,12 +168,19 @@ def normalised(w, carry, x):
     ],
     ids=["grad", "jacfwd", "hessian", "jvp", "grad of jvp"],
 )
-def test_a_zero_tangent_meets_no_infinite_slope(derive, x64):
-    w, xs = jnp.eye(2) * 0.5, jnp.ones((3, 1, 2))
+@pytest.mark.parametrize("nested", [False, True], ids=["one scan", "scan in a scan"])
+def test_a_zero_tangent_meets_no_infinite_slope(derive, nested, x64):
+    w, xs = jnp.eye(2) * 0.5, jnp.ones((4, 1, 2))
     start = jnp.zeros(()), jnp.zeros((1, 2))
 
     def loss(scan, w):
-        return scan(normalised, w, start, xs)[1].sum()
+        if not nested:
+            return scan(normalised, w, start, xs)[1].sum()
+
+        def piece(carry, xs):
+            return scan(normalised, w, carry, xs)
+
+        return jax.lax.scan(piece, start, xs.reshape(2, 2, 1, 2))[1].sum()
 
     ours, wanted = (derive(partial(loss, scan))(w) for scan in (lj.scan, plain_scan))
     assert np.all(np.isfinite(wanted))

@@ -205,6 +205,6 @@ def _tangents_of(plan: Plan, out: Any, d_out: list, moves: frozenset[int]) -> An
     leaves, structure = jax.tree.flatten(out)
     moved = iter(d_out)
     return structure.unflatten(
-        next(moved) if moves_at_all else zero_from_primal(leaf)
+        next(moved) if moves_at_all else zero_from_primal(leaf, symbolic_zeros=True)
         for leaf, moves_at_all in zip(leaves, plan.moving_outputs(moves), strict=True)
     )
