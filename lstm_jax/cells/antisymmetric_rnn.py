@@ -61,6 +61,8 @@ def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
         init=rnn.init_with(initializers.gaussian),
         init_carry=rnn.init_carry,
         step=step,
+        gates=("n",),
+        memory="h",
     )
 
 

@@ -81,6 +81,14 @@ class Cell:
         be, see `from_function`.
       layers: cells that, run one after the other over a whole sequence, do what `step`
         does step by step, each with its entry of params and carry; empty for most.
+      gates: names of the gates that read the memory, in the order of their weights: of
+        the params, and of the columns where gates lie side by side. `trace` and the
+        paths of the gradient go by them; empty, gates have names such as "sigmoid 0".
+      edges: `(params, copies, x) -> (carry, y)`, the step in which gate k reads the
+        carry `copies[k]` and the rest reads `copies["cell"]`, for a step that shows
+        fewer gates than it has; None for most, whose gates are found in the step.
+      memory: the field of the carry that is kept, each unit times a forget factor of
+        its own; None for a cell without one.
     """
 
     name: str
@@ -89,6 +97,9 @@ class Cell:
     step: Callable
     input_axes: InputAxes | None = None
     layers: "tuple[Cell, ...]" = ()
+    gates: tuple[str, ...] = ()
+    edges: Callable | None = None
+    memory: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses what no cell can be made of."""
@@ -96,10 +107,27 @@ class Cell:
         check_function("init", self.init, "(key, input_size, hidden_size) -> params")
         check_function("init_carry", self.init_carry, "(params, batch_shape) -> carry")
         check_function("step", self.step, "(params, carry, x) -> (carry, y)")
+        _check_gates(self.gates)
+        if self.edges is not None:
+            check_function("edges", self.edges, "(params, copies, x) -> (carry, y)")
+        if self.memory is not None:
+            check_type("memory", self.memory, str, "a string, a field of the carry")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the calls that made the functions; equal after."""
         return reduced(self)
+
+
+def _check_gates(gates: Any) -> None:
+    """Refuses what is no name of a gate, and names that are taken."""
+    wanted = "a tuple of strings, such as ('i', 'f', 'g', 'o')"
+    check_type("gates", gates, tuple, wanted)
+    for gate in gates:
+        check_type("gates", gate, str, wanted)
+    if len({*gates, "cell"}) <= len(gates):
+        raise ValueError(
+            f"gates: got {gates}; they must differ, and 'cell' is what is kept"
+        )
 
 
 def check_cell(name: str, cell: Any) -> None:

@@ -99,4 +99,11 @@ def step(params: CIFGParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hid
     return LSTMCarry(h=h, c=c), h
 
 
-CIFG_LSTM = Cell(name="cifg_lstm", init=init, init_carry=init_carry, step=step)
+CIFG_LSTM = Cell(
+    name="cifg_lstm",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("f", "g", "o"),
+    memory="c",
+)

@@ -192,7 +192,14 @@ def _four_gate(use_input: str) -> Cell:
         return FourGateCarry(ltm=ltm, stm=stm), stm
 
     name = "four_gate" if use_input == "kept" else f"four_gate_{use_input}"
-    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+    return Cell(
+        name=name,
+        init=init,
+        init_carry=init_carry,
+        step=step,
+        gates=(*("nifuv" if use_input == "kept" else "nifv"),),
+        memory="ltm",
+    )
 
 
 FOUR_GATE = four_gate()

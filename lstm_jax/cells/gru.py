@@ -112,4 +112,11 @@ def step(params: GRUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden
     return GRUCarry(h=h), h
 
 
-GRU = Cell(name="gru", init=init, init_carry=init_carry, step=step)
+GRU = Cell(
+    name="gru",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("r", "z", "n"),
+    memory="h",
+)

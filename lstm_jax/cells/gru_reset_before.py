@@ -102,5 +102,10 @@ def step(
 
 
 GRU_RESET_BEFORE = Cell(
-    name="gru_reset_before", init=init, init_carry=init_carry, step=step
+    name="gru_reset_before",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("r", "z", "n"),
+    memory="h",
 )

@@ -107,4 +107,10 @@ def clip_indrnn(
     )
 
 
-INDRNN = Cell(name="indrnn", init=init, init_carry=init_carry, step=step)
+INDRNN = Cell(
+    name="indrnn",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("h",),
+)

@@ -28,4 +28,5 @@ IRNN = Cell(
     init=rnn.init_with(initializers.identity),
     init_carry=rnn.init_carry,
     step=rnn.rnn("relu").step,
+    gates=("h",),
 )

@@ -119,7 +119,14 @@ def _janet(beta: float) -> Cell:
         return JANETCarry(c=c), c
 
     name = "janet" if beta == 1 else f"janet_beta_{beta:g}"
-    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+    return Cell(
+        name=name,
+        init=init,
+        init_carry=init_carry,
+        step=step,
+        gates=("f", "g"),
+        memory="c",
+    )
 
 
 JANET = janet()

@@ -145,7 +145,14 @@ def _layer_norm_lstm(epsilon: float) -> Cell:
         return LSTMCarry(h=h, c=c), h
 
     name = "layer_norm_lstm" + ("" if epsilon == 1e-5 else f"_epsilon_{epsilon:g}")
-    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+    return Cell(
+        name=name,
+        init=init,
+        init_carry=init_carry,
+        step=step,
+        gates=("i", "f", "g", "o"),
+        memory="c",
+    )
 
 
 LAYER_NORM_LSTM = layer_norm_lstm()

@@ -129,5 +129,10 @@ def step(
 
 
 LESSON_PEEPHOLE_LSTM = Cell(
-    name="lesson_peephole_lstm", init=init, init_carry=init_carry, step=step
+    name="lesson_peephole_lstm",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("n", "i", "f", "v", "u"),
+    memory="ltm",
 )

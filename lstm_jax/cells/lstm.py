@@ -139,4 +139,11 @@ def step(params: LSTMParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hid
     return LSTMCarry(h=h, c=c), h
 
 
-LSTM = Cell(name="lstm", init=init, init_carry=init_carry, step=step)
+LSTM = Cell(
+    name="lstm",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("i", "f", "g", "o"),
+    memory="c",
+)

@@ -140,6 +140,8 @@ def _lstm2000(block_size: int, truncated: bool) -> Cell:
         init=partial(_init, block_size),
         init_carry=init_carry,
         step=step,
+        gates=("i", "f", "o", "g"),
+        memory="c",
     )
 
 

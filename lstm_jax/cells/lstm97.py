@@ -176,6 +176,8 @@ def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
         init=partial(_init, block_size, biased),
         init_carry=init_carry,
         step=step,
+        gates=("i", "o", "g"),
+        memory="c",
     )
 
 

@@ -91,5 +91,9 @@ def step(
 
 
 LSTM97_INPUT_GATE = Cell(
-    name="lstm97_input_gate", init=init, init_carry=init_carry, step=step
+    name="lstm97_input_gate",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    memory="c",
 )

@@ -105,4 +105,11 @@ def step(params: MGUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden
     return GRUCarry(h=h), h
 
 
-MGU = Cell(name="mgu", init=init, init_carry=init_carry, step=step)
+MGU = Cell(
+    name="mgu",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("f", "n"),
+    memory="h",
+)

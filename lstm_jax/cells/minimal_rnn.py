@@ -96,4 +96,11 @@ def step(
     return GRUCarry(h=h), h
 
 
-MINIMAL_RNN = Cell(name="minimal_rnn", init=init, init_carry=init_carry, step=step)
+MINIMAL_RNN = Cell(
+    name="minimal_rnn",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("u",),
+    memory="h",
+)

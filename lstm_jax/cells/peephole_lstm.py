@@ -186,7 +186,8 @@ def _peephole_lstm(variant: str) -> Cell:
     name = "peephole_lstm" + ("" if variant == "V" else f"_{variant}")
     if variant in ("NP", "FGR"):
         own = lstm if variant == "NP" else full_gate_lstm
-        return Cell(name=name, init=own.init, init_carry=own.init_carry, step=own.step)
+        functions = {"init": own.init, "init_carry": own.init_carry, "step": own.step}
+        return Cell(name=name, **functions, gates=(*"ifgo",), memory="c")
     gates, squash_in, squash_out = WIRINGS[variant]
 
     @any_rank
@@ -207,7 +208,14 @@ def _peephole_lstm(variant: str) -> Cell:
         h = gate("o", c) * squash_out(c)
         return LSTMCarry(h=h, c=c), h
 
-    return Cell(name=name, init=partial(_init, gates), init_carry=init_carry, step=step)
+    return Cell(
+        name=name,
+        init=partial(_init, gates),
+        init_carry=init_carry,
+        step=step,
+        gates=(*gates,),
+        memory="c",
+    )
 
 
 PEEPHOLE_LSTM = peephole_lstm()

@@ -128,5 +128,10 @@ def step(
 
 
 PROJECTION_LSTM = Cell(
-    name="projection_lstm", init=init, init_carry=init_carry, step=step
+    name="projection_lstm",
+    init=init,
+    init_carry=init_carry,
+    step=step,
+    gates=("i", "f", "g", "o"),
+    memory="c",
 )

@@ -119,7 +119,13 @@ def _rnn(activation: str) -> Cell:
         return RNNCarry(h=h), h
 
     name = "rnn" if activation == "tanh" else f"rnn_{activation}"
-    return Cell(name=name, init=init, init_carry=init_carry, step=step)
+    return Cell(
+        name=name,
+        init=init,
+        init_carry=init_carry,
+        step=step,
+        gates=("h",),
+    )
 
 
 RNN = rnn()

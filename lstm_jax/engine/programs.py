@@ -147,7 +147,7 @@ def _called(eqn: JaxprEqn) -> Jaxpr | ClosedJaxpr:
 def evaluate(op: Op, values: dict[int, Any]) -> list[Any]:
     """Returns the outputs of one operation.
 
-    The equation runs as a jaxpr of its own: that road is public, and the same in every
+    The equation runs as a jaxpr of its own: that is public, and the same in every
     version of jax, while binding a primitive by hand is neither.
     """
     inputs = {
@@ -200,7 +200,20 @@ def run_step(
     x: list[Any],
     each: Callable[[Op, dict[int, Any]], list[Any]] = evaluate,
 ) -> tuple[list[Any], list[Any]]:
-    """Returns the leaves of (carry, y) of one step.
+    """Returns the leaves of (carry, y) of one step; arguments as for `every_value`."""
+    values = every_value(program, params, carry, x, each)
+    outputs = [read(value, values) for value in program.outputs]
+    return outputs[: len(carry)], outputs[len(carry) :]
+
+
+def every_value(
+    program: Program,
+    params: list[Any],
+    carry: list[Any],
+    x: list[Any],
+    each: Callable[[Op, dict[int, Any]], list[Any]] = evaluate,
+) -> dict[int, Any]:
+    """Returns all that one step computes, by number.
 
     Args:
       program: the step.
@@ -213,5 +226,4 @@ def run_step(
     values = dict(zip(numbers, (*params, *carry, *x), strict=True))
     for op in program.ops:
         values |= dict(zip(op.outputs, each(op, values), strict=True))
-    outputs = [read(value, values) for value in program.outputs]
-    return outputs[: len(carry)], outputs[len(carry) :]
+    return values

@@ -15,7 +15,7 @@ from lstm_jax.gradients.carry import carry_gradients as carry_gradients
 from lstm_jax.gradients.carry import gradient_norms as gradient_norms
 from lstm_jax.gradients.carry import joint_log_norms as joint_log_norms
 from lstm_jax.gradients.carry import log_gradient_norms as log_gradient_norms
-from lstm_jax.gradients.contributions import heard_steps as heard_steps
+from lstm_jax.gradients.contributions import effective_window as effective_window
 from lstm_jax.gradients.contributions import (
     log_weight_contributions as log_weight_contributions,
 )
@@ -30,8 +30,6 @@ from lstm_jax.gradients.decay import horizon as horizon
 from lstm_jax.gradients.decay import log_shares as log_shares
 from lstm_jax.gradients.decay import rounding_lag as rounding_lag
 from lstm_jax.gradients.decay import underflow_lag as underflow_lag
-from lstm_jax.gradients.edges import ROADS as ROADS
-from lstm_jax.gradients.edges import Edges as Edges
 from lstm_jax.gradients.influence import influence as influence
 from lstm_jax.gradients.influence import input_influence as input_influence
 from lstm_jax.gradients.inputs import input_gradients as input_gradients
@@ -45,13 +43,15 @@ from lstm_jax.gradients.lyapunov import entropy_rate as entropy_rate
 from lstm_jax.gradients.lyapunov import kaplan_yorke_dimension as kaplan_yorke_dimension
 from lstm_jax.gradients.lyapunov import lyapunov_exponents as lyapunov_exponents
 from lstm_jax.gradients.lyapunov import lyapunov_spectrum as lyapunov_spectrum
+from lstm_jax.gradients.paths import log_path_norms as log_path_norms
+from lstm_jax.gradients.paths import path_gradients as path_gradients
+from lstm_jax.gradients.paths import path_jacobians as path_jacobians
+from lstm_jax.gradients.paths import path_names as path_names
+from lstm_jax.gradients.paths import path_shares as path_shares
 from lstm_jax.gradients.recorder import Recorder as Recorder
 from lstm_jax.gradients.recorder import Recording as Recording
 from lstm_jax.gradients.recorder import recorder as recorder
 from lstm_jax.gradients.regularizer import omega as omega
-from lstm_jax.gradients.roads import log_road_norms as log_road_norms
-from lstm_jax.gradients.roads import road_gradients as road_gradients
-from lstm_jax.gradients.roads import road_shares as road_shares
 from lstm_jax.gradients.signal import FirstStepSignal as FirstStepSignal
 from lstm_jax.gradients.signal import first_step_signal as first_step_signal
 from lstm_jax.gradients.singular_values import ProductSpectrum as ProductSpectrum

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.cells.cell import Cell
+from lstm_jax.cells import CELLS
+from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_array, check_number
 from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
-from lstm_jax.gradients.edges import ROADS, edges_of, steps_by_edge
+from lstm_jax.gradients.paths import Places, places_of, steps_by_path
 from lstm_jax.gradients.reading import LossFn
 from lstm_jax.gradients.scaled import Scaled
 from lstm_jax.gradients.smooth import entering_carries, smooth_structure
@@ -43,13 +44,13 @@ def forget_factors(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Float[Array, "time *batch hidden"]:
-    """Returns f_t, what the cell edge alone keeps of every unit's memory at step t.
+    """Returns f_t, what the cell path alone keeps of every unit's memory at step t.
 
-    The diagonal of the cell edge's Jacobian: the forget gate of an LSTM, z of a GRU, 1
+    The diagonal of the cell path's Jacobian: the forget gate of an LSTM, z of a GRU, 1
     in the LSTM of 1997. It is 1 at a step that does not count, and 0 at a reset.
 
     Args:
-      cell: one that has roads and a memory which is kept.
+      cell: one with a memory which is kept (`Cell.memory`).
       params: what `cell.init` returned.
       xs: (time, *batch, input), floating.
       carry: what enters the first step; `cell.init_carry` by default.
@@ -58,12 +59,13 @@ def forget_factors(
     Raises:
       ValueError: the cell has no such memory, or another argument is not allowed.
     """
-    memory_field(cell)
+    field = memory_field(cell)
     steps = prepare(cell, params, xs, carry, **masks)
-    by_edge = steps_by_edge(cell, params, xs, carry, masks)
+    places = places_of(cell, steps)
+    by_path = steps_by_path(cell, places, params, xs, carry, masks)
     with jax.default_matmul_precision("highest"):
         entering, _ = entering_carries(steps)
-        return _forget_factors(cell, by_edge, entering)
+        return _forget_factors(by_path, places, field, entering)
 
 
 def log_carousel_norms(
@@ -94,12 +96,14 @@ def log_carousel_norms(
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
     field = memory_field(cell)
-    by_edge = steps_by_edge(cell, params, xs, carry, masks)
-    way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
+    steps = prepare(cell, params, xs, carry, **masks)
+    places = places_of(cell, steps)
+    by_path = steps_by_path(cell, places, params, xs, carry, masks)
+    way = way_back(steps, loss_fn)
     adjoints = observed_on_the_way_back(way, _adjoints)
     totals = getattr(smooth_structure(way.steps.carry, adjoints), field)
     with jax.default_matmul_precision("highest"):
-        factors = _forget_factors(cell, by_edge, way.entering)
+        factors = _forget_factors(by_path, places, field, way.entering)
     return _against_the_carousel(way.steps, totals, factors)
 
 
@@ -150,34 +154,31 @@ def memory_field(cell: Cell) -> str:
     Raises:
       ValueError: the cell has none.
     """
-    field = edges_of(cell).memory
-    if field is None:
-        kept = [known.name for known, edges in ROADS.items() if edges.memory]
+    check_cell("cell", cell)
+    if cell.memory is None:
+        kept = [known.name for known in CELLS.values() if known.memory]
         raise ValueError(
-            f"cell: got {cell.name!r}; it must be one that keeps a memory: "
+            f"cell: got {cell.name!r}; it must be one that keeps a memory, such as "
             f"{', '.join(kept)}"
         )
-    return field
+    return cell.memory
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=(1, 2))
 def _forget_factors(
-    cell: Cell, by_edge: Steps, entering: Carry
+    by_path: Steps, places: Places, field: str, entering: Carry
 ) -> Float[Array, "time *batch hidden"]:
-    edges, field = edges_of(cell), memory_field(cell)
-    first = edges.names[0]
-
     def at_step(entering_t, inputs_t):
         def memory_after(memory):
-            copies = dict.fromkeys(edges.names, entering_t)
-            copies[first] = entering_t._replace(**{field: memory})
-            after, _ = by_edge.step(by_edge.shared, copies, inputs_t)
-            return getattr(after[first], field)
+            copies = dict.fromkeys(places.names, entering_t)
+            copies[places.names[0]] = entering_t._replace(**{field: memory})
+            after, _ = by_path.step(by_path.shared, copies, inputs_t)
+            return getattr(after[places.names[0]], field)
 
         memory, back = jax.vjp(memory_after, getattr(entering_t, field))
         return back(jnp.ones_like(memory))[0]
 
-    return jax.vmap(at_step)(entering, by_edge.inputs)
+    return jax.vmap(at_step)(entering, by_path.inputs)
 
 
 @jax.jit

@@ -90,7 +90,7 @@ def weight_contributions(
     return jax.tree.map(jnp.exp, log_norms)
 
 
-def heard_steps(
+def effective_window(
     log_contributions: LogNorms, fraction: Scalar = 0.99
 ) -> Int[Array, "*batch"]:
     """Returns the number of last steps from which an update hears that fraction.

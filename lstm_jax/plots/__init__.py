@@ -13,11 +13,11 @@ from lstm_jax.plots.look import STYLE as STYLE
 from lstm_jax.plots.look import colour_of as colour_of
 from lstm_jax.plots.look import marker_of as marker_of
 from lstm_jax.plots.look import styled as styled
+from lstm_jax.plots.paths import cumulative_curve as cumulative_curve
+from lstm_jax.plots.paths import path_curves as path_curves
 from lstm_jax.plots.pictures import film_strip as film_strip
 from lstm_jax.plots.pictures import heat_map as heat_map
 from lstm_jax.plots.pictures import success_map as success_map
 from lstm_jax.plots.pictures import time_lag_picture as time_lag_picture
-from lstm_jax.plots.roads import cumulative_curve as cumulative_curve
-from lstm_jax.plots.roads import road_curves as road_curves
 from lstm_jax.plots.surfaces import error_surface as error_surface
 from lstm_jax.plots.surfaces import walk as walk

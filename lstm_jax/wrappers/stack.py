@@ -82,14 +82,20 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
             leaving.append(layer_carry)
         return tuple(leaving), x
 
-    functions = {"init": init, "init_carry": init_carry, "step": step}
-    axes = cells[0].input_axes
+    fields = {
+        "name": name,
+        "init": init,
+        "init_carry": init_carry,
+        "step": step,
+        "input_axes": cells[0].input_axes,
+        "gates": tuple(
+            f"{at}.{gate}" for at, c in enumerate(cells) for gate in c.gates
+        ),
+    }
     if not draws:
-        return Cell(name=name, **functions, input_axes=axes, layers=cells)
+        return Cell(**fields, layers=cells)
     return KeyedCell(
-        name=name,
-        **functions,
-        input_axes=axes,
+        **fields,
         per=joint_span(spans),
         evaluated=stack(*map(without_noise, cells)),
     )

@@ -87,6 +87,8 @@ def variational_dropout(
         init_carry=cell.init_carry,
         step=step,
         input_axes=cell.input_axes,
+        gates=cell.gates,
+        memory=cell.memory,
         per=joint_span(spans),
         evaluated=without_noise(cell),
     )

@@ -73,6 +73,8 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
         init_carry=cell.init_carry,
         step=step,
         input_axes=cell.input_axes,
+        gates=cell.gates,
+        memory=cell.memory,
         per=joint_span(spans),
         evaluated=without_noise(cell),
     )

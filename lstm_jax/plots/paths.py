@@ -1,4 +1,4 @@
-"""Which road a gradient takes, and how long the units of a memory keep it."""
+"""Which path a gradient takes, and how long the units of a memory keep it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from lstm_jax.plots.look import LINE_STYLES
 
-ROAD_COLOURS = {
+PATH_COLOURS = {
     "cell": "#000000",
     "i": "#E69F00",
     "f": "#0072B2",
@@ -24,19 +24,19 @@ ROAD_COLOURS = {
 """One colour for gates that do the same in different cells."""
 
 
-def road_curves(axes: Axes, shares: dict[str, Float[np.ndarray, " lag"]]) -> None:
-    """Draws one curve per road against the lag, each with its own line style.
+def path_curves(axes: Axes, shares: dict[str, Float[np.ndarray, " lag"]]) -> None:
+    """Draws one curve per path against the lag, each with its own line style.
 
     Args:
       axes: linear axes.
-      shares: of every road, entry 0 of the lag = last step.
+      shares: of every path, entry 0 of the lag = last step.
     """
-    for order, (road, share) in enumerate(shares.items()):
+    for order, (path, share) in enumerate(shares.items()):
         axes.plot(
             share,
-            color=ROAD_COLOURS.get(road),
+            color=PATH_COLOURS.get(path),
             linestyle=LINE_STYLES[order % len(LINE_STYLES)],
-            label=road,
+            label=path,
         )
 
 

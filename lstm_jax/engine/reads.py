@@ -1,0 +1,350 @@
+"""Where a step reads its memory: the gates found in a traced program.
+
+A carry enters a step in several places: every gate reads it, and so does the part that
+is kept. `reads_of` finds these places, and `run_by_gate` runs the step with a copy of
+the carry for each. With equal copies that is the step itself, so that the derivatives
+with respect to the copies add up to that of the step, whatever is called a gate.
+
+A **gate** is a pre-activation of a squash, with all that flows into it alone; or, where
+a product with weights meets no squash, that product. Not part of a gate is what others
+read too:
+
+* another gate;
+* what leaves the step as memory;
+* a sum with memory in it (c = f * c + i * g) that is read in two places: what is added
+  up is new memory, whoever reads it.
+
+Where a whole row of gates is squashed and split after, each piece is a gate. Everything
+else that reads the carry is what is **kept**.
+"""
+
+import math
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from lstm_jax.engine.plans import Plan, Point, numbers
+from lstm_jax.engine.points import made_ready, point_outputs
+from lstm_jax.engine.pre_activations import SLICING, SUMMING
+from lstm_jax.engine.programs import Op, Program, evaluate, read
+from lstm_jax.engine.weight_products import analyse
+from lstm_jax.engine.weights import prepare
+
+SQUASHES = {
+    **{name: name for name in ("tanh", "erf", "exp", "sin", "cos", "max", "min")},
+    "logistic": "sigmoid",
+    "clamp": "clip",
+    "custom_jvp_call": "",  # relu and others: named by the function
+}
+"""What a gate ends in, and what it is called then, by the names of JAX's primitives."""
+
+LINEAR = SUMMING | {"mul", "div", "convert_element_type"}
+"""Linear in one value, where the other one does not change."""
+
+HANDED_ON = {
+    *("mul", "neg", "convert_element_type", "stop_gradient", "select_n", "copy"),
+    *("broadcast_in_dim", "concatenate", "pad", "reshape", "rev", "slice", "split"),
+    *("squeeze", "transpose"),
+}
+"""Operations after which memory is still memory."""
+
+
+class Gate(NamedTuple):
+    """A place where a step reads its memory.
+
+    Attributes:
+      number: of the value that is computed with a copy of its own.
+      value: number of what the gate says, after its squash.
+      squash: "tanh", "sigmoid", ...; "linear" without one.
+      leaves: of the carry, by position: what it reads.
+    """
+
+    number: int
+    value: int
+    squash: str
+    leaves: tuple[int, ...]
+
+
+class Reads(NamedTuple):
+    """A step, and where it reads its memory.
+
+    Attributes:
+      plan: of the step, its points single pre-activations.
+      order: every operation, and the gate whose copy it reads; None for what is kept.
+      gates: in the order of their weights: by parameter, then by column.
+      kept: leaves of the carry, by position, that are read outside of the gates.
+      own: numbers of the values that each gate has for itself.
+    """
+
+    plan: Plan
+    order: tuple[tuple[Op | Point, int | None], ...]
+    gates: tuple[Gate, ...]
+    kept: tuple[int, ...]
+    own: frozenset[int]
+
+
+def reads_of(program: Program) -> Reads:
+    """Returns where a step reads its memory."""
+    plan = analyse(program)
+    plan = plan._replace(inside=tuple(_numbered(_one_by_one(plan))))
+    flow = _flow_of(plan)
+    squashed = _squashed(flow)
+    gates = flow.reading({*squashed}, flow.memory)
+    products = {point.outputs[0] for point in plan.points}
+    products &= flow.back_from((flow.ends | flow.memory) - gates, gates)
+    gates = flow.reading(gates | products, flow.memory - products)
+    memory = flow.memory - gates
+    slices = {number: flow.back_from({number}, gates | memory) for number in gates}
+    ordered = sorted(gates, key=lambda n: (_first_weight(plan, slices[n]), n))
+    rest = flow.back_from((flow.ends | memory) - gates, gates)
+    own = flow.reached(gates | memory)
+    return Reads(
+        plan=plan,
+        order=tuple(
+            _order(plan, [slices[n] for n in ordered], rest, own | gates | memory)
+        ),
+        gates=tuple(
+            Gate(n, *squashed.get(n, (n, "linear")), flow.leaves_in(slices[n]))
+            for n in ordered
+        ),
+        kept=flow.leaves_in(rest),
+        own=frozenset(own),
+    )
+
+
+def run_by_gate(
+    reads: Reads, params: list[Any], kept: list[Any], copies: list[list[Any]], x: list
+) -> tuple[list[Any], list[Any]]:
+    """Returns the leaves of (carry, y) of a step whose gates read copies of the carry.
+
+    Args:
+      reads: of the step.
+      params: the values of `program.params`.
+      kept: leaves of the carry as it is read outside of the gates.
+      copies: leaves of the carry as each gate reads it.
+      x: leaves.
+    """
+    plan, program = reads.plan, reads.plan.program
+    weights, constants = prepare(plan, params)
+    ready = made_ready(plan, weights)
+    shared = dict(zip((*plan.constants, *program.x), (*constants, *x), strict=True))
+    values_of: dict[int | None, Any] = {
+        gate: ChainMap(dict(zip(program.carry, leaves, strict=True)), shared)
+        for gate, leaves in [*enumerate(copies), (None, kept)]
+    }
+    gate_of = {gate.number: at for at, gate in enumerate(reads.gates)}
+    for item, at in reads.order:
+        values = values_of[at]
+        if isinstance(item, Op):
+            outputs = evaluate(item, values)
+        else:
+            outputs = point_outputs(item, ready[item.place], values, None)
+        for number, output in zip(item.outputs, outputs, strict=True):
+            if number in reads.own:
+                values[number] = output
+            elif gate_of.get(number, at) == at:
+                shared[number] = output
+    outputs = [read(value, values_of[None]) for value in program.outputs]
+    return outputs[: len(kept)], outputs[len(kept) :]
+
+
+def _one_by_one(plan: Plan) -> Iterator[Op | Point]:
+    """Takes points apart into single pre-activations, their squashes beside them."""
+    made_by = {number: op for op in plan.program.ops for number in op.outputs}
+    for item in plan.inside:
+        if isinstance(item, Op):
+            yield item
+            continue
+        pieces = zip(item.outputs, item.affines, item.squashes, strict=True)
+        for number, affine, squash in pieces:
+            if squash is None:
+                yield Point(0, (number,), (affine,), (None,))
+            else:
+                op = made_by[number]
+                yield Point(0, tuple(op.reads), (affine,), (None,))
+                yield op
+
+
+def _numbered(items: Iterable[Op | Point]) -> Iterator[Op | Point]:
+    place = 0
+    for item in items:
+        yield item._replace(place=place) if isinstance(item, Point) else item
+        place += isinstance(item, Point)
+
+
+def _order(
+    plan: Plan, slices: list[set[int]], rest: set[int], apart: set[int]
+) -> Iterator[tuple[Op | Point, int | None]]:
+    """Yields what is run, once for all or once for each gate that has it for itself."""
+    for item in plan.inside:
+        outputs = {*item.outputs}
+        gates = [at for at, of_gate in enumerate(slices) if outputs & of_gate]
+        in_rest = bool(outputs & rest)
+        if outputs & apart:
+            yield from ((item, at) for at in [*gates, *[None] * in_rest])
+        elif gates or in_rest:
+            yield item, None
+
+
+def _first_weight(plan: Plan, values: set[int]) -> tuple[float, int]:
+    """Returns (weight, column) of the first product among values."""
+    terms = [
+        (float(term.weight), term.columns[0])
+        for point in plan.points
+        if point.outputs[0] in values
+        for term in point.terms
+    ]
+    return min(terms, default=(math.inf, 0))
+
+
+# What flows where
+
+
+class _Flow(NamedTuple):
+    """Who reads what in a step.
+
+    Attributes:
+      items: its operations, in order.
+      leaves: the position of every leaf of the carry that has a derivative.
+      changing: numbers of all values that change from step to step.
+      ends: what leaves the step.
+      memory: what leaves as carry, and sums with memory in them that are read twice.
+    """
+
+    items: tuple[Op | Point, ...]
+    leaves: dict[int, int]
+    changing: set[int]
+    ends: set[int]
+    memory: set[int]
+
+    @property
+    def made_by(self) -> dict[int, Op | Point]:
+        """The operation behind every value, in order."""
+        return {number: item for item in self.items for number in item.outputs}
+
+    def back_from(self, starts: set[int], until: set[int]) -> set[int]:
+        """Returns the starts and what they are made of, but nothing of `until`."""
+        found = {*starts}
+        for item in reversed(self.items):
+            if found & {*item.outputs}:
+                found |= item.reads - until
+        return found
+
+    def leaves_in(self, values: set[int]) -> tuple[int, ...]:
+        """Returns which leaves of the carry are among values, by position."""
+        return tuple(sorted(self.leaves[n] for n in values & self.leaves.keys()))
+
+    def reading(self, values: set[int], memory: set[int]) -> set[int]:
+        """Returns those that read the carry, not by one another and not by memory."""
+        return {
+            number
+            for number in values
+            if self.leaves_in(self.back_from({number}, values | memory))
+        }
+
+    def reached(self, until: set[int]) -> set[int]:
+        """Returns what the carry gets to, without `until` and what lies behind."""
+        found = {*self.leaves}
+        for item in self.items:
+            if item.reads & found:
+                found |= {*item.outputs} - until
+        return found
+
+
+def _flow_of(plan: Plan) -> _Flow:
+    program, items = plan.program, plan.inside
+    leaves = {
+        number: at
+        for at, number in enumerate(program.carry)
+        if jnp.issubdtype(program.avals[number].dtype, jnp.inexact)
+    }
+    made = {number for item in items for number in item.outputs}
+    leaving = numbers(program.outputs[: len(program.carry)])
+    return _Flow(
+        items=items,
+        leaves=leaves,
+        changing=made.union(program.carry, program.x),
+        ends=numbers(program.outputs),
+        memory=leaving.union(_sums(plan, {*leaves})) - leaves.keys(),
+    )
+
+
+def _sums(plan: Plan, memory: set[int]) -> Iterator[int]:
+    """Yields sums with memory in them that are read in two places."""
+    times_read = Counter(n for item in plan.inside for n in item.reads)
+    times_read.update(n for n in plan.program.outputs if isinstance(n, int))
+    for item in plan.inside:
+        if isinstance(item, Point) or not item.reads & memory:
+            continue
+        if item.name in HANDED_ON:
+            memory = memory.union(item.outputs)
+        elif item.name in SUMMING and times_read[item.outputs[0]] > 1:
+            yield item.outputs[0]
+
+
+def _squashed(flow: _Flow) -> dict[int, tuple[int, str]]:
+    """Returns what is squashed: of each value what it becomes, and by which squash."""
+    found: dict[int, tuple[int, str]] = {}
+    made_by = flow.made_by
+    readers: dict[int, list[Op | Point]] = {}
+    for item in flow.items:
+        for number in item.reads:
+            readers.setdefault(number, []).append(item)
+    for op in flow.items:
+        if isinstance(op, Point) or op.name not in SQUASHES or not _of_one(op, flow):
+            continue
+        (output,) = op.outputs
+        pieces = readers.get(output, [])
+        if pieces and output not in flow.ends and all(map(_is_slice, pieces)):
+            found |= {n: (n, _name(op)) for piece in pieces for n in piece.outputs}
+        else:
+            value = _rescaled(output, flow, readers)
+            found.setdefault(_before(op, flow, made_by), (value, _name(op)))
+    return {n: said for n, said in found.items() if n in made_by.keys() - flow.memory}
+
+
+def _is_slice(item: Op | Point) -> bool:
+    return isinstance(item, Op) and item.name in SLICING
+
+
+def _of_one(op: Op, flow: _Flow) -> bool:
+    """Whether an operation has one output, and one input that changes."""
+    return len(op.outputs) == len(op.reads & flow.changing) == 1
+
+
+def _before(op: Op, flow: _Flow, made_by: dict[int, Op | Point]) -> int:
+    """Returns what a squash reads, before it was shifted or scaled by what is fixed.
+
+    Two squashes of one pre-activation, as those of a JANET, are one gate.
+    """
+    while True:
+        (number,) = op.reads & flow.changing
+        item = made_by.get(number)
+        linear = isinstance(item, Op) and item.name in LINEAR and _of_one(item, flow)
+        if not linear or not item.reads & made_by.keys():
+            return number
+        op = item
+
+
+def _rescaled(number: int, flow: _Flow, readers: dict[int, list[Op | Point]]) -> int:
+    """Returns what a squash becomes where it is moved to another range: 4 σ(z) - 2."""
+    value = number
+    while len(readers.get(number, [])) == 1 and number not in flow.ends:
+        (item,) = readers[number]
+        if (
+            isinstance(item, Point)
+            or item.name not in LINEAR
+            or not _of_one(item, flow)
+        ):
+            break
+        (number,) = item.outputs
+        value = number if item.name in {"add", "sub"} else value
+    return value
+
+
+def _name(op: Op) -> str:
+    if op.name != "custom_jvp_call":
+        return SQUASHES[op.name]
+    return op.eqn.params["call_jaxpr"].jaxpr.debug_info.func_name

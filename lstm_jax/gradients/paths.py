@@ -1,0 +1,395 @@
+"""Which path the gradient takes through a step, by the place where the carry is read.
+
+A carry is read in several places of a step: by every gate, and by what is kept. They
+are found in the traced step (`lstm_jax.engine.reads`), whoever wrote it. The derivative
+of the step with respect to the carry as ONE place reads it is a path, and
+
+    J_t = Σ_k J_t^k,     C_t = Σ_k C_t^k
+
+exactly, J_t and C_t the Jacobians of the carry and of y that leave step t. With a_{t+1}
+the adjoint of the carry that leaves, the part of the gradient along path k is
+
+    a_t^k = J_t^kᵀ a_{t+1} + C_t^kᵀ dL/dy_t,     Σ_k a_t^k = a_t
+
+a_t the result of `carry_gradients`: what the loss reads from the output of step t takes
+the same paths on its way to the carry that enters. A step that does not count keeps its
+carry: all of its adjoint takes the first path, in a stack the first of each layer.
+Entries and lags are as for `carry_gradients`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any, NamedTuple, Unpack
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax.cells.cell import Cell
+from lstm_jax.engine.reads import run_by_gate
+from lstm_jax.gradients import scaled
+from lstm_jax.gradients.adjoint import StepBack, WayBack, run_back, way_back
+from lstm_jax.gradients.pullback import wide_vjp
+from lstm_jax.gradients.reading import LossFn
+from lstm_jax.gradients.scaled import Scaled
+from lstm_jax.gradients.slopes import with_exact_slopes
+from lstm_jax.gradients.smooth import (
+    entering_carries,
+    smooth_leaves,
+    smooth_structure,
+    state_vector,
+    with_smooth_leaves,
+    with_state_vector,
+)
+from lstm_jax.gradients.wide import per_element
+from lstm_jax.scanning import first_entries, scan
+from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.tracing import KEPT, named_reads
+from lstm_jax.types import Carry, Params, Sequences, at_least_float32
+
+Paths = dict[str, Carry]
+"""What came along each path, by its name."""
+
+Shares = dict[str, Float[Array, " time *batch"]]
+"""A share of a whole for each path."""
+
+
+class Places(NamedTuple):
+    """Where a cell reads its carry.
+
+    Attributes:
+      names: of the paths.
+      kept: by leaf of the carry, the path along which a step that does not count hands
+        it on.
+    """
+
+    names: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def path_names(cell: Cell, params: Params, x: Any) -> tuple[str, ...]:
+    """Returns the names of the paths through a step.
+
+    "cell" is what is kept of the memory, and is read as it is; the others are gates. A
+    cell names its own (`Cell.gates`): for the LSTM ("cell", "i", "f", "g", "o"). Those
+    of other cells are called by what they read, where the carry has names for it, by
+    their squash and by their place among the weights: "hidden -> sigmoid 0". In a stack
+    "1.f" is f of the second layer. A cell of which nothing is told apart, as one that
+    reads its memory in a loop, has the one path "cell".
+
+    Args:
+      cell: any `Cell`.
+      params: what `cell.init` returned.
+      x: what one step reads, (*batch, input).
+
+    Raises:
+      TypeError: an argument has a dtype that is not allowed.
+      ValueError: an argument is not allowed, or the cell names another number of gates
+        than its step shows.
+    """
+    steps = prepare(cell, params, jax.tree.map(lambda leaf: leaf[None], x))
+    return places_of(cell, steps).names
+
+
+def path_gradients(
+    cell: Cell,
+    params: Params,
+    xs: Sequences,
+    loss_fn: LossFn,
+    carry: Carry | None = None,
+    **masks: Unpack[Masks],
+) -> Paths:
+    """Returns the parts of dL/d(carry that enters step t), one for every path.
+
+    Arguments and errors as for `carry_gradients`; right as long as the gradients do not
+    underflow. Products run at the highest matmul precision.
+
+    Args:
+      cell: any `Cell`.
+      params: what `cell.init` returned.
+      xs: (time, *batch, input), floating.
+      loss_fn: maps ys (time, *batch, output) to a real scalar.
+      carry: what enters the first step; `cell.init_carry` by default.
+      **masks: lengths, mask, resets, reverse, as for `unroll`.
+
+    Returns:
+      By the name of the path, the structure of the carry with leaves (time, *batch,
+      ...); their sum is `carry_gradients`.
+
+    Raises:
+      ValueError: as for `carry_gradients` and `path_names`.
+    """
+    return _along_paths(cell, params, xs, loss_fn, carry, masks, _gradients)
+
+
+def _gradients(paths: list[Scaled], at_t: StepBack) -> Carry:
+    values = [_aligned(path, jnp.int32(0)) for path in paths]
+    return smooth_structure(at_t.entering, values)
+
+
+def log_path_norms(
+    cell: Cell,
+    params: Params,
+    xs: Sequences,
+    loss_fn: LossFn,
+    carry: Carry | None = None,
+    **masks: Unpack[Masks],
+) -> Paths:
+    """Returns ln ||a_t^k|| for every t, also where the norm is 1e-3000.
+
+    Arguments and errors as for `path_gradients`. Norms of paths do not add up to the
+    norm of their sum; `path_shares` do.
+
+    Returns:
+      By the name of the path, the structure of the carry with leaves (time, *batch).
+    """
+    return _along_paths(cell, params, xs, loss_fn, carry, masks, _log_norms)
+
+
+def _log_norms(paths: list[Scaled], at_t: StepBack) -> Carry:
+    norms = [scaled.log_norm(path) for path in paths]
+    return smooth_structure(at_t.entering, norms)
+
+
+def path_shares(
+    cell: Cell,
+    params: Params,
+    xs: Sequences,
+    loss_fn: LossFn,
+    carry: Carry | None = None,
+    **masks: Unpack[Masks],
+) -> Shares:
+    """Returns the share of every path in the whole, <a_t^k, a_t> / ||a_t||².
+
+    The inner product runs over all leaves of the carry. At every t the shares add up to
+    1; one is negative where its path works against the others. Arguments and errors as
+    for `path_gradients`; shares are right where the gradients themselves underflow.
+
+    Returns:
+      By the name of the path, (time, *batch); NaN where a_t is zero.
+    """
+    return _along_paths(cell, params, xs, loss_fn, carry, masks, _shares)
+
+
+def _shares(paths: list[Scaled], at_t: StepBack) -> Float[Array, "*batch path"]:
+    exponents = jnp.stack([adjoint.exponent for adjoint in at_t.adjoints])
+    top = jnp.max(exponents, axis=0)[..., None]
+    whole = [_aligned(_of_one_path(a), top) for a in at_t.adjoints]
+    parts = [_aligned(path, top) for path in paths]
+    return _inner(parts, whole, top.ndim) / _inner(whole, whole, top.ndim)
+
+
+def path_jacobians(
+    cell: Cell,
+    params: Params,
+    xs: Sequences,
+    carry: Carry | None = None,
+    **masks: Unpack[Masks],
+) -> dict[str, Float[Array, "time *batch state state"]]:
+    """Returns the part of every step's Jacobian along each path.
+
+        J^k[t][i, j] = d state_{t+1, i} / d state_{t, j} as path k reads it
+        Σ_k J^k[t] = step_jacobians(...)[t]
+
+    The state is the carry as one vector, as for `step_jacobians`. The result is whole
+    in memory, paths * time * batch * state² numbers.
+
+    Args:
+      cell: any `Cell`.
+      params: what `cell.init` returned.
+      xs: (time, *batch, input), floating.
+      carry: what enters the first step; `cell.init_carry` by default.
+      **masks: lengths, mask, resets, reverse, as for `unroll`.
+
+    Returns:
+      By the name of the path.
+
+    Raises:
+      TypeError: an argument has a dtype that is not allowed.
+      ValueError: an argument is not allowed, or as for `path_names`.
+    """
+    steps = prepare(cell, params, xs, carry, **masks)
+    places = places_of(cell, steps)
+    by_path = with_exact_slopes(steps_by_path(cell, places, params, xs, carry, masks))
+    with jax.default_matmul_precision("highest"):
+        entering, _ = entering_carries(steps)
+        return _jacobians(by_path, places, entering)
+
+
+@partial(jax.jit, static_argnums=1)
+def _jacobians(by_path: Steps, places: Places, entering: Carry) -> dict[str, Array]:
+    batch_axes = len(by_path.batch_shape)
+
+    def of_path(steps, name, carry, inputs):
+        def step(state):
+            copies = dict.fromkeys(places.names, carry)
+            copies[name] = with_state_vector(carry, state)
+            carries, _ = steps.step(steps.shared, copies, inputs)
+            return state_vector(handed_on(places, carries), batch_axes)
+
+        state = state_vector(carry, batch_axes)
+        basis = jnp.eye(state.shape[-1], dtype=state.dtype)
+        basis = jnp.broadcast_to(basis, (*by_path.batch_shape, *basis.shape))
+        push = lambda tangent: jax.jvp(step, (state,), (tangent,))[1]
+        return jax.vmap(push, in_axes=-2, out_axes=-2)(basis).mT
+
+    def run(steps):
+        def at_step(_, nothing, at_t):
+            return nothing, {n: of_path(steps, n, *at_t) for n in places.names}
+
+        return scan(at_step, (), (), (entering, steps.inputs))[1]
+
+    return unless_idle(by_path, run)
+
+
+def places_of(cell: Cell, steps: Steps) -> Places:
+    """Returns where the cell of these steps reads its carry."""
+    if cell.edges is not None:
+        kept = [KEPT] * len(jax.tree.leaves(steps.carry))
+        return Places((KEPT, *cell.gates), tuple(kept))
+    x = first_entries(steps.inputs).x
+    named = named_reads(cell, steps.shared.params, steps.carry, x)
+    return Places(named.names, named.kept)
+
+
+def steps_by_path(
+    cell: Cell,
+    places: Places,
+    params: Params,
+    xs: Sequences,
+    carry: Carry | None,
+    masks: Masks,
+) -> Steps:
+    """Returns the steps that carry one copy of the carry per path.
+
+    A step reads the copies by their paths and hands the new carry to all of them; one
+    that does not count keeps each copy as it is. Arguments as for `carry_gradients`.
+    """
+    copies = None if carry is None else dict.fromkeys(places.names, carry)
+    return prepare(_cell_of_copies(cell, places), params, xs, copies, **masks)
+
+
+def handed_on(places: Places, copies: Paths) -> Carry:
+    """Returns the carry of a step that does not count: of each layer its first path."""
+    leaves = {name: jax.tree.leaves(copy) for name, copy in copies.items()}
+    structure = jax.tree.structure(copies[places.names[0]])
+    return structure.unflatten(leaves[name][at] for at, name in enumerate(places.kept))
+
+
+# Cached, so that equal cells give one function and are compiled once.
+@cache
+def _cell_of_copies(cell: Cell, places: Places) -> Cell:
+    names = places.names
+
+    def init_carry(params, batch_shape=()):
+        return dict.fromkeys(names, cell.init_carry(params, batch_shape))
+
+    def step(params, copies, x):
+        if cell.edges is None:
+            carry, y = _step_of_copies(cell, params, copies, x)
+        else:
+            carry, y = cell.edges(params, copies, x)
+        return dict.fromkeys(names, carry), y
+
+    fields = {"init_carry": init_carry, "step": step, "layers": (), "edges": None}
+    return replace(cell, name=f"{cell.name} by path", **fields)
+
+
+def _step_of_copies(
+    cell: Cell, params: Params, copies: Paths, x: Any
+) -> tuple[Carry, Any]:
+    """Returns (carry, y) of a step in which each place reads the copy of its name."""
+    named = named_reads(cell, params, next(iter(copies.values())), x)
+    program = named.reads.plan.program
+    leaves = {name: jax.tree.leaves(copy) for name, copy in copies.items()}
+    out = run_by_gate(
+        named.reads,
+        params=[*jax.tree.leaves(params), *program.closed_over],
+        kept=[leaves[name][at] for at, name in enumerate(named.kept)],
+        copies=[leaves[name] for name in named.gates],
+        x=jax.tree.leaves(x),
+    )
+    structures = map(jax.tree.structure, program.leaves_as)
+    carry, y = map(jax.tree.unflatten, structures, out)
+    return carry, y
+
+
+def _along_paths(
+    cell: Cell,
+    params: Params,
+    xs: Sequences,
+    loss_fn: LossFn,
+    carry: Carry | None,
+    masks: Masks,
+    observe: Callable[[list[Scaled], StepBack], Any],
+) -> dict[str, Any]:
+    """Returns what `observe` makes of every step, by the name of the path.
+
+    `observe` gets the paths of every smooth leaf of the carry, (*batch, path, ...), and
+    returns leaves with the same first axes.
+    """
+    steps = prepare(cell, params, xs, carry, **masks)
+    places = places_of(cell, steps)
+    by_path = steps_by_path(cell, places, params, xs, carry, masks)
+    observed = _observed(way_back(steps, loss_fn), by_path, places, observe)
+    axis = 1 + len(steps.batch_shape)
+    return {
+        name: jax.tree.map(lambda leaf, k=k: jnp.take(leaf, k, axis), observed)
+        for k, name in enumerate(places.names)
+    }
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _observed(way: WayBack, by_path: Steps, places: Places, observe: Callable) -> Any:
+    def observe_paths(steps, at_t):
+        idle = steps.step is way.steps.idle
+        copied = replace(by_path, step=by_path.idle) if idle else by_path
+        return observe(_through_paths(copied, places, at_t), at_t)
+
+    return run_back(way, observe_paths)
+
+
+def _through_paths(by_path: Steps, places: Places, at_t: StepBack) -> list[Scaled]:
+    """Returns what comes back to the copies of each leaf, (*batch, path, ...)."""
+    smooth = smooth_leaves(at_t.entering)
+
+    def outputs(leaves):
+        copies = {
+            name: with_smooth_leaves(at_t.entering, leaves[k :: len(places.names)])
+            for k, name in enumerate(places.names)
+        }
+        carries, y = by_path.step(by_path.shared, copies, at_t.inputs)
+        return [*smooth_leaves(handed_on(places, carries)), *jax.tree.leaves(y)]
+
+    axis = len(by_path.batch_shape)
+    copies = [leaf for leaf in smooth for _ in places.names]
+    _, pullback = wide_vjp(outputs, copies)
+    parts = iter(per_element(leaf, axis) for leaf in pullback(at_t.leaving))
+    return [_side_by_side([next(parts) for _ in places.names], axis) for _ in smooth]
+
+
+def _side_by_side(parts: list[Scaled], axis: int) -> Scaled:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis), *parts)
+
+
+def _of_one_path(value: Scaled) -> Scaled:
+    """Returns values (*batch, ...) as (*batch, 1, ...)."""
+    axis = value.exponent.ndim
+    return Scaled(jnp.expand_dims(value.mantissa, axis), value.exponent[..., None])
+
+
+def _aligned(value: Scaled, exponent: Array) -> Array:
+    """Returns value / 2**exponent."""
+    return scaled.times_power(value.mantissa, value.exponent - exponent)
+
+
+def _inner(a: list[Array], b: list[Array], first: int) -> Float[Array, "*batch path"]:
+    """Returns the real inner product over all leaves, over their axes from `first`."""
+
+    def of_leaf(a, b):
+        dtype = at_least_float32(a.dtype)
+        products = jnp.real(jnp.conj(a.astype(dtype)) * b.astype(dtype))
+        return jnp.sum(products, axis=tuple(range(first, products.ndim)))
+
+    return sum(map(of_leaf, a[1:], b[1:]), start=of_leaf(a[0], b[0]))

@@ -1,0 +1,196 @@
+"""What a cell says at every step: its gates and its memory, each by its name."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple, Unpack
+
+import jax
+from jaxtyping import Array
+
+from lstm_jax.cells.cell import Cell
+from lstm_jax.engine import programs
+from lstm_jax.engine.reads import Gate, Reads, reads_of
+from lstm_jax.scanning import scan
+from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.types import Carry, Params, Sequences
+
+KEPT = "cell"
+
+
+class NamedReads(NamedTuple):
+    """Where a step reads its memory, by name.
+
+    Attributes:
+      reads: of the step.
+      names: of all places. In a stack "0.f" is f of the first layer.
+      gates: the name of each gate of `reads`.
+      kept: by leaf of the carry, the name along which it is read outside of the gates,
+        and along which a step that does not count hands it on: "cell", or the first
+        gate where there is no such place.
+      told: whether the cell named its gates itself, gate by gate.
+    """
+
+    reads: Reads
+    names: tuple[str, ...]
+    gates: tuple[str, ...]
+    kept: tuple[str, ...]
+    told: tuple[bool, ...]
+
+
+def trace(
+    cell: Cell,
+    params: Params,
+    xs: Sequences,
+    carry: Carry | None = None,
+    **masks: Unpack[Masks],
+) -> dict[str, Array]:
+    """Returns what every gate says at every step, and the memory that leaves it.
+
+        values = lj.trace(lj.LSTM, params, xs)
+        values["f"], values["c"]                            (time, *batch, hidden)
+
+    Of a cell that names its gates (`Cell.gates`), as all of `lj.CELLS` do, their values
+    after the squash: for the LSTM i, f, g and o. Of another one the pre-activations of
+    the gates that are found in its step, by the names of `gradients.path_names`. And
+    every leaf of the carry as it leaves the step, by the name of its field: h and c; of
+    a bare array "carry", of a tuple "0", "1", ... In a stack "1.f" and "1.c" are those
+    of the second layer. A name that a gate and a field share is the field's.
+
+    At a step that does not count the memory stays as it was, and gates are zero. Gates
+    are those that read the memory; of a cell with `edges` of its own nobody knows their
+    values, and the memory alone is returned.
+
+    Args:
+      cell: any `Cell`.
+      params: what `cell.init` returned.
+      xs: (time, *batch, input), floating.
+      carry: what enters the first step; `cell.init_carry` by default.
+      **masks: lengths, mask, resets, reverse, as for `unroll`.
+
+    Returns:
+      By name, (time, *batch, ...), in time order.
+
+    Raises:
+      TypeError: an argument has a dtype that is not allowed.
+      ValueError: an argument is not allowed.
+    """
+    prepare(cell, params, xs, carry, **masks)
+    return _trace(prepare(_telling(cell), params, xs, carry, **masks))
+
+
+@jax.jit
+def _trace(steps: Steps) -> dict[str, Array]:
+    def run(steps):
+        def step(shared, carry, inputs):
+            after, gates = steps.step(shared, carry, inputs)
+            return after, gates | dict(
+                zip(leaf_names(after), jax.tree.leaves(after), strict=True)
+            )
+
+        arguments = steps.shared, steps.carry, steps.inputs
+        return scan(step, *arguments, reverse=steps.reverse)[1]
+
+    return unless_idle(steps, run)
+
+
+# Cached, so that equal cells give one function and are compiled once.
+@cache
+def _telling(cell: Cell) -> Cell:
+    """Returns the cell that shows the values of its gates."""
+
+    def step(params, carry, x):
+        program = programs.trace(cell.step, params, carry, x)
+        trees = ([*jax.tree.leaves(params), *program.closed_over], carry, x)
+        values = programs.every_value(program, *map(jax.tree.leaves, trees))
+        leaves = [programs.read(n, values) for n in program.outputs]
+        structure = jax.tree.structure(program.leaves_as[0])
+        carry = structure.unflatten(leaves[: structure.num_leaves])
+        if cell.edges is not None:
+            return carry, {}
+        named = _named(cell, reads_of(program), carry)
+        found = zip(named.gates, named.told, named.reads.gates, strict=True)
+        return carry, {
+            name: values[gate.value if told else gate.number]
+            for name, told, gate in found
+        }
+
+    return replace(cell, step=step, layers=(), edges=None)
+
+
+def named_reads(cell: Cell, params: Params, carry: Carry, x: Any) -> NamedReads:
+    """Returns where the step of a cell reads its memory; arguments may be abstract.
+
+    Raises:
+      ValueError: the cell names another number of gates than its step shows.
+    """
+    return _named(cell, reads_of(programs.trace(cell.step, params, carry, x)), carry)
+
+
+def leaf_names(carry: Carry) -> list[str]:
+    """Returns the name of every leaf of a carry: "h", "0.h", or "carry" of an array."""
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(carry)]
+    named = [jax.tree_util.keystr(p, simple=True, separator=".") for p in paths]
+    return [name or "carry" for name in named]
+
+
+def _named(cell: Cell, reads: Reads, carry: Carry) -> NamedReads:
+    fields = leaf_names(carry)
+    layers = [_layer_of(field, _layers(cell)) for field in fields]
+    names, kept = [], {}
+    gate_names: dict[Gate, tuple[str, bool]] = {}
+    for layer in dict.fromkeys(layers) or [""]:
+        gates = [g for g in reads.gates if layers[g.leaves[-1]] == layer]
+        given = [gate for gate in cell.gates if _layer(gate) == layer]
+        described = [
+            _described(*numbered, fields, layer) for numbered in enumerate(gates)
+        ]
+        _check_named(cell, given, described)
+        apart = not gates or any(layers[at] == layer for at in reads.kept)
+        of_layer = [layer + KEPT] * apart + (given or described)
+        kept[layer] = of_layer[0]
+        names += of_layer
+        told = [(name, bool(given)) for name in given or described]
+        gate_names |= dict(zip(gates, told, strict=True))
+    return NamedReads(
+        reads=reads,
+        names=tuple(names),
+        gates=tuple(gate_names[gate][0] for gate in reads.gates),
+        kept=tuple(kept[layer] for layer in layers),
+        told=tuple(gate_names[gate][1] for gate in reads.gates),
+    )
+
+
+def _check_named(cell: Cell, given: list[str], found: list[str]) -> None:
+    if given and len(given) != len(found):
+        raise ValueError(
+            f"gates: got {', '.join(given)} of {cell.name!r}; its step shows "
+            f"{len(found)} that read the memory ({', '.join(found) or 'none'}): name "
+            "these, or give the cell its own edges"
+        )
+
+
+def _described(at: int, gate: Gate, fields: list[str], layer: str) -> str:
+    """Returns "h -> sigmoid 0", or "sigmoid 0" where what is read has no name."""
+    read = [fields[leaf].removeprefix(layer) for leaf in gate.leaves]
+    named = [field for field in read if field != "carry" and not field.isdecimal()]
+    arrow = f"{', '.join(named)} -> " if named else ""
+    return f"{layer}{arrow}{gate.squash} {at}"
+
+
+def _layers(cell: Cell) -> list[str]:
+    """Returns what names of gates begin with in every layer: "0.", "1."; or ""."""
+    if not cell.layers:
+        return [_layer(gate) for gate in cell.gates]
+    layers = [_layers(layer) or [""] for layer in cell.layers]
+    return [f"{at}.{inner}" for at, within in enumerate(layers) for inner in within]
+
+
+def _layer(gate: str) -> str:
+    return re.match(r"(\d+\.)*", gate)[0]
+
+
+def _layer_of(field: str, layers: list[str]) -> str:
+    """Returns the layer of a leaf: the longest that its path begins with."""
+    inside = [layer for layer in layers if f"{field}.".startswith(layer)]
+    return max(inside, default="", key=len)
