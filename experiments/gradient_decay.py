@@ -19,7 +19,7 @@ direction of the last output is differentiated, and nothing is trained.
 
 Expected (`experiments/reference/gradient_decay/`, the default run; README quotes it):
 untrained, the gradient at lag 40 is lost in an RNN and mostly lost in an LSTM at forget
-bias 1; at a suited bias it arrives. Trained, what solves the task carries it. Among
+bias 1; at the matched bias it arrives. Trained, what solves the task carries it. Among
 LSTM biases the initial curve orders what learns. Across cells it need not.
 
 Sources: Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735;
@@ -53,7 +53,7 @@ from experiments import (
 from experiments.cli import ConfigError, option
 from experiments.decay_words import INITIAL, TRAINED
 from experiments.measuring import Measured, Watched
-from experiments.networks import SUITED, Variant
+from experiments.networks import MATCHED, Variant
 from experiments.progress import Advance, progress
 from experiments.records import Record
 from experiments.sequences import read_sequence
@@ -96,9 +96,9 @@ class Config:
     )
     gain: float = option(1.0, cli.number(), "factor on the recurrent weights")
     forget_bias: tuple[float | str, ...] = option(
-        (1.0, SUITED),
-        cli.list_of(cli.either(SUITED, cli.number())),
-        f"biases of the forget gate, side by side; {SUITED!r} is the one whose "
+        (1.0, MATCHED),
+        cli.list_of(cli.either(MATCHED, cli.number())),
+        f"biases of the forget gate, side by side; {MATCHED!r} is the one whose "
         "carousel keeps 3/4 over the lag",
     )
     activation: str = option("tanh", cli.one_of(ACTIVATIONS), "squash of the RNN")

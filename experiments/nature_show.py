@@ -3,7 +3,7 @@
 Question: which cell learns to remember the first image of a TV programme, at which lag?
 
   python -m experiments.nature_show
-  python -m experiments.nature_show --cells=lstm --lags=100 --forget_bias=1,suited
+  python -m experiments.nature_show --cells=lstm --lags=100 --forget_bias=1,matched
 
 Every cell is trained anew for every lag, several seeds each, and tested on shows of
 images that training never drew; accuracy is counted on the ambiguous last images, where
@@ -34,7 +34,7 @@ from sklearn.linear_model import LogisticRegression
 import lstm_jax as lj
 from experiments import cli, memory, networks, records, words
 from experiments.cli import option
-from experiments.networks import SUITED, Variant
+from experiments.networks import MATCHED, Variant
 from experiments.progress import Advance, progress
 from experiments.records import Record
 from lstm_jax import plots
@@ -62,9 +62,9 @@ class Config:
         "steps between scene and question",
     )
     forget_bias: tuple[float | str, ...] = option(
-        (1.0, SUITED),
-        cli.list_of(cli.either(SUITED, cli.number())),
-        f"biases of the forget gate, side by side; {SUITED!r} is the one whose "
+        (1.0, MATCHED),
+        cli.list_of(cli.either(MATCHED, cli.number())),
+        f"biases of the forget gate, side by side; {MATCHED!r} is the one whose "
         "carousel keeps 3/4 over the lag",
     )
     hidden_size: int = option(64, cli.integer(minimum=1), "units of a cell")
@@ -189,7 +189,7 @@ def _biases(config: Config, name: str, lag: int) -> list[float | None]:
     if name not in networks.HAS_FORGET_BIAS:
         return [None]
     return [
-        networks.suited_bias(lag) if bias == SUITED else float(bias)
+        networks.matched_bias(lag) if bias == MATCHED else float(bias)
         for bias in config.forget_bias
     ]
 

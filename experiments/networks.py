@@ -16,7 +16,7 @@ from experiments.progress import Advance
 from lstm_jax import theory
 from lstm_jax.training import loop
 
-SUITED = "suited"
+MATCHED = "matched"
 MOST_UPDATES_PER_CALL = 50  # how often progress is shown
 
 TAUGHT = ("rnn", "lstm", "four_gate")  # the lesson's cells: compared by default
@@ -62,7 +62,7 @@ def carousel_bias(lag: int, kept: float) -> float:
     return -math.log(kept ** (-1 / lag) - 1)
 
 
-def suited_bias(lag: int) -> float:
+def matched_bias(lag: int) -> float:
     """Returns the bias whose carousel keeps 3/4 over the lag, about ln(3.5 lag).
 
     Chrono's ln(lag - 1) keeps 1/e and is the least that a carousel needs.
@@ -73,10 +73,10 @@ def suited_bias(lag: int) -> float:
 def variants_of(
     cell: str, forget_biases: Sequence[float | str], lag: int
 ) -> list[Variant]:
-    """Returns a `Variant` per forget bias, "suited" being `suited_bias(lag)`."""
+    """Returns a `Variant` per forget bias, "matched" being `matched_bias(lag)`."""
     if cell not in HAS_FORGET_BIAS:
         return [Variant(cell, None, 0)]
-    values = [suited_bias(lag) if b == SUITED else float(b) for b in forget_biases]
+    values = [matched_bias(lag) if b == MATCHED else float(b) for b in forget_biases]
     biases = list(dict.fromkeys(values))
     texts = words.told_apart(biases, digits=3)
     return [

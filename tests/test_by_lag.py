@@ -66,7 +66,7 @@ READERS = {
     "horizon, of what is never lost": lambda curve: lj.horizon(curve, 1e-30),
     "rounding_lag": lambda curve: lj.rounding_lag(8 * curve, jnp.bfloat16),
     "underflow_lag": lambda curve: lj.underflow_lag(curve - 7.5, jnp.float16),
-    "heard_steps": lj.heard_steps,
+    "effective_window": lj.effective_window,
 }
 
 
@@ -99,7 +99,7 @@ def test_the_window_of_a_fit_counts_steps_of_the_moved_curve(run):
 def test_nan_after_the_beginning_is_a_number_that_nobody_knows(name, run):
     curve = lj.by_lag(curves().c, LENGTHS).at[TIME - 3, 1].set(jnp.nan)
     unknown = READERS[name](curve)
-    wanted = -1 if name == "heard_steps" else np.nan
+    wanted = -1 if name == "effective_window" else np.nan
     assert_array_equal(unknown[1], wanted)
     assert_array_equal(unknown[0], READERS[name](curve[:, 0]))
     assert_array_equal(READERS[name](jnp.full((5,), jnp.nan)), wanted)

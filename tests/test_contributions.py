@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import lstm_jax as lj
 from lstm_jax.gradients.adjoint import run_back, way_back
 from lstm_jax.gradients.contributions import (
-    heard_steps,
+    effective_window,
     log_weight_contributions,
     weight_contributions,
     weight_gradients,
@@ -130,19 +130,19 @@ def test_an_update_hears_as_many_steps_as_a_geometric_sum_needs():
         # Σ of the last k is (1 - r^k) / (1 - r).
         whole = 1 - rate**time
         k = int(np.ceil(np.log(1 - fraction * whole) / np.log(rate)))
-        assert int(heard_steps(log_norms, fraction)) == k
+        assert int(effective_window(log_norms, fraction)) == k
 
 
-def test_heard_steps_of_columns_that_underflow_or_are_silent():
+def test_effective_window_of_columns_that_underflow_or_are_silent():
     even = jnp.full((10,), -1e4)
     last = jnp.full((10,), -jnp.inf).at[-1].set(3.0)
     first = jnp.full((10,), -jnp.inf).at[0].set(3.0)
     nothing = jnp.full((10,), -jnp.inf)
     columns = jnp.stack([even, last, first, nothing], axis=-1)
-    assert_array_equal(heard_steps(columns, 0.85), [9, 1, 1, 0])
+    assert_array_equal(effective_window(columns, 0.85), [9, 1, 1, 0])
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, 1.5])
 def test_a_fraction_that_is_none_is_refused(fraction):
     with pytest.raises(ValueError, match=r"fraction: got .*; it must be in \(0, 1\)"):
-        heard_steps(jnp.zeros(3), fraction)
+        effective_window(jnp.zeros(3), fraction)

@@ -12,12 +12,12 @@ from experiments import (
     cliff,
     explain,
     gradient_decay,
+    gradient_paths,
     jacobian_laws,
     latch,
     lyapunov,
     memory,
     nature_show,
-    roads,
     sweep,
     sweep_settings,
     tables,
@@ -30,7 +30,7 @@ from experiments.cli import ConfigError
 
 MODULES = (
     *(cliff, gradient_decay, jacobian_laws, latch, lyapunov),
-    *(nature_show, roads, sweep, train, trainability),
+    *(nature_show, gradient_paths, sweep, train, trainability),
 )
 # Numbers of updates, trials and files cost time, and no memory at once.
 ONLY_TIME = (

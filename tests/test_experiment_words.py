@@ -11,9 +11,9 @@ from experiments import (
     decay,
     decay_words,
     gradient_decay,
+    gradient_paths,
     latch,
     networks,
-    roads,
     sweep,
     trainability,
     words,
@@ -79,7 +79,7 @@ def test_a_rate_and_its_half_life(nats, rate, half_life):
 @pytest.mark.parametrize(
     ("values", "texts"),
     [
-        ((1.0, "suited"), ["1", "suited"]),
+        ((1.0, "matched"), ["1", "matched"]),
         ((1.0, 4.929596), ["1", "4.93"]),
         ((4.001, 4.002), ["4.001", "4.002"]),
         ((4.93, 4.929596), ["4.93", "4.9296"]),
@@ -209,10 +209,10 @@ def test_a_road_of_nothing_and_a_bias_that_no_exponential_holds():
         "log_contributions": np.full((1, 5), NAN),
         "accuracy": np.array([0.5]),
     }
-    row = roads._row(variant, "initial", 3, found)
+    row = gradient_paths._row(variant, "initial", 3, found)
     assert row["σ(b_f)^lag"] == "1.3e-1303"  # e^-3000
-    assert (row["total"], row["heard steps"]) == ("nothing", "-")
-    line = roads._verdict_line(variant, "initial", 3, found)
+    assert (row["total"], row["effective window"]) == ("nothing", "-")
+    line = gradient_paths._verdict_line(variant, "initial", 3, found)
     assert "nothing of the whole is left at the lag" in line
     assert "nan" not in line
 
@@ -252,11 +252,11 @@ def test_two_biases_that_agree_in_three_digits_are_two_curves():
     ]
 
 
-def test_a_bias_beside_the_suited_one_is_another():
-    suited = networks.suited_bias(40)  # 4.9312
-    near = networks.variants_of("lstm", (4.93, "suited"), 40)
-    assert [variant.bias for variant in near] == ["4.93", f"{suited:.4g}"]
-    assert len(networks.variants_of("lstm", (suited, "suited"), 40)) == 1
+def test_a_bias_beside_the_matched_one_is_another():
+    matched = networks.matched_bias(40)  # 4.9312
+    near = networks.variants_of("lstm", (4.93, "matched"), 40)
+    assert [variant.bias for variant in near] == ["4.93", f"{matched:.4g}"]
+    assert len(networks.variants_of("lstm", (matched, "matched"), 40)) == 1
 
 
 def test_ranges_that_agree_in_six_digits_are_two_searches():

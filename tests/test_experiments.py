@@ -193,7 +193,7 @@ def test_a_record_comes_back_from_disk_and_draws_the_same(decay_record, tmp_path
 
 
 def test_nature_show_has_accuracies_and_a_story(show_record):
-    for label in ("lstm b_f=1", "lstm b_f=suited"):
+    for label in ("lstm b_f=1", "lstm b_f=matched"):
         accuracy = show_record.arrays[f"{label}/accuracy"]
         assert accuracy.shape == (2, 1)  # seed, lag
         assert ((accuracy >= 0) & (accuracy <= 1)).all()
@@ -228,8 +228,8 @@ def test_mean_interval_is_students():
 
 
 @pytest.mark.parametrize("lag", [1, 2, 40, 200])
-def test_suited_bias_keeps_three_quarters(lag):
-    forget = 1 / (1 + np.exp(-networks.suited_bias(lag)))
+def test_matched_bias_keeps_three_quarters(lag):
+    forget = 1 / (1 + np.exp(-networks.matched_bias(lag)))
     np.testing.assert_allclose(forget**lag, 0.75)
 
 
@@ -255,7 +255,7 @@ def test_updates_per_call_divide_the_updates(num_steps, per_call):
         ("num_steps", -1, "an integer, at least 0"),
         ("learning_rate", 0.0, "above 0"),
         ("gain", float("nan"), "a finite number"),
-        ("forget_bias", ("big",), "'suited'"),
+        ("forget_bias", ("big",), "'matched'"),
         ("rendering", "oil", "digits, vectors"),
         ("dtype", "float8", "float32, float64, bfloat16"),
         ("activation", "sine", "tanh, relu, logistic, linear"),

@@ -177,10 +177,10 @@ def test_a_function_without_a_hash_is_refused(name):
         lj.from_function(**functions)
 
 
-def test_heard_steps_of_what_is_unknown_or_padded():
+def test_effective_window_of_what_is_unknown_or_padded():
     inf, nan = jnp.inf, jnp.nan
     curves = jnp.array([[0, nan, 1], [0, inf, 1], [0, 0, -inf], [-inf, -inf, -inf]]).T
-    assert_array_equal(lj.heard_steps(curves), [-1, -1, 2, 0])
+    assert_array_equal(lj.effective_window(curves), [-1, -1, 2, 0])
 
 
 @pytest.mark.parametrize("size", [2, 3, 8])

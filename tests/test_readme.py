@@ -12,7 +12,15 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 TABLES = ("gradient_decay", "nature_show", "trainability")
 FINDINGS = (
-    *("train", "explain", "roads", "jacobian_laws", "lyapunov", "latch", "cliff"),
+    *(
+        "train",
+        "explain",
+        "gradient_paths",
+        "jacobian_laws",
+        "lyapunov",
+        "latch",
+        "cliff",
+    ),
 )
 HOW_TO_REGENERATE = "run: python tests/test_readme.py, after a new reference record"
 

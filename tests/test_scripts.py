@@ -65,7 +65,7 @@ def test_demo_runs_from_any_directory_and_writes_where_it_was_called(tmp_path):
         # Another environment than the scripts' own: what the script would start.
         command = [sys.executable, "-m", "experiments.gradient_decay"]
         environment = {"PYTHONPATH": str(ROOT)}
-    command += ["--cells=lstm", "--forget_bias=1,suited", "--lag=3", "--num_steps=2"]
+    command += ["--cells=lstm", "--forget_bias=1,matched", "--lag=3", "--num_steps=2"]
     command += ["--hidden_size=4", "--num_seeds=1", "--out=here"]
     done = run(command, tmp_path, **environment)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ else that reads the carry is what is **kept**.
 """
 
 import math
-from collections import ChainMap, Counter
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -130,23 +130,23 @@ def run_by_gate(
     weights, constants = prepare(plan, params)
     ready = made_ready(plan, weights)
     shared = dict(zip((*plan.constants, *program.x), (*constants, *x), strict=True))
-    values_of: dict[int | None, Any] = {
-        gate: ChainMap(dict(zip(program.carry, leaves, strict=True)), shared)
+    own = {
+        gate: dict(zip(program.carry, leaves, strict=True))
         for gate, leaves in [*enumerate(copies), (None, kept)]
     }
     gate_of = {gate.number: at for at, gate in enumerate(reads.gates)}
     for item, at in reads.order:
-        values = values_of[at]
+        values = shared | own[at]
         if isinstance(item, Op):
             outputs = evaluate(item, values)
         else:
             outputs = point_outputs(item, ready[item.place], values, None)
         for number, output in zip(item.outputs, outputs, strict=True):
             if number in reads.own:
-                values[number] = output
+                own[at][number] = output
             elif gate_of.get(number, at) == at:
                 shared[number] = output
-    outputs = [read(value, values_of[None]) for value in program.outputs]
+    outputs = [read(value, shared | own[None]) for value in program.outputs]
     return outputs[: len(kept)], outputs[len(kept) :]
 
 

@@ -17,7 +17,7 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
 
     Entry t then has lag T - t for all of them, so that they can be averaged, drawn and
     compared. Entries before a sequence began are NaN, which `decay_rate`, `horizon`,
-    `heard_steps` and their kin, and the plots, leave out.
+    `effective_window` and their kin, and the plots, leave out.
 
         def loss_fn(ys):
             return lj.readouts.last_step(ys, lengths).sum()

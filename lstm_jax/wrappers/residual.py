@@ -11,7 +11,7 @@ from lstm_jax.wrappers.keyed import Keyed, like
 def residual(cell: Cell) -> Cell:
     """Returns the cell that shows y = x + y' where the given one shows y'.
 
-    Its gradient reaches x by a road of its own. Params and carry are the cell's.
+    Its gradient also reaches x directly. Params and carry are the cell's.
 
     Args:
       cell: one whose y is as wide as its x; elsewhere `step` raises a ValueError.

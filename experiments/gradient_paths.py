@@ -1,38 +1,40 @@
-"""Which road does the gradient take: the carousel, or a gate?
+"""Which path does the gradient take: the carousel, or a gate?
 
-Question: at each step back, along which edge of the cell does the gradient of an answer
-travel, before and after training; how much of the long-term memory's gradient has met
-nothing but forget gates; and over how many steps do the units, and an update, hear?
+Question: at each step back, through which gate of the cell does the gradient of an
+answer travel, before and after training; how much of the long-term memory's gradient
+has met nothing but forget gates; how long do units remember; and how many of the last
+steps make up an update?
 
-  python -m experiments.roads
-  python -m experiments.roads --cell=four_gate --forget_bias=1,3,suited
-  python -m experiments.roads --lag=100 --num_steps=0
+  python -m experiments.gradient_paths
+  python -m experiments.gradient_paths --cell=four_gate --forget_bias=1,3,matched
+  python -m experiments.gradient_paths --lag=100 --num_steps=0
 
 What is drawn. Networks watch the nature show (`lstm_jax/tasks/nature_show.py`), and the
 margin of their last answer is differentiated, as in `experiments.gradient_decay`. Left:
-the share <road, whole> / ||whole||² of every road (`lj.road_shares`), by the first edge
-that the gradient crosses on its way out of a step; the mean over seeds and shows, so
-that at each lag they add up to 1. Then, for the gradient of the long-term memory: all
-of it, its carousel (the gradient entering the last step, times the forget gates and
-nothing else) and the rest, total minus carousel, which took a gate at least once; as
-shares of the total entering the last step, medians. Right: the time constants
+the share <path, whole> / ||whole||² of every path (`lj.gradients.path_shares`), by the
+place where the carry is read: what is kept ("cell"), or a gate; the mean over seeds and
+shows, so that at each lag they add up to 1. Then, for the gradient of the long-term
+memory: all of it, its carousel (the gradient entering the last step, times the forget
+gates and nothing else) and the rest, total minus carousel, which took a gate at least
+once; as shares of the total entering the last step, medians. Right: the time constants
 -1 / mean ln f of the units.
 
-Heard steps: the last steps that bring 99 % of the summed norms ||dL/dW_t|| of the
-training loss (`lj.heard_steps`); these and the accuracies stand seed by seed.
+Effective window: the last steps that bring 99 % of the summed norms ||dL/dW_t|| of the
+training loss (`lj.gradients.effective_window`); it and the accuracies stand seed by
+seed.
 
 Expected, from theory for zero weights: the carousel keeps σ(b_f)**lag and the units
-have the time constant -1 / ln σ(b_f): 3.2 steps at b_f = 1, and 139 at the bias suited
-for lag 40, where 3/4 is left (https://arxiv.org/abs/1804.11188). With weights f_t
+have the time constant -1 / ln σ(b_f): 3.2 steps at b_f = 1, and 139 at the bias matched
+to lag 40, where 3/4 is left (https://arxiv.org/abs/1804.11188). With weights f_t
 scatters around σ(b_f), and the carousel keeps what its most lasting units keep, which
 is more than σ(b_f)**lag: in the default run 4e-4 at b_f = 1, against 4e-6. There it is
 4 % of the whole before training; the rest came through g, the one gate that carries
-much then. After training the carousel is about all there is. The network that solves
-the show hears all 42 steps, those that don't 4 to 10.
+much then. After training the carousel is about all there is. The update of the network
+that solves the show is made of all 42 steps, that of the others of 4 to 10.
 
 Sources: the carousel, Hochreiter & Schmidhuber (1997),
 https://doi.org/10.1162/neco.1997.9.8.1735; gates as time constants, Tallec & Ollivier
-(2018), https://arxiv.org/abs/1804.11188. The split by first edge is this project's own.
+(2018), https://arxiv.org/abs/1804.11188. The split into paths is this project's own.
 """
 
 import math
@@ -50,7 +52,7 @@ from matplotlib.figure import Figure
 import lstm_jax as lj
 from experiments import cli, decay, memory, networks, records, words
 from experiments.cli import option
-from experiments.networks import SUITED, Variant
+from experiments.networks import MATCHED, Variant
 from experiments.progress import Advance, progress
 from experiments.records import Record
 from lstm_jax import plots, readouts
@@ -60,20 +62,20 @@ from lstm_jax.gradients.carousel import (
     log_carousel_norms,
     unit_time_constants,
 )
-from lstm_jax.gradients.contributions import heard_steps, log_weight_contributions
-from lstm_jax.gradients.edges import ROADS
-from lstm_jax.gradients.roads import road_shares
+from lstm_jax.gradients.contributions import (
+    effective_window,
+    log_weight_contributions,
+)
+from lstm_jax.gradients.paths import path_shares
 from lstm_jax.tasks import nature_show
 from lstm_jax.training import loop
 
-NAME = "roads"
+NAME = "gradient_paths"
 INITIAL, TRAINED = "initial", "trained"
-HEARD_FRACTION = 0.99
+WINDOW_FRACTION = 0.99
 TEST_SHOWS = 512
 MEASURING = 30  # updates that a measurement takes as long as
-WITH_MEMORY = tuple(
-    name for name, cell in lj.CELLS.items() if cell in ROADS and ROADS[cell].memory
-)
+WITH_MEMORY = tuple(name for name, cell in lj.CELLS.items() if cell.memory)
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ class Config:
 
     cell: str = option("lstm", cli.one_of(WITH_MEMORY), "cell with a kept memory")
     forget_bias: tuple[float | str, ...] = option(
-        (1.0, SUITED),
-        cli.list_of(cli.either(SUITED, cli.number())),
-        f"biases of the forget gate, a row of the figure each; {SUITED!r} is the one "
+        (1.0, MATCHED),
+        cli.list_of(cli.either(MATCHED, cli.number())),
+        f"biases of the forget gate, a row of the figure each; {MATCHED!r} is the one "
         "whose carousel keeps 3/4 over the lag",
     )
     lag: int = option(40, cli.integer(minimum=1), "steps between scene and question")
@@ -108,7 +110,7 @@ class Measured(NamedTuple):
     """What is measured on networks, the first axes (variant, seed).
 
     Attributes:
-      shares: of every road, (..., time, example).
+      shares: of every path, (..., time, example).
       norms: of the long-term memory's gradient, leaves (..., time, example).
       time_constants: of the units, in steps, (..., hidden).
       log_contributions: ln ||dL/dW_t|| of all weights together, (..., time).
@@ -250,7 +252,7 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
             jax.random.key(1), cell, task, model, batch_size=TEST_SHOWS, length=length
         )
         return Measured(
-            shares=road_shares(*watching, score),
+            shares=path_shares(*watching, score),
             norms=log_carousel_norms(*watching, score),
             time_constants=unit_time_constants(forget_factors(*watching)),
             log_contributions=lj.joint_log_norms(contributions),
@@ -267,8 +269,8 @@ def _by_lag(cell: str, found: Measured) -> dict[str, np.ndarray]:
     (seed, hidden), accuracy (seed,). Log-norms are relative to the total that enters
     the last step.
     """
-    roads = ROADS[lj.CELLS[cell]].names
-    shares = {f"share_{road}": found.shares[road][:, ::-1] for road in roads}
+    paths = ("cell", *lj.CELLS[cell].gates)
+    shares = {f"share_{path}": found.shares[path][:, ::-1] for path in paths}
     norms = {
         f"log_{part}": decay.shares(norm, of=found.norms.total)
         for part, norm in found.norms._asdict().items()
@@ -291,13 +293,13 @@ def _row(
     return {
         "cell": variant.label,
         "when": when,
-        "cell road": _mean(_mean_shares(found)["cell"]),
+        "cell path": _mean(_mean_shares(found)["cell"]),
         "total": _left(found, "total", lag),
         "carousel": _left(found, "carousel", lag),
         "σ(b_f)^lag": words.power(rate * lag),
         "time constant": f"{middle} [{low}, {high}]",
         "-1/ln σ(b_f)": words.steps(-1 / rate if rate else math.inf, "inf"),
-        "heard steps": " ".join("-" if n < 0 else str(n) for n in _heard(found)),
+        "effective window": " ".join("-" if n < 0 else str(n) for n in _window(found)),
         "accuracy": " ".join(f"{right:.2f}" for right in found["accuracy"]),
     }
 
@@ -305,15 +307,15 @@ def _row(
 def _verdict_line(
     variant: Variant, when: str, lag: int, found: dict[str, np.ndarray]
 ) -> str:
-    roads = ", ".join(f"{road} {_mean(s)}" for road, s in _mean_shares(found).items())
+    paths = ", ".join(f"{path} {_mean(s)}" for path, s in _mean_shares(found).items())
     return (
-        f"  {variant.label + ', ' + when + ':':<24} roads {roads}; "
+        f"  {variant.label + ', ' + when + ':':<24} paths {paths}; "
         f"{_carousel(found, lag)}; {_update(found, lag)}"
     )
 
 
 def _mean(shares: np.ndarray) -> str:
-    """Returns the mean over the lags after the last step, where no road was taken."""
+    """Returns the mean over the lags after the last step, where no path was taken."""
     mean = shares[1:].mean()
     return words.OVERFLOW if np.isnan(mean) else f"{mean:z.2f}"
 
@@ -327,14 +329,14 @@ def _carousel(found: dict[str, np.ndarray], lag: int) -> str:
 
 
 def _update(found: dict[str, np.ndarray], lag: int) -> str:
-    heard = _heard(found)
-    if (heard < 0).any():
-        return "what an update hears is no number"
-    return f"an update hears the last {np.median(heard):.0f} steps of {lag + 2}"
+    window = _window(found)
+    if (window < 0).any():
+        return "the window of an update is no number"
+    return f"an update is made of the last {np.median(window):.0f} steps of {lag + 2}"
 
 
 def _mean_shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the share of every road, (lag,), which add up to 1 at each lag."""
+    """Returns the share of every path, (lag,), which add up to 1 at each lag."""
     return {
         name.removeprefix("share_"): array.mean((0, 2))
         for name, array in found.items()
@@ -346,21 +348,21 @@ def _left(found: dict[str, np.ndarray], part: str, lag: int) -> str:
     return words.power(np.median(found[f"log_{part}"][:, lag]))
 
 
-def _heard(found: dict[str, np.ndarray]) -> np.ndarray:
-    """Returns the heard steps of every seed."""
+def _window(found: dict[str, np.ndarray]) -> np.ndarray:
+    """Returns the effective window of every seed."""
     in_time_order = jnp.asarray(found["log_contributions"][:, ::-1].T)
-    return np.asarray(heard_steps(in_time_order, HEARD_FRACTION))
+    return np.asarray(effective_window(in_time_order, WINDOW_FRACTION))
 
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws a row per forget bias: roads, carousel and rest, time constants."""
+    """Draws a row per forget bias: paths, carousel and rest, time constants."""
     config = record.config
     variants = networks.variants_of(
         config["cell"], config["forget_bias"], config["lag"]
     )
     stages = [INITIAL, TRAINED] if config["num_steps"] else [INITIAL]
-    columns = [*(f"roads {when}" for when in stages), *stages, "units"]
+    columns = [*(f"paths {when}" for when in stages), *stages, "units"]
     figure = Figure(
         figsize=(2.6 * len(columns), 2.3 * len(variants) + 0.6), layout="constrained"
     )
@@ -369,10 +371,10 @@ def plot(record: Record) -> Figure:
         panels = dict(zip(columns, row, strict=True))
         for when in stages:
             found = _found(record, f"{variant.label}/{when}/")
-            _plot_roads(panels[f"roads {when}"], found, config["lag"], when)
+            _plot_paths(panels[f"paths {when}"], found, config["lag"], when)
             _plot_parts(panels[when], found, variant, config["lag"], when)
         _plot_units(panels["units"], record, variant)
-        panels[f"roads {INITIAL}"].set_ylabel(f"{_name(variant)}\nshare of the road")
+        panels[f"paths {INITIAL}"].set_ylabel(f"{_name(variant)}\nshare of the path")
     _share_y(axes[:, : len(stages)])
     _share_y(axes[:, len(stages) : 2 * len(stages)])
     for panel in axes[:-1].flat:
@@ -385,9 +387,9 @@ def plot(record: Record) -> Figure:
 WHEN = {INITIAL: "before training", TRAINED: "after training"}
 
 
-def _plot_roads(axes: Axes, found: dict[str, np.ndarray], lag: int, when: str) -> None:
-    plots.road_curves(axes, _mean_shares(found))
-    axes.set_title(f"Roads {WHEN[when]}")
+def _plot_paths(axes: Axes, found: dict[str, np.ndarray], lag: int, when: str) -> None:
+    plots.path_curves(axes, _mean_shares(found))
+    axes.set_title(f"Paths {WHEN[when]}")
     axes.set_xlim(0, lag + 1)
     axes.set_xlabel("lag: steps before the last one")
     plots.mark_lag(axes, lag, "scene")
@@ -425,7 +427,7 @@ def _plot_units(axes: Axes, record: Record, variant: Variant) -> None:
     axes.set_xlim(*_range_of_time_constants(record))
     axes.set_ylim(0, 1)
     axes.set_title("Time constants of the units")
-    axes.set_xlabel("at most so many steps")
+    axes.set_xlabel("time constant, in steps")
     axes.set_ylabel("share of the units")
     axes.legend()
 

@@ -1,4 +1,4 @@
-"""The experiment `roads`, small: what it writes, and that its parts add up."""
+"""The experiment `gradient_paths`, small: what it writes, and that its parts add up."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import roads
+from experiments import gradient_paths
 from experiments.cli import ConfigError
 from experiments.networks import Variant
 
@@ -15,24 +15,24 @@ SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_exampl
 
 @pytest.fixture(scope="module")
 def record():
-    return roads.run(roads.Config(**SMALL, num_steps=2, batch_size=4))
+    return gradient_paths.run(gradient_paths.Config(**SMALL, num_steps=2, batch_size=4))
 
 
 def test_a_row_and_a_verdict_per_bias_and_stage(record):
     stages = [(row["cell"], row["when"]) for row in record.rows]
     labels = ["lstm b_f=1", "lstm b_f=2.6"]
     assert stages == [(b, when) for b in labels for when in ("initial", "trained")]
-    assert sum("an update hears the last" in line for line in record.verdict) == 4
+    assert sum("an update is made of the last" in line for line in record.verdict) == 4
     # -1 / ln σ(1) = 3.19; σ(1)^4 = 0.286
     assert record.rows[0]["-1/ln σ(b_f)"] == "3.2"
     assert record.rows[0]["σ(b_f)^lag"] == "0.29"
-    assert len(record.rows[0]["heard steps"].split()) == 2
+    assert len(record.rows[0]["effective window"].split()) == 2
 
 
 def test_arrays_count_the_lag_from_the_last_step(record):
     name = "lstm b_f=1/trained"
     arrays = {
-        road: record.arrays[f"{name}/share_{road}"] for road in "cell i f g o".split()
+        path: record.arrays[f"{name}/share_{path}"] for path in "cell i f g o".split()
     }
     assert {array.shape for array in arrays.values()} == {(2, 6, 3)}
     np.testing.assert_allclose(sum(arrays.values()), 1, rtol=1e-5)
@@ -55,9 +55,9 @@ def test_the_carousel_fades_with_the_time_constants(record):
 
 def test_the_figure_draws_from_a_record_that_was_saved(record):
     saved = record._replace(config=json.loads(json.dumps(record.config)))
-    axes = roads.plot(saved).axes
+    axes = gradient_paths.plot(saved).axes
     assert len(axes) == 2 * 5
-    assert [len(a.get_lines()) for a in axes[:2]] == [6, 6]  # five roads and the scene
+    assert [len(a.get_lines()) for a in axes[:2]] == [6, 6]  # five paths and the scene
 
 
 def test_a_cell_that_never_forgets_has_no_end(record):
@@ -65,14 +65,14 @@ def test_a_cell_that_never_forgets_has_no_end(record):
     prefix = "lstm b_f=1/initial/"
     found = {k.removeprefix(prefix): v for k, v in record.arrays.items() if prefix in k}
     found["time_constants"] = np.full((2, 5), np.inf)
-    row = roads._row(Variant("lstm97", None, 0), "initial", 4, found)
+    row = gradient_paths._row(Variant("lstm97", None, 0), "initial", 4, found)
     assert (row["cell"], row["σ(b_f)^lag"]) == ("lstm97", "1")
     assert (row["time constant"], row["-1/ln σ(b_f)"]) == ("inf [inf, inf]", "inf")
     untrained = record._replace(
         config=record.config | {"cell": "lstm97", "num_steps": 0},
         arrays={f"lstm97/initial/{k}": v for k, v in found.items()},
     )
-    assert len(roads.plot(untrained).axes) == 3
+    assert len(gradient_paths.plot(untrained).axes) == 3
 
 
 @pytest.mark.parametrize("cell", ["rnn", "indrnn", "tree"])
@@ -80,4 +80,4 @@ def test_a_cell_without_a_carousel_is_refused(cell):
     with pytest.raises(
         ConfigError, match=f"cell: got '{cell}'; it must be .*four_gate"
     ):
-        roads.Config(cell=cell)
+        gradient_paths.Config(cell=cell)
