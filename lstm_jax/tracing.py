@@ -101,8 +101,9 @@ def _telling(cell: Cell) -> Cell:
 
     def step(params, carry, x):
         program = programs.trace(cell.step, params, carry, x)
-        trees = ([*jax.tree.leaves(params), *program.closed_over], carry, x)
-        values = programs.every_value(program, *map(jax.tree.leaves, trees))
+        of_params = [*jax.tree.leaves(params), *program.closed_over]
+        of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
+        values = programs.every_value(program, of_params, of_carry, of_x)
         leaves = [programs.read(n, values) for n in program.outputs]
         structure = jax.tree.structure(program.leaves_as[0])
         carry = structure.unflatten(leaves[: structure.num_leaves])
@@ -187,7 +188,7 @@ def _layers(cell: Cell) -> list[str]:
 
 
 def _layer(gate: str) -> str:
-    return re.match(r"(\d+\.)*", gate)[0]
+    return re.findall(r"^(?:\d+\.)*", gate)[0]
 
 
 def _layer_of(field: str, layers: list[str]) -> str:

@@ -29,7 +29,7 @@ LAYERS = [
     {"lstm_jax.scanning", "lstm_jax.wrappers"},
     {"lstm_jax.inputs"},
     {"lstm_jax.steps"},
-    {"lstm_jax.unrolling"},
+    {"lstm_jax.tracing", "lstm_jax.unrolling"},
     {"lstm_jax.gradients", "lstm_jax.training", "lstm_jax.interop"},
     {"lstm_jax.plots"},
     {"experiments"},

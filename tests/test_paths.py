@@ -387,9 +387,14 @@ def test_a_cell_of_ones_own_names_its_gates():
 
 def test_gates_that_the_step_does_not_show_are_refused():
     cell, params = replace(OWN, gates=("f", "g", "o")), own_params()
-    for call in (path_names, lambda *a: lj.trace(*a[:2], a[2][None])):
+    xs = jnp.ones((1, INPUT))
+    for call in (
+        lambda: path_names(cell, params, xs[0]),
+        lambda: lj.trace(cell, params, xs),
+        lambda: path_shares(cell, params, xs, last_output),
+    ):
         with pytest.raises(ValueError, match=r"gates: got f, g, o of 'own_step'") as e:
-            call(cell, params, jnp.ones(INPUT))
+            call()
         assert "2 that read the memory (sigmoid 0, tanh 1)" in str(e.value)
         assert "\n" not in str(e.value)
 

@@ -211,6 +211,8 @@ class _Flow(NamedTuple):
       changing: numbers of all values that change from step to step.
       ends: what leaves the step.
       memory: what leaves as carry, and sums with memory in them that are read twice.
+      made_by: the operation behind a value.
+      readers: the operations that read a value.
     """
 
     items: tuple[Op | Point, ...]
@@ -218,11 +220,8 @@ class _Flow(NamedTuple):
     changing: set[int]
     ends: set[int]
     memory: set[int]
-
-    @property
-    def made_by(self) -> dict[int, Op | Point]:
-        """The operation behind every value, in order."""
-        return {number: item for item in self.items for number in item.outputs}
+    made_by: dict[int, Op | Point]
+    readers: dict[int, list[Op | Point]]
 
     def back_from(self, starts: set[int], until: set[int]) -> set[int]:
         """Returns the starts and what they are made of, but nothing of `until`."""
@@ -252,6 +251,18 @@ class _Flow(NamedTuple):
                 found |= {*item.outputs} - until
         return found
 
+    def only_reader(self, number: int) -> Op | None:
+        """Returns the operation that alone reads a value, if there is just one."""
+        readers = self.readers.get(number, [])
+        alone = len(readers) == 1 and number not in self.ends
+        return readers[0] if alone and isinstance(readers[0], Op) else None
+
+    def is_of_one(self, item: Op | Point | None) -> bool:
+        """Whether this is an operation with one output and one changing input."""
+        if not isinstance(item, Op):
+            return False
+        return len(item.outputs) == len(item.reads & self.changing) == 1
+
 
 def _flow_of(plan: Plan) -> _Flow:
     program, items = plan.program, plan.inside
@@ -260,14 +271,20 @@ def _flow_of(plan: Plan) -> _Flow:
         for at, number in enumerate(program.carry)
         if jnp.issubdtype(program.avals[number].dtype, jnp.inexact)
     }
-    made = {number for item in items for number in item.outputs}
+    made_by = {number: item for item in items for number in item.outputs}
+    readers: dict[int, list[Op | Point]] = {}
+    for item in items:
+        for number in item.reads:
+            readers.setdefault(number, []).append(item)
     leaving = numbers(program.outputs[: len(program.carry)])
     return _Flow(
         items=items,
         leaves=leaves,
-        changing=made.union(program.carry, program.x),
+        changing={*made_by, *program.carry, *program.x},
         ends=numbers(program.outputs),
         memory=leaving.union(_sums(plan, {*leaves})) - leaves.keys(),
+        made_by=made_by,
+        readers=readers,
     )
 
 
@@ -287,64 +304,49 @@ def _sums(plan: Plan, memory: set[int]) -> Iterator[int]:
 def _squashed(flow: _Flow) -> dict[int, tuple[int, str]]:
     """Returns what is squashed: of each value what it becomes, and by which squash."""
     found: dict[int, tuple[int, str]] = {}
-    made_by = flow.made_by
-    readers: dict[int, list[Op | Point]] = {}
-    for item in flow.items:
-        for number in item.reads:
-            readers.setdefault(number, []).append(item)
     for op in flow.items:
-        if isinstance(op, Point) or op.name not in SQUASHES or not _of_one(op, flow):
-            continue
-        (output,) = op.outputs
-        pieces = readers.get(output, [])
-        if pieces and output not in flow.ends and all(map(_is_slice, pieces)):
-            found |= {n: (n, _name(op)) for piece in pieces for n in piece.outputs}
-        else:
-            value = _rescaled(output, flow, readers)
-            found.setdefault(_before(op, flow, made_by), (value, _name(op)))
-    return {n: said for n, said in found.items() if n in made_by.keys() - flow.memory}
+        if isinstance(op, Op) and op.name in SQUASHES and flow.is_of_one(op):
+            (output,) = op.outputs
+            pieces = flow.readers.get(output, [])
+            if pieces and output not in flow.ends and all(map(_is_slice, pieces)):
+                found |= {n: (n, _name(op)) for piece in pieces for n in piece.outputs}
+            else:
+                said = _rescaled(output, flow), _name(op)
+                found.setdefault(_before(op, flow), said)
+    ours = flow.made_by.keys() - flow.memory
+    return {number: said for number, said in found.items() if number in ours}
 
 
 def _is_slice(item: Op | Point) -> bool:
     return isinstance(item, Op) and item.name in SLICING
 
 
-def _of_one(op: Op, flow: _Flow) -> bool:
-    """Whether an operation has one output, and one input that changes."""
-    return len(op.outputs) == len(op.reads & flow.changing) == 1
-
-
-def _before(op: Op, flow: _Flow, made_by: dict[int, Op | Point]) -> int:
+def _before(squash: Op, flow: _Flow) -> int:
     """Returns what a squash reads, before it was shifted or scaled by what is fixed.
 
     Two squashes of one pre-activation, as those of a JANET, are one gate.
     """
-    while True:
-        (number,) = op.reads & flow.changing
-        item = made_by.get(number)
-        linear = isinstance(item, Op) and item.name in LINEAR and _of_one(item, flow)
-        if not linear or not item.reads & made_by.keys():
-            return number
-        op = item
-
-
-def _rescaled(number: int, flow: _Flow, readers: dict[int, list[Op | Point]]) -> int:
-    """Returns what a squash becomes where it is moved to another range: 4 σ(z) - 2."""
-    value = number
-    while len(readers.get(number, [])) == 1 and number not in flow.ends:
-        (item,) = readers[number]
-        if (
-            isinstance(item, Point)
-            or item.name not in LINEAR
-            or not _of_one(item, flow)
-        ):
+    (number,) = squash.reads & flow.changing
+    item = flow.made_by.get(number)
+    while isinstance(item, Op) and item.name in LINEAR and flow.is_of_one(item):
+        (before,) = item.reads & flow.changing
+        if before not in flow.made_by:
             break
-        (number,) = item.outputs
-        value = number if item.name in {"add", "sub"} else value
+        number, item = before, flow.made_by[before]
+    return number
+
+
+def _rescaled(number: int, flow: _Flow) -> int:
+    """Returns what a squash becomes where it is moved to another range: 4 σ(z) - 2."""
+    value, op = number, flow.only_reader(number)
+    while op is not None and op.name in LINEAR and flow.is_of_one(op):
+        (number,) = op.outputs
+        value = number if op.name in {"add", "sub"} else value
+        op = flow.only_reader(number)
     return value
 
 
-def _name(op: Op) -> str:
-    if op.name != "custom_jvp_call":
-        return SQUASHES[op.name]
-    return op.eqn.params["call_jaxpr"].jaxpr.debug_info.func_name
+def _name(squash: Op) -> str:
+    if squash.name != "custom_jvp_call":
+        return SQUASHES[squash.name]
+    return squash.eqn.params["call_jaxpr"].jaxpr.debug_info.func_name

@@ -362,15 +362,12 @@ def _through_paths(by_path: Steps, places: Places, at_t: StepBack) -> list[Scale
         carries, y = by_path.step(by_path.shared, copies, at_t.inputs)
         return [*smooth_leaves(handed_on(places, carries)), *jax.tree.leaves(y)]
 
-    axis = len(by_path.batch_shape)
-    copies = [leaf for leaf in smooth for _ in places.names]
-    _, pullback = wide_vjp(outputs, copies)
-    parts = iter(per_element(leaf, axis) for leaf in pullback(at_t.leaving))
-    return [_side_by_side([next(parts) for _ in places.names], axis) for _ in smooth]
-
-
-def _side_by_side(parts: list[Scaled], axis: int) -> Scaled:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis), *parts)
+    axis, number = len(by_path.batch_shape), len(places.names)
+    _, pullback = wide_vjp(outputs, [leaf for leaf in smooth for _ in places.names])
+    parts = pullback(at_t.leaving)
+    of_leaves = [parts[k : k + number] for k in range(0, len(parts), number)]
+    side_by_side = partial(jax.tree.map, lambda *copies: jnp.stack(copies, axis))
+    return [per_element(side_by_side(*of_leaf), axis + 1) for of_leaf in of_leaves]
 
 
 def _of_one_path(value: Scaled) -> Scaled:
