@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.stochastic import Keyed, Keys, span_of
 from lstm_jax.checks import as_array, shown
-from lstm_jax.shapes import shapes_of
+from lstm_jax.engine.shapes import shapes_of
 from lstm_jax.types import Carry, Params, Shape
-from lstm_jax.wrappers.keyed import Keyed, Keys, span_of
 
 
 def checked_inputs(cell: Cell, xs: Any) -> Any:

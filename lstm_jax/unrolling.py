@@ -14,9 +14,9 @@ from jax.typing import ArrayLike
 from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_type, check_whole, shown
+from lstm_jax.engine.scanning import scan
 from lstm_jax.inputs import batch_shape_of
-from lstm_jax.scanning import scan
-from lstm_jax.steps import (
+from lstm_jax.masking import (
     Masks,
     Steps,
     prepare,
@@ -53,7 +53,7 @@ def unroll(
     last step,
 
         carry, ys = lj.unroll(cell, params, xs, lengths=lengths)
-        last = lj.readouts.last_step(ys, lengths)
+        last = lj.last_step(ys, lengths)
 
     Args:
       cell: any `Cell`.

@@ -68,15 +68,15 @@ def assert_trees_close(found, expected, **tolerance):
 
 # Cells whose roads follow from what their step closes over, options that no name tells.
 OF_THEIR_STEP = (
-    lj.janet(1 / 3),
-    lj.antisymmetric_rnn(0.2, 1 / 3),
-    lj.layer_norm_lstm(0.1),
-    lj.lstm97(2, biased="gates"),
+    lj.cells.janet(1 / 3),
+    lj.cells.antisymmetric_rnn(0.2, 1 / 3),
+    lj.cells.layer_norm_lstm(0.1),
+    lj.cells.lstm97(2, biased="gates"),
     lstm2000(2),
-    replace(lj.GRU, name="with another init", init=lj.MGU.init),
+    replace(lj.GRU, name="with another init", init=lj.cells.MGU.init),
     lj.residual(lj.RNN),
-    lj.learned_carry(lj.MGU),
-    lj.stack(lj.GRU, lj.janet(0.5)),
+    lj.learned_carry(lj.cells.MGU),
+    lj.stack(lj.GRU, lj.cells.janet(0.5)),
     lj.zoneout(lj.stack(lj.LSTM, lj.RNN), 0.3),
 )
 EVERY_CELL = (*ROADS, *OF_THEIR_STEP)
@@ -177,21 +177,21 @@ def silent_one(params, edge, _):
 
 SILENT: dict[Any, Any] = {
     lj.LSTM: ("ifgo", silent_columns),
-    lj.CIFG_LSTM: ("fgo", silent_columns),
-    lj.PROJECTION_LSTM: ("ifgo", silent_columns),
-    lj.LAYER_NORM_LSTM: ("ifgo", partial(silent_columns, name="scale_hh")),
-    lj.LSTM97: ("iog", silent_columns),
+    lj.cells.CIFG_LSTM: ("fgo", silent_columns),
+    lj.cells.PROJECTION_LSTM: ("ifgo", silent_columns),
+    lj.cells.LAYER_NORM_LSTM: ("ifgo", partial(silent_columns, name="scale_hh")),
+    lj.cells.LSTM97: ("iog", silent_columns),
     LSTM2000: ("ifog", silent_columns),
-    lj.PEEPHOLE_LSTM: ("ifgo", silent_peephole),
-    lj.peephole_lstm("NFG"): ("igo", silent_peephole),
-    lj.peephole_lstm("FGR"): ("ifgo", silent_full_gate),
-    lj.LESSON_PEEPHOLE_LSTM: ("ifv", silent_lesson),
+    lj.cells.PEEPHOLE_LSTM: ("ifgo", silent_peephole),
+    lj.cells.peephole_lstm("NFG"): ("igo", silent_peephole),
+    lj.cells.peephole_lstm("FGR"): ("ifgo", silent_full_gate),
+    lj.cells.LESSON_PEEPHOLE_LSTM: ("ifv", silent_lesson),
     lj.FOUR_GATE: ("nifuv", silent_one),
     lj.GRU: ("rzn", silent_columns),
-    lj.GRU_RESET_BEFORE: ("rzn", silent_columns),
-    lj.MGU: ("fn", silent_columns),
-    lj.JANET: ("fg", silent_columns),
-    lj.MINIMAL_RNN: ("u", silent_columns),
+    lj.cells.GRU_RESET_BEFORE: ("rzn", silent_columns),
+    lj.cells.MGU: ("fn", silent_columns),
+    lj.cells.JANET: ("fg", silent_columns),
+    lj.cells.MINIMAL_RNN: ("u", silent_columns),
 }
 
 
@@ -211,12 +211,12 @@ def test_a_gate_that_reads_no_memory_has_no_road(cell):
 @in_float64
 def test_what_is_kept_is_kept_unit_by_unit():
     """The cell road of the antisymmetric RNN is all of it; of a JANET, σ(s)."""
-    cell = lj.ANTISYMMETRIC_RNN
+    cell = lj.cells.ANTISYMMETRIC_RNN
     params, copies, x, adjoint = one_step(cell)
     _, parts = by_edge(cell, params, copies, x, adjoint)
     assert_allclose(parts["cell"].h, adjoint[0].h + adjoint[1], rtol=1e-14)
-    params, copies, x, adjoint = one_step(lj.JANET)
-    _, parts = by_edge(lj.JANET, params, copies, x, adjoint)
+    params, copies, x, adjoint = one_step(lj.cells.JANET)
+    _, parts = by_edge(lj.cells.JANET, params, copies, x, adjoint)
     s = (x @ params.w_ih + copies["f"].c @ params.w_hh + params.b)[:, :HIDDEN]
     expected = jax.nn.sigmoid(s) * (adjoint[0].c + adjoint[1])
     assert_allclose(parts["cell"].c, expected, rtol=1e-14)
@@ -234,7 +234,7 @@ def test_what_zoneout_keeps_takes_the_first_road():
 
 @in_float64
 def test_a_truncated_gradient_takes_the_carousel_alone():
-    for cell in (lj.lstm97(truncated=True), lstm2000(truncated=True)):
+    for cell in (lj.cells.lstm97(truncated=True), lstm2000(truncated=True)):
         step = one_step(cell)
         _, parts = by_edge(cell, *step)
         _, whole = as_it_is(cell, step.params, step.copies["cell"], *step[2:])
@@ -334,7 +334,7 @@ def janet_roads_by_hand(params, c, x, a, beta=1.0):
 @in_float64
 @pytest.mark.parametrize(
     ("cell", "by_hand"),
-    [(lj.MGU, mgu_roads_by_hand), (lj.JANET, janet_roads_by_hand)],
+    [(lj.cells.MGU, mgu_roads_by_hand), (lj.cells.JANET, janet_roads_by_hand)],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_roads_of_one_memory_are_those_written_out_by_hand(cell, by_hand):
@@ -374,7 +374,7 @@ def test_roads_of_every_cell_add_up_at_every_step(name):
 
 @in_float64
 def test_each_layer_of_a_stack_has_its_own_roads():
-    cell = lj.stack(lj.MGU, lj.RNN)
+    cell = lj.stack(lj.cells.MGU, lj.RNN)
     params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
     mask = jnp.ones((TIME, BATCH), bool).at[1, 0].set(False)
 
@@ -454,12 +454,12 @@ def test_shares_where_one_leaf_is_far_below_the_other():
     assert_allclose(summed(shares), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("wrapper", [lj.mixed, lj.variational_dropout])
+@pytest.mark.parametrize("wrapper", [lj.mixed, lj.cells.variational_dropout])
 def test_a_cell_whose_edges_are_unknown_is_refused(wrapper):
     cell = lj.stack(lj.GRU, wrapper(lj.LSTM))
     with pytest.raises(ValueError, match=r"cell: got '.*\(lstm\)'; it must be") as e:
         road_shares(cell, None, jnp.ones((2, INPUT)), last_output)
-    assert "\n" not in str(e.value) and "lj.ROADS" in str(e.value)
+    assert "\n" not in str(e.value) and "lj.gradients.ROADS" in str(e.value)
 
 
 def test_roads_belong_to_the_step_and_not_to_the_name():
@@ -478,11 +478,11 @@ def test_a_cell_of_ones_own_gets_roads_by_an_entry(monkeypatch):
 @in_float64
 def test_an_entry_that_changed_counts_also_in_wrappers(monkeypatch):
     own = replace(lj.GRU, step=lambda params, carry, x: lj.GRU.step(params, carry, x))
-    params = make_params(lj.GRU), make_params(lj.JANET)
+    params = make_params(lj.GRU), make_params(lj.cells.JANET)
     residual, zoned = lj.residual(own), lj.zoneout(own, 0.5)
     for edges in (ROADS[lj.GRU], one_edge(own)):
         monkeypatch.setitem(ROADS, own, edges)
-        for cell in (own, residual, zoned, lj.stack(residual, lj.janet(0.3))):
+        for cell in (own, residual, zoned, lj.stack(residual, lj.cells.janet(0.3))):
             by_edge = cell_of_copies(cell)
             carry = by_edge.init_carry(params if cell.layers else params[0])
             assert tuple(carry) == edges_of(cell).names
@@ -500,7 +500,9 @@ def halved(step):
     return decorated
 
 
-@pytest.mark.parametrize("known", [*WIRED, lj.janet(0.3)], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "known", [*WIRED, lj.cells.janet(0.3)], ids=lambda cell: cell.name
+)
 def test_a_decorated_step_is_not_the_librarys(known):
     own = replace(known, name="own", step=halved(known.step))
     with pytest.raises(ValueError, match="cell: got 'own'; it must be one that has"):
@@ -552,7 +554,7 @@ def test_forget_factors_are_the_gate_that_each_cell_keeps_with():
     expected = jax.nn.sigmoid(z[:, HIDDEN : 2 * HIDDEN])
     found = forget_factors(lj.GRU, params, xs, carry)
     assert_allclose(found[0], expected, rtol=1e-13)
-    never = forget_factors(lj.LSTM97, make_params(lj.LSTM97), xs)
+    never = forget_factors(lj.cells.LSTM97, make_params(lj.cells.LSTM97), xs)
     assert_array_equal(never, 1)
 
 

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
 from lstm_jax.checks import check_array, shown
-from lstm_jax.steps import checked_lengths
+from lstm_jax.masking import checked_lengths
 from lstm_jax.types import LogNorms
 
 
@@ -20,10 +20,10 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
     `heard_steps` and their kin, and the plots, leave out.
 
         def loss_fn(ys):
-            return lj.readouts.last_step(ys, lengths).sum()
+            return lj.last_step(ys, lengths).sum()
 
         norms = lj.log_gradient_norms(cell, params, xs, loss_fn, lengths=lengths)
-        curves = lj.by_lag(norms, lengths)
+        curves = lj.gradients.by_lag(norms, lengths)
         median = jnp.nanmedian(lj.log_shares(curves.c), axis=1)
 
     Args:

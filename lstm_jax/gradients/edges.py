@@ -30,14 +30,14 @@ from lstm_jax.cells.minimal_rnn import MINIMAL_RNN
 from lstm_jax.cells.peephole_lstm import PEEPHOLE_LSTM, WIRINGS, peephole_lstm
 from lstm_jax.cells.projection_lstm import PROJECTION_LSTM
 from lstm_jax.cells.rnn import ACTIVATIONS, rnn
+from lstm_jax.cells.wrappers.learned_carry import learned_carry
+from lstm_jax.cells.wrappers.residual import residual
+from lstm_jax.cells.wrappers.stack import stack
+from lstm_jax.cells.wrappers.zoneout import zoneout
 from lstm_jax.gradients import edges_lstm, edges_single
 from lstm_jax.gradients.copies import Edges, around, one_edge, stacked
-from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.masking import Masks, Steps, prepare
 from lstm_jax.types import Carry, Params
-from lstm_jax.wrappers.learned_carry import learned_carry
-from lstm_jax.wrappers.residual import residual
-from lstm_jax.wrappers.stack import stack
-from lstm_jax.wrappers.zoneout import zoneout
 
 
 def edges_of(cell: Cell) -> Edges:
@@ -55,7 +55,7 @@ def edges_of(cell: Cell) -> Edges:
         raise ValueError(
             f"cell: got {cell.name!r}; it must be one that has roads: of lj.CELLS or "
             "their factories; residual, learned_carry, zoneout or stack of these; or "
-            "one with an entry of its own in lj.ROADS"
+            "one with an entry of its own in lj.gradients.ROADS"
         )
     return edges
 

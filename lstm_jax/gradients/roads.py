@@ -26,20 +26,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, WayBack, run_back, way_back
 from lstm_jax.gradients.copies import Edges, first_copy
 from lstm_jax.gradients.edges import edges_of, steps_by_edge
-from lstm_jax.gradients.pullback import wide_vjp
-from lstm_jax.gradients.reading import LossFn
-from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.smooth import (
-    smooth_leaves,
-    smooth_structure,
-    with_smooth_leaves,
-)
-from lstm_jax.gradients.wide import per_element
-from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.pullback import wide_vjp
+from lstm_jax.gradients.exponents.scaled import Scaled
+from lstm_jax.gradients.exponents.wide import per_element
+from lstm_jax.gradients.loss import LossFn
+from lstm_jax.gradients.state import smooth_leaves, smooth_structure, with_smooth_leaves
+from lstm_jax.masking import Masks, Steps, prepare
 from lstm_jax.types import Carry, Params, Sequences, at_least_float32
 
 Roads = dict[str, Carry]

@@ -45,7 +45,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     lengths_from_nominal,
     nominal_length,

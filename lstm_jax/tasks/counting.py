@@ -33,7 +33,7 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
-from lstm_jax.tasks.drawing import ask_every, one_hot, sampler, steps, uniform_between
+from lstm_jax.tasks.sampling import ask_every, one_hot, sampler, steps, uniform_between
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 

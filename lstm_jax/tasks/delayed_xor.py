@@ -28,7 +28,7 @@ from jaxtyping import Array, Int
 from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_every,
     random_symbols,
     same_length,

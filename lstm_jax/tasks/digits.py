@@ -31,7 +31,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
-from lstm_jax.tasks.drawing import ask_last, random_symbols, same_length, sampler
+from lstm_jax.tasks.sampling import ask_last, random_symbols, same_length, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 

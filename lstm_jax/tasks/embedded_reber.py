@@ -51,7 +51,6 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
-from lstm_jax.tasks.drawing import ask_every, one_hot, same_length, sampler
 from lstm_jax.tasks.grammar import (
     Grammar,
     Predictability,
@@ -59,6 +58,7 @@ from lstm_jax.tasks.grammar import (
     legal_next,
     predictability,
 )
+from lstm_jax.tasks.sampling import ask_every, one_hot, same_length, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 

@@ -39,7 +39,7 @@ from jaxtyping import Array, Float, Int
 from lstm_jax.checks import check_choice, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     lengths_from_nominal,
     random_symbols,
