@@ -347,7 +347,8 @@ REFUSED = [
 # A process for each; what they have in common, seconds of imports, is done before.
 IN_A_PROCESS_EACH = """
 import json, os, sys
-from experiments import cli, gradient_decay as decay
+from experiments import gradient_decay as decay
+from experiments.common import cli
 _, folder, given = sys.argv
 for number, words in enumerate(json.loads(given)):
     if not os.fork():
@@ -394,7 +395,8 @@ def test_the_command_line_says_what_it_can_do(word):
 
 OUT_OF_MEMORY = """
 import jax.numpy as jnp
-from experiments import cli, gradient_decay as decay
+from experiments import gradient_decay as decay
+from experiments.common import cli
 def command(config, out):
     print("σ")
     (jnp.zeros(2**42) + 1).block_until_ready()

@@ -50,5 +50,6 @@ gates); Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1
 """
 
 from experiments.explain.config import Config as Config
+from experiments.explain.experiment import NAME as NAME
 from experiments.explain.experiment import plot as plot
 from experiments.explain.experiment import run as run

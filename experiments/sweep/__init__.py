@@ -44,5 +44,6 @@ https://proceedings.mlr.press/v37/jozefowicz15.html.
 """
 
 from experiments.sweep.config import Config as Config
+from experiments.sweep.experiment import NAME as NAME
 from experiments.sweep.experiment import plot as plot
 from experiments.sweep.experiment import run as run

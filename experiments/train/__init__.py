@@ -47,5 +47,6 @@ https://arxiv.org/abs/1211.5063.
 """
 
 from experiments.train.config import Config as Config
+from experiments.train.experiment import NAME as NAME
 from experiments.train.experiment import plot as plot
 from experiments.train.experiment import run as run
