@@ -66,7 +66,7 @@ class Shared(NamedTuple):
 
 
 class StepInput(NamedTuple):
-    """What one step reads; None where nobody asked for masks or resets."""
+    """What one step reads; None where no masks or resets were given."""
 
     x: Any
     counts: Bool[Array, "*batch"] | None
@@ -311,7 +311,7 @@ def _of_element(leaf: Array, element: Bool[Array, "*batch"]) -> Array:
 
 
 def _check_params(cell: Cell, params: Params) -> None:
-    """Refuses params of another cell, where a cell's types say what it wants."""
+    """Refuses params of another cell, where the types of a cell's step name its own."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not (hasattr(leaf, "dtype") or isinstance(leaf, Number)):
             raise TypeError(

@@ -1,6 +1,6 @@
 """unroll: a cell over a sequence; and the Python loop that says what it means.
 
-What masks, lengths and resets do is said, and built into the step, in `steps`.
+What masks, lengths and resets do is said in `masking`, which builds it into the step.
 """
 
 from functools import partial
@@ -117,7 +117,7 @@ def _unroll_layers(
     return tuple(leaving), xs
 
 
-# Compiled once per cell and shapes, also when nobody put a `jit` around it.
+# Compiled once per cell and shapes, also without a `jit` around it.
 @partial(jax.jit, static_argnums=1)
 def _run(steps: Steps, how: How) -> tuple[Carry, Any]:
     return unless_idle(
@@ -249,7 +249,7 @@ def unroll_bidirectional(
 
 
 def _check_pair(name: str, pair: Any) -> None:
-    """Refuses what is no pair; the params of one cell are a tuple too."""
+    """Refuses anything but a pair; the params of one cell are a tuple too."""
     fields = getattr(pair, "_fields", ("forward", "backward"))
     wanted = "a pair, the forward cell's and the backward cell's"
     check_type(name, pair, tuple | list, wanted)

@@ -33,14 +33,14 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
 
     Args:
       module: an `equinox.nn.LSTMCell` or `GRUCell`. One of your own goes through
-        `from_function`: how its memory begins is known to nobody else.
+        `from_function`, which is told how its memory begins.
       make: `key -> module` of the same sizes, such as
         `lambda key: eqx.nn.LSTMCell(3, 64, key=key)`; `init` calls it, to train from
         new weights.
 
     Raises:
       ImportError: equinox is not installed.
-      TypeError: the module is something else.
+      TypeError: the module is of another kind.
     """
     eqx = library("equinox", "equinox")
     if not isinstance(module, eqx.nn.LSTMCell | eqx.nn.GRUCell):

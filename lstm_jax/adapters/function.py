@@ -54,8 +54,8 @@ def from_function(
 
     Raises:
       TypeError: one of them can't be called.
-      ValueError: a function has no hash, so nobody can tell whether it is the same; or
-        input_axes holds something else than whole numbers from 0.
+      ValueError: a function has no hash, by which it would be found again; or
+        input_axes holds anything but whole numbers from 0.
     """
     check_function("step", step, "(params, carry, x) -> (carry, y)")
     check_function("init_carry", init_carry, "(params, batch_shape) -> carry")
@@ -79,7 +79,7 @@ def _axes(input_axes: Any) -> InputAxes:
 
 
 def _check_hash(name: str, function: Callable | None) -> None:
-    """Refuses an object that can be called and not be found again, as a list."""
+    """Refuses a callable that has no hash, by which it would be found again."""
     try:
         hash(function)
     except TypeError as error:

@@ -47,7 +47,7 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
 
     Raises:
       ImportError: haiku is not installed.
-      TypeError: what is given, or what it makes, is something else; or an hk.ResetCore
+      TypeError: `make`, or what it returns, is of another kind; or an hk.ResetCore
         in it would read inputs without its flags.
     """
     check_function("make", make, "that makes a haiku core, as lambda: hk.LSTM(64)")

@@ -42,7 +42,7 @@ def from_linen(module: Any, space: Any = ()) -> Cell:
       space: axes of one input before its channels; none for most cells.
 
     Raises:
-      TypeError: the module is something else, or a size no whole number.
+      TypeError: the module is of another kind, or a size is not a whole number.
       ValueError: the module reads inputs with another number of axes.
     """
     linen = library("flax.linen", "flax")

@@ -36,7 +36,7 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         train from new weights.
 
     Raises:
-      TypeError: the module is something else.
+      TypeError: the module is of another kind.
     """
     nnx = library("flax.nnx", "flax")
     if not isinstance(module, nnx.RNNCellBase):

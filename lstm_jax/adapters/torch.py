@@ -60,7 +60,7 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
       second in a GRU, which is b_hn.
 
     Raises:
-      TypeError: it is no mapping, but the module itself.
+      TypeError: it is not a mapping, but the module itself, for example.
       ValueError: a key, shape or dtype is not that of such a module: another key (the
         weight_hr of `proj_size` is one), or a key that is missing.
     """
@@ -99,7 +99,7 @@ def to_torch(params: Params) -> dict[str, np.ndarray]:
       b_hn, (gates * hidden,); also with `_reverse` for `Directions`.
 
     Raises:
-      TypeError: `params` is something else.
+      TypeError: `params` are of another kind.
       ValueError: shapes do not fit one another, or a dtype that torch cannot take
         from NumPy, such as bfloat16.
     """

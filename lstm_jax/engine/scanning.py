@@ -63,7 +63,7 @@ def scan(
     Args:
       step: `(params, carry, x) -> (carry, y)`. Arrays that it closes over count as
         params.
-      params: what every step shares; leaves that are no arrays, as the functions in a
+      params: what every step shares; leaves that are not arrays, as the functions in a
         module of another library, are handed on as they are.
       carry: what enters the first step; a Python number takes the dtype of what leaves
         the step.

@@ -35,14 +35,14 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
       The same structure and shapes.
 
     Raises:
-      TypeError: lengths are no integers, or a leaf is not floating.
+      TypeError: lengths are not integers, or a leaf is not floating.
       ValueError: lengths are not one in [0, time] for each sequence.
     """
     return jax.tree.map(lambda leaf: _moved(leaf, jnp.asarray(lengths)), log_norms)
 
 
 def check_curve(name: str, curve: Any) -> None:
-    """Refuses what is no curve of log-norms, a whole carry of them first of all."""
+    """Refuses anything but a curve of log-norms, such as a whole carry of them."""
     wanted = "an array (time, *batch): one leaf of a carry, or joint_log_norms of all"
     check_array(name, curve, wanted)
     if curve.ndim == 0 or not jnp.issubdtype(curve.dtype, jnp.floating):

@@ -18,7 +18,7 @@ Counts = Bool[Array, " time *batch"] | None
 
 
 def output_gradients(loss_fn: LossFn, ys: Any, counts: Counts = None) -> Any:
-    """Returns dL/dys; refuses a loss that is no real scalar, or not a number.
+    """Returns dL/dys; refuses a loss that is not a real, finite scalar.
 
     Where values are known it also refuses a loss that reads only the padding of a
     sequence, see `check_reading`.
@@ -36,7 +36,7 @@ def refuse_nan(loss: Array) -> None:
 
 
 def checked_loss(loss_fn: LossFn, ys: Any) -> Float[Array, ""]:
-    """Returns the loss; refuses what is not one real number, at trace time."""
+    """Returns the loss; refuses anything but one real number, at trace time."""
     check_function("loss_fn", loss_fn, "ys -> one real number")
     loss = loss_fn(ys)
     if not isinstance(loss, jax.Array | np.ndarray | np.generic | int | float):
@@ -57,7 +57,7 @@ def check_reading(loss_fn: LossFn, ys: Any, counts: Counts) -> None:
 
     As ys[-1] does where sequences end earlier: nothing would come back to their steps.
     Padding is read where a loss of other values in it has a gradient there; where
-    values are not known, as under `jit`, nobody can tell.
+    values are not known, as under `jit`, this cannot be told.
 
     Raises:
       ValueError: names the first such sequence.

@@ -2,7 +2,7 @@
 
 The 8 x 8 images of scikit-learn's bundled set, one pixel in [0, 1] a step, 64 steps:
 row by row ("sequential"), or in one random order that is the same for all ("permuted"),
-so that neighbours in time are no neighbours in space. The answer is asked for at the
+so that neighbours in time are not neighbours in space. The answer is asked for at the
 last step. This is sequential MNIST, small enough to need no download.
 
 The loss is the cross-entropy in nats; the floor is that of the best predictor that sees

@@ -10,7 +10,7 @@ shows: a dog, a wolf or a goldfish.
 In four sequences of five the last image is ambiguous by construction: a 50/50 blend of
 one dog and one wolf image. In the forest it is a wolf, at home it is a dog, and nothing
 but the memory of step 0 can tell. In one of five it is a clear goldfish. Accuracy is
-counted on the ambiguous ones, where whoever has no memory is at 1/2.
+counted on the ambiguous ones, where a network without memory is at 1/2.
 
 A worked example, lag 3:  bear oak squirrel oak dog+wolf -> wolf
                           cat  pine oak squirrel goldfish -> goldfish

@@ -1,4 +1,4 @@
-"""Drawing: what the samplers of all tasks share - checks, lengths, padding."""
+"""Sampling: what the samplers of all tasks share: checks, lengths, padding."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -48,7 +48,7 @@ def checked_length(
     """Returns the length, max_length where it is None; a traced one is clipped.
 
     Raises:
-      TypeError: one of them is no whole number.
+      TypeError: one of them is not a whole number.
       ValueError: max_length is outside of [shortest, longest], or length outside of
         [shortest, max_length].
     """
