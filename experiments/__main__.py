@@ -1,6 +1,8 @@
 """Lists the experiments, each with its question: python -m experiments."""
 
 import ast
+import sys
+from importlib.metadata import version
 from pathlib import Path
 
 COMMAND = 'if __name__ == "__main__":'
@@ -24,7 +26,9 @@ def _first_line(path: Path) -> str:
     return doc.partition("\n")[0]
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "--version" in sys.argv[1:]:
+    print(f"lstm_jax {version('lstm_jax')}")
+elif __name__ == "__main__":
     for name, question in questions().items():
         print(f"python -m experiments.{name:<16} {question}")
     print("\nEach takes --help. Read first: python -m experiments.gradient_decay")

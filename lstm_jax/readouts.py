@@ -50,7 +50,7 @@ def last_step(ys: Outputs, lengths: ArrayLike) -> Inexact[Array, "*batch output"
 
     Args:
       ys: (time, *batch, output).
-      lengths: (*batch,) integers, as given to `unroll`; those beyond time count as time.
+      lengths: (*batch,) integers, as for `unroll`; those beyond time count as time.
 
     Raises:
       TypeError: lengths are not integers.

@@ -29,6 +29,7 @@ import jax
 import numpy as np
 from absl import app, flags, logging
 
+import lstm_jax as lj
 from experiments.common import records, usage, wording
 from experiments.common.errors import ConfigError as ConfigError
 from experiments.common.lock import alone_in
@@ -269,8 +270,12 @@ def _given(config_type: type) -> dict[str, Any]:
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
-    if HELP & {word.lstrip("-") for word in argv[1:] if word.startswith("-")}:
+    words = {word.lstrip("-") for word in argv[1:] if word.startswith("-")}
+    if HELP & words:
         usage.show()
+        sys.exit(0)
+    if "version" in words:
+        print(f"lstm_jax {lj.__version__}")
         sys.exit(0)
     try:
         rest = flags.FLAGS(argv)

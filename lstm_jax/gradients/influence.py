@@ -1,4 +1,4 @@
-"""Influence: how the output of every step t hangs on the memory at every step s."""
+"""Influence: how the output of every step t depends on the memory at every step s."""
 
 from functools import partial
 from typing import Any, Unpack
@@ -52,7 +52,7 @@ def influence(
 
     Returns:
       The structure of the carry, leaves (time t, time s, *batch), natural logarithms;
-      -inf where y_t does not hang on the memory, as for s > t.
+      -inf where y_t does not depend on the memory, as for s > t.
 
     Raises:
       ValueError: num_probes is out of range, or random directions lack a key.
