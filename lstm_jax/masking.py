@@ -18,7 +18,6 @@ The rules for time, which every measurement shares:
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from numbers import Number
 from typing import Any, NamedTuple, TypedDict
 
 import jax
@@ -29,11 +28,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool
 
 from lstm_jax.cells.cell import Cell, check_cell
-from lstm_jax.checks import as_array, check_flag, shown
+from lstm_jax.checks import as_array, check_flag
 from lstm_jax.engine.carry_types import (
     check_kept,
-    first_difference,
-    shape_of,
     with_weak_types_promoted,
 )
 from lstm_jax.engine.placing import cond, cut_alike, spread_like
@@ -41,8 +38,11 @@ from lstm_jax.engine.scanning import first_entries
 from lstm_jax.engine.shapes import shapes_of, with_params_kept
 from lstm_jax.inputs import (
     batch_shape_of,
+    check_params,
+    checked_carry,
     checked_inputs,
     is_key,
+    unbatched_leaves,
     with_inputs,
     without_keys,
 )
@@ -165,11 +165,11 @@ def prepare(
     """
     check_cell("cell", cell)
     check_flag("reverse", reverse)
-    _check_params(cell, params)
+    check_params(cell, params)
     xs = checked_inputs(cell, xs)
     batch_shape = batch_shape_of(cell, params, xs, carry)
     unbatched = unbatched_leaves(cell, params, batch_shape)
-    carry = _checked_carry(cell, params, carry, batch_shape)
+    carry = checked_carry(cell, params, carry, batch_shape)
     time = jax.tree.leaves(without_keys(xs))[0].shape[0]
     counts = _counting_steps((time, *batch_shape), lengths, mask)
     if resets is not None:
@@ -308,69 +308,6 @@ def _of_element(leaf: Array, element: Bool[Array, "*batch"]) -> Array:
 
 
 # Checks
-
-
-def _check_params(cell: Cell, params: Params) -> None:
-    """Refuses params of another cell, where the types of a cell's step name its own."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if not (hasattr(leaf, "dtype") or isinstance(leaf, Number)):
-            raise TypeError(
-                f"params: leaf {jax.tree_util.keystr(path)} is {shown(leaf)}; it must "
-                "be an array: keep the rest out, as eqx.partition(module, eqx.is_array)"
-                " does, and put it back in the step; lj.scan takes it as it is"
-            )
-    wanted = getattr(cell.step, "__annotations__", {}).get("params")
-    if not isinstance(wanted, type) or not hasattr(wanted, "_fields"):
-        return
-    if not isinstance(params, wanted):
-        raise TypeError(
-            f"params: got {type(params).__name__}; {cell.name!r} wants "
-            f"{wanted.__name__}"
-        )
-
-
-def starting_carry(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Carry:
-    """Returns the carry that enters the first step: the one given, checked, or new."""
-    _check_params(cell, params)
-    batch_shape = batch_shape_of(cell, params, checked_inputs(cell, xs), carry)
-    return _checked_carry(cell, params, carry, batch_shape)
-
-
-def unbatched_leaves(
-    cell: Cell, params: Params, batch_shape: Shape
-) -> tuple[bool, ...]:
-    """Returns which leaves of the carry have no batch axes although x has."""
-    if not batch_shape:
-        return (False,) * len(jax.tree.leaves(shapes_of(cell.init_carry, params)))
-    one = shapes_of(cell.init_carry, params)
-    many = shapes_of(_init_carry(cell, batch_shape), params)
-    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True)
-    return tuple(a.shape == b.shape for a, b in pairs)
-
-
-# Cached, so that `jax.eval_shape` meets the same function again.
-@cache
-def _init_carry(cell: Cell, batch_shape: Shape) -> Callable:
-    def begin(params):
-        return cell.init_carry(params, batch_shape)
-
-    return begin
-
-
-def _checked_carry(
-    cell: Cell, params: Params, carry: Carry | None, batch_shape: Shape
-) -> Carry:
-    fresh = cell.init_carry(params, batch_shape)
-    if carry is None:
-        return fresh
-    difference = first_difference(carry, fresh, shape_of)
-    if difference:
-        leaf, given, wanted = difference
-        raise ValueError(
-            f"carry: {leaf} is {given or 'missing'}; {cell.name!r} wants "
-            f"{wanted or 'no such leaf'} for these params and xs"
-        )
-    return carry
 
 
 def _check_renewable(cell: Cell, carry: Carry, unbatched: tuple[bool, ...]) -> None:

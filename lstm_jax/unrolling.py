@@ -15,14 +15,12 @@ from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_type, check_whole, shown
 from lstm_jax.engine.scanning import scan
-from lstm_jax.inputs import batch_shape_of
+from lstm_jax.inputs import batch_shape_of, starting_carry, unbatched_leaves
 from lstm_jax.masking import (
     Masks,
     Steps,
     prepare,
     select,
-    starting_carry,
-    unbatched_leaves,
     unless_idle,
 )
 from lstm_jax.types import Carry, Params, Sequences
