@@ -49,7 +49,7 @@ def record(traced):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "train_steps", counted_steps)
-        patch.setattr(lj, "first_step_signal", counted_signal)
+        patch.setattr(lj.gradients, "first_step_signal", counted_signal)
         patch.setattr(trainability, "TEST_EXAMPLES", 8)
         patch.setattr(gradient_shares, "SIGNAL_EXAMPLES", 4)
         return trainability.run(Config(tasks=("adding",), cells=("rnn",), **SMALL))
