@@ -12,39 +12,45 @@ from typing import Any
 
 import jax
 
-from benchmarks import (
-    cases_checkpoint,
-    cases_compile,
-    cases_curve,
-    cases_layer,
-    cases_lyapunov,
-    cases_run,
-    cases_step,
-    cases_trainer,
-    machine,
-    pytorch,
-    shapes,
-    table,
+from benchmarks import machine, shapes, table
+from benchmarks.cases import (
+    checkpointing,
+    compiling,
+    gradient_curve,
+    layer,
+    lyapunov,
+    trainer,
+    training_run,
+    update,
 )
-from benchmarks.measuring import measure
+from benchmarks.compare import measure
+from benchmarks.peers import pytorch
 from benchmarks.shapes import Shape
 from benchmarks.sides import Setting
-from experiments import cli
-from experiments.cli import check, integer, list_of, one_of, option, optional, text
+from experiments.common import cli
+from experiments.common.cli import (
+    check,
+    integer,
+    list_of,
+    one_of,
+    option,
+    optional,
+    text,
+)
 
 # A family of comparisons, and the shapes it runs at.
 CASES: dict[str, tuple[Callable, tuple[Shape, ...]]] = {
-    "layer": (cases_layer.layer, shapes.LAYERS),
-    "training": (cases_layer.training, shapes.LAYERS),
-    "cells": (cases_layer.cells, shapes.LAYERS),
-    "step": (cases_step.step, (shapes.STEP,)),
-    "seeds": (cases_step.seeds, (shapes.STEP,)),
-    "trainer": (cases_trainer.trainer, (shapes.STEP,)),
-    "run": (cases_run.run, (shapes.STEP,)),
-    "curve": (cases_curve.curve, shapes.LAYERS),
-    "lyapunov": (cases_lyapunov.lyapunov, (shapes.SPECTRUM,)),
-    "checkpoint": (cases_checkpoint.checkpoint, (shapes.CHECKPOINT,)),
-    "compile": (cases_compile.compile_time, shapes.LAYERS),
+    "layer": (layer.layer, shapes.LAYERS),
+    "training": (layer.training, shapes.LAYERS),
+    "cells": (layer.cells, shapes.LAYERS),
+    "step": (update.step, (shapes.STEP,)),
+    "seeds": (update.seeds, (shapes.STEP,)),
+    "trainer": (trainer.trainer, (shapes.STEP,)),
+    "run": (training_run.run, (shapes.STEP,)),
+    "curve": (gradient_curve.curve, shapes.LAYERS),
+    "lyapunov": (lyapunov.lyapunov, (shapes.SPECTRUM,)),
+    "checkpoint": (checkpointing.checkpoint, (shapes.CHECKPOINT,)),
+    "compile": (compiling.compile_time, shapes.LAYERS),
 }
 ON_SEVERAL_DEVICES = ("layer", "training", "step", "seeds", "trainer")
 SHAPES = tuple(

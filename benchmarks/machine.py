@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.sides import Setting
-from experiments import records
+from experiments.common import records
 
 PEERS = ("torch", "flax", "dm-haiku", "equinox", "keras")
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from experiments import train_job
-from experiments.train_config import Config
+from experiments.train.config import Config
+from experiments.train.job import job_of
 
 LAYOUTS = {  # by number of runs side by side
     1: (None, "data:2", "data:4", "data:8"),
@@ -63,7 +63,7 @@ def _updates(hidden_size: int, num_seeds: int, layout: str | None) -> Callable:
     config = Config(
         hidden_size=hidden_size, batch_size=64, num_seeds=num_seeds, mesh=layout
     )
-    job = train_job.job_of(config)
+    job = job_of(config)
     state = job.place(job.initial())
     jax.block_until_ready(job.chunk(state, 0))
 

@@ -39,10 +39,10 @@ from scipy.optimize import elementwise
 from scipy.special import expit
 
 import lstm_jax as lj
-from experiments import cli, memory, records
-from experiments.cli import option
-from experiments.progress import progress
-from experiments.records import Record
+from experiments.common import cli, memory_limit, records
+from experiments.common.cli import option
+from experiments.common.progress import progress
+from experiments.common.records import Record
 from lstm_jax import plots, theory
 
 NAME = "cliff"
@@ -77,7 +77,7 @@ def run(config: Config) -> Record:
     start = time.monotonic()
     surface = "resolution", "resolution"
     sizes = [(*surface, "num_steps"), (*surface, 4), ("num_updates", len(WALKS), 2)]
-    memory.check(asdict(config), sizes, itemsize=8)
+    memory_limit.check(asdict(config), sizes, itemsize=8)
     arrays: dict[str, np.ndarray] = {}
     pieces = {
         "the surface": _surfaces,

@@ -39,27 +39,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 import lstm_jax as lj
-from experiments import (
+from experiments.common import (
     cli,
     decay,
-    decay_words,
-    measuring,
-    memory,
-    networks,
+    gradient_shares,
+    memory_limit,
     records,
+    report,
     saturation,
-    words,
+    wording,
 )
-from experiments.cli import ConfigError, option
-from experiments.decay_words import INITIAL, TRAINED
-from experiments.measuring import Measured, Watched
-from experiments.networks import MATCHED, Variant
-from experiments.progress import Advance, progress
-from experiments.records import Record
-from experiments.sequences import read_sequence
+from experiments.common.cli import ConfigError, option
+from experiments.common.gradient_shares import Measured, Watched
+from experiments.common.progress import Advance, progress
+from experiments.common.records import Record
+from experiments.common.report import INITIAL, TRAINED
+from experiments.common.sequence_file import read_sequence
+from experiments.common.variants import (
+    MATCHED,
+    TAUGHT,
+    Variant,
+    init_options,
+    optimizer,
+    side_by_side,
+    train_side_by_side,
+    updates_per_call,
+    variants_of,
+)
 from lstm_jax import initializers, plots, theory
 from lstm_jax.cells.rnn import ACTIVATIONS
-from lstm_jax.tasks import nature_show
+from lstm_jax.tasks.nature_show import RENDERINGS
 from lstm_jax.training import loop
 
 NAME = "gradient_decay"
@@ -70,9 +79,7 @@ DEFAULT_LAG = 40
 class Config:
     """What is measured; every field is a flag."""
 
-    cells: tuple[str, ...] = option(
-        networks.TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells"
-    )
+    cells: tuple[str, ...] = option(TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells")
     lag: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
@@ -105,7 +112,7 @@ class Config:
     recurrent_init: str = option(
         "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
     )
-    rendering: str = option("digits", cli.one_of(nature_show.RENDERINGS), "the images")
+    rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     sequence: str | None = option(
         None,
         cli.optional(cli.text()),
@@ -169,7 +176,7 @@ def run(config: Config) -> Record:
         arrays=arrays,
         rows=rows,
         verdict=[
-            *decay_words.verdict_head(watched.lag, config.num_seeds),
+            *report.verdict_head(watched.lag, config.num_seeds),
             *lines,
             *_of_inputs(watched, arrays),
         ],
@@ -179,7 +186,7 @@ def run(config: Config) -> Record:
 
 def _check_memory(config: Config) -> None:
     """Refuses weights, shows, and memories at all steps that can't be held."""
-    images = lj.nature_show(config.rendering).input_size
+    images = lj.tasks.nature_show(config.rendering).input_size
     arrays = [("num_seeds", "hidden_size", "hidden_size")]
     if config.sequence is None:
         watched = "lag", "num_examples"
@@ -187,13 +194,13 @@ def _check_memory(config: Config) -> None:
     if config.sequence is None and config.num_steps:
         drawn = "lag", "batch_size"
         arrays += [(*drawn, images), ("num_seeds", *drawn, "hidden_size")]
-    memory.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
+    memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 
 def _watched(config: Config) -> Watched:
     if config.sequence is None:
         lag = config.lag or DEFAULT_LAG
-        return measuring.watched_show(
+        return gradient_shares.watched_show(
             jax.random.key(config.seed), config.rendering, lag, config.num_examples
         )
     sequence = read_sequence(config.sequence, config.dtype)
@@ -204,7 +211,7 @@ def _watched(config: Config) -> Watched:
             f"lag: got {lag}; it must be at most {longest}, for the {len(sequence)} "
             f"steps of {config.sequence!r}"
         )
-    return measuring.watched_sequence(sequence, lag)
+    return gradient_shares.watched_sequence(sequence, lag)
 
 
 def _of_inputs(watched: Watched, arrays: dict[str, np.ndarray]) -> list[str]:
@@ -230,12 +237,12 @@ def _units_per_cell(config: Config, watched: Watched) -> int:
 def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Found:
     """Measures one cell at all its forget biases, before and after training."""
     cell = _cell_of(config, name)
-    variants = networks.variants_of(name, config.forget_bias, watched.lag)
+    variants = variants_of(name, config.forget_bias, watched.lag)
     models = _initial_models(config, watched, name, cell, variants)
     advance(f"{name}: measuring", 0)
-    measure = measuring.measurer(name, cell, watched)
+    measure = gradient_shares.measurer(name, cell, watched)
     stages = {INITIAL: jax.block_until_ready(measure(models))}
-    signal = measuring.signal_to_noise(cell, watched, models, config.batch_size)
+    signal = gradient_shares.signal_to_noise(cell, watched, models, config.batch_size)
     recording: dict[int, np.ndarray] = {}
     advance(f"{name}: measured", 20)
     if watched.task is not None and config.num_steps > 0:
@@ -245,7 +252,9 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Fou
         stages[TRAINED] = jax.block_until_ready(measure(models))
         advance(f"{name}: measured", 20)
     shape = (len(variants), config.num_seeds)
-    stages = {when: measuring.unflatten(found, shape) for when, found in stages.items()}
+    stages = {
+        when: gradient_shares.unflatten(found, shape) for when, found in stages.items()
+    }
     found = Found({}, [], [])
     if config.recorder and TRAINED in stages:
         found.arrays.update(_recorded(variants, recording, shape))
@@ -253,9 +262,9 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Fou
         of_variant = {when: stages[when].of_variant(k) for when in stages}
         for when, measured in of_variant.items():
             found.arrays.update(_arrays(variant, when, measured))
-            found.rows.append(decay_words.row(variant, when, measured))
+            found.rows.append(report.row(variant, when, measured))
         ratio = None if signal is None else signal.reshape(*shape, 2)[k]
-        line = decay_words.verdict_line(variant, of_variant, ratio, watched.lag)
+        line = report.verdict_line(variant, of_variant, ratio, watched.lag)
         found.lines.append(line)
     return found
 
@@ -273,7 +282,7 @@ def _initial_models(
     num_answers = 1 if watched.task is None else watched.task.output_size
 
     def one(key, forget_bias):
-        options = networks.init_options(
+        options = init_options(
             name,
             forget_bias,
             gain=config.gain,
@@ -289,7 +298,7 @@ def _initial_models(
             init_options=options,
         )
 
-    return jax.jit(jax.vmap(one))(*networks.side_by_side(variants, seeds))
+    return jax.jit(jax.vmap(one))(*side_by_side(variants, seeds))
 
 
 def _trained_models(
@@ -304,7 +313,7 @@ def _trained_models(
     """Returns trained networks and, by update, the log-norms recorded on the way."""
     key = jax.random.key(config.seed)
     keys = jax.random.split(key, jax.tree.leaves(models)[0].shape[0])
-    transformation = networks.optimizer(config.learning_rate)
+    transformation = optimizer(config.learning_rate)
     states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
         keys, models
     )
@@ -314,7 +323,7 @@ def _trained_models(
         if config.recorder and update % config.recorder == 0:
             recording[update] = np.asarray(measure(states.params).log_norms)
 
-    states = networks.train_side_by_side(
+    states = train_side_by_side(
         states,
         _cell_of(config, name),
         task,
@@ -324,7 +333,7 @@ def _trained_models(
         length=watched.inputs.shape[0],
         what=f"{name}: training",
         advance=advance,
-        per_call=networks.updates_per_call(config.recorder or config.num_steps),
+        per_call=updates_per_call(config.recorder or config.num_steps),
         between=record,
     )
     return states.params, recording
@@ -352,10 +361,12 @@ def _undriven(config: Config, watched: Watched) -> dict[str, np.ndarray]:
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}
-    variants = networks.variants_of("rnn", config.forget_bias, watched.lag)
+    variants = variants_of("rnn", config.forget_bias, watched.lag)
     cell = _cell_of(config, "rnn")
     models = _initial_models(config, watched, "rnn", cell, variants)
-    found = measuring.measurer("rnn", cell, measuring.silence_like(watched))(models)
+    found = gradient_shares.measurer(
+        "rnn", cell, gradient_shares.silence_like(watched)
+    )(models)
     w_hh = np.asarray(models.cell.w_hh, np.float64)
     return {
         "undriven/log_share": decay.shares(np.asarray(found.log_norms)),
@@ -420,7 +431,7 @@ def _variants(record: Record) -> list[Variant]:
     return [
         variant
         for cell in record.config["cells"]
-        for variant in networks.variants_of(cell, biases, lag)
+        for variant in variants_of(cell, biases, lag)
     ]
 
 
@@ -437,8 +448,8 @@ def _undrawn(quartiles: np.ndarray) -> str:
     """Returns why a curve has no place on a logarithmic axis, where it has none."""
     of_lags = quartiles[1, 1:]
     if np.isnan(of_lags).all():
-        return f": {words.OVERFLOW}"
-    return f": {words.LOST}" if (of_lags == -np.inf).all() else ""
+        return f": {wording.OVERFLOW}"
+    return f": {wording.LOST}" if (of_lags == -np.inf).all() else ""
 
 
 def _plot_shares(axes: Axes, record: Record, when: str, title: str) -> None:

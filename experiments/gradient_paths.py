@@ -50,11 +50,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, decay, memory, networks, records, words
-from experiments.cli import option
-from experiments.networks import MATCHED, Variant
-from experiments.progress import Advance, progress
-from experiments.records import Record
+from experiments.common import cli, decay, memory_limit, records, wording
+from experiments.common.cli import option
+from experiments.common.progress import Advance, progress
+from experiments.common.records import Record
+from experiments.common.variants import (
+    MATCHED,
+    Variant,
+    init_options,
+    optimizer,
+    side_by_side,
+    train_side_by_side,
+    variants_of,
+)
 from lstm_jax import plots, readouts
 from lstm_jax.gradients.carousel import (
     CarouselLogNorms,
@@ -62,12 +70,9 @@ from lstm_jax.gradients.carousel import (
     log_carousel_norms,
     unit_time_constants,
 )
-from lstm_jax.gradients.contributions import (
-    effective_window,
-    log_weight_contributions,
-)
+from lstm_jax.gradients.contributions import effective_window, log_weight_contributions
 from lstm_jax.gradients.paths import path_shares
-from lstm_jax.tasks import nature_show
+from lstm_jax.tasks.nature_show import RENDERINGS, margins
 from lstm_jax.training import loop
 
 NAME = "gradient_paths"
@@ -95,7 +100,7 @@ class Config:
     num_steps: int = option(600, cli.integer(minimum=0), "updates of the training")
     batch_size: int = option(64, cli.integer(minimum=1), "shows per update")
     learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
-    rendering: str = option("digits", cli.one_of(nature_show.RENDERINGS), "the images")
+    rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     num_examples: int = option(
         32, cli.integer(minimum=1), "test shows that are measured"
     )
@@ -153,18 +158,18 @@ def run(config: Config) -> Record:
 
 def _check_memory(config: Config) -> None:
     """Refuses weights, shows, and memories at all steps that can't be held."""
-    images = lj.nature_show(config.rendering).input_size
+    images = lj.tasks.nature_show(config.rendering).input_size
     watched, drawn = ("lag", "num_examples"), ("lag", "batch_size")
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
         *[(*watched, images), (*watched, "hidden_size")],
         *[(*drawn, images), (*drawn, "hidden_size")],
     ]
-    memory.check(asdict(config), arrays)
+    memory_limit.check(asdict(config), arrays)
 
 
 def _variants(config: Config) -> list[Variant]:
-    return networks.variants_of(config.cell, config.forget_bias, config.lag)
+    return variants_of(config.cell, config.forget_bias, config.lag)
 
 
 def _stages(config: Config, advance: Advance) -> dict[str, Measured]:
@@ -187,7 +192,7 @@ def _stages(config: Config, advance: Advance) -> dict[str, Measured]:
 
 def _initial_models(config: Config) -> loop.ModelParams:
     """Returns untrained networks, leaves (variant * seed, ...)."""
-    task = lj.nature_show(config.rendering)
+    task = lj.tasks.nature_show(config.rendering)
 
     def one(key, forget_bias):
         return loop.init_model(
@@ -196,11 +201,11 @@ def _initial_models(config: Config) -> loop.ModelParams:
             task.input_size,
             task.output_size,
             hidden_size=config.hidden_size,
-            init_options=networks.init_options(config.cell, forget_bias),
+            init_options=init_options(config.cell, forget_bias),
         )
 
     seeds = jax.random.split(jax.random.key(config.seed), config.num_seeds)
-    return jax.jit(jax.vmap(one))(*networks.side_by_side(_variants(config), seeds))
+    return jax.jit(jax.vmap(one))(*side_by_side(_variants(config), seeds))
 
 
 def _trained_models(
@@ -208,14 +213,14 @@ def _trained_models(
 ) -> loop.ModelParams:
     key = jax.random.key(config.seed)
     keys = jax.random.split(key, jax.tree.leaves(models)[0].shape[0])
-    transformation = networks.optimizer(config.learning_rate)
+    transformation = optimizer(config.learning_rate)
     states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
         keys, models
     )
-    states = networks.train_side_by_side(
+    states = train_side_by_side(
         states,
         lj.CELLS[config.cell],
-        lj.nature_show(config.rendering),
+        lj.tasks.nature_show(config.rendering),
         transformation,
         num_steps=config.num_steps,
         batch_size=config.batch_size,
@@ -228,9 +233,9 @@ def _trained_models(
 
 def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
     """Returns a compiled function from networks, leaves (network, ...)."""
-    cell, task = lj.CELLS[config.cell], lj.nature_show(config.rendering)
+    cell, task = lj.CELLS[config.cell], lj.tasks.nature_show(config.rendering)
     length = config.lag + 2
-    ambiguous = lj.nature_show(config.rendering, goldfish_rate=0.0)
+    ambiguous = lj.tasks.nature_show(config.rendering, goldfish_rate=0.0)
     shows = ambiguous.sample_test(
         jax.random.key(config.seed), config.num_examples, length
     )
@@ -240,7 +245,7 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
     def one(model):
         def score(ys):
             answers = readouts.linear(model.readout, ys[-1])
-            return jnp.sum(nature_show.margins(answers, shows.targets))
+            return jnp.sum(margins(answers, shows.targets))
 
         def loss(ys):
             return task.loss(readouts.linear(model.readout, ys[-1]), batch)
@@ -289,16 +294,16 @@ def _row(
 ) -> dict[str, str]:
     rate = variant.carousel_rate
     constants = decay.quartiles(found["time_constants"])
-    low, middle, high = (words.steps(steps, "inf") for steps in constants)
+    low, middle, high = (wording.steps(steps, "inf") for steps in constants)
     return {
         "cell": variant.label,
         "when": when,
         "cell path": _mean(_mean_shares(found)["cell"]),
         "total": _left(found, "total", lag),
         "carousel": _left(found, "carousel", lag),
-        "σ(b_f)^lag": words.power(rate * lag),
+        "σ(b_f)^lag": wording.power(rate * lag),
         "time constant": f"{middle} [{low}, {high}]",
-        "-1/ln σ(b_f)": words.steps(-1 / rate if rate else math.inf, "inf"),
+        "-1/ln σ(b_f)": wording.steps(-1 / rate if rate else math.inf, "inf"),
         "effective window": " ".join("-" if n < 0 else str(n) for n in _window(found)),
         "accuracy": " ".join(f"{right:.2f}" for right in found["accuracy"]),
     }
@@ -317,14 +322,14 @@ def _verdict_line(
 def _mean(shares: np.ndarray) -> str:
     """Returns the mean over the lags after the last step, where no path was taken."""
     mean = shares[1:].mean()
-    return words.OVERFLOW if np.isnan(mean) else f"{mean:z.2f}"
+    return wording.OVERFLOW if np.isnan(mean) else f"{mean:z.2f}"
 
 
 def _carousel(found: dict[str, np.ndarray], lag: int) -> str:
     kept, whole = (found[f"log_{part}"][:, lag] for part in ("carousel", "total"))
     if np.median(whole) == -np.inf:
         return "nothing of the whole is left at the lag"
-    apart = words.power(np.median(kept - whole))
+    apart = wording.power(np.median(kept - whole))
     return f"the carousel is {apart} times the whole at the lag"
 
 
@@ -345,7 +350,7 @@ def _mean_shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _left(found: dict[str, np.ndarray], part: str, lag: int) -> str:
-    return words.power(np.median(found[f"log_{part}"][:, lag]))
+    return wording.power(np.median(found[f"log_{part}"][:, lag]))
 
 
 def _window(found: dict[str, np.ndarray]) -> np.ndarray:
@@ -358,9 +363,7 @@ def _window(found: dict[str, np.ndarray]) -> np.ndarray:
 def plot(record: Record) -> Figure:
     """Draws a row per forget bias: paths, carousel and rest, time constants."""
     config = record.config
-    variants = networks.variants_of(
-        config["cell"], config["forget_bias"], config["lag"]
-    )
+    variants = variants_of(config["cell"], config["forget_bias"], config["lag"])
     stages = [INITIAL, TRAINED] if config["num_steps"] else [INITIAL]
     columns = [*(f"paths {when}" for when in stages), *stages, "units"]
     figure = Figure(

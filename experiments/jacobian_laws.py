@@ -42,15 +42,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, memory
-from experiments.cli import option
-from experiments.parts import Found, record_of, row
-from experiments.records import Record
+from experiments.common import cli, memory_limit
+from experiments.common.cli import option
+from experiments.common.laws import Found, record_of, row
+from experiments.common.records import Record
 from lstm_jax import initializers, plots, theory
 from lstm_jax.gradients.jacobians import step_jacobians
-from lstm_jax.gradients.transients import kreiss_bound, transient_growth
 from lstm_jax.initializers import Initializer
 from lstm_jax.plots import spectra
+from lstm_jax.theory.transients import kreiss_bound, transient_growth
 
 NAME = "jacobian_laws"
 SETTLING_STEPS = 400  # after which a net without input is at rest
@@ -132,7 +132,7 @@ def run(config: Config) -> Record:
         ("num_nets", BOUNDED_LAG, BOUNDED_SIZE // len(theory.STEEPEST_SLOPES)),
         ("long_lag", "hidden_size"),
     ]
-    memory.check(asdict(config), arrays)
+    memory_limit.check(asdict(config), arrays)
     with jax.enable_x64(True):
         return record_of(NAME, config, parts)
 

@@ -46,10 +46,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments import cli, memory, records, words
-from experiments.cli import option
-from experiments.progress import Advance, progress
-from experiments.records import Record
+from experiments.common import cli, memory_limit, records, wording
+from experiments.common.cli import option
+from experiments.common.progress import Advance, progress
+from experiments.common.records import Record
 from lstm_jax import plots, readouts, theory
 from lstm_jax.readouts import LinearParams
 from lstm_jax.types import PRNGKey
@@ -96,7 +96,7 @@ class Config:
 
     def ranges(self) -> dict[float, str]:
         """Returns the name of each weight range."""
-        texts = words.told_apart(self.weight_ranges)
+        texts = wording.told_apart(self.weight_ranges)
         return dict(zip(self.weight_ranges, texts, strict=True))
 
 
@@ -109,7 +109,7 @@ def run(config: Config) -> Record:
         (TRIALS_PER_ROUND, "num_train", "hidden_size"),
         (TRIALS_PER_ROUND, "hidden_size", "hidden_size"),
     ]
-    memory.check(asdict(config), arrays)
+    memory_limit.check(asdict(config), arrays)
     searches = len(config.weight_ranges) * config.num_seeds
     with progress(20 + searches) as advance:
         advance("one unit", 0)
@@ -302,7 +302,7 @@ def _unit_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
     margins = theory.latch_threshold(arrays["w"])
     rates = theory.tanh_rate(arrays["w"])
     rows = []
-    for k, w in enumerate(words.told_apart(arrays["w"])):
+    for k, w in enumerate(wording.told_apart(arrays["w"])):
         margin, rate = arrays["margin"][k], arrays["rate"][k]
         rows += [
             _row(f"margin at w = {w}", f"{margin:.6f}", f"{margins[k]:.6f}", "exact"),
@@ -390,7 +390,7 @@ def _plot_trade_off(axes: Axes, record: Record) -> None:
         color=plots.colour_of("rnn"),
         markersize=5,
     )
-    texts = words.told_apart(arrays["w"])
+    texts = wording.told_apart(arrays["w"])
     texts[-1] = f"w = {texts[-1]}"
     points = zip(-arrays["rate"], arrays["margin"], strict=True)
     for point, text in zip(points, texts, strict=True):
@@ -435,7 +435,7 @@ def _plot_law(axes: Axes, record: Record) -> None:
 
 def _plot_guessing(axes: Axes, record: Record) -> None:
     config = record.config
-    for k, text in enumerate(words.told_apart(config["weight_ranges"])):
+    for k, text in enumerate(wording.told_apart(config["weight_ranges"])):
         trials = np.sort(record.arrays[f"trials/{text}"])
         share = np.arange(1, len(trials) + 1) / len(trials)
         found = np.isfinite(trials)

@@ -40,10 +40,10 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
-from experiments import cli, memory, words
-from experiments.cli import ConfigError, option
-from experiments.parts import Found, record_of, row
-from experiments.records import Record
+from experiments.common import cli, memory_limit, wording
+from experiments.common.cli import ConfigError, option
+from experiments.common.laws import Found, record_of, row
+from experiments.common.records import Record
 from lstm_jax import initializers, plots, theory
 from lstm_jax.gradients.lyapunov import (
     entropy_rate,
@@ -109,7 +109,7 @@ def run(config: Config) -> Record:
         ("num_steps", "spectrum_size"),
         ("num_matrices", "matrix_size", "matrix_size"),
     ]
-    memory.check(asdict(config), arrays, itemsize=8)
+    memory_limit.check(asdict(config), arrays, itemsize=8)
     with jax.enable_x64(True), one_thread:
         return record_of(NAME, config, parts)
 
@@ -163,7 +163,7 @@ def _largest(config: Config) -> Found:
         _largest_row(gain, text, *found)
         for gain, text, *found in zip(
             config.gains,
-            words.told_apart(config.gains),
+            wording.told_apart(config.gains),
             exponents,
             slopes,
             radii,
@@ -257,8 +257,8 @@ def _sum_rule(found: Any) -> str:
     regular = np.isfinite(log_dets)
     apart = np.abs(found.exponents.sum(-1)[regular] - log_dets[regular])
     singular = log_dets.size - int(regular.sum())
-    words = f"; det = 0 in {singular} of {log_dets.size}" if singular else ""
-    return f"{apart.max(initial=0):.1e}{words}"
+    wording = f"; det = 0 in {singular} of {log_dets.size}" if singular else ""
+    return f"{apart.max(initial=0):.1e}{wording}"
 
 
 def _spectra(config: Config) -> Found:
@@ -278,7 +278,7 @@ def _spectra(config: Config) -> Found:
     rows = [
         _spectrum_row(size, gain, text, *measured)
         for gain, text, *measured in zip(
-            gains, words.told_apart(gains), dimensions, entropies, strict=True
+            gains, wording.told_apart(gains), dimensions, entropies, strict=True
         )
     ]
     rows.append(row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"))
@@ -312,7 +312,7 @@ def _spectrum_row(
 def _fall(gains: tuple[float, ...], dimensions: np.ndarray) -> str:
     peak, last = int(dimensions.mean(1).argmax()), int(np.argmax(gains))
     drop = (dimensions[peak] - dimensions[last]).min()
-    texts = words.told_apart(gains)
+    texts = wording.told_apart(gains)
     return (
         f"The attractor fills {dimensions[peak].mean():.3f} of the dimensions at g = "
         f"{texts[peak]} and {dimensions[last].mean():.3f} at g = {texts[last]}: "
@@ -352,7 +352,7 @@ def _plot_largest(axes: Axes, record: Record) -> None:
         marker="x",
     )
     axes.set_xscale("log")
-    axes.set_xticks(gains, words.told_apart(gains), rotation=45)
+    axes.set_xticks(gains, wording.told_apart(gains), rotation=45)
     axes.minorticks_off()
     axes.set_title(f"The decay curve has a number (N = {record.config['hidden_size']})")
     axes.set_xlabel("gain $g$")
@@ -369,7 +369,7 @@ def _plot_spectra(axes: Axes, record: Record) -> None:
     shares = (np.arange(size) + 0.5) / size
     for gain, text, found, shade in zip(
         gains,
-        words.told_apart(gains),
+        wording.told_apart(gains),
         record.arrays["spectra/exponents"],
         shades,
         strict=True,

@@ -32,14 +32,23 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 import lstm_jax as lj
-from experiments import cli, memory, networks, records, words
-from experiments.cli import option
-from experiments.networks import MATCHED, Variant
-from experiments.progress import Advance, progress
-from experiments.records import Record
+from experiments.common import cli, memory_limit, records, wording
+from experiments.common.cli import option
+from experiments.common.progress import Advance, progress
+from experiments.common.records import Record
+from experiments.common.variants import (
+    HAS_FORGET_BIAS,
+    MATCHED,
+    TAUGHT,
+    Variant,
+    init_options,
+    matched_bias,
+    optimizer,
+    side_by_side,
+    train_side_by_side,
+)
 from lstm_jax import plots
-from lstm_jax.tasks import nature_show
-from lstm_jax.tasks.nature_show import ANSWERS, ROLES
+from lstm_jax.tasks.nature_show import ANSWERS, RENDERINGS, ROLES, show_of
 from lstm_jax.training import loop
 
 NAME = "nature_show"
@@ -53,9 +62,7 @@ STORY_LAG = 10  # of the film strip: twelve images are still readable
 class Config:
     """What is compared; every field is a flag."""
 
-    cells: tuple[str, ...] = option(
-        networks.TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells"
-    )
+    cells: tuple[str, ...] = option(TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells")
     lags: tuple[int, ...] = option(
         (5, 10, 20, 40),
         cli.list_of(cli.integer(minimum=1)),
@@ -72,7 +79,7 @@ class Config:
     num_steps: int = option(600, cli.integer(minimum=1), "updates of the training")
     batch_size: int = option(64, cli.integer(minimum=1), "shows per update")
     learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
-    rendering: str = option("digits", cli.one_of(nature_show.RENDERINGS), "the images")
+    rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
@@ -121,34 +128,32 @@ def run(config: Config) -> Record:
 
 def _check_memory(config: Config) -> None:
     """Refuses weights, shows, and memories at all steps that can't be held."""
-    images = lj.nature_show(config.rendering).input_size
+    images = lj.tasks.nature_show(config.rendering).input_size
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
         ("num_seeds", "lags", "batch_size", images),
         ("num_seeds", "lags", "batch_size", "hidden_size"),
         ("lags", TEST_SHOWS, images),
     ]
-    memory.check(asdict(config) | {"lags": max(config.lags)}, arrays)
+    memory_limit.check(asdict(config) | {"lags": max(config.lags)}, arrays)
 
 
 def _labels(config: Config, cell: str) -> list[str]:
-    if cell not in networks.HAS_FORGET_BIAS:
+    if cell not in HAS_FORGET_BIAS:
         return [cell]
-    biases = words.told_apart(config.forget_bias, digits=3)
+    biases = wording.told_apart(config.forget_bias, digits=3)
     return [f"{cell} b_f={bias}" for bias in biases]
 
 
 def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
-    cell, task = lj.CELLS[name], lj.nature_show(config.rendering)
+    cell, task = lj.CELLS[name], lj.tasks.nature_show(config.rendering)
     variants = [
         Variant(name, bias, order)
         for order, bias in enumerate(_biases(config, name, lag))
     ]
     key = jax.random.fold_in(jax.random.key(config.seed), lag)
-    keys, biases = networks.side_by_side(
-        variants, jax.random.split(key, config.num_seeds)
-    )
-    transformation = networks.optimizer(config.learning_rate)
+    keys, biases = side_by_side(variants, jax.random.split(key, config.num_seeds))
+    transformation = optimizer(config.learning_rate)
 
     def begin(key, forget_bias):
         return loop.init_train_state(
@@ -157,7 +162,7 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
             task,
             transformation,
             hidden_size=config.hidden_size,
-            init_options=networks.init_options(name, forget_bias),
+            init_options=init_options(name, forget_bias),
         )
 
     def test(params):
@@ -165,7 +170,7 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
             jax.random.key(1), cell, task, params, batch_size=TEST_SHOWS, length=lag + 2
         ).accuracy
 
-    states = networks.train_side_by_side(
+    states = train_side_by_side(
         jax.jit(jax.vmap(begin))(keys, biases),
         cell,
         task,
@@ -186,10 +191,10 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
 
 
 def _biases(config: Config, name: str, lag: int) -> list[float | None]:
-    if name not in networks.HAS_FORGET_BIAS:
+    if name not in HAS_FORGET_BIAS:
         return [None]
     return [
-        networks.matched_bias(lag) if bias == MATCHED else float(bias)
+        matched_bias(lag) if bias == MATCHED else float(bias)
         for bias in config.forget_bias
     ]
 
@@ -235,9 +240,9 @@ class Story(NamedTuple):
 
 def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
     """Tells the first test show that a bear opens and an ambiguous image ends."""
-    cell, task = lj.CELLS[name], lj.nature_show(config.rendering)
+    cell, task = lj.CELLS[name], lj.tasks.nature_show(config.rendering)
     arguments = jax.random.key(config.seed), 64, lag + 2
-    batch, show = task.sample_test(*arguments), nature_show.show_of(*arguments)
+    batch, show = task.sample_test(*arguments), show_of(*arguments)
     wanted = (show.scene == ROLES.index("bear")) & (
         show.answer == ANSWERS.index("wolf")
     )
@@ -286,7 +291,7 @@ def _inside(
 
 def _from_last_image(config: Config, image: np.ndarray, lag: int) -> np.ndarray:
     """Returns the probabilities of a predictor fitted on last images alone."""
-    task = lj.nature_show(config.rendering)
+    task = lj.tasks.nature_show(config.rendering)
     batch = task.sample(jax.random.key(config.seed + 1), LAST_IMAGES, 3)
     predictor = LogisticRegression(max_iter=2000)
     predictor.fit(np.asarray(batch.inputs[-1]), np.asarray(batch.targets))

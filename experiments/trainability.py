@@ -47,12 +47,19 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
-from experiments import cli, measuring, memory, networks, records, words
-from experiments.cli import option
-from experiments.progress import Advance, progress
-from experiments.records import Record
+from experiments.common import (
+    cli,
+    gradient_shares,
+    memory_limit,
+    records,
+    variants,
+    wording,
+)
+from experiments.common.cli import option
+from experiments.common.progress import Advance, progress
+from experiments.common.records import Record
 from lstm_jax import plots, readouts
-from lstm_jax.tasks import nature_show
+from lstm_jax.tasks.nature_show import margins
 from lstm_jax.training import loop
 
 NAME = "trainability"
@@ -62,7 +69,7 @@ TEST_EXAMPLES = 1024
 BOOTSTRAPS = 2000
 TASKS = ("nature_show", "adding")
 # On a clear goldfish there is nothing to remember.
-WATCHED = lj.TASKS | {"nature_show": lj.nature_show(goldfish_rate=0.0)}
+WATCHED = lj.TASKS | {"nature_show": lj.tasks.nature_show(goldfish_rate=0.0)}
 SWEPT = {"lstm": "forget_bias", "rnn": "gain"}
 MEASURES = {"share": "share of the gradient", "signal": "signal / noise"}
 
@@ -108,7 +115,7 @@ class Config:
 
     def texts(self, cell: str) -> list[str]:
         """Returns the name of each of these settings."""
-        return words.told_apart(self.values(cell))
+        return wording.told_apart(self.values(cell))
 
 
 class Swept(NamedTuple):
@@ -158,7 +165,7 @@ def _check_memory(config: Config) -> None:
         ("lags", "batch_size", "hidden_size"),
         ("lags", TEST_EXAMPLES, inputs),
     ]
-    memory.check(asdict(config) | {"lags": max(config.lags)}, arrays)
+    memory_limit.check(asdict(config) | {"lags": max(config.lags)}, arrays)
 
 
 def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
@@ -206,7 +213,7 @@ def _begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainSt
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:
-    return networks.optimizer(config.learning_rate)
+    return variants.optimizer(config.learning_rate)
 
 
 def _measured(
@@ -217,7 +224,7 @@ def _measured(
     key = jax.random.key(config.seed)
     watched = WATCHED[task].sample_test(key, WATCHED_EXAMPLES, longest, length)
     heard = lj.TASKS[task].sample(
-        jax.random.key(2), measuring.SIGNAL_EXAMPLES, longest, length
+        jax.random.key(2), gradient_shares.SIGNAL_EXAMPLES, longest, length
     )
 
     answer_step = heard.lengths[0] - 1
@@ -225,7 +232,7 @@ def _measured(
     def one(model):
         log_norms = _log_norms(cell, task, model, watched)
         lost = jnp.all(log_norms == -jnp.inf, axis=0)
-        found = measuring.model_signal(
+        found = gradient_shares.model_signal(
             cell, lj.TASKS[task], model, heard, answer_step, config.batch_size
         )
         return (
@@ -246,7 +253,7 @@ def _log_norms(
         last = readouts.last_step(ys, batch.lengths)
         answers = readouts.linear(model.readout, last)
         if task == "nature_show":
-            return jnp.sum(nature_show.margins(answers, batch.targets))
+            return jnp.sum(margins(answers, batch.targets))
         return jnp.sum(answers)
 
     return lj.joint_log_norms(
@@ -262,7 +269,7 @@ def _trained(
     states: loop.TrainState,
     advance: Callable[[int], None],
 ) -> loop.TrainState:
-    return networks.train_side_by_side(
+    return variants.train_side_by_side(
         states,
         lj.CELLS[name],
         lj.TASKS[task],
@@ -274,7 +281,7 @@ def _trained(
         # A unit of progress is one step of a sequence: long lags take longer.
         advance=lambda _, updates: advance(lag * updates),
         # Quicker than side by side, to compile and, of small networks, to run.
-        over_networks=networks.one_by_one,
+        over_networks=variants.one_by_one,
     )
 
 

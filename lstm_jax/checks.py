@@ -1,4 +1,4 @@
-"""Checks: what can't be is refused in one line, before any work is done.
+"""Checks: an argument that makes no sense is refused in one line, before any work.
 
     name: got VALUE; it must be WHAT IS ALLOWED
 
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 class Named(dict[str, Value]):
-    """A table by names, which says what it holds to whoever asks for something else."""
+    """A table by name, which lists its names when asked for one it does not have."""
 
     def __init__(self, what: str, entries: Mapping[str, Value]) -> None:
         """Makes the table of `what`, as messages call it."""
@@ -34,29 +34,29 @@ class Named(dict[str, Value]):
 
 
 def check_type(name: str, value: Any, kinds: Any, wanted: str) -> None:
-    """Refuses a value that is an instance of none of the kinds."""
+    """Refuses a value that is not an instance of one of the kinds."""
     if not isinstance(value, kinds):
         raise TypeError(f"{name}: got {shown(value)}; it must be {wanted}")
 
 
 def check_function(name: str, value: Any, wanted: str) -> None:
-    """Refuses what can't be called."""
+    """Refuses what cannot be called."""
     if not callable(value):
         raise TypeError(f"{name}: got {shown(value)}; it must be a function {wanted}")
 
 
 def check_flag(name: str, value: Any) -> None:
-    """Refuses what is neither True nor False."""
+    """Refuses anything but True and False."""
     check_type(name, value, bool | np.bool_, "True or False")
 
 
 def check_array(name: str, value: Any, wanted: str) -> None:
-    """Refuses what is no array: a carry where one of its leaves is meant, a list."""
+    """Refuses anything but an array: a list, or a carry where a leaf is meant."""
     check_type(name, value, jax.Array | np.ndarray, wanted)
 
 
 def check_key(name: str, value: Any) -> None:
-    """Refuses what is not one key; old ones, uint32[2], are let through."""
+    """Refuses anything but one key; old ones, uint32[2], are let through."""
     array = isinstance(value, jax.Array | np.ndarray)
     if array and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         one = value.ndim == 0
@@ -129,7 +129,7 @@ def check_whole(
 
 
 def check_number(name: str, value: Any, interval: str = "(-inf, inf)") -> None:
-    """Refuses what is no real number in the interval, NaN first of all.
+    """Refuses anything but real numbers in the interval; NaN is not one.
 
     Args:
       name: of the argument.

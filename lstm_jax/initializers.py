@@ -190,7 +190,7 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
       **gates: for each gate one number, or one per unit; the names are for messages.
 
     Raises:
-      TypeError: a bias is no number.
+      TypeError: a bias is not a number.
       ValueError: a bias is not finite, or has another number of units.
 
     References:

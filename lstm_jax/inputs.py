@@ -1,10 +1,13 @@
-"""Inputs of a run: one array, or what a user's cell reads, with keys or without.
+"""What enters a run, checked: params, inputs with keys or without, the first carry.
 
 Most cells read one floating array (time, *batch, input). A cell of `from_function` may
 read any pytree: its leaves share time and batch axes, and what follows belongs to one
 element.
 """
 
+from collections.abc import Callable
+from functools import cache
+from numbers import Number
 from typing import Any
 
 import jax
@@ -12,10 +15,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.stochastic import Keyed, Keys, span_of
 from lstm_jax.checks import as_array, shown
-from lstm_jax.shapes import shapes_of
+from lstm_jax.engine.carry_types import first_difference, shape_of
+from lstm_jax.engine.shapes import shapes_of
 from lstm_jax.types import Carry, Params, Shape
-from lstm_jax.wrappers.keyed import Keyed, Keys, span_of
 
 
 def checked_inputs(cell: Cell, xs: Any) -> Any:
@@ -142,3 +146,67 @@ def _batch_axes(cell: Cell, params: Params, carry: Carry) -> int:
     return max(
         (jnp.ndim(a) - b.ndim for a, b in zip(given, one, strict=False)), default=0
     )
+
+
+def check_params(cell: Cell, params: Params) -> None:
+    """Refuses params of another cell, where the types of a cell's step name its own."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, Number)):
+            raise TypeError(
+                f"params: leaf {jax.tree_util.keystr(path)} is {shown(leaf)}; it must "
+                "be an array: keep the rest out, as eqx.partition(module, eqx.is_array)"
+                " does, and put it back in the step; lj.scan takes it as it is"
+            )
+    wanted = getattr(cell.step, "__annotations__", {}).get("params")
+    if not isinstance(wanted, type) or not hasattr(wanted, "_fields"):
+        return
+    if not isinstance(params, wanted):
+        raise TypeError(
+            f"params: got {type(params).__name__}; {cell.name!r} wants "
+            f"{wanted.__name__}"
+        )
+
+
+def starting_carry(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Carry:
+    """Returns the carry that enters the first step: the one given, checked, or new."""
+    check_params(cell, params)
+    batch_shape = batch_shape_of(cell, params, checked_inputs(cell, xs), carry)
+    return checked_carry(cell, params, carry, batch_shape)
+
+
+def unbatched_leaves(
+    cell: Cell, params: Params, batch_shape: Shape
+) -> tuple[bool, ...]:
+    """Returns which leaves of the carry have no batch axes although x has."""
+    if not batch_shape:
+        return (False,) * len(jax.tree.leaves(shapes_of(cell.init_carry, params)))
+    one = shapes_of(cell.init_carry, params)
+    many = shapes_of(_init_carry(cell, batch_shape), params)
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True)
+    return tuple(a.shape == b.shape for a, b in pairs)
+
+
+# Cached, so that `jax.eval_shape` meets the same function again.
+@cache
+def _init_carry(cell: Cell, batch_shape: Shape) -> Callable:
+    def begin(params):
+        return cell.init_carry(params, batch_shape)
+
+    return begin
+
+
+def checked_carry(
+    cell: Cell, params: Params, carry: Carry | None, batch_shape: Shape
+) -> Carry:
+    """Returns the carry given, or a new one; refuses one of other leaves or shapes."""
+    fresh = cell.init_carry(params, batch_shape)
+    if carry is None:
+        return fresh
+    difference = first_difference(carry, fresh, shape_of)
+    if difference:
+        leaf, given, wanted = difference
+        raise ValueError(
+            f"carry: {leaf} is {given or 'missing'}; {cell.name!r} wants "
+            f"{wanted or 'no such leaf'} for these params and xs"
+        )
+    return carry

@@ -50,11 +50,11 @@ def last_step(ys: Outputs, lengths: ArrayLike) -> Inexact[Array, "*batch output"
 
     Args:
       ys: (time, *batch, output).
-      lengths: (*batch,) integers, as `unroll` was given; beyond time they count as it.
+      lengths: (*batch,) integers, as for `unroll`; those beyond time count as time.
 
     Raises:
-      TypeError: lengths are no integers.
-      ValueError: they are not one for each sequence.
+      TypeError: lengths are not integers.
+      ValueError: there is not one length for each sequence.
     """
     lengths = jnp.asarray(lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):

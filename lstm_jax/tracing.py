@@ -11,8 +11,8 @@ from jaxtyping import Array
 from lstm_jax.cells.cell import Cell
 from lstm_jax.engine import programs
 from lstm_jax.engine.reads import Gate, Reads, reads_of
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.engine.scanning import scan
+from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 KEPT = "cell"

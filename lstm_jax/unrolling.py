@@ -1,6 +1,6 @@
 """unroll: a cell over a sequence; and the Python loop that says what it means.
 
-What masks, lengths and resets do is said, and built into the step, in `steps`.
+What masks, lengths and resets do is said in `masking`, which builds it into the step.
 """
 
 from functools import partial
@@ -14,15 +14,13 @@ from jax.typing import ArrayLike
 from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_type, check_whole, shown
-from lstm_jax.inputs import batch_shape_of
-from lstm_jax.scanning import scan
-from lstm_jax.steps import (
+from lstm_jax.engine.scanning import scan
+from lstm_jax.inputs import batch_shape_of, starting_carry, unbatched_leaves
+from lstm_jax.masking import (
     Masks,
     Steps,
     prepare,
     select,
-    starting_carry,
-    unbatched_leaves,
     unless_idle,
 )
 from lstm_jax.types import Carry, Params, Sequences
@@ -53,7 +51,7 @@ def unroll(
     last step,
 
         carry, ys = lj.unroll(cell, params, xs, lengths=lengths)
-        last = lj.readouts.last_step(ys, lengths)
+        last = lj.last_step(ys, lengths)
 
     Args:
       cell: any `Cell`.
@@ -117,7 +115,7 @@ def _unroll_layers(
     return tuple(leaving), xs
 
 
-# Compiled once per cell and shapes, also when nobody put a `jit` around it.
+# Compiled once per cell and shapes, also without a `jit` around it.
 @partial(jax.jit, static_argnums=1)
 def _run(steps: Steps, how: How) -> tuple[Carry, Any]:
     return unless_idle(
@@ -249,7 +247,7 @@ def unroll_bidirectional(
 
 
 def _check_pair(name: str, pair: Any) -> None:
-    """Refuses what is no pair; the params of one cell are a tuple too."""
+    """Refuses anything but a pair; the params of one cell are a tuple too."""
     fields = getattr(pair, "_fields", ("forward", "backward"))
     wanted = "a pair, the forward cell's and the backward cell's"
     check_type(name, pair, tuple | list, wanted)

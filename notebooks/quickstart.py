@@ -31,7 +31,7 @@ from lstm_jax import plots
 # handwritten digits that stand in for animals; inputs are `(time, batch, input)`.
 
 # %%
-task = lj.nature_show()
+task = lj.tasks.nature_show()
 shows = task.sample(jax.random.key(0), batch_size=16, max_length=42)
 print("inputs", shows.inputs.shape, "answers", shows.targets.shape)
 
@@ -121,10 +121,10 @@ norms = lj.log_gradient_norms(
     lj.LSTM,
     params["lstm"],
     shows.inputs,
-    lambda ys: lj.readouts.last_step(ys, lengths).sum(),
+    lambda ys: lj.last_step(ys, lengths).sum(),
     lengths=lengths,
 )
-curves = lj.by_lag(lj.joint_log_norms(norms), lengths)
+curves = lj.gradients.by_lag(lj.joint_log_norms(norms), lengths)
 reach = ~jax.numpy.isnan(curves[-20])
 print("sequences that reach a lag of 20:", int(reach.sum()))
 print("nats per step of a short one", float(lj.decay_rate(curves)[-1]))

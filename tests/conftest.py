@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 from compiling import quick_flags
 
@@ -14,6 +15,8 @@ os.environ.setdefault("XLA_FLAGS", quick_flags())
 import jax
 import pytest
 
+# A shell that runs the suite in the background has it ignore Ctrl-C, which tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # What tracing leaves is hardly ever garbage; to look for it takes a twentieth of the
 # time.
 gc.set_threshold(50_000, 20, 100)

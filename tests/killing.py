@@ -16,7 +16,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from experiments import records, train
+from experiments import train
+from experiments.common import records
 from experiments.train import Config
 
 EVENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")

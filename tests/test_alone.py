@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.alone import LOCK, alone_in
-from experiments.errors import ConfigError
+from experiments.common.errors import ConfigError
+from experiments.common.lock import LOCK, alone_in
 from lstm_jax.training import disk
 
 ROOT = Path(__file__).parent.parent
 HOLD = """
 import sys
 from pathlib import Path
-from experiments.alone import alone_in
+from experiments.common.lock import alone_in
 with alone_in(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import cases_layer, measuring, sides, table, timing
+from benchmarks import compare, sides, table, timing
+from benchmarks.cases import layer
 from benchmarks.shapes import TINY
 from benchmarks.sides import Comparison, Disagreement, Setting, Side
 from benchmarks.timing import Round
-from experiments.cli import ConfigError
+from experiments.common.cli import ConfigError
 
 ROOT = Path(__file__).parent.parent
 HOW_TO_REGENERATE = "run: ./scripts/bench table, after a new record"
@@ -55,7 +56,7 @@ def a_line(**changes):
     comparison = Comparison("layer", "lm", "forward", side("lstm_jax", 0), side("X", 0))
     found = timing.summarize([Round(0.002, 0.003)], 1, 1000.0)
     shape = TINY._replace(name="lm")
-    return {**measuring.line(comparison, shape, Setting(), "time", found), **changes}
+    return {**compare.line(comparison, shape, Setting(), "time", found), **changes}
 
 
 HEADER = {
@@ -79,13 +80,13 @@ HEADER = {
 def test_every_family_runs_and_its_sides_agree(name, monkeypatch):
     case, _ = command.CASES[name]
     if name == "cells":  # compiling is what takes time here
-        monkeypatch.delitem(cases_layer.WORK, "forward")
+        monkeypatch.delitem(layer.WORK, "forward")
     # The compile family measures nothing but compile times.
     setting = QUICK._replace(compile_rounds=1) if name == "compile" else QUICK
     lines = [
         line
         for comparison in case(TINY, setting)
-        for line in measuring.measure(comparison, TINY, setting)
+        for line in compare.measure(comparison, TINY, setting)
     ]
     if name == "checkpoint" and not lines:
         pytest.skip("lj.unroll has no checkpoint_every")
@@ -149,7 +150,7 @@ def test_a_side_that_disagrees_raises_before_it_is_timed(other):
     ours, peer = side("ours", {"a": np.array([1.0, 2.0])}), side("peer", other)
     comparison = Comparison("layer", "tiny", "forward", ours, peer)
     with pytest.raises(Disagreement, match="peer"):
-        next(measuring.measure(comparison, TINY, QUICK))
+        next(compare.measure(comparison, TINY, QUICK))
 
 
 def test_not_a_number_disagrees():
@@ -162,13 +163,13 @@ def test_the_check_sees_the_gradients_of_a_peer(monkeypatch):
     def other_forget_bias(params):
         return params._replace(b=params.b + 0.01)
 
-    wrong = cases_layer.peers.ours()._replace(name="wrong", copy=other_forget_bias)
-    monkeypatch.setattr(cases_layer.peers, "ours_otherwise", lambda: [])
-    monkeypatch.delitem(cases_layer.WORK, "forward")
-    monkeypatch.setattr(cases_layer.peers, "jax_layers", lambda shape: [wrong])
+    wrong = layer.layers.ours()._replace(name="wrong", copy=other_forget_bias)
+    monkeypatch.setattr(layer.layers, "ours_otherwise", lambda: [])
+    monkeypatch.delitem(layer.WORK, "forward")
+    monkeypatch.setattr(layer.layers, "jax_layers", lambda shape: [wrong])
     backward = [
         comparison
-        for comparison in cases_layer.layer(TINY, QUICK)
+        for comparison in layer.layer(TINY, QUICK)
         if comparison.work == "forward+backward" and comparison.peer.name == "wrong"
     ]
     assert len(backward) == 1

@@ -32,7 +32,7 @@ def run(x64):
 
 
 def last(ys):
-    return lj.readouts.last_step(ys, LENGTHS).sum()
+    return lj.last_step(ys, LENGTHS).sum()
 
 
 @cache
@@ -49,7 +49,7 @@ def alone(k):
 
 
 def test_a_moved_curve_is_that_of_the_sequence_alone(run):
-    moved = lj.by_lag(curves(), LENGTHS)
+    moved = lj.gradients.by_lag(curves(), LENGTHS)
     assert isinstance(moved, lj.LSTMCarry)
     for k, length in enumerate(LENGTHS):
         for leaf, wanted in zip(moved, alone(k), strict=True):
@@ -64,16 +64,16 @@ READERS = {
     "half_life": lambda curve: lj.half_life(lj.decay_rate(curve)),
     "horizon": lambda curve: lj.horizon(curve, 0.5),
     "horizon, of what is never lost": lambda curve: lj.horizon(curve, 1e-30),
-    "rounding_lag": lambda curve: lj.rounding_lag(8 * curve, jnp.bfloat16),
-    "underflow_lag": lambda curve: lj.underflow_lag(curve - 7.5, jnp.float16),
-    "effective_window": lj.effective_window,
+    "rounding_lag": lambda curve: lj.gradients.rounding_lag(8 * curve, jnp.bfloat16),
+    "underflow_lag": lambda curve: lj.gradients.underflow_lag(curve - 7.5, jnp.float16),
+    "effective_window": lj.gradients.effective_window,
 }
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_what_is_read_off_a_moved_curve_is_read_off_the_sequence_alone(name, run):
     read = READERS[name]
-    found = read(lj.joint_log_norms(lj.by_lag(curves(), LENGTHS)))
+    found = read(lj.joint_log_norms(lj.gradients.by_lag(curves(), LENGTHS)))
     wanted = [read(lj.joint_log_norms(alone(k))) for k in range(len(LENGTHS))]
     assert_allclose(found, np.stack(wanted), rtol=1e-10)
     if name != "fit_decay":  # which needs three entries
@@ -81,13 +81,13 @@ def test_what_is_read_off_a_moved_curve_is_read_off_the_sequence_alone(name, run
 
 
 def test_shares_are_nan_before_the_beginning_alone(run):
-    shares = lj.log_shares(lj.by_lag(curves().c, LENGTHS))
+    shares = lj.log_shares(lj.gradients.by_lag(curves().c, LENGTHS))
     assert_array_equal(shares[-1], 0)
     assert_array_equal(np.isnan(shares).sum(0), TIME - LENGTHS)
 
 
 def test_the_window_of_a_fit_counts_steps_of_the_moved_curve(run):
-    curve = lj.by_lag(curves().c, LENGTHS)
+    curve = lj.gradients.by_lag(curves().c, LENGTHS)
     first, last = lj.fit_decay(curve).window
     assert_array_equal(first, TIME - LENGTHS)
     assert_array_equal(last, TIME - 1)
@@ -97,7 +97,7 @@ def test_the_window_of_a_fit_counts_steps_of_the_moved_curve(run):
 
 @pytest.mark.parametrize("name", READERS)
 def test_nan_after_the_beginning_is_a_number_that_nobody_knows(name, run):
-    curve = lj.by_lag(curves().c, LENGTHS).at[TIME - 3, 1].set(jnp.nan)
+    curve = lj.gradients.by_lag(curves().c, LENGTHS).at[TIME - 3, 1].set(jnp.nan)
     unknown = READERS[name](curve)
     wanted = -1 if name == "effective_window" else np.nan
     assert_array_equal(unknown[1], wanted)
@@ -107,17 +107,17 @@ def test_nan_after_the_beginning_is_a_number_that_nobody_knows(name, run):
 
 def test_a_sequence_without_a_step_is_nan_and_lengths_may_be_traced(run):
     curve = curves().h
-    moved = jax.jit(lj.by_lag)(curve, jnp.array([TIME, 4, 0, 99]))
+    moved = jax.jit(lj.gradients.by_lag)(curve, jnp.array([TIME, 4, 0, 99]))
     assert np.isnan(moved[:, 2]).all()
     assert_array_equal(moved[:, 3], curve[:, 3])  # clipped
-    eager = lj.by_lag(curve, np.array([TIME, 4, 0, 6]))
+    eager = lj.gradients.by_lag(curve, np.array([TIME, 4, 0, 6]))
     assert_array_equal(moved[:, :3], eager[:, :3])
 
 
 def test_gradients_themselves_are_moved_too(run):
     params, xs = run
     gradient = lj.carry_gradients(CELL, params, xs, last, lengths=LENGTHS).c
-    moved = lj.by_lag({"c": gradient, "none": None}, LENGTHS)
+    moved = lj.gradients.by_lag({"c": gradient, "none": None}, LENGTHS)
     assert moved["none"] is None and moved["c"].shape == gradient.shape
     assert_array_equal(moved["c"][-1], gradient[LENGTHS - 1, np.arange(4)])
 
@@ -148,23 +148,23 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "carry_gradients": lj.carry_gradients,
     "gradient_norms": lj.gradient_norms,
     "log_gradient_norms": lj.log_gradient_norms,
-    "log_gradients": lj.log_gradients,
+    "log_gradients": lj.gradients.log_gradients,
     "input_gradients": lj.input_gradients,
     "log_input_gradient_norms": lj.log_input_gradient_norms,
-    "weight_contributions": lj.weight_contributions,
-    "log_weight_contributions": lj.log_weight_contributions,
-    "road_gradients": lj.road_gradients,
-    "log_road_norms": lj.log_road_norms,
-    "road_shares": lj.road_shares,
-    "log_carousel_norms": lj.log_carousel_norms,
-    "omega": lj.omega,
-    "recorder": lambda cell, params, xs, loss_fn, **masks: lj.recorder(
+    "weight_contributions": lj.gradients.weight_contributions,
+    "log_weight_contributions": lj.gradients.log_weight_contributions,
+    "path_gradients": lj.gradients.path_gradients,
+    "log_path_norms": lj.gradients.log_path_norms,
+    "path_shares": lj.gradients.path_shares,
+    "log_carousel_norms": lj.gradients.log_carousel_norms,
+    "omega": lj.gradients.omega,
+    "recorder": lambda cell, params, xs, loss_fn, **masks: lj.gradients.recorder(
         cell, xs, loss_fn, every=1, capacity=1, **masks
     ).init(params),
 }
 TOLD = (
     r"^loss_fn: of sequence 1 it reads only steps that don't count, whose outputs are "
-    r"zeros; it must read one that does, as lj.readouts.last_step\(ys, lengths\) does$"
+    r"zeros; it must read one that does, as lj.last_step\(ys, lengths\) does$"
 )
 
 

@@ -136,7 +136,7 @@ def equinox_gru(params, carry, x):
     weights = (params.w_ih.T, params.w_hh.T, params.b, params.b_hn)
     where = lambda p: (p.weight_ih, p.weight_hh, p.bias, p.bias_n)
     h = jax.vmap(eqx.tree_at(where, peer, weights))(x, carry.h)
-    return lj.GRUCarry(h=h), h
+    return lj.cells.GRUCarry(h=h), h
 
 
 def haiku_gru(params, carry, x):
@@ -150,15 +150,15 @@ def haiku_gru(params, carry, x):
     hidden = carry.h.shape[-1]
     peer = hk.transform(lambda x, state: hk.GRU(hidden)(x, state))
     y, h = peer.apply({"gru": weights}, None, x, carry.h)
-    return lj.GRUCarry(h=h), y
+    return lj.cells.GRUCarry(h=h), y
 
 
 PEERS = {
-    "flax.linen.GRUCell": (lj.GRU, linen(nn.GRUCell, "rzn", lj.GRUCarry)),
-    "flax.linen.MGUCell": (lj.MGU, linen(nn.MGUCell, "fn", lj.GRUCarry)),
-    "flax.linen.SimpleCell": (lj.IRNN, linen_simple_relu),
+    "flax.linen.GRUCell": (lj.GRU, linen(nn.GRUCell, "rzn", lj.cells.GRUCarry)),
+    "flax.linen.MGUCell": (lj.cells.MGU, linen(nn.MGUCell, "fn", lj.cells.GRUCarry)),
+    "flax.linen.SimpleCell": (lj.cells.IRNN, linen_simple_relu),
     "equinox.nn.GRUCell": (lj.GRU, equinox_gru),
-    "haiku.GRU": (lj.GRU_RESET_BEFORE, haiku_gru),
+    "haiku.GRU": (lj.cells.GRU_RESET_BEFORE, haiku_gru),
 }
 
 
@@ -203,13 +203,13 @@ def other_to_torch(params):
         "bias_ih_l0": 0.25 * params.b,
         "bias_hh_l0": 0.75 * params.b,
     }
-    if isinstance(params, lj.ProjectionLSTMParams):
+    if isinstance(params, lj.cells.ProjectionLSTMParams):
         weights["weight_hr_l0"] = params.w_hr.T
     return weights
 
 
 def projection_from_torch(grads):
-    return lj.ProjectionLSTMParams(
+    return lj.cells.ProjectionLSTMParams(
         w_ih=grads["weight_ih_l0"].T,
         w_hh=grads["weight_hh_l0"].T,
         b=grads["bias_ih_l0"],
@@ -259,10 +259,10 @@ def test_gru_agrees_with_torch(sizes):
 @for_any_sizes
 @few
 def test_irnn_agrees_with_torch(sizes):
-    problem = make_problem(lj.IRNN, sizes)
+    problem = make_problem(lj.cells.IRNN, sizes)
     module = torch.nn.RNN(sizes.input, sizes.hidden, nonlinearity="relu")
     wanted = solve_in_torch(module, problem, other_to_torch, irnn_from_torch)
-    assert_close(solve(lj.IRNN.step, problem), wanted)
+    assert_close(solve(lj.cells.IRNN.step, problem), wanted)
 
 
 @in_float64
@@ -271,7 +271,7 @@ def test_irnn_agrees_with_torch(sizes):
 def test_projection_lstm_agrees_with_proj_size_of_torch(sizes):
     hidden = sizes.hidden + 1  # torch wants proj_size below hidden_size
     sizes = sizes._replace(hidden=hidden)
-    cell = lj.PROJECTION_LSTM
+    cell = lj.cells.PROJECTION_LSTM
     problem = make_problem(cell, sizes, projection_size=sizes.hidden - 1)
     module = torch.nn.LSTM(sizes.input, hidden, proj_size=hidden - 1)
     wanted = solve_in_torch(module, problem, other_to_torch, projection_from_torch)
@@ -281,7 +281,7 @@ def test_projection_lstm_agrees_with_proj_size_of_torch(sizes):
 @in_float64
 def test_layer_norm_agrees_with_torch():
     """torch.nn.functional.layer_norm, put where the paper puts it."""
-    params, carry, xs, *_ = make_problem(lj.LAYER_NORM_LSTM)
+    params, carry, xs, *_ = make_problem(lj.cells.LAYER_NORM_LSTM)
     p, (h, c), x = jax.tree.map(
         lambda a: torch.tensor(np.array(a)), (params, carry, xs[0])
     )
@@ -291,7 +291,7 @@ def test_layer_norm_agrees_with_torch():
     i, f, g, o = z.chunk(4, dim=-1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     h = o.sigmoid() * norm(c, [SIZES.hidden], p.scale_c, p.b_c).tanh()
-    after, y = lj.LAYER_NORM_LSTM.step(params, carry, xs[0])
+    after, y = lj.cells.LAYER_NORM_LSTM.step(params, carry, xs[0])
     assert_close((after, y), ((h.numpy(), c.numpy()), h.numpy()))
 
 
@@ -302,22 +302,24 @@ def test_layer_norm_agrees_with_torch():
 def test_without_peepholes_the_vanilla_lstm_is_the_lstm():
     problem = make_problem(lj.LSTM)
     silent = jnp.zeros(3 * SIZES.hidden)
-    params = lj.PeepholeLSTMParams(*problem.params, p=silent)
+    params = lj.cells.PeepholeLSTMParams(*problem.params, p=silent)
     wanted = lj.unroll(lj.LSTM, problem.params, problem.xs, problem.carry)
-    got = lj.unroll(lj.PEEPHOLE_LSTM, params, problem.xs, problem.carry)
+    got = lj.unroll(lj.cells.PEEPHOLE_LSTM, params, problem.xs, problem.carry)
     assert_close(got, wanted)
-    assert lj.peephole_lstm("NP").step is lj.LSTM.step
+    assert lj.cells.peephole_lstm("NP").step is lj.LSTM.step
 
 
 @in_float64
 def test_full_gate_recurrence_without_its_nine_matrices_is_the_vanilla_lstm():
-    problem = make_problem(lj.PEEPHOLE_LSTM)
+    problem = make_problem(lj.cells.PEEPHOLE_LSTM)
     none = jnp.zeros((3 * SIZES.hidden, 3 * SIZES.hidden))
-    params = lj.FullGateLSTMParams(*problem.params, w_gates=none)
+    params = lj.cells.FullGateLSTMParams(*problem.params, w_gates=none)
     h, c = problem.carry
-    full = lj.FullGateLSTMCarry(h=h, c=c, i=h, f=c, o=h)
-    final, ys = lj.unroll(lj.peephole_lstm("FGR"), params, problem.xs, full)
-    wanted = lj.unroll(lj.PEEPHOLE_LSTM, problem.params, problem.xs, problem.carry)
+    full = lj.cells.FullGateLSTMCarry(h=h, c=c, i=h, f=c, o=h)
+    final, ys = lj.unroll(lj.cells.peephole_lstm("FGR"), params, problem.xs, full)
+    wanted = lj.unroll(
+        lj.cells.PEEPHOLE_LSTM, problem.params, problem.xs, problem.carry
+    )
     assert_close((lj.LSTMCarry(h=final.h, c=final.c), ys), wanted)
 
 
@@ -325,7 +327,7 @@ def test_full_gate_recurrence_without_its_nine_matrices_is_the_vanilla_lstm():
 @in_float64
 def test_a_missing_gate_is_one_that_stands_wide_open(variant, missing):
     """V with that gate's weights at 0 and its bias at 800, where σ is 1 exactly."""
-    problem = make_problem(lj.peephole_lstm(variant))
+    problem = make_problem(lj.cells.peephole_lstm(variant))
     present = "ifgo".replace(missing, "")
 
     def completed(leaf, letters, shape, fill=0.0):
@@ -336,15 +338,15 @@ def test_a_missing_gate_is_one_that_stands_wide_open(variant, missing):
 
     w_ih, w_hh, b, p = problem.params
     n = SIZES.hidden
-    params = lj.PeepholeLSTMParams(
+    params = lj.cells.PeepholeLSTMParams(
         w_ih=completed(w_ih, present, (SIZES.input, n)),
         w_hh=completed(w_hh, present, (n, n)),
         b=completed(b, present, (n,), fill=800.0),
         p=completed(p, present.replace("g", ""), (n,)),
     )
-    wanted = lj.unroll(lj.PEEPHOLE_LSTM, params, problem.xs, problem.carry)
+    wanted = lj.unroll(lj.cells.PEEPHOLE_LSTM, params, problem.xs, problem.carry)
     got = lj.unroll(
-        lj.peephole_lstm(variant), problem.params, problem.xs, problem.carry
+        lj.cells.peephole_lstm(variant), problem.params, problem.xs, problem.carry
     )
     assert_close(got, wanted)
 
@@ -352,7 +354,7 @@ def test_a_missing_gate_is_one_that_stands_wide_open(variant, missing):
 @in_float64
 def test_without_a_forget_gate_all_of_the_long_term_memory_is_kept():
     """NFG with nothing recurrent: dc_T/dc_0 is the identity."""
-    cell = lj.peephole_lstm("NFG")
+    cell = lj.cells.peephole_lstm("NFG")
     params, carry, xs, *_ = make_problem(cell)
     params = params._replace(w_hh=0 * params.w_hh, p=0 * params.p)
     final = lambda c: lj.unroll_reference(cell, params, xs, carry._replace(c=c))[0].c
@@ -364,24 +366,27 @@ def test_without_a_forget_gate_all_of_the_long_term_memory_is_kept():
 @pytest.mark.parametrize("beta", [0.0, 1.0, 2.5])
 def test_janet_is_an_lstm_whose_input_gate_is_tied_to_its_forget_gate(beta):
     """i = 1 - σ(s - β) = σ(β - s): minus the forget gate's weights, and β - b_f."""
-    (w_ih, w_hh, b), (c,), xs, *_ = make_problem(lj.JANET)
+    (w_ih, w_hh, b), (c,), xs, *_ = make_problem(lj.cells.JANET)
 
     def four(leaf, shift=0.0):
         f, g = jnp.split(leaf, 2, axis=-1)
         return jnp.concatenate([shift - f, f, g, 0 * g], axis=-1)
 
     lstm = lj.LSTMParams(w_ih=four(w_ih), w_hh=four(w_hh), b=four(b, shift=beta))
-    params, carry = lj.JANETParams(w_ih=w_ih, w_hh=w_hh, b=b), lj.JANETCarry(c=c)
+    params, carry = (
+        lj.cells.JANETParams(w_ih=w_ih, w_hh=w_hh, b=b),
+        lj.cells.JANETCarry(c=c),
+    )
     for x in xs:
         i, f, g, _ = lj.lstm_gates(lstm, carry.c, x)
         wanted = f * carry.c + i * g
-        carry, y = lj.janet(beta).step(params, carry, x)
+        carry, y = lj.cells.janet(beta).step(params, carry, x)
         assert_close((carry.c, y), (wanted, wanted))
 
 
 @in_float64
 def test_cifg_is_an_lstm_with_minus_the_weights_of_its_forget_gate():
-    problem = make_problem(lj.CIFG_LSTM)
+    problem = make_problem(lj.cells.CIFG_LSTM)
 
     def four(leaf):
         f, g, o = jnp.split(leaf, 3, axis=-1)
@@ -389,13 +394,13 @@ def test_cifg_is_an_lstm_with_minus_the_weights_of_its_forget_gate():
 
     params = lj.LSTMParams(*map(four, problem.params))
     wanted = lj.unroll(lj.LSTM, params, problem.xs, problem.carry)
-    got = lj.unroll(lj.CIFG_LSTM, problem.params, problem.xs, problem.carry)
+    got = lj.unroll(lj.cells.CIFG_LSTM, problem.params, problem.xs, problem.carry)
     assert_close(got, wanted)
 
 
 @in_float64
 def test_the_lesson_peephole_lstm_that_does_not_look_is_the_four_gate_cell():
-    params, carry, xs, *_ = make_problem(lj.LESSON_PEEPHOLE_LSTM)
+    params, carry, xs, *_ = make_problem(lj.cells.LESSON_PEEPHOLE_LSTM)
     n = SIZES.hidden
     blind = params._replace(w_ifv=params.w_ifv.at[:n].set(0))
     w_i, w_f, w_v = jnp.split(blind.w_ifv[n:], 3, axis=-1)
@@ -408,8 +413,8 @@ def test_the_lesson_peephole_lstm_that_does_not_look_is_the_four_gate_cell():
         w_v=w_v, b_v=b_v,
     )  # fmt: skip
     wanted = lj.unroll(lj.FOUR_GATE, four, xs, carry)
-    assert_close(lj.unroll(lj.LESSON_PEEPHOLE_LSTM, blind, xs, carry), wanted)
-    seeing = lj.LESSON_PEEPHOLE_LSTM.step(params, carry, xs[0])[0]
+    assert_close(lj.unroll(lj.cells.LESSON_PEEPHOLE_LSTM, blind, xs, carry), wanted)
+    seeing = lj.cells.LESSON_PEEPHOLE_LSTM.step(params, carry, xs[0])[0]
     for a, b in zip(seeing, lj.FOUR_GATE.step(four, carry, xs[0])[0], strict=True):
         assert (a != b).all(), "the long-term memory had no say"
 
@@ -447,7 +452,7 @@ def test_with_zero_weights_a_gate_that_keeps_keeps_to_the_power_of_the_lag(name)
 @pytest.mark.parametrize("block_size", [1, 2])
 def test_truncated_errors_of_1997_travel_along_the_carousel_alone(block_size):
     """SCIENCE 21: dc_T/dc_t is the identity, and nothing else reaches back."""
-    cell = lj.lstm97(block_size, truncated=True)
+    cell = lj.cells.lstm97(block_size, truncated=True)
     params, carry, xs, *_ = make_problem(cell)
 
     def memories(carry):
@@ -459,17 +464,17 @@ def test_truncated_errors_of_1997_travel_along_the_carousel_alone(block_size):
     np.testing.assert_array_equal(back.c, weights)
     for leaf in (back.h, back.i, back.o):
         np.testing.assert_array_equal(leaf, np.zeros_like(leaf))
-    whole = lj.lstm97(block_size)
+    whole = lj.cells.lstm97(block_size)
     full = lambda c: lj.unroll_reference(whole, params, xs, carry._replace(c=c))[0].c
     assert (jax.vjp(full, carry.c)[1](weights)[0] != weights).all()
 
 
 @in_float64
 def test_truncation_changes_no_value_of_1997():
-    problem = make_problem(lj.LSTM97)
+    problem = make_problem(lj.cells.LSTM97)
     got, wanted = (
         lj.unroll_reference(cell, problem.params, problem.xs, problem.carry)
-        for cell in (lj.lstm97(truncated=True), lj.LSTM97)
+        for cell in (lj.cells.lstm97(truncated=True), lj.cells.LSTM97)
     )
     assert_close(got, wanted)
 
@@ -477,7 +482,7 @@ def test_truncation_changes_no_value_of_1997():
 @in_float64
 def test_cells_of_a_block_share_their_gates():
     """Two cells with the same input weights, in one block, stay the same for ever."""
-    cell = lj.lstm97(block_size=2)
+    cell = lj.cells.lstm97(block_size=2)
     params, _, xs, *_ = make_problem(cell)
     first = 2 * 2  # the gates of two blocks come first
     twins = params._replace(
@@ -492,9 +497,11 @@ def test_cells_of_a_block_share_their_gates():
 
 def test_the_squashes_of_1997_have_its_ranges():
     """g in (-2, 2) and h in (-1, 1)."""
-    params = lj.LSTM97.init(jax.random.key(0), 1, 1)
+    params = lj.cells.LSTM97.init(jax.random.key(0), 1, 1)
     loud = params._replace(w_ih=jnp.full((1, 3), 100.0))
-    after, y = lj.LSTM97.step(loud, lj.LSTM97.init_carry(params), jnp.ones(1))
+    after, y = lj.cells.LSTM97.step(
+        loud, lj.cells.LSTM97.init_carry(params), jnp.ones(1)
+    )
     assert_close((after.c, y), ([2.0], [np.tanh(1.0)]))
 
 
@@ -513,8 +520,8 @@ class Net(NamedTuple):
     weights: int
 
 
-GATES_BIASED = [lj.lstm97(block_size, biased="gates") for block_size in (1, 2)]
-UNBIASED, PAIRS = lj.lstm97(biased="none"), lj.lstm97(2)
+GATES_BIASED = [lj.cells.lstm97(block_size, biased="gates") for block_size in (1, 2)]
+UNBIASED, PAIRS = lj.cells.lstm97(biased="none"), lj.cells.lstm97(2)
 NETS = {
     "1, 4 blocks": Net(GATES_BIASED[0], 7, 4, 7, False, False, 264),
     "1, 3 blocks": Net(GATES_BIASED[1], 7, 6, 7, False, False, 276),
@@ -524,7 +531,7 @@ NETS = {
     "2c, q = 200": Net(UNBIASED, 204, 2, 2, False, False, 1264),
     "2c, q = 500": Net(UNBIASED, 504, 2, 2, False, False, 3064),
     "2c, q = 1000": Net(UNBIASED, 1004, 2, 2, False, False, 6064),
-    "3": Net(lj.LSTM97, 1, 3, 1, False, False, 102),
+    "3": Net(lj.cells.LSTM97, 1, 3, 1, False, False, 102),
     "4 and 5": Net(PAIRS, 2, 4, 1, False, True, 93),
     "6a": Net(PAIRS, 8, 4, 4, False, True, 156),
     "6b": Net(PAIRS, 8, 6, 8, False, True, 308),
@@ -636,7 +643,7 @@ def test_blocks_of_2000_begin_with_their_biases_and_orthogonal_gate_by_gate(key)
 
 def test_blocks_of_1997_open_one_after_the_other(key):
     later = jnp.array([-1.0, -2.0])
-    cell = lj.lstm97(block_size=2, biased="gates")
+    cell = lj.cells.lstm97(block_size=2, biased="gates")
     params = cell.init(key, 1, 4, input_bias=later, output_bias=2 * later)
     np.testing.assert_array_equal(params.b, [-1, -2, -2, -4])
 
@@ -644,12 +651,28 @@ def test_blocks_of_1997_open_one_after_the_other(key):
 @pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
-        (lj.lstm97(2), {}, "hidden_size: got 3; it must be a multiple of block_size=2"),
+        (
+            lj.cells.lstm97(2),
+            {},
+            "hidden_size: got 3; it must be a multiple of block_size=2",
+        ),
         (lstm2000(2), {}, "hidden_size: got 3; it must be a multiple of block_size=2"),
-        (lj.lstm97(biased="none"), {"input_bias": -1.0}, "input_bias: it was given"),
-        (lj.peephole_lstm("NFG"), {"forget_bias": 1.0}, "there is no forget gate"),
-        (lj.peephole_lstm("NIG"), {"input_bias": 1.0}, "there is no input gate"),
-        (lj.PROJECTION_LSTM, {"projection_size": 0}, "projection_size: got 0; it must"),
+        (
+            lj.cells.lstm97(biased="none"),
+            {"input_bias": -1.0},
+            "input_bias: it was given",
+        ),
+        (
+            lj.cells.peephole_lstm("NFG"),
+            {"forget_bias": 1.0},
+            "there is no forget gate",
+        ),
+        (lj.cells.peephole_lstm("NIG"), {"input_bias": 1.0}, "there is no input gate"),
+        (
+            lj.cells.PROJECTION_LSTM,
+            {"projection_size": 0},
+            "projection_size: got 0; it must",
+        ),
     ],
 )
 def test_init_refuses_what_has_nothing_to_act_on(cell, options, message, key):
@@ -660,21 +683,21 @@ def test_init_refuses_what_has_nothing_to_act_on(cell, options, message, key):
 @in_float64
 def test_irnn_that_is_active_and_hears_nothing_keeps_its_gradient():
     """SCIENCE 24."""
-    params = lj.IRNN.init(jax.random.key(0), 2, 3, dtype=jnp.float64)
+    params = lj.cells.IRNN.init(jax.random.key(0), 2, 3, dtype=jnp.float64)
     np.testing.assert_array_equal(params.w_hh, np.eye(3))
     carry = lj.RNNCarry(h=jnp.array([0.5, 0.1, 2.0]))
     measure = jax.jit(lj.gradient_norms, static_argnames="loss_fn")
     loss_fn = lambda ys: ys[-1].sum()
-    norms = measure(lj.IRNN, params, jnp.zeros((50, 2)), loss_fn, carry)
+    norms = measure(lj.cells.IRNN, params, jnp.zeros((50, 2)), loss_fn, carry)
     assert_close(norms.h, np.full(50, 3**0.5))
 
 
 @in_float64
 def test_an_active_unit_of_indrnn_keeps_the_power_of_its_weight():
-    params = lj.INDRNN.init(jax.random.key(0), 1, 3, dtype=jnp.float64)
+    params = lj.cells.INDRNN.init(jax.random.key(0), 1, 3, dtype=jnp.float64)
     assert (params.u >= 0).all() and (params.u <= 1).all()
     last = lambda h: lj.unroll_reference(
-        lj.INDRNN, params, jnp.zeros((9, 1)), lj.RNNCarry(h=h)
+        lj.cells.INDRNN, params, jnp.zeros((9, 1)), lj.RNNCarry(h=h)
     )[1][-1]
     ones = jnp.ones(3)
     assert_close(jax.jvp(last, (ones,), (ones,))[1], params.u**9)
@@ -682,14 +705,14 @@ def test_an_active_unit_of_indrnn_keeps_the_power_of_its_weight():
 
 @in_float64
 def test_clipped_indrnn_grows_no_gradient_beyond_gamma():
-    params = lj.INDRNN.init(
+    params = lj.cells.INDRNN.init(
         jax.random.key(0), 1, 50, smallest=-3.0, largest=3.0, dtype=jnp.float64
     )
-    clipped = lj.clip_indrnn(params, max_lag=20, gamma=2.0)
+    clipped = lj.cells.clip_indrnn(params, max_lag=20, gamma=2.0)
     assert_close(jnp.abs(clipped.u).max() ** 20, np.array(2.0))
     small = jnp.abs(params.u) < 1
     np.testing.assert_array_equal(clipped.u[small], params.u[small])
-    by_default = lj.clip_indrnn(params, max_lag=20)
+    by_default = lj.cells.clip_indrnn(params, max_lag=20)
     np.testing.assert_array_equal(by_default.u, clipped.u)
 
 
@@ -699,7 +722,7 @@ def test_the_antisymmetric_rnn_turns_at_rest_and_shrinks_by_its_diffusion(
     gamma, epsilon
 ):
     """At h = 0, x = 0: J = I + ε A, and J + Jᵀ = 2 (1 - ε γ) I for every W_hh."""
-    cell = lj.antisymmetric_rnn(gamma, epsilon)
+    cell = lj.cells.antisymmetric_rnn(gamma, epsilon)
     params = cell.init(jax.random.key(1), 2, 5, dtype=jnp.float64)
     step = lambda h: cell.step(params, lj.RNNCarry(h=h), jnp.zeros(2))[1]
     jacobian = np.asarray(jax.jacobian(step)(jnp.zeros(5)))
@@ -713,24 +736,26 @@ def test_the_antisymmetric_rnn_turns_at_rest_and_shrinks_by_its_diffusion(
 @in_float64
 def test_a_minimal_rnn_that_keeps_nothing_shows_its_encoding():
     """u = 0 gives h = z, whatever was before; u = 1 gives h = h_{t-1}."""
-    params, carry, xs, *_ = make_problem(lj.MINIMAL_RNN)
+    params, carry, xs, *_ = make_problem(lj.cells.MINIMAL_RNN)
     z = jnp.tanh(xs[0] @ params.w_ih + params.b_z)
     for bias, wanted in [(-800.0, z), (800.0, carry.h)]:
         sure = params._replace(b=jnp.full(SIZES.hidden, bias))
-        assert_close(lj.MINIMAL_RNN.step(sure, carry, xs[0])[1], wanted)
+        assert_close(lj.cells.MINIMAL_RNN.step(sure, carry, xs[0])[1], wanted)
 
 
 @in_float64
 def test_layer_norm_lstm_does_not_see_the_size_of_its_weights():
     """LN(s v) = LN(v) for s > 0, but for ε."""
-    cell = lj.layer_norm_lstm(epsilon=1e-30)
+    cell = lj.cells.layer_norm_lstm(epsilon=1e-30)
     params, carry, xs, *_ = make_problem(cell)
     louder = params._replace(w_ih=7 * params.w_ih, w_hh=0.1 * params.w_hh)
     assert_close(cell.step(louder, carry, xs[0]), cell.step(params, carry, xs[0]))
 
 
 def test_layer_norm_lstm_starts_with_the_norm_alone(key):
-    params = lj.LAYER_NORM_LSTM.init(key, 2, 3, recurrent_init=initializers.uniform)
+    params = lj.cells.LAYER_NORM_LSTM.init(
+        key, 2, 3, recurrent_init=initializers.uniform
+    )
     for scale in (params.scale_ih, params.scale_hh, params.scale_c):
         np.testing.assert_array_equal(scale, np.ones(scale.shape))
     np.testing.assert_array_equal(params.b_c, np.zeros(3))
@@ -738,16 +763,20 @@ def test_layer_norm_lstm_starts_with_the_norm_alone(key):
 
 def test_half_precision_keeps_a_small_spread_around_a_large_mean(key):
     """All of c is kept and shown; its mean, 64.875, is no bfloat16."""
-    params = lj.LAYER_NORM_LSTM.init(key, 1, 4, dtype=jnp.bfloat16)
+    params = lj.cells.LAYER_NORM_LSTM.init(key, 1, 4, dtype=jnp.bfloat16)
     gates = jnp.repeat(jnp.array([-100, 100, 0, 100], jnp.bfloat16), 4)
     c = jnp.array([64, 64.5, 65, 66], jnp.bfloat16)
     low = (params._replace(b=gates), lj.LSTMCarry(h=0 * c, c=c), 0 * c[:1])
     high = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), low)
-    assert_close(lj.LAYER_NORM_LSTM.step(*low)[1], lj.LAYER_NORM_LSTM.step(*high)[1])
+    assert_close(
+        lj.cells.LAYER_NORM_LSTM.step(*low)[1], lj.cells.LAYER_NORM_LSTM.step(*high)[1]
+    )
 
 
 def test_projection_size_is_half_unless_given(key):
-    shape = lambda **options: lj.PROJECTION_LSTM.init(key, 2, 5, **options).w_hr.shape
+    shape = lambda **options: (
+        lj.cells.PROJECTION_LSTM.init(key, 2, 5, **options).w_hr.shape
+    )
     assert shape() == (5, 3)
     assert shape(projection_size=7) == (5, 7)
 
@@ -757,7 +786,7 @@ def test_projection_size_is_half_unless_given(key):
 
 @pytest.mark.parametrize("max_lag", [2, 3, 1000])
 def test_chrono_biases_are_logarithms_of_lags(max_lag, key, x64):
-    chrono = lj.chrono_biases(key, 2000, max_lag, jnp.float64)
+    chrono = lj.initializers.chrono_biases(key, 2000, max_lag, jnp.float64)
     lags = np.exp(chrono.forget_bias)
     np.testing.assert_array_equal(chrono.input_bias, -chrono.forget_bias)
     assert lags.min() >= 1 and lags.max() <= max_lag - 1 + 1e-9
@@ -766,7 +795,7 @@ def test_chrono_biases_are_logarithms_of_lags(max_lag, key, x64):
 
 def test_chrono_biases_are_options_of_init_and_max_lag_may_be_traced(key):
     def init(max_lag):
-        chrono = lj.chrono_biases(key, 3, max_lag)
+        chrono = lj.initializers.chrono_biases(key, 3, max_lag)
         return chrono, lj.LSTM.init(
             key, 2, 3, **chrono._asdict(), recurrent_init=initializers.uniform
         )
@@ -779,7 +808,7 @@ def test_chrono_biases_are_options_of_init_and_max_lag_may_be_traced(key):
 
 def test_chrono_biases_refuse_a_lag_below_two(key):
     with pytest.raises(ValueError, match="max_lag: got 1; it must be at least 2"):
-        lj.chrono_biases(key, 3, 1)
+        lj.initializers.chrono_biases(key, 3, 1)
 
 
 @pytest.mark.parametrize(("size", "density"), [(2, 1.0), (10, 0.3), (50, 0.3), (50, 0)])
@@ -830,7 +859,7 @@ def test_gaussian_weights_have_the_variance_of_their_fan_in(key):
 
 def test_the_antisymmetric_rnn_starts_gaussian(key):
     named = lj.rnn().init(key, 2, 3, recurrent_init=initializers.gaussian)
-    assert_close(lj.ANTISYMMETRIC_RNN.init(key, 2, 3), named)
+    assert_close(lj.cells.ANTISYMMETRIC_RNN.init(key, 2, 3), named)
 
 
 @pytest.mark.parametrize("name", initializers.INITIALIZERS)

@@ -36,11 +36,11 @@ FACTORY_VARIANTS = [
 ]
 EVERY_CELL = [*lj.CELLS.values(), *FACTORY_VARIANTS]
 WITHOUT_PARTS = [
-    lj.peephole_lstm(variant)
+    lj.cells.peephole_lstm(variant)
     for variant in ("NIG", "NFG", "NOG", "NIAF", "NOAF", "FGR")
 ]
 OF_PAPERS = [
-    lj.lstm97(block_size=2, truncated=True, biased="gates"),
+    lj.cells.lstm97(block_size=2, truncated=True, biased="gates"),
     LSTM97_INPUT_GATE,
     LSTM2000,
     lstm2000(block_size=2, truncated=True),
@@ -75,7 +75,7 @@ NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn")
 
 for_every_cell = pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.name)
 for_every_family = pytest.mark.parametrize("cell", lj.CELLS.values(), ids=lj.CELLS)
-FEW_CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE, lj.LSTM97]
+FEW_CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE, lj.cells.LSTM97]
 for_a_few_families = pytest.mark.parametrize(  # where a cell costs a second
     "cell", FEW_CELLS, ids=lambda cell: cell.name
 )
@@ -547,8 +547,8 @@ def test_equal_cells_hash_equal_and_share_one_trace(cell):
 
 
 def test_cells_with_other_wiring_are_not_equal():
-    cells = [*EVERY_WIRING, lj.janet(0.5), lj.layer_norm_lstm(1e-3)]
-    cells += [lj.antisymmetric_rnn(gamma=0.1), lj.peephole_lstm("NP")]
+    cells = [*EVERY_WIRING, lj.cells.janet(0.5), lj.cells.layer_norm_lstm(1e-3)]
+    cells += [lj.cells.antisymmetric_rnn(gamma=0.1), lj.cells.peephole_lstm("NP")]
     assert len(set(cells)) == len({cell.name for cell in cells}) == len(cells)
 
 
@@ -557,15 +557,31 @@ SPELLINGS = {
     "rnn_relu": [lj.rnn("relu"), lj.rnn(activation="relu")],
     "four_gate": [lj.FOUR_GATE, lj.four_gate(), lj.four_gate(use_input="kept")],
     "four_gate_ltm": [lj.four_gate("ltm"), lj.four_gate(use_input="ltm")],
-    "lstm97": [lj.LSTM97, lj.lstm97(), lj.lstm97(1, truncated=False, biased="all")],
+    "lstm97": [
+        lj.cells.LSTM97,
+        lj.cells.lstm97(),
+        lj.cells.lstm97(1, truncated=False, biased="all"),
+    ],
     "lstm2000": [LSTM2000, lstm2000(), lstm2000(1, truncated=False)],
-    "peephole_lstm": [lj.PEEPHOLE_LSTM, lj.peephole_lstm(), lj.peephole_lstm("V")],
-    "layer_norm_lstm": [lj.LAYER_NORM_LSTM, lj.layer_norm_lstm(epsilon=1e-5)],
-    "janet": [lj.JANET, lj.janet(), lj.janet(1), lj.janet(beta=1.0)],
+    "peephole_lstm": [
+        lj.cells.PEEPHOLE_LSTM,
+        lj.cells.peephole_lstm(),
+        lj.cells.peephole_lstm("V"),
+    ],
+    "layer_norm_lstm": [
+        lj.cells.LAYER_NORM_LSTM,
+        lj.cells.layer_norm_lstm(epsilon=1e-5),
+    ],
+    "janet": [
+        lj.cells.JANET,
+        lj.cells.janet(),
+        lj.cells.janet(1),
+        lj.cells.janet(beta=1.0),
+    ],
     "antisymmetric_rnn": [
-        lj.ANTISYMMETRIC_RNN,
-        lj.antisymmetric_rnn(0.01),
-        lj.antisymmetric_rnn(epsilon=0.01, gamma=0.01),
+        lj.cells.ANTISYMMETRIC_RNN,
+        lj.cells.antisymmetric_rnn(0.01),
+        lj.cells.antisymmetric_rnn(epsilon=0.01, gamma=0.01),
     ],
 }
 
@@ -586,11 +602,27 @@ def test_a_factory_returns_the_same_cell_however_it_is_called(name):
             "activation: got 'sine'; allowed: tanh, relu, logistic, linear",
         ),
         (lj.four_gate, {"use_input": "stm"}, "use_input: .*; allowed: kept, ltm"),
-        (lj.peephole_lstm, {"variant": "v"}, "variant: got 'v'; allowed: V, NIG"),
-        (lj.lstm97, {"biased": "g"}, "biased: got 'g'; allowed: all, gates, none"),
-        (lj.layer_norm_lstm, {"epsilon": 0}, "epsilon: got 0; it must be above 0"),
-        (lj.antisymmetric_rnn, {"epsilon": 0}, "epsilon: got 0; it must be above 0"),
-        (lj.antisymmetric_rnn, {"gamma": -1}, "gamma: got -1; it must be at least 0"),
+        (lj.cells.peephole_lstm, {"variant": "v"}, "variant: got 'v'; allowed: V, NIG"),
+        (
+            lj.cells.lstm97,
+            {"biased": "g"},
+            "biased: got 'g'; allowed: all, gates, none",
+        ),
+        (
+            lj.cells.layer_norm_lstm,
+            {"epsilon": 0},
+            "epsilon: got 0; it must be above 0",
+        ),
+        (
+            lj.cells.antisymmetric_rnn,
+            {"epsilon": 0},
+            "epsilon: got 0; it must be above 0",
+        ),
+        (
+            lj.cells.antisymmetric_rnn,
+            {"gamma": -1},
+            "gamma: got -1; it must be at least 0",
+        ),
     ],
 )
 def test_a_factory_refuses_a_wiring_that_no_cell_has(factory, options, message):
@@ -598,7 +630,7 @@ def test_a_factory_refuses_a_wiring_that_no_cell_has(factory, options, message):
         factory(**options)
 
 
-@pytest.mark.parametrize("factory", [lj.lstm97, lstm2000])
+@pytest.mark.parametrize("factory", [lj.cells.lstm97, lstm2000])
 @pytest.mark.parametrize("block_size", [0, 2.0, 1.5, True, "2"])
 def test_blocks_are_of_a_whole_number_of_cells(factory, block_size):
     # As outside the tests, where no type checker stands before the function.
@@ -721,7 +753,8 @@ def test_biases_of_cells_without_a_gate_that_keeps_are_zero(name, key):
 def test_biases_of_full_gate_recurrence_are_those_of_the_vanilla_lstm(key):
     options = biases_only({"input_bias": -1.5, "forget_bias": jnp.asarray(PER_UNIT)})
     full, vanilla = (
-        lj.peephole_lstm(variant).init(key, 2, 3, **options) for variant in ("FGR", "V")
+        lj.cells.peephole_lstm(variant).init(key, 2, 3, **options)
+        for variant in ("FGR", "V")
     )
     np.testing.assert_array_equal(full.b, vanilla.b)
 
@@ -736,13 +769,13 @@ class Blocks(NamedTuple):
 def blocks_of(params, hidden):
     """Returns arrays (gates, rows, hidden): what reads a memory, and what reads x."""
     by_gate = lambda w: list(jnp.split(w, w.shape[-1] // hidden, axis=-1))
-    if isinstance(params, lj.IndRNNParams):
+    if isinstance(params, lj.cells.IndRNNParams):
         return Blocks(params.u[None], params.w_ih[None])
     if isinstance(params, lj.FourGateParams):
         joint = jnp.stack([params.w_n, params.w_i, params.w_f, params.w_v])
         recurrent = jnp.concatenate([joint[:, :hidden], params.w_u[None]])
         return Blocks(recurrent=recurrent, input=joint[:, hidden:])
-    if isinstance(params, lj.LessonPeepholeParams):
+    if isinstance(params, lj.cells.LessonPeepholeParams):
         ltm, stm, event = jnp.split(params.w_ifv, [hidden, 2 * hidden])
         stm_n, event_n = params.w_n[:hidden], params.w_n[hidden:]
         recurrent = [*by_gate(ltm), *by_gate(stm), stm_n, params.w_u]

@@ -17,7 +17,7 @@ from lstm_jax.gradients.contributions import (
     weight_contributions,
     weight_gradients,
 )
-from lstm_jax.steps import prepare
+from lstm_jax.masking import prepare
 
 TIME, INPUT, HIDDEN, BATCH = 4, 3, 4, 2
 

@@ -11,9 +11,11 @@ from killing import heard
 from matplotlib.figure import Figure
 from test_checkpoints import save
 
-from experiments import metrics, records, sweep_store
-from experiments.records import Record
-from experiments.sweep_parts import Outcome
+from experiments.common import records
+from experiments.common.records import Record
+from experiments.sweep import store
+from experiments.sweep.parts import Outcome
+from experiments.train import metrics
 from lstm_jax.training import disk
 
 RECORD = Record("train", {"seed": 1}, {"loss": np.ones(3)}, [], ["fine"], {})
@@ -23,9 +25,9 @@ WRITERS = {
     "file": lambda out: disk.replace_file(out / "file", b"content"),
     "lines": lambda out: metrics.rewrite(out / "file", {"step": np.arange(2)}),
     "arrays": lambda out: metrics.save_arrays(out / "file", {"a": np.ones(2)}),
-    "text": lambda out: sweep_store.write_text(out / "file", "text"),
-    "table": lambda out: sweep_store.write_csv(out / "file", [{"a": 1}]),
-    "part of a sweep": lambda out: sweep_store.save_part(out, 7, PART),
+    "text": lambda out: store.write_text(out / "file", "text"),
+    "table": lambda out: store.write_csv(out / "file", [{"a": 1}]),
+    "part of a sweep": lambda out: store.save_part(out, 7, PART),
     "record": lambda out: records.save(RECORD, Figure(), out),
     "checkpoint": lambda out: save(out / "checkpoints", 10),
 }

@@ -11,7 +11,7 @@ import pytest
 from oracles import drawn_like
 
 import lstm_jax as lj
-from lstm_jax.wrappers.keyed import without_noise
+from lstm_jax.cells.stochastic import without_noise
 
 TIME, BATCH, INPUT, HIDDEN = 6, 3, 4, 5
 RATE = 0.4
@@ -80,14 +80,14 @@ def masked_mgu(p, carry, x, m):
 WRITTEN_OUT = {
     lj.LSTM: masked_lstm,
     lj.GRU: masked_gru,
-    lj.GRU_RESET_BEFORE: masked_gru_reset_before,
-    lj.MGU: masked_mgu,
+    lj.cells.GRU_RESET_BEFORE: masked_gru_reset_before,
+    lj.cells.MGU: masked_mgu,
 }
 
 
 @pytest.mark.parametrize("cell", WRITTEN_OUT, ids=lambda cell: cell.name)
 def test_hidden_dropout_is_the_cell_written_out_with_a_mask(key, x64, cell):
-    noisy = lj.variational_dropout(cell, hidden_rate=RATE)
+    noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     params, xs = drawn(cell, key), sequence(key)
     m = mask_of(jax.random.split(key)[1], (BATCH, HIDDEN))
     weights = jax.random.normal(key, (TIME, BATCH, HIDDEN))
@@ -108,8 +108,8 @@ def test_hidden_dropout_is_the_cell_written_out_with_a_mask(key, x64, cell):
 
 
 ONE_MATRIX = (
-    *(lj.RNN, lj.PEEPHOLE_LSTM, lj.LAYER_NORM_LSTM, lj.JANET),
-    lj.lstm2000(1, truncated=True),
+    *(lj.RNN, lj.cells.PEEPHOLE_LSTM, lj.cells.LAYER_NORM_LSTM, lj.cells.JANET),
+    lj.cells.lstm2000(1, truncated=True),
 )
 
 
@@ -117,7 +117,7 @@ ONE_MATRIX = (
 def test_a_mask_of_h_is_a_factor_on_the_rows_of_its_matrix(key, x64, cell):
     params, x = drawn(cell, key), sequence(key)[0, 0]
     carry = jax.tree.map(lambda leaf: leaf + 0.3, cell.init_carry(params))
-    noisy = lj.variational_dropout(cell, hidden_rate=RATE)
+    noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     m = mask_of(jax.random.split(key)[1], (HIDDEN,))
     fewer = params._replace(w_hh=m[:, None] * params.w_hh)
     close(noisy.step(params, carry, lj.Keyed(x, key)), cell.step(fewer, carry, x))
@@ -125,7 +125,7 @@ def test_a_mask_of_h_is_a_factor_on_the_rows_of_its_matrix(key, x64, cell):
 
 def test_dropout_of_h_alone_reads_its_key_as_ever(key):
     """Bit for bit what an LSTM computes that was handed a carry with less of h."""
-    cell = lj.variational_dropout(lj.LSTM, hidden_rate=RATE, input_rate=0.2)
+    cell = lj.cells.variational_dropout(lj.LSTM, hidden_rate=RATE, input_rate=0.2)
     params = lj.LSTM.init(key, INPUT, HIDDEN)
     carry = lj.LSTMCarry(*jax.random.normal(key, (2, BATCH, HIDDEN)))
     x = jax.random.normal(key, (BATCH, INPUT))
@@ -151,7 +151,7 @@ def test_products_read_less_of_memory_that_was_joined_and_sums_read_it_whole(key
     cell = lj.from_function(joined, lambda p, batch: jnp.zeros((*batch, HIDDEN)))
     w, out = jax.random.normal(key, (INPUT + HIDDEN, HIDDEN)), jnp.eye(HIDDEN)
     x, carry = sequence(key)[0], jax.random.normal(key, (BATCH, HIDDEN))
-    noisy = lj.variational_dropout(cell, hidden_rate=RATE)
+    noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     found = noisy.step({"w": w, "out": out}, carry, lj.Keyed(x, key))
     m = mask_of(jax.random.split(key)[1], (BATCH, HIDDEN))
     h = 0.5 * carry + jnp.tanh(x @ w[:INPUT] + (m * carry) @ w[INPUT:])
@@ -160,10 +160,10 @@ def test_products_read_less_of_memory_that_was_joined_and_sums_read_it_whole(key
 
 def test_every_leaf_that_products_read_has_a_mask_of_its_own(x64):
     key = jax.random.key(1)
-    cell = lj.stack(lj.RNN, lj.INDRNN, lj.RNN)
+    cell = lj.stack(lj.RNN, lj.cells.INDRNN, lj.RNN)
     params, x = drawn(cell, key), sequence(key)[0, 0]
     carry = jax.tree.map(lambda leaf: leaf + 0.3, cell.init_carry(params))
-    noisy = lj.variational_dropout(cell, hidden_rate=RATE)
+    noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     keys = jax.random.split(jax.random.split(key)[1])
     first, last = (mask_of(one, (HIDDEN,)) for one in keys)
     assert jnp.any(first != last)
@@ -182,7 +182,7 @@ def in_a_loop(params, carry, x):
 @pytest.mark.parametrize(
     ("cell", "told"),
     [
-        (lj.INDRNN, "0 for 'indrnn': no matrix product reads its memory"),
+        (lj.cells.INDRNN, "0 for 'indrnn': no matrix product reads its memory"),
         (
             lj.from_function(in_a_loop, lj.RNN.init_carry, lj.RNN.init),
             "0 for 'in_a_loop': a loop or a jax.checkpoint reads",
@@ -191,7 +191,7 @@ def in_a_loop(params, carry, x):
 )
 def test_hidden_dropout_that_would_hide_nothing_is_refused(key, cell, told):
     params = cell.init(key, INPUT, HIDDEN)
-    noisy = lj.variational_dropout(cell, hidden_rate=RATE)
+    noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     keyed = lj.with_keys(key, jnp.ones((TIME, INPUT)))
     with pytest.raises(ValueError, match=rf"hidden_rate: got 0\.4; it must be {told}"):
         lj.unroll(noisy, params, keyed)
@@ -200,7 +200,7 @@ def test_hidden_dropout_that_would_hide_nothing_is_refused(key, cell, told):
 # -- cells that draw, inside of others -----------------------------------------------
 
 
-DROPPED = lj.variational_dropout(lj.LSTM, input_rate=RATE)
+DROPPED = lj.cells.variational_dropout(lj.LSTM, input_rate=RATE)
 ZONED = lj.zoneout(lj.GRU, RATE)
 
 
@@ -229,7 +229,7 @@ def test_layers_that_draw_draw_apart(key, x64):
     params = cell.init(key, INPUT, HIDDEN, dtype=jnp.float64)
     carry = jax.tree.map(lambda leaf: leaf + 0.3, cell.init_carry(params, (BATCH,)))
     x = sequence(key)[0]
-    keys = lj.Keys(*jax.random.split(key))
+    keys = lj.cells.Keys(*jax.random.split(key))
     found = cell.step(params, carry, lj.Keyed(x, keys))
     step, kept = (jax.random.split(one, 3) for one in keys)
     parts = [kept[0], None, kept[1], step[2]]
@@ -249,7 +249,7 @@ def test_parts_of_either_kind_are_renewed_and_kept(key):
     step, kept = (jax.random.key_data(one) for one in keyed.key)
     assert len(np.unique(step, axis=0)) == TIME
     assert len(np.unique(kept, axis=0)) == 1
-    cell = lj.zoneout(lj.variational_dropout(lj.RNN, input_rate=0.5), 0.0)
+    cell = lj.zoneout(lj.cells.variational_dropout(lj.RNN, input_rate=0.5), 0.0)
     params = cell.init(key, INPUT, HIDDEN)
     same = jnp.broadcast_to(jnp.arange(1.0, 1 + INPUT), (TIME, BATCH, INPUT))
     silent = params._replace(w_hh=0 * params.w_hh)
@@ -275,7 +275,7 @@ def test_a_wrapper_of_a_cell_that_draws_hands_on_its_key(key, x64, name, inside)
     """Drawing inside of what draws nothing is drawing outside of it."""
     wrapper, plain = WRAPPED[name], without_noise(inside)
     cell = wrapper(inside)
-    assert isinstance(cell, lj.KeyedCell)
+    assert isinstance(cell, lj.cells.KeyedCell)
     assert (cell.per, cell.evaluated) == (inside.per, wrapper(plain))
     params, keyed = drawn(cell, key, HIDDEN), lj.with_keys(key, sequence(key, HIDDEN))
     of_cell, shown = {

@@ -15,20 +15,16 @@ import safetensors.numpy
 import torch
 
 import lstm_jax as lj
-from experiments import (
-    explain,
-    explain_words,
-    explained_memory,
-    records,
-    train,
-    train_config,
-    train_job,
-    trained_run,
-)
-from experiments.cli import ConfigError
-from experiments.explained_models import Model, read_model, sequences_of
-from experiments.trained_run import read_run
-from experiments.weights_file import read_npz, read_torch
+from experiments import explain, train
+from experiments.common import records
+from experiments.common.cli import ConfigError
+from experiments.explain import measurements, report
+from experiments.explain.models import Model, read_model, sequences_of
+from experiments.explain.weights_file import read_npz, read_torch
+from experiments.train import saved_run
+from experiments.train.config import identity
+from experiments.train.job import job_of
+from experiments.train.saved_run import read_run
 from lstm_jax.training import checkpoints
 from lstm_jax.training.checkpoints import named_arrays
 from lstm_jax.training.loop import begin_training
@@ -219,7 +215,7 @@ def test_a_lag_shorter_than_the_sequence_reads_its_beginning_as_a_warm_up(tmp_pa
     for x in jnp.asarray(sequence, jnp.float32):
         z = jax.nn.sigmoid(x @ w_z[0] + h @ w_z[1] + params.b[HIDDEN : 2 * HIDDEN])
         kept.append(np.log(z))
-        h = lj.GRU.step(params, lj.GRUCarry(h=h), x)[1]
+        h = lj.GRU.step(params, lj.cells.GRUCarry(h=h), x)[1]
     np.testing.assert_allclose(
         record.arrays["layers/mean_log_gate"][0], np.mean(kept[-4:], axis=0), rtol=1e-5
     )
@@ -299,14 +295,14 @@ def save_run(folder, step=1, weights_of=None, **fields):
     seeds = (of.num_seeds,) * (of.num_seeds > 1)
     params = jax.tree.map(
         lambda leaf: jnp.asarray(random.normal(size=seeds + leaf.shape), jnp.float32),
-        trained_run._zeros_like(of),
+        saved_run._zeros_like(of),
     )
     state = begin_training(jax.random.key(0), params, optax.identity())
     checkpoints.save(
         folder / "checkpoints",
         step,
         state,
-        config=train_config.identity(config),
+        config=identity(config),
         history={"step": np.arange(2)},
     )
     return str(folder), params
@@ -322,7 +318,7 @@ def test_a_run_is_measured_on_its_own_task_by_its_answer(trained, of_trained):
         stored = {name: jnp.asarray(final[name]) for name in final.files}
     params = lj.LSTMParams(*(stored[f"cell/{name}"] for name in lj.LSTMParams._fields))
     _assert_measured(of_trained.arrays, "", params, stored["readout/w"])
-    job = train_job.job_of(train.Config(num_steps=4, **RUN))
+    job = job_of(train.Config(num_steps=4, **RUN))
     began = job.initial().params
     _assert_measured(of_trained.arrays, "untrained/", began.cell, began.readout.w)
     gates = [of_trained.arrays[f"{k}layers/half_life"] for k in ("", "untrained/")]
@@ -378,8 +374,8 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
     unfinished.mkdir()  # of a run that goes on
     found = read_model(explain.Config(checkpoint=str(copied))).run
     assert found is not None and (found.step, found.passed_over) == (2, (4,))
-    assert "of step 4 is not whole" in explain_words._passed_over(found)[0]
-    assert "this is that of step 2" in explain_words._passed_over(found)[0]
+    assert "of step 4 is not whole" in report._passed_over(found)[0]
+    assert "this is that of step 2" in report._passed_over(found)[0]
     assert unfinished.exists() and path.exists()
     message = refusal(lambda: read_run(str(path), None))
     assert "/4' is damaged; it must be whole, as that of step 2 is" in message
@@ -419,7 +415,7 @@ def test_sequences_of_several_lengths_end_at_the_last_step(tmp_path):
         )
         np.testing.assert_array_equal(read.counts[:, k], np.arange(20) >= 20 - length)
     # The gates tell what enters: nothing happens before a sequence begins.
-    measure = jax.jit(partial(explained_memory.measured, config, model, read.lag))
+    measure = jax.jit(partial(measurements.measured, config, model, read.lag))
     found = measure(model.layers, model.readout, read.inputs, read.counts)
     kept = []
     for k, length in enumerate(lengths):
@@ -468,7 +464,7 @@ def test_runs_of_other_networks_are_refused_in_one_line(tmp_path, case):
     assert said.startswith(f"checkpoint: {path!r}") and message in said
 
 
-WHOLE: dict[str, Any] = train_config.identity(train.Config(**RUN))
+WHOLE: dict[str, Any] = identity(train.Config(**RUN))
 
 
 @pytest.mark.parametrize(
@@ -487,7 +483,7 @@ WHOLE: dict[str, Any] = train_config.identity(train.Config(**RUN))
     ],
 )
 def test_configs_of_something_else_are_refused(fields, message):
-    assert message in refusal(lambda: trained_run._config("a", fields))
+    assert message in refusal(lambda: saved_run._config("a", fields))
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -16,11 +16,11 @@ import pytest
 import safetensors.numpy
 
 import lstm_jax as lj
-from experiments import memory
-from experiments.cli import ConfigError
-from experiments.explained_models import Config, read_model
-from experiments.sequences import read_sequence
-from experiments.weights_file import read_npz, read_torch
+from experiments.common import memory_limit
+from experiments.common.cli import ConfigError
+from experiments.common.sequence_file import read_sequence
+from experiments.explain.models import Config, read_model
+from experiments.explain.weights_file import read_npz, read_torch
 from lstm_jax.training.checkpoints import named_arrays
 
 READERS = {
@@ -176,11 +176,13 @@ def test_a_pipe_a_device_and_a_folder_are_no_files(tmp_path, suffix):
 
 
 def test_what_would_fill_the_memory_is_refused_before_it_is_read(tmp_path):
-    size = memory.there_is()
+    size = memory_limit.there_is()
     for path in (tmp_path / "large.npy", tmp_path / "large.safetensors"):
         with path.open("wb") as file:
             file.truncate(size)  # a hole: it takes no room on disk
-        assert f"holds {memory.in_words(size)}; it must be at most" in refusal(path)
+        assert f"holds {memory_limit.in_words(size)}; it must be at most" in refusal(
+            path
+        )
     members = {f"{k}.npy": npy(np.zeros(3)) for k in range(size // 2**33 + 2)}
     packed = bytearray(npz(members, zipfile.ZIP_DEFLATED))
     at = packed.find(b"PK\x01\x02")
@@ -192,8 +194,8 @@ def test_what_would_fill_the_memory_is_refused_before_it_is_read(tmp_path):
 
 
 def test_there_is_memory_and_it_is_told_in_units():
-    assert 2**28 < memory.there_is() < 2**50
-    words = [memory.in_words(n) for n in (12, 3 * 2**29, 1.25e21)]
+    assert 2**28 < memory_limit.there_is() < 2**50
+    words = [memory_limit.in_words(n) for n in (12, 3 * 2**29, 1.25e21)]
     assert words == ["12 bytes", "1.5 GiB", "1.11e+06 PiB"]
 
 

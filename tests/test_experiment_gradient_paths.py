@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import gradient_paths
-from experiments.cli import ConfigError
-from experiments.networks import Variant
+from experiments.common.cli import ConfigError
+from experiments.common.variants import Variant
 
 SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_examples": 3}
 

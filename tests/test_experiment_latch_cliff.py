@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 import lstm_jax as lj
 from experiments import cliff, latch
-from experiments.cli import ConfigError
+from experiments.common.cli import ConfigError
 from lstm_jax import theory
 
 SMALL_LATCH: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from experiments import jacobian_laws, lyapunov
-from experiments.cli import ConfigError
+from experiments.common.cli import ConfigError
 from lstm_jax import theory
 
 

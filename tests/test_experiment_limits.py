@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from experiments import (
-    cli,
     cliff,
     explain,
     gradient_decay,
@@ -16,17 +15,16 @@ from experiments import (
     jacobian_laws,
     latch,
     lyapunov,
-    memory,
     nature_show,
     sweep,
-    sweep_settings,
-    tables,
     train,
-    train_config,
-    train_processes,
     trainability,
 )
-from experiments.cli import ConfigError
+from experiments.common import cli, memory_limit, tables
+from experiments.common.cli import ConfigError
+from experiments.sweep import settings
+from experiments.sweep.parts import plan
+from experiments.train import config, processes
 
 MODULES = (
     *(cliff, gradient_decay, jacobian_laws, latch, lyapunov),
@@ -69,16 +67,16 @@ def test_every_experiment_has_sizes():
 
 def test_what_fits_is_let_through_and_the_largest_array_is_named():
     given = {"lag": 1000, "units": 10**6}
-    memory.check(given, [("lag", 1000), ("lag", 3)])
+    memory_limit.check(given, [("lag", 1000), ("lag", 3)])
     with pytest.raises(ConfigError, match=r"^lag, units: got 1000, 1000000, an array"):
-        memory.check(given, [("lag", 3), ("lag", "units", 100), ("units", 2)])
+        memory_limit.check(given, [("lag", 3), ("lag", "units", 100), ("units", 2)])
 
 
 def test_an_array_may_fill_the_memory_and_no_more():
-    entries = memory.of_devices() // 8
-    memory.check({"n": entries}, [("n",)], itemsize=8)
+    entries = memory_limit.of_devices() // 8
+    memory_limit.check({"n": entries}, [("n",)], itemsize=8)
     with pytest.raises(ConfigError, match="must fit into the memory"):
-        memory.check({"n": entries + 1}, [("n",)], itemsize=8)
+        memory_limit.check({"n": entries + 1}, [("n",)], itemsize=8)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,7 @@ def test_an_array_may_fill_the_memory_and_no_more():
         (cli.number(above=0), (1e-37, 3e38), (0, 1e-46, 1e39, float("inf"))),
         (cli.number(), (0, -3e38), (-1e39, -1e-46, float("nan"))),
         (cli.list_of(cli.integer(minimum=1)), ((1, 2),), (([1],), (2**31,), (1, 1))),
-        (train_config.a_mesh(), ("data:2",), (2, "data", None)),
+        (config.a_mesh(), ("data:2",), (2, "data", None)),
     ],
 )
 def test_a_number_has_both_ends(kind, allowed, refused):
@@ -141,7 +139,7 @@ def test_settings_of_a_run_that_do_not_go_together(fields, told):
 
 
 def test_the_last_seeds_are_swept():
-    sweep.sweep_parts.plan(sweep.Config(seed=2**32 - 3, num_seeds=3, num_steps=1))
+    plan(sweep.Config(seed=2**32 - 3, num_seeds=3, num_steps=1))
 
 
 @pytest.mark.parametrize("nothing", [{"num_steps": 0}, {"sequence": "mine.csv"}])
@@ -154,23 +152,23 @@ def test_a_list_may_have_spaces_behind_its_commas():
     cells = cli.list_of(cli.one_of(("rnn", "lstm")))
     assert cells.parse("rnn, lstm") == ("rnn", "lstm")
     kinds = {"cell": cli.one_of(("gru", "lstm")), "lag": cli.integer(minimum=1)}
-    found = sweep_settings.parse("cell=gru, lstm; lag=1, 2", kinds)
+    found = settings.parse("cell=gru, lstm; lag=1, 2", kinds)
     assert found == {"cell": ("gru", "lstm"), "lag": (1, 2)}
 
 
 def test_more_settings_than_anyone_trains_are_refused():
-    swept: sweep_settings.Swept = {name: tuple(range(101)) for name in "ab"}
+    swept: settings.Swept = {name: tuple(range(101)) for name in "ab"}
     with pytest.raises(ConfigError, match="got 10201 settings; it must be at most"):
-        sweep_settings.grid(swept)
+        settings.grid(swept)
 
 
 def test_a_port_has_an_upper_end():
-    by_hand = train_processes.Processes(
+    by_hand = processes.Processes(
         distributed=True, coordinator="here:65535", num_processes=2, process_id=0
     )
-    train_processes.check(by_hand)
+    processes.check(by_hand)
     with pytest.raises(ConfigError, match="coordinator: got 'here:65536'"):
-        train_processes.check(by_hand._replace(coordinator="here:65536"))
+        processes.check(by_hand._replace(coordinator="here:65536"))
 
 
 RECORDS = sorted((Path(train.__file__).parent / "reference").glob("*/record.json"))

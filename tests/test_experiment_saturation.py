@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 import lstm_jax as lj
 from experiments import explain, gradient_decay
-from experiments.saturation import in_words, saturation, standardised
+from experiments.common.saturation import in_words, saturation, standardised
 from lstm_jax.training.checkpoints import named_arrays
 
 # Columns in hundreds, as passengers are; standardised, the largest is 1.7.

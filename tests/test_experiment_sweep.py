@@ -14,23 +14,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from experiments import (
-    records,
-    surroundings,
-    sweep,
-    sweep_parts,
-    sweep_rows,
-    sweep_settings,
-    sweep_store,
-    train,
-    train_config,
-)
-from experiments.alone import alone_in
-from experiments.cli import ConfigError
-from experiments.sweep import Config
-from experiments.sweep_config import SWEEPABLE, run_config
-from experiments.sweep_parts import Outcome
-from experiments.train_processes import Processes
+from experiments import sweep, train
+from experiments.common import environment, records
+from experiments.common.cli import ConfigError
+from experiments.common.lock import alone_in
+from experiments.sweep import Config, experiment, store
+from experiments.sweep import parts as parts_module
+from experiments.sweep.config import SWEEPABLE, run_config
+from experiments.sweep.parts import Outcome, Part, plan
+from experiments.sweep.rows import STATISTICS, ranking, rows_of, successes
+from experiments.sweep.settings import drawn, grid, parse
+from experiments.train.config import Config as RunConfig
+from experiments.train.processes import Processes
 
 ROOT = Path(__file__).parent.parent
 # One setting a part, and long enough for a kill in the middle.
@@ -83,7 +78,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(sweep_parts, "train_part", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(experiment, "train_part", lambda *_: pytest.fail("it trained"))
 
 
 def parts_of(out):
@@ -117,12 +112,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep_parts, "train_part", interrupted)
-    monkeypatch.setattr(sweep.flags, "FLAGS", SimpleNamespace(resume=False))
-    monkeypatch.setattr(sweep.train_processes, "from_flags", Processes)
+    monkeypatch.setattr(experiment, "train_part", interrupted)
+    monkeypatch.setattr(experiment.flags, "FLAGS", SimpleNamespace(resume=False))
+    monkeypatch.setattr(experiment.processes, "from_flags", Processes)
     monkeypatch.setattr(sys, "argv", ["sweep.py", "--sweep=seed=1;clip=none"])
     with pytest.raises(SystemExit) as ended:
-        sweep.command(changed(sweep="seed=1;clip=none"), tmp_path)
+        experiment.command(changed(sweep="seed=1;clip=none"), tmp_path)
     assert ended.value.code == 130
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "error: interrupted; go on from the parts done with",
@@ -136,7 +131,7 @@ def test_the_csv_has_a_row_per_setting_in_the_order_of_the_sweep(whole):
     found = [(row["learning_rate"], row["clip"]) for row in rows]
     rates = ("0.001", "0.01", "0.1")
     assert found == [(rate, clip) for rate in rates for clip in ("1.0", "none")]
-    assert list(rows[0])[2:] == list(sweep_rows.STATISTICS)
+    assert list(rows[0])[2:] == list(STATISTICS)
     assert {row["runs"] for row in rows} == {"2"}
     # What is written is what the record of the same folder holds.
     record = sweep.run(SMALL, whole, resume=True)
@@ -184,7 +179,7 @@ def test_a_damaged_part_is_trained_again_and_told(whole, capsys):
 def test_one_bit_flipped_in_a_part_is_seen_or_changes_nothing(stride, tmp_path):
     (tmp_path / "cells").mkdir()
     part = ended([[0.1, 0.2], [0.3, 0.4]])
-    sweep_store.save_part(tmp_path, 0, part)
+    store.save_part(tmp_path, 0, part)
     (place,) = (tmp_path / "cells").iterdir()
     content, seen = place.read_bytes(), 0
     for bit in range(0, 8 * len(content), stride):
@@ -192,8 +187,8 @@ def test_one_bit_flipped_in_a_part_is_seen_or_changes_nothing(stride, tmp_path):
         flipped[bit // 8] ^= 1 << bit % 8
         place.write_bytes(flipped)
         try:
-            found = sweep_store.load_part(tmp_path, 0)
-        except sweep_store.DamagedError:
+            found = store.load_part(tmp_path, 0)
+        except store.DamagedError:
             seen += 1
         else:
             assert found is not None
@@ -211,7 +206,7 @@ def test_other_random_numbers_are_another_sweep(whole, no_training):
 def test_a_sweep_that_goes_on_with_other_threads_says_so(
     whole, no_training, monkeypatch
 ):
-    before = surroundings.threads()
+    before = environment.threads()
     monkeypatch.setenv("NPROC", str(before + 1))
     record = sweep.run(SMALL, whole, resume=True)
     told = f"It goes on otherwise than up to now (threads was {before} and is "
@@ -263,7 +258,7 @@ def test_a_run_is_that_of_the_trainer_and_one_that_diverges_disturbs_none():
         sweep="learning_rate=1e-2,1e30,1e-1;forget_bias=-2,3;clip=0.01,1;seed=0,5",
         at_once=16,
     )
-    assert len({part.common for part in sweep_parts.plan(config)}) == 1
+    assert len({part.common for part in plan(config)}) == 1
     record = sweep.run(config)
     settings = config.settings()
     wanted = {"learning_rate": 0.1, "forget_bias": 3.0, "clip": 0.01, "seed": 5}
@@ -304,7 +299,7 @@ def test_shapes_make_groups_and_groups_equal_parts():
         at_once=7,
         num_seeds=2,
     )
-    parts = sweep_parts.plan(config)
+    parts = plan(config)
     settings = config.settings()
     kinds = [(2, "rnn"), (2, "gru"), (3, "rnn"), (3, "gru")]
     assert [(p.common.hidden_size, p.common.cell) for p in parts[::2]] == kinds
@@ -316,7 +311,7 @@ def test_shapes_make_groups_and_groups_equal_parts():
             assert settings[number]["cell"] == part.common.cell
             assert settings[number]["hidden_size"] == part.common.hidden_size
     # Never less than a whole setting.
-    assert {p.width for p in sweep_parts.plan(changed(num_seeds=9))} == {1}
+    assert {p.width for p in plan(changed(num_seeds=9))} == {1}
 
 
 @pytest.mark.parametrize(
@@ -326,9 +321,9 @@ def test_shapes_make_groups_and_groups_equal_parts():
 def test_devices_get_as_many_runs_each_and_parts_stay_what_they_are(
     mesh, num_seeds, width, monkeypatch
 ):
-    monkeypatch.setattr(sweep_parts, "_check", lambda common: None)  # no such devices
+    monkeypatch.setattr(parts_module, "_check", lambda common: None)  # no such devices
     config = changed(sweep="seed=1,2,3,4,5", at_once=9, num_seeds=num_seeds, mesh=mesh)
-    parts = sweep_parts.plan(config)
+    parts = plan(config)
     assert [part.members for part in parts] == [(0, 1, 2), (3, 4)]
     assert {part.width for part in parts} == {width}
 
@@ -337,7 +332,7 @@ def test_a_batch_that_devices_can_not_share_is_refused_before_anything_runs(
     no_training, monkeypatch
 ):
     four = SimpleNamespace(shape={"seed": 1, "data": 4})
-    monkeypatch.setattr(sweep_parts, "_mesh", lambda common: four)
+    monkeypatch.setattr(parts_module, "_mesh", lambda common: four)
     with pytest.raises(ConfigError, match=r"batch_size: got 2; .* multiple of 4"):
         sweep.run(changed(sweep="batch_size=4,2", mesh="data:4"))
 
@@ -370,19 +365,19 @@ def test_four_devices_find_what_one_finds(tmp_path):
         assert row.keys() == wanted_row.keys()
     # What devices found can be gone on from on one.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep_parts, "train_part", lambda *_: pytest.fail("it trained"))
+        patch.setattr(experiment, "train_part", lambda *_: pytest.fail("it trained"))
         sweep.run(on_one, tmp_path, resume=True)
 
 
 def test_settings_that_share_a_program_come_back_in_the_order_of_the_sweep():
     parts = [part_of(0, 2), part_of(3), part_of(1)]
     outcomes = [ended([[0.0], [2.0]]), ended([[3.0]]), ended([[1.0]])]
-    joined = sweep._in_order(parts, outcomes)
+    joined = experiment._in_order(parts, outcomes)
     assert joined.loss.ravel().tolist() == [0, 1, 2, 3]
 
 
 def part_of(*members):
-    return sweep_parts.Part(train_config.Config(), members, len(members))
+    return Part(RunConfig(), members, len(members))
 
 
 def ended(loss, accuracy=None, diverged_at=None):
@@ -413,7 +408,7 @@ OF_FIVE = Config(sweep="seed=0,1,2,3,4", success_loss=0.2, num_seeds=5)
 
 
 def test_statistics_are_those_of_the_runs_that_did_not_diverge():
-    rows = sweep_rows.rows_of(OF_FIVE, OUTCOME)
+    rows = rows_of(OF_FIVE, OUTCOME)
     assert [row["successes"] for row in rows] == [2, 4, 5, 0, 4]
     assert [row["diverged"] for row in rows] == [0, 1, 0, 5, 0]
     quartiles = [rows[0][f"loss_{name}"] for name in ("q25", "median", "q75")]
@@ -424,18 +419,18 @@ def test_statistics_are_those_of_the_runs_that_did_not_diverge():
     assert_allclose(rows[2]["success_low"], 5 / (5 + 1.959964**2), rtol=1e-6)
     assert rows[2]["success_rate"] == rows[2]["success_high"] == 1
     # By successes, then fewest diverged, then the loss.
-    assert sweep_rows.ranking(rows).tolist() == [2, 4, 1, 0, 3]
+    assert ranking(rows).tolist() == [2, 4, 1, 0, 3]
 
 
 def test_without_a_loss_the_accuracy_decides():
     config = dataclasses.replace(OF_FIVE, success_loss=None, success_accuracy=0.5)
-    assert sweep_rows.successes(config, OUTCOME).sum(1).tolist() == [5, 4, 5, 0, 5]
+    assert successes(config, OUTCOME).sum(1).tolist() == [5, 4, 5, 0, 5]
     config = dataclasses.replace(config, success_accuracy=0.51)
-    assert not sweep_rows.successes(config, OUTCOME).any()
+    assert not successes(config, OUTCOME).any()
 
 
 def test_table_and_verdict_name_the_best_and_what_diverged():
-    record = sweep.record_of(OF_FIVE, OUTCOME, ["A note."], 1.0)
+    record = experiment.record_of(OF_FIVE, OUTCOME, ["A note."], 1.0)
     assert [row["seed"] for row in record.rows] == ["2", "4", "1", "0", "3"]
     assert record.rows[0]["succeed"] == "5/5 [0.57, 1.00]"
     assert record.rows[-1]["test loss"] == "-"
@@ -449,7 +444,7 @@ def test_table_and_verdict_name_the_best_and_what_diverged():
 
 def figure_of(text, loss, **values):
     config = changed(sweep=text, num_seeds=len(loss[0]), success_loss=0.25, **values)
-    return sweep.plot(sweep.record_of(config, ended(loss), [], 1.0))
+    return experiment.plot(experiment.record_of(config, ended(loss), [], 1.0))
 
 
 def markers_of(axes):
@@ -499,18 +494,16 @@ def test_more_fields_are_strips_the_best_first(count, tmp_path):
 
 
 def test_a_record_is_drawn_from_its_files(tmp_path):
-    record = sweep.record_of(OF_FIVE, OUTCOME, [], 1.0)
-    records.save(record, sweep.plot(record), tmp_path)
+    record = experiment.record_of(OF_FIVE, OUTCOME, [], 1.0)
+    records.save(record, experiment.plot(record), tmp_path)
     loaded = records.load(tmp_path)
     assert_array_equal(loaded.arrays["test_loss"], OUTCOME.loss)
-    assert len(sweep.plot(loaded).axes) == 2
+    assert len(experiment.plot(loaded).axes) == 2
 
 
 def test_a_grid_has_every_combination_the_last_field_fastest():
-    swept = sweep_settings.parse(
-        "cell=rnn,gru; learning_rate=1e-3,2;clip=none", SWEEPABLE
-    )
-    assert sweep_settings.grid(swept) == [
+    swept = parse("cell=rnn,gru; learning_rate=1e-3,2;clip=none", SWEEPABLE)
+    assert grid(swept) == [
         {"cell": cell, "learning_rate": rate, "clip": "none"}
         for cell in ("rnn", "gru")
         for rate in (1e-3, 2.0)
@@ -518,7 +511,7 @@ def test_a_grid_has_every_combination_the_last_field_fastest():
 
 
 def draws(text, count, seed=0):
-    return sweep_settings.drawn(sweep_settings.parse(text, SWEEPABLE), count, seed)
+    return drawn(parse(text, SWEEPABLE), count, seed)
 
 
 def test_draws_are_even_in_the_logarithm_or_in_the_value():

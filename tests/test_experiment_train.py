@@ -20,9 +20,11 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from experiments import metrics, surroundings, train, train_run
-from experiments.cli import ConfigError
-from experiments.train import Config, Diverged
+from experiments import train
+from experiments.common import environment
+from experiments.common.cli import ConfigError
+from experiments.train import Config, chunks, metrics
+from experiments.train.chunks import Diverged
 from lstm_jax.readouts import LinearParams
 from lstm_jax.training import checkpoints
 from lstm_jax.training.loop import ModelParams, begin_training
@@ -282,7 +284,7 @@ def test_with_nothing_to_resume_it_begins_and_says_so(tmp_path, capsys):
 def test_a_folder_that_is_not_there_is_made(tmp_path):
     record = train.run(changed(num_steps=7), str(tmp_path / "new" / "below"))
     assert len(lines_of(tmp_path / "new" / "below")) == 1
-    assert record.made["threads"] == surroundings.threads()
+    assert record.made["threads"] == environment.threads()
 
 
 NUMPY = """
@@ -334,7 +336,7 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_goes_on(tmp_path):
 
 
 def test_a_run_that_goes_on_with_other_threads_says_so(stored, monkeypatch, capsys):
-    before = surroundings.threads()
+    before = environment.threads()
     monkeypatch.setenv("NPROC", str(before + 3))
     record = train.run(changed(num_steps=320), stored, resume=True)
     told = (
@@ -348,7 +350,7 @@ def test_a_run_that_goes_on_with_other_threads_says_so(stored, monkeypatch, caps
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(surroundings.threads() < 2, reason="there is one core")
+@pytest.mark.skipif(environment.threads() < 2, reason="there is one core")
 def test_two_threads_on_one_core_have_the_bits_of_two_cores(tmp_path):
     config = Config(num_steps=10, test_size=5)  # large enough to be cut among threads
     one = {next(iter(os.sched_getaffinity(0)))}
@@ -451,7 +453,7 @@ def test_what_a_task_refuses_is_one_line():
 def test_runs_that_end_early_are_told(key):
     state = small_state(key, diverged_at=[-1, 4], solved_at=[9, -1])
     config = changed(num_seeds=2, seed=5, stop_after=20)
-    assert train_run.ends(config, state) == [
+    assert chunks.ends(config, state) == [
         "Seed 5: 20 sequences in a row were right at step 9, after 27 sequences.",
         "Seed 6 diverged at step 4.",
     ]

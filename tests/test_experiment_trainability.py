@@ -11,7 +11,8 @@ from numpy.testing import assert_array_equal
 from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
-from experiments import measuring, trainability
+from experiments import trainability
+from experiments.common import gradient_shares
 from experiments.trainability import Config
 from lstm_jax import readouts
 from lstm_jax.training import loop
@@ -36,7 +37,7 @@ def traced():
 
 @pytest.fixture(scope="module")
 def record(traced):
-    train_steps, signal = loop.train_steps, lj.first_step_signal
+    train_steps, signal = loop.train_steps, lj.gradients.first_step_signal
 
     def counted_steps(*args, **kwargs):
         traced["lengths"].append(kwargs["length"])
@@ -48,9 +49,9 @@ def record(traced):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "train_steps", counted_steps)
-        patch.setattr(lj, "first_step_signal", counted_signal)
+        patch.setattr(lj.gradients, "first_step_signal", counted_signal)
         patch.setattr(trainability, "TEST_EXAMPLES", 8)
-        patch.setattr(measuring, "SIGNAL_EXAMPLES", 4)
+        patch.setattr(gradient_shares, "SIGNAL_EXAMPLES", 4)
         return trainability.run(Config(tasks=("adding",), cells=("rnn",), **SMALL))
 
 
@@ -89,7 +90,7 @@ def test_networks_are_seeds_within_settings():
 def test_padding_to_the_longest_lag_changes_nothing(monkeypatch):
     """Measured again on sequences that are cut where they end."""
     task = "adding"
-    monkeypatch.setattr(measuring, "SIGNAL_EXAMPLES", 4)
+    monkeypatch.setattr(gradient_shares, "SIGNAL_EXAMPLES", 4)
     monkeypatch.setattr(trainability, "WATCHED_EXAMPLES", 3)
     config = Config(fraction=0.5, **SMALL)
     begin = jax.jit(partial(trainability._begun, config, task, "rnn"))
@@ -129,14 +130,16 @@ def _signal(batch, model):
     def loss(ys, target):
         return jnp.sum((readouts.linear(model.readout, ys[-1]) - target) ** 2)
 
-    found = lj.first_step_signal(
+    found = lj.gradients.first_step_signal(
         lj.RNN, model.cell, batch.inputs[:4], loss, batch.targets, 2
     )
     return found.signal / found.noise
 
 
 def test_of_a_show_the_margins_are_measured():
-    assert trainability.WATCHED["nature_show"] is lj.nature_show(goldfish_rate=0.0)
+    assert trainability.WATCHED["nature_show"] is lj.tasks.nature_show(
+        goldfish_rate=0.0
+    )
     keys = jax.random.split(jax.random.key(0), 3)
     model = loop.init_model(keys[0], lj.RNN, 2, 3, hidden_size=3)
     inputs, targets = jax.random.normal(keys[1], (6, 3, 2)), jnp.array([0, 1, 1])

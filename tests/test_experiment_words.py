@@ -7,20 +7,12 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from experiments import (
-    decay,
-    decay_words,
-    gradient_decay,
-    gradient_paths,
-    latch,
-    networks,
-    sweep,
-    trainability,
-    words,
-)
-from experiments.measuring import Measured
-from experiments.networks import Variant
-from experiments.sweep_parts import Outcome
+from experiments import gradient_decay, gradient_paths, latch, sweep, trainability
+from experiments.common import decay, report, variants, wording
+from experiments.common.gradient_shares import Measured
+from experiments.common.variants import Variant
+from experiments.sweep import experiment
+from experiments.sweep.parts import Outcome
 from lstm_jax import plots
 
 INF, NAN = math.inf, math.nan
@@ -47,7 +39,7 @@ INF, NAN = math.inf, math.nan
     ],
 )
 def test_a_power_is_rounded_before_its_exponent_is_chosen(log10, text):
-    assert words.power(log10 * math.log(10)) == text
+    assert wording.power(log10 * math.log(10)) == text
 
 
 @pytest.mark.parametrize(
@@ -58,7 +50,7 @@ def test_a_power_is_rounded_before_its_exponent_is_chosen(log10, text):
     ],
 )
 def test_steps_have_as_many_digits_as_people_read(steps, text):
-    assert words.steps(steps) == text
+    assert wording.steps(steps) == text
 
 
 @pytest.mark.parametrize(
@@ -73,7 +65,7 @@ def test_steps_have_as_many_digits_as_people_read(steps, text):
     ],
 )
 def test_a_rate_and_its_half_life(nats, rate, half_life):
-    assert (words.rate(nats), words.half_life(nats)) == (rate, half_life)
+    assert (wording.rate(nats), wording.half_life(nats)) == (rate, half_life)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +82,7 @@ def test_a_rate_and_its_half_life(nats, rate, half_life):
     ],
 )
 def test_values_are_told_apart_with_the_fewest_digits(values, texts):
-    assert words.told_apart(values, digits=3) == texts
+    assert wording.told_apart(values, digits=3) == texts
 
 
 # -- what is degenerate --------------------------------------------------------------
@@ -146,9 +138,9 @@ def measured(*columns):
 def told(*columns, lag=5):
     """The row and the verdict of one seed and these sequences."""
     variant, found = Variant("lstm", 1.0, 0, "1"), measured(*columns)
-    row = decay_words.row(variant, "initial", found)
+    row = report.row(variant, "initial", found)
     signal = np.zeros((1, 2))
-    return row, decay_words.verdict_line(variant, {"initial": found}, signal, lag)
+    return row, report.verdict_line(variant, {"initial": found}, signal, lag)
 
 
 def test_a_row_of_a_gradient_that_is_lost():
@@ -253,10 +245,10 @@ def test_two_biases_that_agree_in_three_digits_are_two_curves():
 
 
 def test_a_bias_beside_the_matched_one_is_another():
-    matched = networks.matched_bias(40)  # 4.9312
-    near = networks.variants_of("lstm", (4.93, "matched"), 40)
+    matched = variants.matched_bias(40)  # 4.9312
+    near = variants.variants_of("lstm", (4.93, "matched"), 40)
     assert [variant.bias for variant in near] == ["4.93", f"{matched:.4g}"]
-    assert len(networks.variants_of("lstm", (matched, "matched"), 40)) == 1
+    assert len(variants.variants_of("lstm", (matched, "matched"), 40)) == 1
 
 
 def test_ranges_that_agree_in_six_digits_are_two_searches():
@@ -269,7 +261,7 @@ def test_settings_that_agree_in_four_digits_are_told_apart():
     ones = np.ones((4, 3))
     counts = np.full((4, 3), -1)
     outcome = Outcome(ones, ones, counts, counts, counts)
-    record = sweep.record_of(config, outcome, [], 1.0)
+    record = experiment.record_of(config, outcome, [], 1.0)
     names = [(row["learning_rate"], row["clip"]) for row in record.rows]
     assert names == [(r, c) for r in ("0.0010001", "0.0010002") for c in ("1", "none")]
     assert "Best: learning_rate=0.0010001, clip=1:" in record.verdict[1]

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from experiments import cli, gradient_decay, nature_show, networks, records
-from experiments.cli import ConfigError
-from experiments.sequences import read_sequence
+from experiments import gradient_decay, nature_show
+from experiments.common import cli, records
+from experiments.common.cli import ConfigError
+from experiments.common.sequence_file import read_sequence
+from experiments.common.variants import matched_bias, updates_per_call, variants_of
 
 ROOT = Path(__file__).parent.parent
 FILES = ["figure.png", "figure.svg", "record.json", "record.npz"]
@@ -75,7 +77,7 @@ def test_decay_shares_are_those_of_the_python_loop(decay_record):
     config = gradient_decay.Config(num_steps=4, **SMALL)
     found = decay_record.arrays["lstm b_f=1/initial/log_share"][0, :, 0]
     watched = gradient_decay._watched(config)
-    variants = networks.variants_of("lstm", config.forget_bias, watched.lag)
+    variants = variants_of("lstm", config.forget_bias, watched.lag)
     models = gradient_decay._initial_models(config, watched, "lstm", lj.LSTM, variants)
     model = jax.tree.map(lambda leaf: leaf[0], models)
     assert watched.targets is not None
@@ -229,7 +231,7 @@ def test_mean_interval_is_students():
 
 @pytest.mark.parametrize("lag", [1, 2, 40, 200])
 def test_matched_bias_keeps_three_quarters(lag):
-    forget = 1 / (1 + np.exp(-networks.matched_bias(lag)))
+    forget = 1 / (1 + np.exp(-matched_bias(lag)))
     np.testing.assert_allclose(forget**lag, 0.75)
 
 
@@ -237,7 +239,7 @@ def test_matched_bias_keeps_three_quarters(lag):
     ("num_steps", "per_call"), [(600, 50), (7, 7), (53, 1), (1, 1)]
 )
 def test_updates_per_call_divide_the_updates(num_steps, per_call):
-    assert networks.updates_per_call(num_steps) == per_call
+    assert updates_per_call(num_steps) == per_call
 
 
 # -- what is refused ----------------------------------------------------------------
@@ -345,7 +347,8 @@ REFUSED = [
 # A process for each; what they have in common, seconds of imports, is done before.
 IN_A_PROCESS_EACH = """
 import json, os, sys
-from experiments import cli, gradient_decay as decay
+from experiments import gradient_decay as decay
+from experiments.common import cli
 _, folder, given = sys.argv
 for number, words in enumerate(json.loads(given)):
     if not os.fork():
@@ -392,7 +395,8 @@ def test_the_command_line_says_what_it_can_do(word):
 
 OUT_OF_MEMORY = """
 import jax.numpy as jnp
-from experiments import cli, gradient_decay as decay
+from experiments import gradient_decay as decay
+from experiments.common import cli
 def command(config, out):
     print("σ")
     (jnp.zeros(2**42) + 1).block_until_ready()

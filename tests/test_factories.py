@@ -27,18 +27,18 @@ def core():
 CELLS = [
     *lj.CELLS.values(),
     lj.rnn("relu"),
-    lj.janet(beta=2.0),
+    lj.cells.janet(beta=2.0),
     lj.stack(lj.LSTM, lj.rnn("logistic")),
-    lj.zoneout(lj.stack(lj.LSTM97, lj.GRU), 0.1),
+    lj.zoneout(lj.stack(lj.cells.LSTM97, lj.GRU), 0.1),
     lj.zoneout(lj.LSTM, h=0.05, c=0.5),
-    lj.variational_dropout(lj.LSTM, input_rate=0.1),
+    lj.cells.variational_dropout(lj.LSTM, input_rate=0.1),
     lj.mixed(lj.GRU),
-    lj.stack(lj.LSTM, lj.variational_dropout(lj.LSTM, input_rate=0.3)),
+    lj.stack(lj.LSTM, lj.cells.variational_dropout(lj.LSTM, input_rate=0.3)),
     lj.learned_carry(lj.residual(lj.LSTM)),
     lj.from_function(step, begin, input_axes={"image": 3, "word": 0}),
     lj.from_haiku(core),
 ]
-TASKS = [*lj.TASKS.values(), lj.character_language("some text, some more text")]
+TASKS = [*lj.TASKS.values(), lj.tasks.character_language("some text, some more text")]
 
 
 @pytest.mark.parametrize("made", [*CELLS, *TASKS], ids=lambda made: made.name)
@@ -63,8 +63,8 @@ def test_another_process_makes_the_same():
 
 
 def test_what_a_pickled_cell_computes():
-    cell = pickle.loads(pickle.dumps(lj.IRNN))
-    assert cell.step is lj.IRNN.step and cell.init is lj.IRNN.init
+    cell = pickle.loads(pickle.dumps(lj.cells.IRNN))
+    assert cell.step is lj.cells.IRNN.step and cell.init is lj.cells.IRNN.init
 
 
 def test_a_step_without_a_place_is_refused_by_pickle_itself():

@@ -16,8 +16,8 @@ from jax.tree_util import Partial
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
-from lstm_jax.gradients import scaled
-from lstm_jax.gradients.scaled import ZERO_EXPONENT, Scaled
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.scaled import ZERO_EXPONENT, Scaled
 from lstm_jax.gradients.units import log_gradients
 
 TIME, INPUT, HIDDEN = 6, 3, 4
@@ -173,7 +173,7 @@ def measured(measure, cell, params, xs, loss_fn, carry=None, **masks):
 carry_gradients = partial(measured, lj.carry_gradients)
 gradient_norms = partial(measured, lj.gradient_norms)
 log_gradient_norms = partial(measured, lj.log_gradient_norms)
-first_step_signal = jax.jit(lj.first_step_signal, static_argnums=(3, 5))
+first_step_signal = jax.jit(lj.gradients.first_step_signal, static_argnums=(3, 5))
 both_measures = pytest.mark.parametrize(
     "measure",
     [carry_gradients, log_gradient_norms],

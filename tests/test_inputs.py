@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
-from lstm_jax.steps import Masks
+from lstm_jax.masking import Masks
 
 TIME, BATCH = 5, 3
 RNG = np.random.default_rng(0)

@@ -18,12 +18,12 @@ import pytest
 from flax import nnx
 
 import lstm_jax as lj
-from lstm_jax.interop import foreign
-from lstm_jax.interop.from_equinox import from_equinox
-from lstm_jax.interop.from_function import from_function
-from lstm_jax.interop.from_haiku import from_haiku
-from lstm_jax.interop.from_linen import from_linen
-from lstm_jax.interop.from_nnx import from_nnx
+from lstm_jax.adapters.equinox import from_equinox
+from lstm_jax.adapters.function import from_function
+from lstm_jax.adapters.haiku import from_haiku
+from lstm_jax.adapters.linen import from_linen
+from lstm_jax.adapters.modules import library
+from lstm_jax.adapters.nnx import from_nnx
 
 TIME, BATCH, INPUT, HIDDEN = 3, 2, 3, 5
 ROOT = Path(__file__).parent.parent
@@ -286,7 +286,7 @@ TRAINED = {
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_init_draws_what_the_cell_takes_and_an_optimizer_trains(name):
-    task = lj.nature_show("vectors")
+    task = lj.tasks.nature_show("vectors")
     cell = TRAINED[name](task.input_size)
     options: Any = {"hidden_size": HIDDEN, "num_steps": 1, "batch_size": 2, "length": 3}
     state, history = jax.eval_shape(
@@ -679,7 +679,7 @@ NO_ADAPTER = {
         "params: leaf [0].activation is custom_jvp; it must be an array",
     ),
     "missing": (
-        lambda: foreign.library("no_such_library", "no-such-library"),
+        lambda: library("no_such_library", "no-such-library"),
         "no_such_library: not installed; it is part of the package no-such-library",
     ),
 }
@@ -694,6 +694,6 @@ def test_what_no_adapter_takes_is_refused_in_one_line(case):
 def test_the_library_imports_no_other_library():
     peers = "{'haiku', 'equinox', 'flax'} & set(sys.modules)"
     modules = "linen nnx haiku equinox function".split()
-    lines = ["import sys", *(f"import lstm_jax.interop.from_{m}" for m in modules)]
+    lines = ["import sys", *(f"import lstm_jax.adapters.from_{m}" for m in modules)]
     code = "; ".join([*lines, f"sys.exit(bool({peers}))"])
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

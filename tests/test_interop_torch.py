@@ -61,7 +61,7 @@ def make_params(kind, layers, bidirectional) -> Any:
     def layer(input_size):
         if not bidirectional:
             return draw(kind, input_size=input_size, seed=next(seeds))
-        return lj.Directions(
+        return lj.adapters.Directions(
             forward=draw(kind, input_size=input_size, seed=next(seeds)),
             backward=draw(kind, input_size=input_size, seed=next(seeds)),
         )
@@ -80,7 +80,7 @@ def by_layer_and_direction(params):
     """Pairs of the end of torch's keys and the weights of one layer and direction."""
     layers = params if type(params) is tuple else (params,)
     for k, layer in enumerate(layers):
-        ones = layer if isinstance(layer, lj.Directions) else (layer,)
+        ones = layer if isinstance(layer, lj.adapters.Directions) else (layer,)
         yield [(f"_l{k}{end}", one) for end, one in zip(ENDS, ones, strict=False)]
 
 
@@ -504,13 +504,17 @@ REFUSED_STRUCTURES: dict[str, Any] = {
     "tuple(tuple(LSTMParams))": ((LSTM,),),
     "tuple(LSTMParams, Directions(LSTMParams, LSTMParams))": (
         LSTM,
-        lj.Directions(LSTM, LSTM),
+        lj.adapters.Directions(LSTM, LSTM),
     ),
-    "Directions(RNNParams, LSTMParams)": lj.Directions(RNN, LSTM),
+    "Directions(RNNParams, LSTMParams)": lj.adapters.Directions(RNN, LSTM),
     "tuple(GRUParams, LSTMParams)": (GRU, LSTM),
-    "Directions(FourGateParams, FourGateParams)": lj.Directions(FOUR_GATE, FOUR_GATE),
-    "Directions(Directions(LSTMParams, LSTMParams), LSTMParams)": lj.Directions(
-        forward=cast(Any, lj.Directions(LSTM, LSTM)), backward=LSTM
+    "Directions(FourGateParams, FourGateParams)": lj.adapters.Directions(
+        FOUR_GATE, FOUR_GATE
+    ),
+    "Directions(Directions(LSTMParams, LSTMParams), LSTMParams)": (
+        lj.adapters.Directions(
+            forward=cast(Any, lj.adapters.Directions(LSTM, LSTM)), backward=LSTM
+        )
     ),
     "LSTMCarry": lj.LSTMCarry(h=LSTM.b, c=LSTM.b),
 }

@@ -15,8 +15,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import lstm_jax as lj
 from lstm_jax import theory
 from lstm_jax.gradients.jacobians import jacobian_products, step_jacobians
-from lstm_jax.gradients.smooth import state_vector
-from lstm_jax.gradients.transients import kreiss_bound, transient_growth
+from lstm_jax.gradients.state import state_vector
+from lstm_jax.theory.transients import kreiss_bound, transient_growth
 
 TIME, INPUT, HIDDEN, BATCH = 5, 2, 3, (2,)
 LINEAR = lj.rnn("linear")

@@ -21,7 +21,7 @@ def scaling_net(factor):
 
 OMEGA_AND_GRADIENT = jax.jit(
     jax.value_and_grad(
-        lambda p, xs: lj.omega(LINEAR, p, xs, lambda ys: jnp.sum(ys[-1]))
+        lambda p, xs: lj.gradients.omega(LINEAR, p, xs, lambda ys: jnp.sum(ys[-1]))
     )
 )
 
@@ -76,7 +76,7 @@ def test_first_step_signal_where_squares_leave_float32(key, factor, steps):
 
     @jax.jit
     def found(xs):
-        return lj.first_step_signal(
+        return lj.gradients.first_step_signal(
             LINEAR,
             lj.RNNParams(
                 w_ih=jnp.eye(1, dtype=xs.dtype),
@@ -116,7 +116,7 @@ def test_first_step_signal_refuses(wrong, message):
     }
     params = LINEAR.init(jax.random.key(0), 1, 2)
     with pytest.raises(ValueError, match=message):
-        lj.first_step_signal(LINEAR, params, **arguments)
+        lj.gradients.first_step_signal(LINEAR, params, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -180,22 +180,22 @@ def test_a_function_without_a_hash_is_refused(name):
 def test_effective_window_of_what_is_unknown_or_padded():
     inf, nan = jnp.inf, jnp.nan
     curves = jnp.array([[0, nan, 1], [0, inf, 1], [0, 0, -inf], [-inf, -inf, -inf]]).T
-    assert_array_equal(lj.effective_window(curves), [-1, -1, 2, 0])
+    assert_array_equal(lj.gradients.effective_window(curves), [-1, -1, 2, 0])
 
 
 @pytest.mark.parametrize("size", [2, 3, 8])
 def test_kreiss_bound_of_orthogonal_matrices_is_one(size):
     for seed in range(5):
         drawn = np.random.default_rng(seed).normal(size=(size, size))
-        assert 0.5 < lj.kreiss_bound(np.linalg.qr(drawn)[0]) <= 1.001
+        assert 0.5 < lj.theory.kreiss_bound(np.linalg.qr(drawn)[0]) <= 1.001
 
 
 def test_growth_without_end_is_infinite():
-    assert lj.transient_growth(np.array([[3.0]]), max_power=2000).norm == np.inf
+    assert lj.theory.transient_growth(np.array([[3.0]]), max_power=2000).norm == np.inf
     growing = np.array([[3.0, 1.0], [0.0, 2.0]])
-    assert lj.transient_growth(growing, max_power=700).norm == np.inf
+    assert lj.theory.transient_growth(growing, max_power=700).norm == np.inf
     with pytest.raises(ValueError, match="matrix: found nan"):
-        lj.transient_growth(np.array([[np.nan]]), max_power=2)
+        lj.theory.transient_growth(np.array([[np.nan]]), max_power=2)
 
 
 @pytest.mark.parametrize("excess", [1e-5, 1e-7, 1e-9, 1e-12])

@@ -24,7 +24,7 @@ from lstm_jax.gradients.lyapunov import (
     lyapunov_spectrum,
     mean_over_time,
 )
-from lstm_jax.gradients.qr import qr
+from lstm_jax.linalg import qr
 
 LINEAR = lj.rnn("linear")
 
@@ -410,7 +410,7 @@ def test_by_default_every_step_has_a_qr():
     """Fewer give the same numbers in other roundings."""
     params = lj.LSTM.init(jax.random.key(0), 2, 3)
     xs = jnp.asarray(draw(40, 2), jnp.float32)
-    for measure in (lj.lyapunov_exponents, lj.lyapunov_spectrum):
+    for measure in (lj.lyapunov_exponents, lj.gradients.lyapunov_spectrum):
         found, wanted, other = (
             jax.tree.leaves(measure(lj.LSTM, params, xs, **options))[0]
             for options in ({}, {"qr_every": 1}, {"qr_every": 2})

@@ -15,10 +15,10 @@ BATCH = 12
 TEXT = "the bear is in the wood. the cat is at home. " * 8
 TASKS = {
     **lj.TASKS,
-    "nature_show": lj.nature_show("vectors"),
-    "character_language": lj.character_language(TEXT),
-    "long_time_lag_2c": lj.long_time_lag_2c(5, "logistic"),
-    "embedded_reber": lj.embedded_reber("logistic"),
+    "nature_show": lj.tasks.nature_show("vectors"),
+    "character_language": lj.tasks.character_language(TEXT),
+    "long_time_lag_2c": lj.tasks.long_time_lag_2c(5, "logistic"),
+    "embedded_reber": lj.tasks.embedded_reber("logistic"),
 }
 ONE_OF_EACH_CRITERION = (
     *("nature_show", "adding", "adding_1997", "two_sequence_3c", "latch", "anbn"),

@@ -16,18 +16,27 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import lstm_jax as lj
-from lstm_jax.tasks import nature_show as show
-from lstm_jax.tasks.nature_show import ANSWERS, DIGIT_OF_ROLE, ROLES
+from lstm_jax.tasks.nature_show import (
+    ANSWERS,
+    DIGIT_OF_ROLE,
+    DISTRACTORS,
+    FOREST,
+    HOME,
+    RENDERINGS,
+    ROLES,
+    margins,
+    show_of,
+)
 
 LENGTH, MANY = 5, 4_000
 DOG, WOLF, GOLDFISH = range(3)
 
-both_renderings = pytest.mark.parametrize("rendering", show.RENDERINGS)
+both_renderings = pytest.mark.parametrize("rendering", RENDERINGS)
 both_splits = pytest.mark.parametrize("split", ["train", "test"])
 
 
 def sampler(rendering, split="train"):
-    task = lj.nature_show(rendering)
+    task = lj.tasks.nature_show(rendering)
     return task.sample if split == "train" else task.sample_test
 
 
@@ -84,7 +93,7 @@ def assert_binomial(count, trials, probability):
 @both_renderings
 @both_splits
 def test_a_batch_has_the_shapes_and_types_of_the_contract(rendering, split):
-    task, batch = lj.nature_show(rendering), many(rendering, split)
+    task, batch = lj.tasks.nature_show(rendering), many(rendering, split)
     assert isinstance(batch, lj.Batch)
     assert task.input_size == {"digits": 64, "vectors": 10}[rendering]
     assert batch.inputs.shape == (LENGTH, MANY, task.input_size)
@@ -146,7 +155,7 @@ def test_a_traced_length_draws_what_a_static_one_draws():
 
 def test_every_role_has_a_digit_of_its_own():
     assert sorted(DIGIT_OF_ROLE.values()) == list(range(10))
-    told = (*show.FOREST, *show.HOME, *show.DISTRACTORS, *ANSWERS)
+    told = (*FOREST, *HOME, *DISTRACTORS, *ANSWERS)
     assert sorted(told) == sorted(ROLES)
 
 
@@ -186,7 +195,7 @@ def test_one_show_in_five_ends_in_a_clear_goldfish(rendering):
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_the_goldfish_rate_can_be_chosen(key, rate):
-    task = lj.nature_show("vectors", goldfish_rate=rate)
+    task = lj.tasks.nature_show("vectors", goldfish_rate=rate)
     targets = jax.jit(lambda key: task.sample(key, 100, 3).targets)(key)
     assert np.mean(np.asarray(targets) == GOLDFISH) == rate
     assert_allclose(task.floor(3), (1 - rate) * np.log(2))
@@ -227,8 +236,7 @@ def test_train_and_test_share_no_image():
 
 @both_renderings
 def test_show_of_tells_what_the_sample_shows(rendering):
-    show_of = jax.jit(show.show_of, static_argnums=(1, 2))
-    told = show_of(jax.random.key(0), MANY, LENGTH)
+    told = jax.jit(show_of, static_argnums=(1, 2))(jax.random.key(0), MANY, LENGTH)
     batch, names = many(rendering), np.array(ROLES)
     assert_array_equal(names[told.scene], roles_in(batch.inputs[0], rendering))
     between = roles_in(batch.inputs[1:-1], rendering)
@@ -311,7 +319,7 @@ def test_the_best_guess_without_memory_loses_exactly_the_floor():
 
 @both_renderings
 def test_the_floor_is_what_guessing_costs_on_drawn_batches(rendering):
-    task, batch = lj.nature_show(rendering), many(rendering)
+    task, batch = lj.tasks.nature_show(rendering), many(rendering)
     is_goldfish = (batch.targets == GOLDFISH)[:, None]
     outputs = jnp.where(is_goldfish, jnp.array([-1e9, -1e9, 0.0]), jnp.zeros((3,)))
     outputs = jnp.where(is_goldfish, outputs, outputs.at[:, GOLDFISH].set(-1e9))
@@ -346,7 +354,7 @@ def test_accuracy_counts_the_ambiguous_shows_only():
 
 def test_margins_are_positive_where_the_right_animal_wins():
     outputs = jnp.array([[2.0, 0.5, 9.0], [2.0, 0.5, 9.0], [0.0, 3.0, -9.0]])
-    found = show.margins(outputs, jnp.array([DOG, WOLF, WOLF]))
+    found = margins(outputs, jnp.array([DOG, WOLF, WOLF]))
     assert_array_equal(found, [1.5, -1.5, 3.0])
 
 
@@ -357,13 +365,13 @@ def test_margins_are_positive_where_the_right_animal_wins():
 
 def test_an_unknown_rendering_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"rendering: got 'oil'.*digits, vectors"):
-        lj.nature_show("oil")
+        lj.tasks.nature_show("oil")
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
 def test_a_goldfish_rate_outside_of_0_1_is_refused(rate):
     with pytest.raises(ValueError, match=r"goldfish_rate: .*\[0, 1\]"):
-        lj.nature_show("vectors", goldfish_rate=rate)
+        lj.tasks.nature_show("vectors", goldfish_rate=rate)
 
 
 @both_renderings
@@ -381,7 +389,7 @@ def test_a_length_that_does_not_fit_is_refused(key, length):
 
 def test_importing_the_library_imports_no_scikit_learn_and_no_matplotlib():
     program = (
-        "import sys, lstm_jax as lj; lj.nature_show('vectors');"
+        "import sys, lstm_jax as lj; lj.tasks.nature_show('vectors');"
         "print([m for m in ('sklearn', 'matplotlib') if m in sys.modules])"
     )
     finished = subprocess.run(

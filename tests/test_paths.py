@@ -80,60 +80,62 @@ def assert_trees_close(found, expected, **tolerance):
 LSTM_PATHS = ("cell", "i", "f", "g", "o")
 NAMES: dict[Any, tuple[str, ...]] = {
     **dict.fromkeys(map(lj.rnn, ("tanh", "relu", "logistic", "linear")), ("h",)),
-    lj.IRNN: ("h",),
-    lj.INDRNN: ("h",),
+    lj.cells.IRNN: ("h",),
+    lj.cells.INDRNN: ("h",),
     lj.LSTM: LSTM_PATHS,
-    lj.CIFG_LSTM: ("cell", "f", "g", "o"),
-    lj.PROJECTION_LSTM: LSTM_PATHS,
-    lj.LAYER_NORM_LSTM: LSTM_PATHS,
+    lj.cells.CIFG_LSTM: ("cell", "f", "g", "o"),
+    lj.cells.PROJECTION_LSTM: LSTM_PATHS,
+    lj.cells.LAYER_NORM_LSTM: LSTM_PATHS,
     layer_norm_lstm(0.1): LSTM_PATHS,
-    lj.PEEPHOLE_LSTM: LSTM_PATHS,
-    lj.peephole_lstm("NIG"): ("cell", "f", "g", "o"),
-    lj.peephole_lstm("NFG"): ("cell", "i", "g", "o"),
-    lj.peephole_lstm("NOG"): ("cell", "i", "f", "g"),
-    **dict.fromkeys(map(lj.peephole_lstm, ("NIAF", "NOAF", "NP", "FGR")), LSTM_PATHS),
-    lj.LESSON_PEEPHOLE_LSTM: ("cell", "n", "i", "f", "v", "u"),
+    lj.cells.PEEPHOLE_LSTM: LSTM_PATHS,
+    lj.cells.peephole_lstm("NIG"): ("cell", "f", "g", "o"),
+    lj.cells.peephole_lstm("NFG"): ("cell", "i", "g", "o"),
+    lj.cells.peephole_lstm("NOG"): ("cell", "i", "f", "g"),
+    **dict.fromkeys(
+        map(lj.cells.peephole_lstm, ("NIAF", "NOAF", "NP", "FGR")), LSTM_PATHS
+    ),
+    lj.cells.LESSON_PEEPHOLE_LSTM: ("cell", "n", "i", "f", "v", "u"),
     lj.FOUR_GATE: ("cell", "n", "i", "f", "u", "v"),
     lj.four_gate("ltm"): ("cell", "n", "i", "f", "v"),
-    lj.LSTM97: ("cell", "i", "o", "g"),
-    lj.lstm97(2, biased="gates"): ("cell", "i", "o", "g"),
-    lj.lstm97(2, truncated=True): ("cell", "i", "o", "g"),
+    lj.cells.LSTM97: ("cell", "i", "o", "g"),
+    lj.cells.lstm97(2, biased="gates"): ("cell", "i", "o", "g"),
+    lj.cells.lstm97(2, truncated=True): ("cell", "i", "o", "g"),
     LSTM97_INPUT_GATE: ("cell",),
     LSTM2000: ("cell", "i", "f", "o", "g"),
     lstm2000(2, truncated=True): ("cell", "i", "f", "o", "g"),
     lj.GRU: ("cell", "r", "z", "n"),
-    lj.GRU_RESET_BEFORE: ("cell", "r", "z", "n"),
-    lj.MGU: ("cell", "f", "n"),
-    lj.JANET: ("cell", "f", "g"),
-    lj.janet(1 / 3): ("cell", "f", "g"),
-    lj.MINIMAL_RNN: ("cell", "u"),
-    lj.ANTISYMMETRIC_RNN: ("cell", "n"),
-    lj.antisymmetric_rnn(0.2, 1 / 3): ("cell", "n"),
+    lj.cells.GRU_RESET_BEFORE: ("cell", "r", "z", "n"),
+    lj.cells.MGU: ("cell", "f", "n"),
+    lj.cells.JANET: ("cell", "f", "g"),
+    lj.cells.janet(1 / 3): ("cell", "f", "g"),
+    lj.cells.MINIMAL_RNN: ("cell", "u"),
+    lj.cells.ANTISYMMETRIC_RNN: ("cell", "n"),
+    lj.cells.antisymmetric_rnn(0.2, 1 / 3): ("cell", "n"),
     lj.residual(lj.RNN): ("h",),
-    lj.learned_carry(lj.MGU): ("cell", "f", "n"),
-    lj.stack(lj.GRU, lj.janet(0.5)): (
+    lj.learned_carry(lj.cells.MGU): ("cell", "f", "n"),
+    lj.stack(lj.GRU, lj.cells.janet(0.5)): (
         *("0.cell", "0.r", "0.z", "0.n"),
         *("1.cell", "1.f", "1.g"),
     ),
-    lj.stack(lj.RNN, lj.stack(lj.MGU, lj.RNN)): (
+    lj.stack(lj.RNN, lj.stack(lj.cells.MGU, lj.RNN)): (
         *("0.h", "1.0.cell", "1.0.f", "1.0.n", "1.1.h"),
     ),
     # What zoneout keeps is kept: "cell", also of a cell that keeps nothing itself.
     lj.zoneout(lj.LSTM, 0.5): LSTM_PATHS,
-    lj.zoneout(lj.PEEPHOLE_LSTM, 0.5): LSTM_PATHS,
-    lj.zoneout(lj.stack(lj.MGU, lj.RNN), 0.3): (
+    lj.zoneout(lj.cells.PEEPHOLE_LSTM, 0.5): LSTM_PATHS,
+    lj.zoneout(lj.stack(lj.cells.MGU, lj.RNN), 0.3): (
         *("0.cell", "0.f", "0.n"),
         *("1.cell", "1.h"),
     ),
-    lj.residual(lj.stack(lj.MGU, lj.RNN)): ("0.cell", "0.f", "0.n", "1.h"),
-    lj.variational_dropout(lj.LSTM, hidden_rate=0.5): LSTM_PATHS,
+    lj.residual(lj.stack(lj.cells.MGU, lj.RNN)): ("0.cell", "0.f", "0.n", "1.h"),
+    lj.cells.variational_dropout(lj.LSTM, hidden_rate=0.5): LSTM_PATHS,
 }
 
 
 def inputs_of(cell):
     width = HIDDEN if cell.name.startswith("residual") else INPUT
     xs = draw(2, BATCH, width, seed=100)
-    keyed = isinstance(cell, lj.KeyedCell)
+    keyed = isinstance(cell, lj.cells.KeyedCell)
     return width, lj.with_keys(jax.random.key(0), xs, cell.per) if keyed else xs
 
 
@@ -168,10 +170,10 @@ def test_paths_have_the_names_of_the_gates_and_add_up_to_the_step(cell):
 
 @in_float64
 def test_any_number_of_batch_axes():
-    params, xs = make_params(lj.PEEPHOLE_LSTM), draw(2, 2, 3, INPUT)
-    whole = path_jacobians(lj.PEEPHOLE_LSTM, params, xs)
+    params, xs = make_params(lj.cells.PEEPHOLE_LSTM), draw(2, 2, 3, INPUT)
+    whole = path_jacobians(lj.cells.PEEPHOLE_LSTM, params, xs)
     for form in (lambda leaf: leaf[:, 1], lambda leaf: leaf[:, 1, 2]):
-        found = path_jacobians(lj.PEEPHOLE_LSTM, params, form(xs))
+        found = path_jacobians(lj.cells.PEEPHOLE_LSTM, params, form(xs))
         assert_trees_close(found, jax.tree.map(form, whole), rtol=0, atol=1e-14)
 
 
@@ -205,21 +207,21 @@ def silent_one(params, gate, _):
 
 SILENT: dict[Any, Any] = {
     lj.LSTM: ("ifgo", silent_columns),
-    lj.CIFG_LSTM: ("fgo", silent_columns),
-    lj.PROJECTION_LSTM: ("ifgo", silent_columns),
-    lj.LAYER_NORM_LSTM: ("ifgo", partial(silent_columns, name="scale_hh")),
-    lj.LSTM97: ("iog", silent_columns),
+    lj.cells.CIFG_LSTM: ("fgo", silent_columns),
+    lj.cells.PROJECTION_LSTM: ("ifgo", silent_columns),
+    lj.cells.LAYER_NORM_LSTM: ("ifgo", partial(silent_columns, name="scale_hh")),
+    lj.cells.LSTM97: ("iog", silent_columns),
     LSTM2000: ("ifog", silent_columns),
-    lj.PEEPHOLE_LSTM: ("ifgo", silent_peephole),
-    lj.peephole_lstm("NFG"): ("igo", silent_peephole),
-    lj.peephole_lstm("FGR"): ("ifgo", silent_full_gate),
-    lj.LESSON_PEEPHOLE_LSTM: ("ifv", silent_lesson),
+    lj.cells.PEEPHOLE_LSTM: ("ifgo", silent_peephole),
+    lj.cells.peephole_lstm("NFG"): ("igo", silent_peephole),
+    lj.cells.peephole_lstm("FGR"): ("ifgo", silent_full_gate),
+    lj.cells.LESSON_PEEPHOLE_LSTM: ("ifv", silent_lesson),
     lj.FOUR_GATE: ("nifuv", silent_one),
     lj.GRU: ("rzn", silent_columns),
-    lj.GRU_RESET_BEFORE: ("rzn", silent_columns),
-    lj.MGU: ("fn", silent_columns),
-    lj.JANET: ("fg", silent_columns),
-    lj.MINIMAL_RNN: ("u", silent_columns),
+    lj.cells.GRU_RESET_BEFORE: ("rzn", silent_columns),
+    lj.cells.MGU: ("fn", silent_columns),
+    lj.cells.JANET: ("fg", silent_columns),
+    lj.cells.MINIMAL_RNN: ("u", silent_columns),
 }
 
 
@@ -250,12 +252,12 @@ def test_a_gate_that_reads_no_memory_has_no_path(cell):
 @in_float64
 def test_what_is_kept_is_kept_unit_by_unit():
     """The cell path of the antisymmetric RNN is all of it; of a JANET, σ(s)."""
-    cell, xs = lj.ANTISYMMETRIC_RNN, draw(1, INPUT, seed=100)
+    cell, xs = lj.cells.ANTISYMMETRIC_RNN, draw(1, INPUT, seed=100)
     params = make_params(cell)
     assert_allclose(path_jacobians(cell, params, xs)["cell"][0], np.eye(HIDDEN), 1e-14)
-    params = make_params(lj.JANET)
-    carry = drawn_like(lj.JANET.init_carry(params), seed=200)
-    kept = path_jacobians(lj.JANET, params, xs, carry)["cell"][0]
+    params = make_params(lj.cells.JANET)
+    carry = drawn_like(lj.cells.JANET.init_carry(params), seed=200)
+    kept = path_jacobians(lj.cells.JANET, params, xs, carry)["cell"][0]
     s = (xs[0] @ params.w_ih + carry.c @ params.w_hh + params.b)[:HIDDEN]
     assert_allclose(kept, np.diag(jax.nn.sigmoid(s)), rtol=1e-14)
 
@@ -460,11 +462,11 @@ def test_the_trace_of_other_cells():
     assert_allclose(values["z"], z[..., HIDDEN : 2 * HIDDEN], rtol=1e-14)
     h = values["z"] * carry.h + (1 - values["z"]) * values["n"]
     assert_allclose(values["h"], h, rtol=1e-14)
-    params = make_params(lj.LSTM97)
-    values = lj.trace(lj.LSTM97, params, xs)
+    params = make_params(lj.cells.LSTM97)
+    values = lj.trace(lj.cells.LSTM97, params, xs)
     assert set(values) == {*"iogch"}
     assert_allclose(values["c"], values["i"] * values["g"], rtol=1e-14)
-    cell = lj.LESSON_PEEPHOLE_LSTM
+    cell = lj.cells.LESSON_PEEPHOLE_LSTM
     params = make_params(cell)
     carry = make_carry(cell, params)
     values = lj.trace(cell, params, xs, carry)
@@ -592,7 +594,7 @@ def janet_paths_by_hand(params, c, x, a, beta=1.0):
 @in_float64
 @pytest.mark.parametrize(
     ("cell", "by_hand"),
-    [(lj.MGU, mgu_paths_by_hand), (lj.JANET, janet_paths_by_hand)],
+    [(lj.cells.MGU, mgu_paths_by_hand), (lj.cells.JANET, janet_paths_by_hand)],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_paths_of_one_memory_are_those_written_out_by_hand(cell, by_hand):
@@ -616,7 +618,7 @@ def test_paths_of_one_memory_are_those_written_out_by_hand(cell, by_hand):
 
 @in_float64
 def test_each_layer_of_a_stack_has_its_own_paths():
-    cell = lj.stack(lj.MGU, lj.RNN)
+    cell = lj.stack(lj.cells.MGU, lj.RNN)
     params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
     mask = jnp.ones((TIME, BATCH), bool).at[1, 0].set(False)
 
@@ -741,7 +743,7 @@ def test_forget_factors_are_the_gate_that_each_cell_keeps_with():
     expected = jax.nn.sigmoid(z[:, HIDDEN : 2 * HIDDEN])
     found = forget_factors(lj.GRU, params, xs, carry)
     assert_allclose(found[0], expected, rtol=1e-13)
-    never = forget_factors(lj.LSTM97, make_params(lj.LSTM97), xs)
+    never = forget_factors(lj.cells.LSTM97, make_params(lj.cells.LSTM97), xs)
     assert_array_equal(never, 1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import table as bench
-from experiments import records
+from experiments.common import records
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -191,7 +191,9 @@ def test_a_saturated_unit_beside_an_open_one():
     w, v, b = (jnp.array(pair, jnp.float32) for pair in ((0.5, 1), (1, 3), (0.1, 60)))
     cell = lj.from_function(step, begin)
     xs = jnp.zeros((TIME, 2), jnp.float32)
-    found = lj.log_gradients(cell, {"w": w, "v": v, "b": b}, xs, lambda y: y[-1].sum())
+    found = lj.gradients.log_gradients(
+        cell, {"w": w, "v": v, "b": b}, xs, lambda y: y[-1].sum()
+    )
     h, slopes = [mpmath.mpf(0)] * 2, []
     for _ in range(TIME):
         z = [a + mpmath.mpf(float(c)) for a, c in zip(h, b, strict=True)]

@@ -16,7 +16,7 @@ from flax import nnx
 from oracles import equations_of, programs_in
 
 import lstm_jax as lj
-from lstm_jax.scanning import ScanReport, scan, scan_report
+from lstm_jax.engine.scanning import ScanReport, scan, scan_report
 
 TIME, BATCH, INPUT, HIDDEN = 7, 3, 4, 5
 

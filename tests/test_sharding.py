@@ -23,12 +23,13 @@ from jax.sharding import PartitionSpec as P
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
-from experiments import train, train_job, train_processes
-from experiments.cli import ConfigError
-from experiments.train import Config
-from experiments.train_processes import Processes
+from experiments import train
+from experiments.common.cli import ConfigError
+from experiments.train import Config, processes
+from experiments.train.job import job_of
+from experiments.train.processes import Processes
 from lstm_jax.training import checkpoints, loop, sharding
-from lstm_jax.training.many import train_many
+from lstm_jax.training.runs import train_many
 
 ROOT = Path(__file__).parent.parent
 SMALL = Config(
@@ -100,7 +101,7 @@ def runs_on_eight(folder):
         train.run(SEEDS, folder / text, resume=True)
     with jax.enable_x64(True):
         for text in MESHES:
-            job = train_job.job_of(dataclasses.replace(SEEDS, mesh=text))
+            job = job_of(dataclasses.replace(SEEDS, mesh=text))
             describe(job, folder / text)
         meshes = (None, "data:8", "data:2,unit:4")
         gradients: Any = {str(text): gradients_of(text) for text in meshes}
@@ -507,4 +508,4 @@ def test_what_devices_can_not_share_is_refused(counts, told):
 )
 def test_flags_that_make_up_no_run_are_refused(given, told):
     with pytest.raises(ConfigError, match=told):
-        train_processes.check(Processes(**given))
+        processes.check(Processes(**given))

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
-from lstm_jax.gradients import graded, scaled
+from lstm_jax.gradients.exponents import graded, scaled
 
 INPUT, HIDDEN, BATCH = 2, 3, (2,)
 in_float64 = pytest.mark.usefixtures("x64")
@@ -48,7 +48,7 @@ GIVEN = lj.from_function(step, start)
 def spectrum_of(jacobians, dtype=jnp.float64, **options):
     jacobians = jacobians.astype(dtype)
     xs = jnp.arange(len(jacobians), dtype=dtype)[:, None]
-    return lj.product_singular_values(GIVEN, jacobians, xs, **options)
+    return lj.gradients.product_singular_values(GIVEN, jacobians, xs, **options)
 
 
 def errors(found, exact):
@@ -170,7 +170,7 @@ def test_more_sweeps_and_a_smaller_tolerance_come_nearer():
 
 @partial(jax.jit, static_argnames=("num_values", "reverse"))
 def lstm_spectrum(params, xs, **options):
-    return lj.product_singular_values(lj.LSTM, params, xs, **options)
+    return lj.gradients.product_singular_values(lj.LSTM, params, xs, **options)
 
 
 @in_float64
@@ -189,13 +189,15 @@ def test_singular_values_are_those_of_the_product(options):
     masks = {"lengths": jnp.array([4, 3]), "reverse": options.get("reverse", False)}
     found = lstm_spectrum(params, xs, **masks | options)
     jacobians = lj.step_jacobians(lj.LSTM, params, xs, **masks)
-    (product,) = lj.jacobian_products(jacobians[:: -1 if masks["reverse"] else 1], 4)
+    (product,) = lj.gradients.jacobian_products(
+        jacobians[:: -1 if masks["reverse"] else 1], 4
+    )
     svd = np.linalg.svd(np.asarray(product), compute_uv=False)
     count = options.get("num_values", 2 * HIDDEN)
     assert svd.max() / svd.min() < 1e10  # the oracle has digits left
     assert_allclose(found.log_singular_values, np.log(svd)[:, :count], atol=1e-6)
     assert np.all(found.reached)
-    condition = lj.log_condition_number(found.log_singular_values)
+    condition = lj.gradients.log_condition_number(found.log_singular_values)
     assert_allclose(condition, np.log(svd[:, 0] / svd[:, count - 1]), atol=1e-6)
 
 
@@ -207,11 +209,13 @@ def test_singular_values_at_1e_minus_3000_in_float32():
     w = jnp.asarray(turn @ np.diag(scales) @ turn.T, jnp.float32)
     exact = np.log(np.abs(np.linalg.eigvalsh(np.asarray(w, np.float64))))
     params = lj.RNNParams(w_ih=jnp.zeros((1, 4)), w_hh=w.T, b=jnp.zeros(4))
-    found = lj.product_singular_values(lj.rnn("linear"), params, jnp.zeros((time, 1)))
+    found = lj.gradients.product_singular_values(
+        lj.rnn("linear"), params, jnp.zeros((time, 1))
+    )
     rates = np.asarray(found.log_singular_values, np.float64) / time
     assert_allclose(rates, np.sort(exact)[::-1], atol=1e-6)
     assert found.log_singular_values[0] < -6900  # 10^-3010, and the last 10^-4771
-    condition = lj.log_condition_number(found.log_singular_values)
+    condition = lj.gradients.log_condition_number(found.log_singular_values)
     assert_allclose(condition, time * np.log(1.5), rtol=1e-5)
 
 
@@ -222,7 +226,7 @@ def test_zeros_are_minus_infinity_and_known_to_be():
     params = lj.RNNParams(
         w_ih=jnp.zeros((1, 2)), w_hh=jnp.asarray(turn), b=jnp.zeros(2)
     )
-    found = lj.product_singular_values(
+    found = lj.gradients.product_singular_values(
         lj.rnn("linear"), params, jnp.zeros((3, 1)), resets=resets
     )
     assert_array_equal(found.log_singular_values, [-np.inf, -np.inf])

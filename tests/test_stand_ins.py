@@ -116,7 +116,7 @@ def test_measures_of_a_singular_step(measure, x64):
     xs, p, lengths = drawn(0, TIME, BATCH, 2), drawn(1, 2, 2), np.array([5, 2, 3])
 
     def loss(ys):
-        return jnp.sum(jnp.sin(lj.readouts.last_step(ys, lengths)))
+        return jnp.sum(jnp.sin(lj.last_step(ys, lengths)))
 
     run = getattr(lj, measure)
     found = run(CELL, p, xs, loss, lengths=lengths)

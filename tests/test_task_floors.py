@@ -19,7 +19,8 @@ from numpy.testing import assert_allclose
 from scipy.integrate import quad
 
 import lstm_jax as lj
-from lstm_jax.tasks import adding_1997, character_language
+from lstm_jax.tasks import adding_1997
+from lstm_jax.tasks.character_language import longest_window
 
 LN2 = np.log(2)
 TEXT = "the bear is in the wood. the cat is at home. "
@@ -172,11 +173,11 @@ STRINGS, STREAM = predicted(reber_strings(13)), predicted(beginnings(12, endless
 
 
 def costs_of_units(units) -> dict[str, Any]:
-    a, b = lj.long_time_lag_2a(7, units), lj.long_time_lag_2b(4, units)
-    string = lj.embedded_reber(units)
-    stream = lj.continual_embedded_reber(units)
-    two, three = lj.temporal_order(2, units), lj.temporal_order(3, units)
-    c = lj.long_time_lag_2c(3, units)
+    a, b = lj.tasks.long_time_lag_2a(7, units), lj.tasks.long_time_lag_2b(4, units)
+    string = lj.tasks.embedded_reber(units)
+    stream = lj.tasks.continual_embedded_reber(units)
+    two, three = lj.tasks.temporal_order(2, units), lj.tasks.temporal_order(3, units)
+    c = lj.tasks.long_time_lag_2c(3, units)
     return {
         "2a": (a, 6, None, lag_2a(7, 6), now),
         "2a, short": (a, 2, None, lag_2a(7, 2), now),
@@ -202,12 +203,12 @@ def costs_of_units(units) -> dict[str, Any]:
 
 
 OTHERS: dict[str, Any] = {
-    "copy": (lj.copy_memory(3, 2), 9, None, copies(3, 2, [5]),
+    "copy": (lj.tasks.copy_memory(3, 2), 9, None, copies(3, 2, [5]),
              lambda s, t: t >= len(s) - 2),
-    "copy, variable": (lj.copy_memory_variable(3, 2), 9, None,
+    "copy, variable": (lj.tasks.copy_memory_variable(3, 2), 9, None,
                        copies(3, 2, [1, 2, 3, 4, 5]), lambda s, t: t >= len(s) - 2),
-    "xor": (lj.delayed_xor(2), 5, None, xors(2, 5), now),
-    "xor, one bit": (lj.delayed_xor(2), 5, "one of two bits", xors(2, 5),
+    "xor": (lj.tasks.delayed_xor(2), 5, None, xors(2, 5), now),
+    "xor, one bit": (lj.tasks.delayed_xor(2), 5, "one of two bits", xors(2, 5),
                      lambda s, t: s[t - 1]),
     "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
     "parity of two": (lj.TASKS["parity"], 2, None,
@@ -349,7 +350,7 @@ def test_the_numbers_of_the_docstrings_are_the_tasks():
         if floor is not None:
             assert_allclose(task.floor(length), floor, atol=5e-5, err_msg=name)
         assert_allclose(list(task.plateaus(length).values()), plateaus, atol=5e-5)
-    assert_allclose(lj.nature_show("vectors", 0.5).floor(9), LN2 / 2)
+    assert_allclose(lj.tasks.nature_show("vectors", 0.5).floor(9), LN2 / 2)
 
 
 @pytest.mark.parametrize("num_informative", [1, 3])
@@ -364,14 +365,14 @@ def test_the_best_of_3b_is_the_error_of_the_conditional_mean(num_informative):
 
     ends = num_informative - 12 * spread, num_informative + 12 * spread
     wanted, _ = quad(error, *ends, points=[0.0], epsabs=1e-15, limit=200)
-    task = lj.two_sequence("3b", num_informative)
+    task = lj.tasks.two_sequence("3b", num_informative)
     assert_allclose(task.plateaus(33)["everything"], wanted, rtol=1e-7)
-    assert task.floor(33) == lj.two_sequence("3a").floor(33) == 1 / 4
+    assert task.floor(33) == lj.tasks.two_sequence("3a").floor(33) == 1 / 4
 
 
 def test_the_levels_of_a_text_are_counted_on_its_training_part():
     text = (TEXT * 3)[:100]
-    task = lj.character_language(text, 0.2)
+    task = lj.tasks.character_language(text, 0.2)
     pairs = Counter(pairwise(text[:80]))
     uses, nexts = Counter(text[:79]), Counter(text[1:80])
     conditional = -sum(n / 79 * np.log(n / uses[a]) for (a, _), n in pairs.items())
@@ -385,8 +386,8 @@ def test_the_levels_of_a_text_are_counted_on_its_training_part():
     (100, 0.1, 9), (100, 0.9, 9), (100, 0.5, 49), (40, 0.25, 9), (40, 0.7, 11),
 ])  # fmt: skip
 def test_the_longest_window_fits_into_both_parts(characters, held_out, longest):
-    assert character_language.longest_window(characters, held_out) == longest
-    task = lj.character_language("ab" * (characters // 2), held_out)
+    assert longest_window(characters, held_out) == longest
+    task = lj.tasks.character_language("ab" * (characters // 2), held_out)
     for sample in (task.sample, task.sample_test):
         assert len(sample(jax.random.key(0), 2, longest).inputs) == longest
         with pytest.raises(ValueError, match="max_length: got"):

@@ -21,7 +21,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 import lstm_jax as lj
-from lstm_jax.tasks import embedded_reber
+from lstm_jax.tasks.embedded_reber import ALPHABET, is_outer
 
 UNLIKELY = 1e-7
 TEXT = "the bear is in the wood. the cat is at home. "
@@ -125,12 +125,12 @@ ADDING, ADDING_1997 = of("adding", 4_000, 9), of("adding_1997", 20_000, 44)
 MULTIPLICATION = of("multiplication", 20_000, 22)
 ORDER, ORDER_3 = of("temporal_order", 20_000, 44), of("temporal_order_3", 20_000, 66)
 PASCANU = of("temporal_order_pascanu", 20_000, 37)
-LAG_2A = of(lj.long_time_lag_2a(7), 2_000, 6, 7)
-LAG_2B = of(lj.long_time_lag_2b(5), 4_000, 6)
-LAG_2C, LAG_2C_SHORT = of(lj.long_time_lag_2c(4), 20_000, 103), of(
-    lj.long_time_lag_2c(3), 20_000, 10)  # fmt: skip
-COPY = of(lj.copy_memory(3, 2), 4_000, 9)
-COPY_VARIABLE = of(lj.copy_memory_variable(3, 2), 4_000, 12)
+LAG_2A = of(lj.tasks.long_time_lag_2a(7), 2_000, 6, 7)
+LAG_2B = of(lj.tasks.long_time_lag_2b(5), 4_000, 6)
+LAG_2C, LAG_2C_SHORT = of(lj.tasks.long_time_lag_2c(4), 20_000, 103), of(
+    lj.tasks.long_time_lag_2c(3), 20_000, 10)  # fmt: skip
+COPY = of(lj.tasks.copy_memory(3, 2), 4_000, 9)
+COPY_VARIABLE = of(lj.tasks.copy_memory_variable(3, 2), 4_000, 12)
 XOR, PARITY, PAIRS = (of(name, 4_000, 14) for name in
                       ("delayed_xor", "parity", "even_pairs"))  # fmt: skip
 ANBN, ANBNCN = of("anbn", 4_000, 22), of("anbncn", 4_000, 22)
@@ -138,8 +138,8 @@ STRING, STREAM = of("embedded_reber", 20_000, 12), of(
     "continual_embedded_reber", 20_000, 16)  # fmt: skip
 LATCH = of("latch", 4_000, 8)
 TWO = {name: of(f"two_sequence_{name}", 20_000, 33) for name in ("3a", "3b", "3c")}
-SHOW = of(lj.nature_show("vectors"), 20_000, 5)
-LANGUAGE = Draw(lj.character_language(TEXT, 0.25), 4_000, 5, 5)
+SHOW = of(lj.tasks.nature_show("vectors"), 20_000, 5)
+LANGUAGE = Draw(lj.tasks.character_language(TEXT, 0.25), 4_000, 5, 5)
 LANGUAGE_TEST = LANGUAGE._replace(split="sample_test")
 
 
@@ -276,10 +276,10 @@ LAWS: dict[str, Law] = {
     "anbncn, lengths": Law(
         ANBNCN, lambda b: b.lengths.tolist(), {3 * n + 1: 1 / 7 for n in range(1, 8)}),
     "embedded_reber, strings": Law(
-        STRING, lambda b: [w + "E" for w in words(b, embedded_reber.ALPHABET,
+        STRING, lambda b: [w + "E" for w in words(b, ALPHABET,
                                                   b.lengths)], reber_strings(13)),
     "continual_embedded_reber, beginnings": Law(
-        STREAM, lambda b: words(b, embedded_reber.ALPHABET, [13] * 20_000),
+        STREAM, lambda b: words(b, ALPHABET, [13] * 20_000),
         beginnings(13, endless=True)),
     "nature_show, scenes and distractors": Law(
         SHOW, lambda b: rows(symbols(b)[:4]),
@@ -303,12 +303,12 @@ def test_the_outer_symbols_of_a_stream_follow_every_other_e():
     batch = drawn(STREAM)
     ends = (symbols(batch) == 6) & within(batch)
     inner = ends & (np.cumsum(ends, axis=0) % 2 == 1)
-    assert_array_equal(embedded_reber.is_outer(jax.tree.map(jax.numpy.asarray, batch)),
+    assert_array_equal(is_outer(jax.tree.map(jax.numpy.asarray, batch)),
                        inner)  # fmt: skip
 
 
 def test_the_window_of_the_least_length_is_one_character():
-    task = lj.character_language("ab" * 10, 0.9)
+    task = lj.tasks.character_language("ab" * 10, 0.9)
     batch = drawn(Draw(task, 200, 1, 1))
     assert set(rows([symbols(batch)[0], batch.targets[0]])) == {(0, 1)}
 
@@ -418,7 +418,7 @@ def ambiguous(batch):
         :, None]  # fmt: skip
 
 
-ONE_INFORMATIVE = of(lj.two_sequence("3b", 1), 4_000, 33)
+ONE_INFORMATIVE = of(lj.tasks.two_sequence("3b", 1), 4_000, 33)
 NOISES = {
     "adding": Noise(ADDING, lambda b: b.inputs[:9, :, 0], stats.uniform(0, 1)),
     "adding_1997": Noise(

@@ -18,23 +18,31 @@ from lstm_jax.tasks import (
     adding,
     adding_1997,
     answer_units,
-    character_language,
-    copy_memory,
     counting,
-    delayed_xor,
     digits,
-    embedded_reber,
     even_pairs,
     grammar,
-    latch,
     long_time_lag,
-    long_time_lag_2c,
     losses,
     parity,
-    temporal_order,
     temporal_order_pascanu,
-    two_sequence,
 )
+from lstm_jax.tasks.character_language import alphabet_of, character_language
+from lstm_jax.tasks.copy_memory import copy_memory, copy_memory_variable, is_recall
+from lstm_jax.tasks.delayed_xor import delayed_xor
+from lstm_jax.tasks.embedded_reber import (
+    ALPHABET,
+    CONTINUAL,
+    EMBEDDED,
+    continual_embedded_reber,
+    embedded_reber,
+    is_outer,
+    symbols_of,
+)
+from lstm_jax.tasks.latch import latch
+from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
+from lstm_jax.tasks.temporal_order import SYMBOLS, temporal_order
+from lstm_jax.tasks.two_sequence import two_sequence
 
 MANY, LENGTH, MAX_LENGTH = 2_000, 22, 24
 LN2 = np.log(2)
@@ -45,8 +53,8 @@ TASKS = {
     # With fewer symbols than in the paper, so that all of them are drawn often.
     "long_time_lag_2a": long_time_lag.long_time_lag_2a(p=24),
     "long_time_lag_2b": long_time_lag.long_time_lag_2b(p=12),
-    "long_time_lag_2c": long_time_lag_2c.long_time_lag_2c(5),
-    "character_language": character_language.character_language(TEXT),
+    "long_time_lag_2c": long_time_lag_2c(5),
+    "character_language": character_language(TEXT),
 }
 
 ONE_OF_EACH_KIND = ("adding", "two_sequence_3c", "embedded_reber", "anbn")
@@ -274,7 +282,7 @@ def answer_adding(inputs):
 
 
 def answer_temporal_order(inputs):
-    shown = symbols_in(temporal_order.SYMBOLS)(inputs)
+    shown = symbols_in(SYMBOLS)(inputs)
     assert re.fullmatch(r"E[abcdXY]+B", shown)
     ordered = re.sub(r"[^XY]", "", shown)
     return int(ordered.replace("X", "0").replace("Y", "1"), 2)
@@ -308,13 +316,13 @@ def answer_long_time_lag_2c(inputs):
 
 AFTER_X = "((XT*VP)*(S|XT*VV))"
 REBER = f"B(TS*X{AFTER_X}|PT*V(V|P{AFTER_X}))E"
-EMBEDDED = f"(BT{REBER}TE|BP{REBER}PE)"
+STRING = f"(BT{REBER}TE|BP{REBER}PE)"
 
 
 def answer_embedded_reber(inputs):
-    shown = symbols_in(embedded_reber.ALPHABET)(inputs)
-    assert re.fullmatch(EMBEDDED, shown + "E")
-    return [embedded_reber.ALPHABET.index(s) for s in shown[1:] + "E"]
+    shown = symbols_in(ALPHABET)(inputs)
+    assert re.fullmatch(STRING, shown + "E")
+    return [ALPHABET.index(s) for s in shown[1:] + "E"]
 
 
 def answer_copy(inputs, num_items=10):
@@ -348,11 +356,11 @@ def answer_counting(letters):
 
 
 def answer_character(inputs):
-    shown = symbols_in(character_language.alphabet_of(TEXT))(inputs)
+    shown = symbols_in(alphabet_of(TEXT))(inputs)
     nexts = {m.end() for m in re.finditer(re.escape(shown), TEXT)} - {len(TEXT)}
     followers = {TEXT[k] for k in nexts}
     assert len(followers) == 1, "a window of this text has one continuation"
-    return [character_language.alphabet_of(TEXT).index(s)
+    return [alphabet_of(TEXT).index(s)
             for s in shown[1:] + followers.pop()]  # fmt: skip
 
 
@@ -400,7 +408,7 @@ def marks_and(numbers, marks):
     return np.stack([numbers, marks], axis=-1)
 
 
-REBER_LETTERS = embedded_reber.ALPHABET
+REBER_LETTERS = ALPHABET
 NUMBERS_1997 = [0.5, -0.25, 0.5, 1.0, 0.75, 0.0]
 LAG_4 = ["a1", "a2", "a3", "x", "y"]
 LAG_2C = ["a1", "a2", "a3", "b", "e", "x", "y"]
@@ -426,7 +434,7 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
     "temporal_order": (
         temporal_order,
         "E a c X d b Y a B  -> XY, class 1",
-        answer_temporal_order(one_hot("EacXdbYaB", temporal_order.SYMBOLS)),
+        answer_temporal_order(one_hot("EacXdbYaB", SYMBOLS)),
         1,
     ),
     "temporal_order_pascanu": (
@@ -524,7 +532,7 @@ def test_the_worked_example_of_the_digits_is_the_first_image():
 
 
 def test_the_worked_example_of_the_text_is_right():
-    task = character_language.character_language("abracadabra", held_out=0.4)
+    task = character_language("abracadabra", held_out=0.4)
     assert task.input_size == task.output_size == 5
     draw = jax.jit(task.sample, static_argnums=(1, 2))
     batch = draw(jax.random.key(0), 40, 3)
@@ -547,7 +555,7 @@ def test_the_worked_example_of_the_text_is_right():
 
 
 def test_110_steps_are_the_papers_100():
-    from lstm_jax.tasks.drawing import nominal_length
+    from lstm_jax.tasks.sampling import nominal_length
 
     assert [nominal_length(n) for n in (110, 550, 1100, 11, 10)] == [
         100, 500, 1000, 10, 10,
@@ -602,7 +610,7 @@ def test_the_stream_of_reber_strings_never_stops():
     for k in range(100):
         shown = read(np.asarray(batch.inputs)[:LENGTH, k])
         asked = REBER_LETTERS[int(batch.targets[LENGTH - 1, k])]
-        begun = re.match(f"{EMBEDDED}*", shown + asked)
+        begun = re.match(f"{STRING}*", shown + asked)
         assert begun is not None
         # The rest is the beginning of a string: one of them continues it.
         rest = (shown + asked)[begun.end() :]
@@ -614,7 +622,7 @@ def test_the_stream_of_reber_strings_never_stops():
 def test_outer_symbols_are_those_before_the_last_e():
     batch = many("embedded_reber")
     wanted = np.arange(MAX_LENGTH)[:, None] == np.asarray(batch.lengths) - 2
-    assert_array_equal(embedded_reber.is_outer(batch), wanted)
+    assert_array_equal(is_outer(batch), wanted)
 
 
 def test_digits_of_the_test_are_never_drawn_in_training():
@@ -714,7 +722,7 @@ def test_who_sees_the_current_bit_alone_loses_the_floor_of_delayed_xor():
 
 @pytest.mark.parametrize("name", ["copy_memory", "copy_memory_variable"])
 def test_who_knows_when_but_not_what_loses_the_floor_of_copy(name):
-    recall = copy_memory.is_recall(many(name), 10)
+    recall = is_recall(many(name), 10)
     assert_allclose(fitted_loss(name, recall), TASKS[name].floor(LENGTH), rtol=0.005)
 
 
@@ -831,7 +839,7 @@ def test_the_best_of_3b_and_3c_is_the_conditional_mean():
     best = TASKS["two_sequence_3b"].plateaus(LENGTH)["everything"]
     assert 0 < best < 1e-4 and loss < 1e-3
     # With one number instead of three, errors are frequent enough to be counted.
-    task = two_sequence.two_sequence("3b", num_informative=1)
+    task = two_sequence("3b", num_informative=1)
     one = batch._replace(inputs=batch.inputs[:1])
     guess = jax.nn.sigmoid(2 * one.inputs[0] / 0.2)
     best = task.plateaus(LENGTH)["everything"]
@@ -843,9 +851,7 @@ def test_the_best_of_3b_and_3c_is_the_conditional_mean():
 
 def test_the_long_memory_of_a_reber_string_is_worth_ln_2():
     batch = drawn_strings()
-    states = grammar.states_after(
-        embedded_reber.EMBEDDED, embedded_reber.symbols_of(batch)
-    )
+    states = grammar.states_after(EMBEDDED, symbols_of(batch))
     task, states = TASKS["embedded_reber"], np.asarray(states)
     forgetful = np.where((states >= 10) & (states < 18), states - 8, states)
     all_known = fitted_loss("embedded_reber", states, batch)
@@ -858,9 +864,7 @@ def test_the_long_memory_of_a_reber_string_is_worth_ln_2():
 
 def test_who_knows_the_grammar_sits_on_the_plateaus_of_the_stream():
     batch = many("continual_embedded_reber")
-    states = np.asarray(
-        grammar.states_after(embedded_reber.CONTINUAL, embedded_reber.symbols_of(batch))
-    )
+    states = np.asarray(grammar.states_after(CONTINUAL, symbols_of(batch)))
     forgetful = np.where((states >= 10) & (states < 18), states - 8, states)
     wanted = TASKS["continual_embedded_reber"].plateaus(LENGTH).values()
     found = [fitted_loss("continual_embedded_reber", known)
@@ -924,10 +928,10 @@ def legal_outputs(name):
         after_a = jnp.argmax(batch.inputs, -1)[..., None] == 1
         legal = jnp.where(after_a, jnp.arange(size) < 2, asked)
     else:
-        which = embedded_reber.EMBEDDED
+        which = EMBEDDED
         if name.startswith("continual"):
-            which = embedded_reber.CONTINUAL
-        legal = grammar.legal_next(which, embedded_reber.symbols_of(batch))
+            which = CONTINUAL
+        legal = grammar.legal_next(which, symbols_of(batch))
     return jnp.where(legal, 50.0, -50.0)
 
 
@@ -1018,7 +1022,7 @@ def test_an_answer_that_is_not_asked_for_has_no_gradient(loss, key):
 
 def test_the_loss_of_logistic_units_has_floors_of_its_own():
     batch = many("temporal_order")
-    task = temporal_order.temporal_order(units="logistic")
+    task = temporal_order(units="logistic")
     guess = jnp.full((MANY, 4), jnp.log(1 / 3))  # sigmoid: 1/4
     assert_allclose(task.loss(guess, batch), task.floor(LENGTH), rtol=1e-5)
     assert_allclose(task.floor(LENGTH), 3 / 4)
@@ -1081,7 +1085,7 @@ def test_two_tanh_units_solve_parity(key):
 
 def test_a_cyclic_shift_solves_copy():
     num_symbols, num_items, length = 3, 2, 15
-    task = copy_memory.copy_memory(num_symbols, num_items)
+    task = copy_memory(num_symbols, num_items)
     batch = task.sample(jax.random.key(0), 50, length)
     delay = length - num_items
     # One slot more than the delay: a symbol is in the last slot only when it is asked.
@@ -1109,18 +1113,18 @@ def test_a_cyclic_shift_solves_copy():
 # ---------------------------------------------------------------------------
 
 FACTORIES: dict[str, Callable[[], Any]] = {
-    "temporal_order": temporal_order.temporal_order,
-    "temporal_order_3": lambda: temporal_order.temporal_order(num_symbols=3),
+    "temporal_order": temporal_order,
+    "temporal_order_3": lambda: temporal_order(num_symbols=3),
     "long_time_lag_2a": lambda: long_time_lag.long_time_lag_2a(p=100),
     "long_time_lag_2b": long_time_lag.long_time_lag_2b,
-    "long_time_lag_2c": lambda: long_time_lag_2c.long_time_lag_2c(50, "softmax"),
-    "two_sequence_3a": lambda: two_sequence.two_sequence("3a"),
-    "embedded_reber": lambda: embedded_reber.embedded_reber(units="softmax"),
-    "continual_embedded_reber": embedded_reber.continual_embedded_reber,
-    "copy_memory": lambda: copy_memory.copy_memory(num_items=10),
-    "copy_memory_variable": copy_memory.copy_memory_variable,
-    "delayed_xor": lambda: delayed_xor.delayed_xor(delay=10),
-    "latch": lambda: latch.latch(num_informative=3),
+    "long_time_lag_2c": lambda: long_time_lag_2c(50, "softmax"),
+    "two_sequence_3a": lambda: two_sequence("3a"),
+    "embedded_reber": lambda: embedded_reber(units="softmax"),
+    "continual_embedded_reber": continual_embedded_reber,
+    "copy_memory": lambda: copy_memory(num_items=10),
+    "copy_memory_variable": copy_memory_variable,
+    "delayed_xor": lambda: delayed_xor(delay=10),
+    "latch": lambda: latch(num_informative=3),
     "sequential_digits": digits.sequential_digits,
     "permuted_digits": lambda: digits.permuted_digits(permutation_seed=0),
 }
@@ -1134,26 +1138,26 @@ def test_a_factory_returns_one_and_the_same_task(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: temporal_order.temporal_order(4), r"num_symbols: got 4; .* 2 or 3"),
-        (lambda: temporal_order.temporal_order(2, "relu"), r"units: got 'relu'; "
+        (lambda: temporal_order(4), r"num_symbols: got 4; .* 2 or 3"),
+        (lambda: temporal_order(2, "relu"), r"units: got 'relu'; "
          r"allowed: softmax, logistic"),
         (lambda: long_time_lag.long_time_lag_2a(1), r"p: got 1; .* at least 2"),
         (lambda: long_time_lag.long_time_lag_2b(9, "x"), r"units: got 'x'; allowed"),
-        (lambda: long_time_lag_2c.long_time_lag_2c(0), r"num_distractors: got 0; "),
-        (lambda: two_sequence.two_sequence("3d"), r"variant: got '3d'; .*3a, 3b, 3c"),
-        (lambda: two_sequence.two_sequence("3a", 0), r"num_informative: got 0; "),
-        (lambda: embedded_reber.embedded_reber("x"), r"units: got 'x'; allowed"),
-        (lambda: embedded_reber.continual_embedded_reber("x"), r"units: got 'x'; "),
-        (lambda: copy_memory.copy_memory(0), r"num_symbols: got 0; .* at least 1"),
-        (lambda: copy_memory.copy_memory_variable(8, 0), r"num_items: got 0; "),
-        (lambda: delayed_xor.delayed_xor(3), r"delay: got 3; .* even"),
-        (lambda: latch.latch(float("nan")), r"noise: got nan; .* at least 0"),
-        (lambda: latch.latch(0.2, 0), r"num_informative: got 0; .* at least 1"),
+        (lambda: long_time_lag_2c(0), r"num_distractors: got 0; "),
+        (lambda: two_sequence("3d"), r"variant: got '3d'; .*3a, 3b, 3c"),
+        (lambda: two_sequence("3a", 0), r"num_informative: got 0; "),
+        (lambda: embedded_reber("x"), r"units: got 'x'; allowed"),
+        (lambda: continual_embedded_reber("x"), r"units: got 'x'; "),
+        (lambda: copy_memory(0), r"num_symbols: got 0; .* at least 1"),
+        (lambda: copy_memory_variable(8, 0), r"num_items: got 0; "),
+        (lambda: delayed_xor(3), r"delay: got 3; .* even"),
+        (lambda: latch(float("nan")), r"noise: got nan; .* at least 0"),
+        (lambda: latch(0.2, 0), r"num_informative: got 0; .* at least 1"),
         (lambda: digits.permuted_digits(-1), r"permutation_seed: got -1; "),
-        (lambda: character_language.character_language("aaaa"), r"text: got 'aaaa'; "
+        (lambda: character_language("aaaa"), r"text: got 'aaaa'; "
          r"it must have at least 2 different"),
-        (lambda: character_language.character_language(TEXT, 1.0), r"held_out: got 1"),
-        (lambda: character_language.character_language("abc"), r"text: got 3 char"),
+        (lambda: character_language(TEXT, 1.0), r"held_out: got 1"),
+        (lambda: character_language("abc"), r"text: got 3 char"),
     ],
 )  # fmt: skip
 def test_what_a_factory_does_not_know_is_refused(make, message):

@@ -365,7 +365,7 @@ def test_a_gru_without_weights_halves_its_gradient():
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
 
     def last(h):
-        carry = lj.GRUCarry(h=h[None])
+        carry = lj.cells.GRUCarry(h=h[None])
         for _ in range(4):
             carry, _ = lj.GRU.step(params, carry, jnp.zeros((1,)))
         return carry.h[0]

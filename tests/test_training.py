@@ -18,7 +18,7 @@ from lstm_jax.tasks.nature_show import cross_entropy
 from lstm_jax.training import criteria, loop
 from lstm_jax.training.curricula import growing_length
 from lstm_jax.training.loop import init_train_state, predict, train_steps
-from lstm_jax.training.many import train_many
+from lstm_jax.training.runs import train_many
 from lstm_jax.training.success import success_rate
 
 HIDDEN = 6
@@ -144,7 +144,9 @@ def test_vmap_over_keys_and_forget_biases_equals_single_runs(key):
 
 def test_history_has_one_entry_per_update_each_on_a_fresh_batch(key):
     state, history = train(key, learning_rate=0.0)
-    assert isinstance(state, lj.TrainState) and isinstance(history, lj.History)
+    assert isinstance(state, lj.training.TrainState) and isinstance(
+        history, lj.training.History
+    )
     assert history.loss.shape == history.accuracy.shape == (NUM_STEPS,)
     assert len(set(np.asarray(history.loss).tolist())) == NUM_STEPS
     assert np.all((history.accuracy >= 0) & (history.accuracy <= 1))
@@ -202,10 +204,12 @@ def test_evaluate_draws_from_the_test_split_and_train_never_does(key):
     def by_hand():
         batch = SIGNS.sample_test(key, 50, 4)
         outputs = predict(lj.LSTM, SIGNS, params, batch)
-        return lj.Evaluation(SIGNS.loss(outputs, batch), SIGNS.accuracy(outputs, batch))
+        return lj.training.Evaluation(
+            SIGNS.loss(outputs, batch), SIGNS.accuracy(outputs, batch)
+        )
 
     found = jax.jit(lambda: evaluate(no_train, params))()
-    assert isinstance(found, lj.Evaluation)
+    assert isinstance(found, lj.training.Evaluation)
     jax.tree.map(partial(assert_allclose, rtol=1e-6), found, by_hand())
 
 
@@ -439,8 +443,8 @@ def test_a_task_that_asks_at_every_step_is_answered_there(key):
 
 NOISY = {
     "step": lj.zoneout(lj.RNN, 0.5),
-    "sequence": lj.variational_dropout(lj.RNN, input_rate=0.5),
-    "both": lj.zoneout(lj.variational_dropout(lj.RNN, input_rate=0.5), 0.5),
+    "sequence": lj.cells.variational_dropout(lj.RNN, input_rate=0.5),
+    "both": lj.zoneout(lj.cells.variational_dropout(lj.RNN, input_rate=0.5), 0.5),
 }
 
 
@@ -613,7 +617,7 @@ def test_counts_that_can_not_be_are_refused(values):
 # On the nature show
 # ---------------------------------------------------------------------------
 
-SHOW = lj.nature_show("vectors")
+SHOW = lj.tasks.nature_show("vectors")
 
 
 @pytest.fixture(scope="module")
@@ -661,7 +665,7 @@ def test_the_nature_show_is_read_in_the_dtype_of_the_weights(
         lambda: lj.train(
             key,
             lj.LSTM,
-            lj.nature_show(rendering),
+            lj.tasks.nature_show(rendering),
             optax.adam(1e-3),
             hidden_size=HIDDEN,
             num_steps=2,

@@ -69,15 +69,15 @@ def test_adjoints_of_a_stack_are_those_of_every_layer(key, x64):
 
 
 def test_a_stack_knows_the_width_of_what_a_layer_shows(key):
-    cell = lj.stack(lj.PROJECTION_LSTM, lj.LSTM)
+    cell = lj.stack(lj.cells.PROJECTION_LSTM, lj.LSTM)
     params = cell.init(key, INPUT, 6)
     narrow = jax.eval_shape(
         lambda: lj.unroll(
-            lj.PROJECTION_LSTM, params[0], sequence(key, dtype=jnp.float32)
+            lj.cells.PROJECTION_LSTM, params[0], sequence(key, dtype=jnp.float32)
         )[1]
     ).shape[-1]
     assert params[1].w_ih.shape[0] == narrow < 6
-    assert lj.stack(lj.PROJECTION_LSTM, lj.LSTM) is cell
+    assert lj.stack(lj.cells.PROJECTION_LSTM, lj.LSTM) is cell
     with pytest.raises(ValueError, match="at least one"):
         lj.stack()
 
@@ -147,7 +147,7 @@ def test_zoneout_draws_anew_at_every_step_and_is_the_same_for_the_same_key(key):
 
 def test_variational_dropout_has_one_mask_for_the_sequence(key, x64):
     rate = 0.25
-    cell = lj.variational_dropout(lj.LSTM, input_rate=rate)
+    cell = lj.cells.variational_dropout(lj.LSTM, input_rate=rate)
     params = cell.init(key, INPUT, HIDDEN, dtype=jnp.float64)
     xs = sequence(key)
     _, ys = lj.unroll(cell, params, lj.with_keys(key, xs, per="sequence"))
@@ -161,7 +161,7 @@ def test_variational_dropout_has_one_mask_for_the_sequence(key, x64):
 
 
 def test_variational_dropout_hides_h_from_the_gates_and_leaves_c(key):
-    cell = lj.variational_dropout(lj.LSTM, hidden_rate=0.5)
+    cell = lj.cells.variational_dropout(lj.LSTM, hidden_rate=0.5)
     params = lj.LSTM.init(key, INPUT, HIDDEN)
     closed = params._replace(w_ih=params.w_ih * 0, w_hh=params.w_hh * 0)
     carry = lj.LSTMCarry(h=jnp.ones((BATCH, HIDDEN)), c=jnp.ones((BATCH, HIDDEN)))
@@ -185,7 +185,7 @@ def test_variational_dropout_draws_the_masks_of_x_and_h_apart(key):
         init_carry=lj.LSTM.init_carry,
         step=show_what_is_seen,
     )
-    cell = lj.variational_dropout(seeing, input_rate=0.5, hidden_rate=0.5)
+    cell = lj.cells.variational_dropout(seeing, input_rate=0.5, hidden_rate=0.5)
     ones = jnp.ones((BATCH, 100))
     _, (h, x) = cell.step((), lj.LSTMCarry(h=ones, c=ones), lj.Keyed(ones, key))
     assert set(np.unique(h)) == set(np.unique(x)) == {0.0, 2.0}
@@ -197,8 +197,14 @@ def test_variational_dropout_draws_the_masks_of_x_and_h_apart(key):
     [
         (lambda: lj.zoneout(lj.RNN, 1.0), r"rate: got 1\.0; it must be in \[0, 1\)"),
         (lambda: lj.zoneout(lj.LSTM, h=0.1, c=-0.5), "c: got -0.5"),
-        (lambda: lj.variational_dropout(lj.RNN, input_rate=2), "input_rate: got 2"),
-        (lambda: lj.variational_dropout(lj.RNN, hidden_rate=1), "hidden_rate: got 1"),
+        (
+            lambda: lj.cells.variational_dropout(lj.RNN, input_rate=2),
+            "input_rate: got 2",
+        ),
+        (
+            lambda: lj.cells.variational_dropout(lj.RNN, hidden_rate=1),
+            "hidden_rate: got 1",
+        ),
         (lambda: lj.with_keys(jax.random.key(0), jnp.ones((2, 3)), "epoch"), "per: "),
         (lambda: lj.mixed(lj.LSTM, jnp.int32), "compute_dtype: got"),
         (lambda: lj.clip_backward(jnp.ones(3), 0), "max_norm: got 0"),

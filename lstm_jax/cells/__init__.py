@@ -1,23 +1,64 @@
-"""CELLS: every cell by its name. A new cell adds its file and one line here."""
+"""Cells: CELLS, every cell by its name; factories, params, and wrappers around cells.
 
-from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN
+A new cell adds its file and one line to CELLS.
+"""
+
+from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN, antisymmetric_rnn
 from lstm_jax.cells.cell import Cell
-from lstm_jax.cells.cifg_lstm import CIFG_LSTM
-from lstm_jax.cells.four_gate import FOUR_GATE
-from lstm_jax.cells.gru import GRU
-from lstm_jax.cells.gru_reset_before import GRU_RESET_BEFORE
-from lstm_jax.cells.indrnn import INDRNN
+from lstm_jax.cells.cifg_lstm import CIFG_LSTM, CIFGParams
+from lstm_jax.cells.four_gate import (
+    FOUR_GATE,
+    FourGateCarry,
+    FourGateParams,
+    forget_gate,
+    four_gate,
+    learn_gate,
+    remember_gate,
+    use_gate,
+)
+from lstm_jax.cells.full_gate_lstm import FullGateLSTMCarry, FullGateLSTMParams
+from lstm_jax.cells.gru import GRU, GRUCarry, GRUParams
+from lstm_jax.cells.gru_reset_before import GRU_RESET_BEFORE, GRUResetBeforeParams
+from lstm_jax.cells.indrnn import INDRNN, IndRNNParams, clip_indrnn
 from lstm_jax.cells.irnn import IRNN
-from lstm_jax.cells.janet import JANET
-from lstm_jax.cells.layer_norm_lstm import LAYER_NORM_LSTM
-from lstm_jax.cells.lesson_peephole_lstm import LESSON_PEEPHOLE_LSTM
-from lstm_jax.cells.lstm import LSTM
-from lstm_jax.cells.lstm97 import LSTM97
-from lstm_jax.cells.mgu import MGU
-from lstm_jax.cells.minimal_rnn import MINIMAL_RNN
-from lstm_jax.cells.peephole_lstm import PEEPHOLE_LSTM
-from lstm_jax.cells.projection_lstm import PROJECTION_LSTM
-from lstm_jax.cells.rnn import RNN
+from lstm_jax.cells.janet import JANET, JANETCarry, JANETParams, janet
+from lstm_jax.cells.layer_norm_lstm import (
+    LAYER_NORM_LSTM,
+    LayerNormLSTMParams,
+    layer_norm_lstm,
+)
+from lstm_jax.cells.lesson_peephole_lstm import (
+    LESSON_PEEPHOLE_LSTM,
+    LessonPeepholeParams,
+)
+from lstm_jax.cells.lstm import LSTM, Gates, LSTMCarry, LSTMParams, lstm_gates
+from lstm_jax.cells.lstm97 import LSTM97, LSTM97Carry, LSTM97Params, lstm97
+from lstm_jax.cells.lstm97_input_gate import (
+    LSTM97_INPUT_GATE,
+    LSTM97InputGateCarry,
+    LSTM97InputGateParams,
+)
+from lstm_jax.cells.lstm2000 import LSTM2000, LSTM2000Params, lstm2000
+from lstm_jax.cells.mgu import MGU, MGUParams
+from lstm_jax.cells.minimal_rnn import MINIMAL_RNN, MinimalRNNParams
+from lstm_jax.cells.peephole_lstm import (
+    PEEPHOLE_LSTM,
+    PeepholeLSTMParams,
+    peephole_lstm,
+)
+from lstm_jax.cells.projection_lstm import (
+    PROJECTION_LSTM,
+    ProjectionLSTMCarry,
+    ProjectionLSTMParams,
+)
+from lstm_jax.cells.rnn import RNN, RNNCarry, RNNParams, rnn
+from lstm_jax.cells.stochastic import Keyed, KeyedCell, Keys, with_keys
+from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
+from lstm_jax.cells.wrappers.mixed import mixed
+from lstm_jax.cells.wrappers.residual import residual
+from lstm_jax.cells.wrappers.stack import stack
+from lstm_jax.cells.wrappers.variational_dropout import variational_dropout
+from lstm_jax.cells.wrappers.zoneout import zoneout
 from lstm_jax.checks import Named
 
 # The order is part of the experiments' seeds (`experiments.gradient_decay`): append.
@@ -43,3 +84,80 @@ CELLS: dict[str, Cell] = Named(
         "antisymmetric_rnn": ANTISYMMETRIC_RNN,
     },
 )
+
+__all__ = [
+    "CELLS",
+    "Cell",
+    "rnn",
+    "RNN",
+    "RNNParams",
+    "RNNCarry",
+    "IRNN",
+    "LSTM",
+    "LSTMParams",
+    "LSTMCarry",
+    "Gates",
+    "lstm_gates",
+    "four_gate",
+    "FOUR_GATE",
+    "FourGateParams",
+    "FourGateCarry",
+    "learn_gate",
+    "forget_gate",
+    "remember_gate",
+    "use_gate",
+    "LESSON_PEEPHOLE_LSTM",
+    "LessonPeepholeParams",
+    "lstm97",
+    "LSTM97",
+    "LSTM97Params",
+    "LSTM97Carry",
+    "LSTM97_INPUT_GATE",
+    "LSTM97InputGateParams",
+    "LSTM97InputGateCarry",
+    "lstm2000",
+    "LSTM2000",
+    "LSTM2000Params",
+    "peephole_lstm",
+    "PEEPHOLE_LSTM",
+    "PeepholeLSTMParams",
+    "FullGateLSTMParams",
+    "FullGateLSTMCarry",
+    "CIFG_LSTM",
+    "CIFGParams",
+    "layer_norm_lstm",
+    "LAYER_NORM_LSTM",
+    "LayerNormLSTMParams",
+    "PROJECTION_LSTM",
+    "ProjectionLSTMParams",
+    "ProjectionLSTMCarry",
+    "GRU",
+    "GRUParams",
+    "GRUCarry",
+    "GRU_RESET_BEFORE",
+    "GRUResetBeforeParams",
+    "MGU",
+    "MGUParams",
+    "janet",
+    "JANET",
+    "JANETParams",
+    "JANETCarry",
+    "MINIMAL_RNN",
+    "MinimalRNNParams",
+    "INDRNN",
+    "IndRNNParams",
+    "clip_indrnn",
+    "antisymmetric_rnn",
+    "ANTISYMMETRIC_RNN",
+    "stack",
+    "residual",
+    "learned_carry",
+    "LearnedCarryParams",
+    "zoneout",
+    "variational_dropout",
+    "mixed",
+    "with_keys",
+    "Keyed",
+    "Keys",
+    "KeyedCell",
+]

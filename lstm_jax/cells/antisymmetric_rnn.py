@@ -6,9 +6,8 @@ Its `init` takes the options of the Elman RNN; as in the paper W_hh is Gaussian.
 import jax.numpy as jnp
 
 from lstm_jax import initializers
-from lstm_jax.cells import rnn
 from lstm_jax.cells.cell import Cell, check_input
-from lstm_jax.cells.rnn import RNNCarry, RNNParams
+from lstm_jax.cells.rnn import RNNCarry, RNNParams, init_carry, init_with
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
 from lstm_jax.types import Hidden, Input, any_rank
@@ -58,8 +57,8 @@ def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
     settings = "" if default else f"_gamma_{gamma:g}_epsilon_{epsilon:g}"
     return Cell(
         name=f"antisymmetric_rnn{settings}",
-        init=rnn.init_with(initializers.gaussian),
-        init_carry=rnn.init_carry,
+        init=init_with(initializers.gaussian),
+        init_carry=init_carry,
         step=step,
         gates=("n",),
         memory="h",

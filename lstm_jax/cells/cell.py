@@ -102,7 +102,7 @@ class Cell:
     memory: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what no cell can be made of."""
+        """Checks the fields."""
         check_type("name", self.name, str, "a string")
         check_function("init", self.init, "(key, input_size, hidden_size) -> params")
         check_function("init_carry", self.init_carry, "(params, batch_shape) -> carry")
@@ -131,7 +131,7 @@ def _check_gates(gates: Any) -> None:
 
 
 def check_cell(name: str, cell: Any) -> None:
-    """Refuses what is no cell: a name of one, or a cell of another library."""
+    """Refuses anything but a cell: a name, or a cell of another library."""
     check_type(
         name,
         cell,
@@ -160,7 +160,7 @@ def check_init(
     input_init: Any = initializers.glorot,
     recurrent_init: Any = initializers.orthogonal,
 ) -> None:
-    """Refuses what no weights can be made of: the arguments that every `init` has."""
+    """Checks the arguments that every `init` has."""
     check_key("key", key)
     check_whole("input_size", input_size, 1)
     check_whole("hidden_size", hidden_size, 1)

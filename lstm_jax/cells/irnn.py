@@ -20,13 +20,13 @@ References:
 """
 
 from lstm_jax import initializers
-from lstm_jax.cells import rnn
 from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.rnn import init_carry, init_with, rnn
 
 IRNN = Cell(
     name="irnn",
-    init=rnn.init_with(initializers.identity),
-    init_carry=rnn.init_carry,
-    step=rnn.rnn("relu").step,
+    init=init_with(initializers.identity),
+    init_carry=init_carry,
+    step=rnn("relu").step,
     gates=("h",),
 )

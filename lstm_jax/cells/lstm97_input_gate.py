@@ -1,7 +1,7 @@
 """LSTM of 1997 with an input gate alone: a carousel that is always shown.
 
 The net of experiment 2a, whose sequences are free of noise: nothing must be kept back,
-so there is no output gate, and no unit reads what a unit said before.
+so there is no output gate, and no unit reads an earlier output.
 """
 
 from typing import Any, NamedTuple

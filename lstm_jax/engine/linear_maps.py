@@ -4,7 +4,7 @@
 
 `run` and `transposable` are two programs of one map of `moving`. The first is followed
 where the map is evaluated (forward mode), the second where JAX transposes it (reverse
-mode); what `fixed` holds for one of them alone, nobody computes for the other. A
+mode); what `fixed` holds for one of them alone is not computed for the other. A
 primitive says this to JAX: `jax.custom_derivatives.linear_call` would, but has no rule
 for `vmap` and none for fixed values that are differentiated.
 """

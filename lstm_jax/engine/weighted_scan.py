@@ -28,12 +28,7 @@ from lstm_jax.engine.linear_maps import linear_map
 from lstm_jax.engine.memory import within_memory
 from lstm_jax.engine.moving import as_differentiated, moving_values, pushed_forward
 from lstm_jax.engine.plans import Plan
-from lstm_jax.engine.points import (
-    Ready,
-    made_ready,
-    point_outputs,
-    with_products_ahead,
-)
+from lstm_jax.engine.points import Ready, made_ready, point_outputs, with_products_ahead
 from lstm_jax.engine.programs import Op, read, run_step
 from lstm_jax.engine.tangents import Inputs, Saved, entering, linear_scan
 

@@ -17,18 +17,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.gradients import scaled
-from lstm_jax.gradients.pullback import wide_vjp
-from lstm_jax.gradients.reading import LossFn, output_gradients
-from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.smooth import (
-    entering_carries,
-    smooth_leaves,
-    with_smooth_leaves,
-)
-from lstm_jax.gradients.wide import per_element
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Shared, Steps, unless_idle
+from lstm_jax.engine.scanning import scan
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.pullback import wide_vjp
+from lstm_jax.gradients.exponents.scaled import Scaled
+from lstm_jax.gradients.exponents.wide import per_element
+from lstm_jax.gradients.loss import LossFn, output_gradients
+from lstm_jax.gradients.state import entering_carries, smooth_leaves, with_smooth_leaves
+from lstm_jax.masking import Shared, Steps, unless_idle
 from lstm_jax.types import Carry
 
 

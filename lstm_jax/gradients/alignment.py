@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
 from lstm_jax.checks import check_array, shown
-from lstm_jax.steps import checked_lengths
+from lstm_jax.masking import checked_lengths
 from lstm_jax.types import LogNorms
 
 
@@ -20,10 +20,10 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
     `effective_window` and their kin, and the plots, leave out.
 
         def loss_fn(ys):
-            return lj.readouts.last_step(ys, lengths).sum()
+            return lj.last_step(ys, lengths).sum()
 
         norms = lj.log_gradient_norms(cell, params, xs, loss_fn, lengths=lengths)
-        curves = lj.by_lag(norms, lengths)
+        curves = lj.gradients.by_lag(norms, lengths)
         median = jnp.nanmedian(lj.log_shares(curves.c), axis=1)
 
     Args:
@@ -35,14 +35,14 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
       The same structure and shapes.
 
     Raises:
-      TypeError: lengths are no integers, or a leaf is not floating.
+      TypeError: lengths are not integers, or a leaf is not floating.
       ValueError: lengths are not one in [0, time] for each sequence.
     """
     return jax.tree.map(lambda leaf: _moved(leaf, jnp.asarray(lengths)), log_norms)
 
 
 def check_curve(name: str, curve: Any) -> None:
-    """Refuses what is no curve of log-norms, a whole carry of them first of all."""
+    """Refuses anything but a curve of log-norms, such as a whole carry of them."""
     wanted = "an array (time, *batch): one leaf of a carry, or joint_log_norms of all"
     check_array(name, curve, wanted)
     if curve.ndim == 0 or not jnp.issubdtype(curve.dtype, jnp.floating):

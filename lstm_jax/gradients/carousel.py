@@ -10,14 +10,14 @@ from jaxtyping import Array, Float
 from lstm_jax.cells import CELLS
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_array, check_number
-from lstm_jax.gradients import scaled
+from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.scaled import Scaled
+from lstm_jax.gradients.loss import LossFn
 from lstm_jax.gradients.paths import Places, places_of, steps_by_path
-from lstm_jax.gradients.reading import LossFn
-from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.smooth import entering_carries, smooth_structure
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare, select
+from lstm_jax.gradients.state import entering_carries, smooth_structure
+from lstm_jax.masking import Masks, Steps, prepare, select
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 

@@ -14,18 +14,18 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array
-from lstm_jax.gradients import scaled
+from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
-from lstm_jax.gradients.reading import LossFn, output_gradients
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import (
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
+from lstm_jax.gradients.loss import LossFn, output_gradients
+from lstm_jax.gradients.state import (
     pulled_back,
     smooth_leaves,
     smooth_structure,
     with_smooth_leaves,
 )
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 
@@ -46,10 +46,10 @@ def carry_gradients(
     `by_lag` brings their last steps together:
 
         def loss_fn(ys):
-            return lj.readouts.last_step(ys, lengths).sum()
+            return lj.last_step(ys, lengths).sum()
 
         norms = lj.log_gradient_norms(cell, params, xs, loss_fn, lengths=lengths)
-        curves = lj.by_lag(norms, lengths)
+        curves = lj.gradients.by_lag(norms, lengths)
 
     Args:
       cell: any `Cell`.

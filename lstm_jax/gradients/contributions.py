@@ -16,7 +16,6 @@ from jaxtyping import Array, Int
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_number
-from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import (
     StepBack,
     observed_on_the_way_back,
@@ -24,11 +23,12 @@ from lstm_jax.gradients.adjoint import (
     way_back,
 )
 from lstm_jax.gradients.alignment import before_beginning, check_curve
-from lstm_jax.gradients.pullback import wide_vjp
-from lstm_jax.gradients.reading import LossFn
-from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.wide import per_element
-from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.pullback import wide_vjp
+from lstm_jax.gradients.exponents.scaled import Scaled
+from lstm_jax.gradients.exponents.wide import per_element
+from lstm_jax.gradients.loss import LossFn
+from lstm_jax.masking import Masks, Steps, prepare
 from lstm_jax.types import Carry, LogNorms, Params, Scalar, Sequences
 
 

@@ -6,7 +6,7 @@ ends earlier. Rates are in nats per step of lag, negative = vanishing. Of a run 
 reverse pass `log_norms[::-1]`: its last step is step 0.
 
 NaN at the start of a curve, before its sequence began (`by_lag`), is left out; NaN
-after that, or nowhere anything else, is a number that nobody knows.
+after that, or nowhere anything else, is unknown.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Influence: how the output of every step t hangs on the memory at every step s."""
+"""Influence: how the output of every step t depends on the memory at every step s."""
 
 from functools import partial
 from typing import Any, Unpack
@@ -10,12 +10,12 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_whole
-from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import Observer, StepBack, WayBack, run_back
+from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.inputs import input_log_norms
-from lstm_jax.gradients.smooth import entering_carries, smooth_structure
+from lstm_jax.gradients.state import entering_carries, smooth_structure
 from lstm_jax.inputs import without_keys
-from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.masking import Masks, Steps, prepare
 from lstm_jax.types import Carry, Params, PRNGKey, Sequences
 
 
@@ -52,7 +52,7 @@ def influence(
 
     Returns:
       The structure of the carry, leaves (time t, time s, *batch), natural logarithms;
-      -inf where y_t does not hang on the memory, as for s > t.
+      -inf where y_t does not depend on the memory, as for s > t.
 
     Raises:
       ValueError: num_probes is out of range, or random directions lack a key.

@@ -7,26 +7,26 @@ import jax
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients import scaled
+from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import (
     StepBack,
     observed_on_the_way_back,
     step_outputs,
     way_back,
 )
-from lstm_jax.gradients.pullback import wide_vjp
-from lstm_jax.gradients.reading import LossFn, output_gradients
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import (
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.pullback import wide_vjp
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
+from lstm_jax.gradients.exponents.wide import per_element
+from lstm_jax.gradients.loss import LossFn, output_gradients
+from lstm_jax.gradients.state import (
     pulled_back,
     smooth_leaves,
     smooth_structure,
     with_smooth_leaves,
 )
-from lstm_jax.gradients.wide import per_element
 from lstm_jax.inputs import with_inputs, without_keys
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, StepInput, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, StepInput, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 

@@ -1,6 +1,6 @@
 """The Jacobians of single steps, and their products over windows of time.
 
-The state is the carry as one real vector (`lstm_jax.gradients.smooth`): for an LSTM h
+The state is the carry as one real vector (`lstm_jax.gradients.state`): for an LSTM h
 then c, so the cell path is in it; a complex leaf counts as (re, im).
 """
 
@@ -12,10 +12,10 @@ from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array, check_whole
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import state_vector, with_state_vector
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, StepInput, Steps, prepare, unless_idle
+from lstm_jax.engine.scanning import scan
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
+from lstm_jax.gradients.state import state_vector, with_state_vector
+from lstm_jax.masking import Masks, StepInput, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 

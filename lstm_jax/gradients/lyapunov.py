@@ -14,12 +14,12 @@ from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array, check_whole
+from lstm_jax.engine.scanning import scan
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
 from lstm_jax.gradients.jacobians import push_forward
-from lstm_jax.gradients.qr import qr
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import state_vector
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Steps, prepare
+from lstm_jax.gradients.state import state_vector
+from lstm_jax.linalg import qr
+from lstm_jax.masking import Steps, prepare
 from lstm_jax.types import Carry, Params, Sequences, Shape, at_least_float32
 
 NUM_BLOCKS = 20  # of the standard errors

@@ -28,13 +28,15 @@ from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.engine.reads import run_by_gate
-from lstm_jax.gradients import scaled
+from lstm_jax.engine.scanning import first_entries, scan
 from lstm_jax.gradients.adjoint import StepBack, WayBack, run_back, way_back
-from lstm_jax.gradients.pullback import wide_vjp
-from lstm_jax.gradients.reading import LossFn
-from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import (
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.pullback import wide_vjp
+from lstm_jax.gradients.exponents.scaled import Scaled
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
+from lstm_jax.gradients.exponents.wide import per_element
+from lstm_jax.gradients.loss import LossFn
+from lstm_jax.gradients.state import (
     entering_carries,
     smooth_leaves,
     smooth_structure,
@@ -42,9 +44,7 @@ from lstm_jax.gradients.smooth import (
     with_smooth_leaves,
     with_state_vector,
 )
-from lstm_jax.gradients.wide import per_element
-from lstm_jax.scanning import first_entries, scan
-from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.tracing import KEPT, named_reads
 from lstm_jax.types import Carry, Params, Sequences, at_least_float32
 

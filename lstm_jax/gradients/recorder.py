@@ -20,9 +20,9 @@ from jaxtyping import Array, Float, Int
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_whole
 from lstm_jax.gradients.carry import joint_log_norms, log_gradient_norms
-from lstm_jax.gradients.reading import LossFn, check_reading
-from lstm_jax.gradients.smooth import entering_carries
-from lstm_jax.steps import Masks, prepare
+from lstm_jax.gradients.loss import LossFn, check_reading
+from lstm_jax.gradients.state import entering_carries
+from lstm_jax.masking import Masks, prepare
 from lstm_jax.types import Params, Sequences
 
 

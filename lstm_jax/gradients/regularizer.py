@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients import scaled
 from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
-from lstm_jax.gradients.reading import LossFn
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import smooth_leaves, with_smooth_leaves
-from lstm_jax.steps import Masks, StepInput, Steps, prepare
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
+from lstm_jax.gradients.loss import LossFn
+from lstm_jax.gradients.state import smooth_leaves, with_smooth_leaves
+from lstm_jax.masking import Masks, StepInput, Steps, prepare
 from lstm_jax.types import Carry, Params, Sequences
 
 

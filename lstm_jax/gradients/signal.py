@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.stochastic import Keyed
 from lstm_jax.checks import check_array, check_number
-from lstm_jax.gradients.reading import checked_loss, refuse_nan
+from lstm_jax.gradients.loss import checked_loss, refuse_nan
 from lstm_jax.types import Inputs, Params, Scalar
 from lstm_jax.unrolling import unroll
-from lstm_jax.wrappers.keyed import Keyed
 
 
 class FirstStepSignal(NamedTuple):

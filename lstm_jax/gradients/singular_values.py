@@ -9,14 +9,14 @@ from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array, check_number, check_whole
-from lstm_jax.gradients import graded, scaled
+from lstm_jax.engine.scanning import scan
+from lstm_jax.gradients.exponents import graded, scaled
+from lstm_jax.gradients.exponents.slopes import with_exact_slopes
 from lstm_jax.gradients.jacobians import pull_back, push_forward
 from lstm_jax.gradients.lyapunov import starting_frame
-from lstm_jax.gradients.qr import qr
-from lstm_jax.gradients.slopes import with_exact_slopes
-from lstm_jax.gradients.smooth import entering_carries, state_vector
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare
+from lstm_jax.gradients.state import entering_carries, state_vector
+from lstm_jax.linalg import qr
+from lstm_jax.masking import Masks, Steps, prepare
 from lstm_jax.types import Carry, Params, Scalar, Sequences, at_least_float32
 
 SPARE = 4  # directions beyond those asked for, which make these converge faster
@@ -58,8 +58,8 @@ def product_singular_values(
 
     without P and without any (time, state, state) array: kept are the states of the
     run. The product R of the triangular factors has rows of very different size, and is
-    multiplied and decomposed as such (`lstm_jax.gradients.graded`), so that values of
-    any size and any distance, equal ones too, come out of a single sweep.
+    multiplied and decomposed as such (`lstm_jax.gradients.exponents.graded`), so that
+    values of any size and any distance, equal ones too, come out of a single sweep.
 
     All values together are exact but for rounding, which more sweeps do not lessen: two
     are made, to know it. For the largest k a frame of k + 4 is carried; what it misses

@@ -14,18 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.gradients import scaled
+from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import WayBack, step_outputs, way_back
-from lstm_jax.gradients.pullback import wide_vjp
-from lstm_jax.gradients.reading import LossFn
-from lstm_jax.gradients.scaled import Scaled
-from lstm_jax.gradients.smooth import (
-    smooth_leaves,
-    smooth_structure,
-    with_smooth_leaves,
-)
-from lstm_jax.scanning import scan
-from lstm_jax.steps import Masks, Steps, prepare, unless_idle
+from lstm_jax.gradients.exponents import scaled
+from lstm_jax.gradients.exponents.pullback import wide_vjp
+from lstm_jax.gradients.exponents.scaled import Scaled
+from lstm_jax.gradients.loss import LossFn
+from lstm_jax.gradients.state import smooth_leaves, smooth_structure, with_smooth_leaves
+from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 

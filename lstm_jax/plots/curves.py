@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lstm_jax.plots.look import GREY, LINE_STYLES, colour_of, marker_of
+from lstm_jax.plots.style import GREY, LINE_STYLES, colour_of, marker_of
 
 DECADES = 2  # where fewer are seen, powers of ten are too few ticks
 

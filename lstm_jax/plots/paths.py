@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from lstm_jax.plots.look import LINE_STYLES
+from lstm_jax.plots.style import LINE_STYLES
 
 PATH_COLOURS = {
     "cell": "#000000",

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from lstm_jax.plots.look import GREY
+from lstm_jax.plots.style import GREY
 
 
 def measured_dots(

@@ -1,26 +1,55 @@
-"""TASKS: every task by its name. A new task adds its file and one line here."""
+"""Tasks: TASKS, every task by its name, and the factories of those that have options.
+
+A new task adds its file and one line to TASKS.
+"""
 
 from lstm_jax.checks import Named
 from lstm_jax.tasks.adding import ADDING
 from lstm_jax.tasks.adding_1997 import ADDING_1997, MULTIPLICATION
-from lstm_jax.tasks.copy_memory import COPY_MEMORY, COPY_MEMORY_VARIABLE
+from lstm_jax.tasks.character_language import character_language
+from lstm_jax.tasks.copy_memory import (
+    COPY_MEMORY,
+    COPY_MEMORY_VARIABLE,
+    copy_memory,
+    copy_memory_variable,
+)
 from lstm_jax.tasks.counting import ANBN, ANBNCN
-from lstm_jax.tasks.delayed_xor import DELAYED_XOR
-from lstm_jax.tasks.digits import PERMUTED_DIGITS, SEQUENTIAL_DIGITS
-from lstm_jax.tasks.embedded_reber import CONTINUAL_EMBEDDED_REBER, EMBEDDED_REBER
+from lstm_jax.tasks.delayed_xor import DELAYED_XOR, delayed_xor
+from lstm_jax.tasks.digits import (
+    PERMUTED_DIGITS,
+    SEQUENTIAL_DIGITS,
+    permuted_digits,
+    sequential_digits,
+)
+from lstm_jax.tasks.embedded_reber import (
+    CONTINUAL_EMBEDDED_REBER,
+    EMBEDDED_REBER,
+    continual_embedded_reber,
+    embedded_reber,
+)
 from lstm_jax.tasks.even_pairs import EVEN_PAIRS
-from lstm_jax.tasks.latch import LATCH
-from lstm_jax.tasks.long_time_lag import LONG_TIME_LAG_2A, LONG_TIME_LAG_2B
-from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C
-from lstm_jax.tasks.nature_show import NATURE_SHOW
+from lstm_jax.tasks.latch import LATCH, latch
+from lstm_jax.tasks.long_time_lag import (
+    LONG_TIME_LAG_2A,
+    LONG_TIME_LAG_2B,
+    long_time_lag_2a,
+    long_time_lag_2b,
+)
+from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C, long_time_lag_2c
+from lstm_jax.tasks.nature_show import NATURE_SHOW, nature_show
 from lstm_jax.tasks.parity import PARITY
-from lstm_jax.tasks.task import Task
-from lstm_jax.tasks.temporal_order import TEMPORAL_ORDER, TEMPORAL_ORDER_3
+from lstm_jax.tasks.task import Batch, Task
+from lstm_jax.tasks.temporal_order import (
+    TEMPORAL_ORDER,
+    TEMPORAL_ORDER_3,
+    temporal_order,
+)
 from lstm_jax.tasks.temporal_order_pascanu import TEMPORAL_ORDER_PASCANU
 from lstm_jax.tasks.two_sequence import (
     TWO_SEQUENCE_3A,
     TWO_SEQUENCE_3B,
     TWO_SEQUENCE_3C,
+    two_sequence,
 )
 
 TASKS: dict[str, Task] = Named(
@@ -53,3 +82,49 @@ TASKS: dict[str, Task] = Named(
         "permuted_digits": PERMUTED_DIGITS,
     },
 )
+
+__all__ = [
+    "TASKS",
+    "Task",
+    "Batch",
+    "nature_show",
+    "NATURE_SHOW",
+    "ADDING",
+    "ADDING_1997",
+    "MULTIPLICATION",
+    "temporal_order",
+    "TEMPORAL_ORDER",
+    "TEMPORAL_ORDER_3",
+    "TEMPORAL_ORDER_PASCANU",
+    "long_time_lag_2a",
+    "long_time_lag_2b",
+    "LONG_TIME_LAG_2A",
+    "LONG_TIME_LAG_2B",
+    "long_time_lag_2c",
+    "LONG_TIME_LAG_2C",
+    "two_sequence",
+    "TWO_SEQUENCE_3A",
+    "TWO_SEQUENCE_3B",
+    "TWO_SEQUENCE_3C",
+    "embedded_reber",
+    "continual_embedded_reber",
+    "EMBEDDED_REBER",
+    "CONTINUAL_EMBEDDED_REBER",
+    "copy_memory",
+    "copy_memory_variable",
+    "COPY_MEMORY",
+    "COPY_MEMORY_VARIABLE",
+    "delayed_xor",
+    "DELAYED_XOR",
+    "latch",
+    "LATCH",
+    "PARITY",
+    "EVEN_PAIRS",
+    "ANBN",
+    "ANBNCN",
+    "sequential_digits",
+    "permuted_digits",
+    "SEQUENTIAL_DIGITS",
+    "PERMUTED_DIGITS",
+    "character_language",
+]

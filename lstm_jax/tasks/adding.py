@@ -38,7 +38,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     same_length,
     sampler,

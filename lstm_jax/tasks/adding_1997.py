@@ -6,7 +6,7 @@
     second mark   one of the first T/2 - 1 steps that are still unmarked
     length        uniform in [T, 1.1 T], so the end cannot be foreseen
 
-where T = `drawing.nominal_length(length)`: a `length` of 110 is the paper's T = 100.
+where T = `sampling.nominal_length(length)`: a `length` of 110 is the paper's T = 100.
 "In the rare case where the first pair of the sequence gets marked", its number becomes
 the neutral one, 0 for sums and 1 for products. The paper says so of X1; here it holds
 for X2 too, and the pair's mark stays -1, which the paper leaves open. Below T = 20 the
@@ -45,7 +45,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     lengths_from_nominal,
     nominal_length,
@@ -91,19 +91,19 @@ def chances_of_neutral(length: int) -> tuple[float, float]:
 
 
 def sum_floor(length: int) -> float:
-    """Returns the variance of the answer; 1/24 were no number neutral."""
+    """Returns the variance of the answer; 1/24 if no number were neutral."""
     first, second = chances_of_neutral(length)
     return (2 - first - second) / 3 / 16
 
 
 def sum_plateaus(length: int) -> Mapping[str, float]:
-    """Returns what is left of it when X1 is known; 1/48 were no number neutral."""
+    """Returns what is left of it when X1 is known; 1/48 if no number were neutral."""
     _, second = chances_of_neutral(length)
     return {"one of two numbers": (1 - second) / 3 / 16}
 
 
 def product_floor(length: int) -> float:
-    """Returns the variance of the answer; 7/144 were no number neutral."""
+    """Returns the variance of the answer; 7/144 if no number were neutral."""
     # With a neutral number the product is one uniform number.
     uniform = sum(chances_of_neutral(length))
     mean = (1 - uniform) / 4 + uniform / 2
@@ -111,7 +111,7 @@ def product_floor(length: int) -> float:
 
 
 def product_plateaus(length: int) -> Mapping[str, float]:
-    """Returns what is left of it when X1 is known; 1/36 were no number neutral."""
+    """Returns what is left when X1 is known; 1/36 if no number were neutral."""
     first, second = chances_of_neutral(length)
     # Where X1 is neutral X2 is not: X2 is 1 in this share of the other sequences.
     ones = second / (1 - first)

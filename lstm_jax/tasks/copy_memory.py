@@ -35,7 +35,7 @@ from jaxtyping import Array, Bool, Int
 from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,

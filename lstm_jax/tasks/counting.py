@@ -7,8 +7,8 @@ n is uniform in 1 ... N, where N is the largest that fits: 2 N + 1 <= length, or
 3 N + 1 <= length. So `length` = 21 is n = 1 ... 10 of a^n b^n. The next symbol is
 predicted at each step. Inputs are one-hot S, a, b (, c); the classes are a, b (, c), T.
 
-After an a comes another one or a b, and none can tell; from the first b on, all follows
-from counting. The loss is the mean cross-entropy in nats over all steps:
+After an a comes another a or a b, and nothing tells which; from the first b on,
+counting settles the rest. The loss is the mean cross-entropy in nats over all steps:
 
     floor         the current symbol alone is known
     everything    ln N a string: how often a comes is the one choice there is
@@ -33,13 +33,13 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
-from lstm_jax.tasks.drawing import ask_every, one_hot, sampler, steps, uniform_between
+from lstm_jax.tasks.sampling import ask_every, one_hot, sampler, steps, uniform_between
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
 
 def floor(num_letters: int, length: int) -> float:
-    """Returns the loss of who sees the current symbol alone.
+    """Returns the loss of a predictor that sees only the current symbol.
 
     Of each letter's sum of n = N (N + 1) / 2 steps in N strings, N are the last one.
     """
@@ -54,7 +54,7 @@ def floor(num_letters: int, length: int) -> float:
 
 
 def plateaus(num_letters: int, length: int) -> Mapping[str, float]:
-    """Returns the loss of who counts: ln N a string."""
+    """Returns the loss of a predictor that counts: ln N a string."""
     largest = (length - 1) // num_letters
     mean_length = 1 + num_letters * _mean_n(largest)
     return {"everything": float(np.log(largest)) / mean_length}

@@ -4,7 +4,7 @@
 
 Inputs are the bits, 0 or 1 with probability 1/2, as one number; the answer is one of
 two classes, asked for at every step from `delay` on. The loss is the mean cross-entropy
-in nats. The floor is ln 2, and who knows one of the two bits still loses ln 2. A
+in nats. The floor is ln 2, and knowing one of the two bits does not lower it. A
 sequence is right where every largest output is.
 
 A worked example, delay 2:
@@ -28,7 +28,7 @@ from jaxtyping import Array, Int
 from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_every,
     random_symbols,
     same_length,

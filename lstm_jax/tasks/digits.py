@@ -2,7 +2,7 @@
 
 The 8 x 8 images of scikit-learn's bundled set, one pixel in [0, 1] a step, 64 steps:
 row by row ("sequential"), or in one random order that is the same for all ("permuted"),
-so that neighbours in time are no neighbours in space. The answer is asked for at the
+so that neighbours in time are not neighbours in space. The answer is asked for at the
 last step. This is sequential MNIST, small enough to need no download.
 
 The loss is the cross-entropy in nats; the floor is that of the best predictor that sees
@@ -31,7 +31,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
-from lstm_jax.tasks.drawing import ask_last, random_symbols, same_length, sampler
+from lstm_jax.tasks.sampling import ask_last, random_symbols, same_length, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 

@@ -13,8 +13,8 @@ order B T P S X V E.
 The loss is the mean cross-entropy in nats over all next symbols (or, with units
 "logistic", the squared error). Without a limit to the length, a string costs
 
-    8 ln 2   who knows the grammar but not the second symbol
-    7 ln 2   who knows everything                                    (11 predictions)
+    8 ln 2   the grammar is known, but not the second symbol
+    7 ln 2   everything is known                                     (11 predictions)
 
 so that ln 2 a string is the long memory; `floor` and `plateaus` divide by the
 predictions, and know the limit. The floor knows the current symbol alone.
@@ -51,7 +51,6 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
-from lstm_jax.tasks.drawing import ask_every, one_hot, same_length, sampler
 from lstm_jax.tasks.grammar import (
     Grammar,
     Predictability,
@@ -59,6 +58,7 @@ from lstm_jax.tasks.grammar import (
     legal_next,
     predictability,
 )
+from lstm_jax.tasks.sampling import ask_every, one_hot, same_length, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 

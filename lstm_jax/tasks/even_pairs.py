@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     one_hot,
     random_symbols,

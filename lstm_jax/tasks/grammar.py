@@ -43,7 +43,7 @@ class Strings(NamedTuple):
 
 
 class Predictability(NamedTuple):
-    """What next symbols cost who predicts them, summed over a string, on average.
+    """What predicting the next symbols costs, summed over a string, on average.
 
     Attributes:
       predictions: how many next symbols are asked for.

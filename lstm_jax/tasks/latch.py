@@ -27,7 +27,7 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.checks import check_number, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     random_symbols,
     same_length,

@@ -40,7 +40,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import AnswerUnits, answer_units, uniform
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,

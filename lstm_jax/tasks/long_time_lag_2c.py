@@ -34,13 +34,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
-from lstm_jax.tasks.drawing import (
-    ask_last,
-    one_hot,
-    random_symbols,
-    sampler,
-    steps,
-)
+from lstm_jax.tasks.sampling import ask_last, one_hot, random_symbols, sampler, steps
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 

@@ -29,9 +29,9 @@ def cross_entropy(
     as under `jit`.
 
     Raises:
-      TypeError: the targets are no integers.
+      TypeError: the targets are not integers.
       ValueError: they are not one class an answer, or, where their values are known,
-        one that is asked for is no class of the outputs.
+        one that is asked for is not a class of the outputs.
     """
     logits, classes = _of_asked(outputs, batch), _classes(outputs, batch)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, classes)
@@ -114,7 +114,7 @@ def all_asked(right: Bool[Array, " *asked"], batch: Batch) -> Bool[Array, " batc
 def share(
     right: Bool[Array, " *asked"], counted: Bool[Array, " *asked"]
 ) -> Float[Array, ""]:
-    """Returns how many of the counted answers are right, in [0, 1]; NaN of none."""
+    """Returns the share of counted answers that are right; NaN if none are counted."""
     return jnp.sum(right & counted, dtype=jnp.float32) / jnp.sum(
         counted, dtype=jnp.float32
     )

@@ -10,7 +10,7 @@ shows: a dog, a wolf or a goldfish.
 In four sequences of five the last image is ambiguous by construction: a 50/50 blend of
 one dog and one wolf image. In the forest it is a wolf, at home it is a dog, and nothing
 but the memory of step 0 can tell. In one of five it is a clear goldfish. Accuracy is
-counted on the ambiguous ones, where whoever has no memory is at 1/2.
+counted on the ambiguous ones, where a network without memory is at 1/2.
 
 A worked example, lag 3:  bear oak squirrel oak dog+wolf -> wolf
                           cat  pine oak squirrel goldfish -> goldfish
@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, Int
 
 from lstm_jax.checks import check_choice, check_number
 from lstm_jax.factories import factory
-from lstm_jax.tasks import drawing, losses
+from lstm_jax.tasks import losses, sampling
 from lstm_jax.tasks.losses import cross_entropy as cross_entropy
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey, Scalar
@@ -94,7 +94,7 @@ def _nature_show(rendering: str, goldfish_rate: float) -> Task:
             images = _digit_images(split) if rendering == "digits" else None
             return _draw(key, batch_size, max_length, length, goldfish_rate, images)
 
-        return drawing.sampler(draw, shortest=3)
+        return sampling.sampler(draw, shortest=3)
 
     return Task(
         name="nature_show",
@@ -173,7 +173,7 @@ def _draw(
     is_goldfish = show.answer == ANSWERS.index("goldfish")
     question = jnp.where(is_goldfish[:, None], goldfish, (dog + wolf) / 2)
     shown = jnp.concatenate([_render(key_early, early, images), question[None]])
-    step = drawing.steps(max_length)[..., None]
+    step = sampling.steps(max_length)[..., None]
     inputs = jnp.where(step == length - 1, question, shown)
     return Batch(
         inputs=jnp.where(step < length, inputs, 0),

@@ -1,8 +1,8 @@
 """Parity: is the number of ones in a string of bits odd?
 
 Inputs are random bits, one-hot as (0, 1); the answer, class 1 for odd, is asked for at
-the last step. The loss is the cross-entropy in nats; the floor is ln 2, also for who
-has missed only one of the bits (of a single bit, the floor is 0: it is seen).
+the last step. The loss is the cross-entropy in nats; the floor is ln 2, even if
+only one of the bits was missed (of a single bit the floor is 0: it is seen).
 
 A worked example:  1 0 1 1  -> odd, class 1
 
@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     one_hot,
     random_symbols,

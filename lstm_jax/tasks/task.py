@@ -80,8 +80,8 @@ class Task:
         criterion the task was published with; None in a task without one.
 
     Raises:
-      TypeError: a field is of another kind: a size no whole number, a function none.
-      ValueError: a size is below 1, or `answers` is another word.
+      TypeError: a field is of the wrong kind, such as a size of 2.5.
+      ValueError: a size is below 1, or `answers` is neither of the two.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Task:
     correct: Callable | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what no task can be made of; its batches are checked in training."""
+        """Checks the fields; the batches of a task are checked in training."""
         check_type("name", self.name, str, "a string")
         check_whole("input_size", self.input_size, 1)
         check_whole("output_size", self.output_size, 1)
@@ -112,6 +112,6 @@ class Task:
 
 
 def check_task(task: Any) -> None:
-    """Refuses what is no task, a name of one too."""
+    """Refuses anything but a task, such as the name of one."""
     wanted = "an lj.Task, such as lj.TASKS['adding']"
     check_type("task", task, Task, wanted)

@@ -10,7 +10,7 @@
     two symbols      100 .. 110     10 .. 20   50 .. 60             4
     three symbols    100 .. 110     10 .. 20   33 .. 43   66 .. 76  8
 
-Other T scale the table; T = `drawing.nominal_length(length)`, so a `length` of 110 is
+Other T scale the table; T = `sampling.nominal_length(length)`, so a `length` of 110 is
 the paper's setting. Symbols are one-hot; the classes count up as XX, XY, YX, YY.
 
     two symbols      floor ln 4, plateau ln 2 (one of the two is known), in nats
@@ -35,7 +35,7 @@ from jaxtyping import Array, Int
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import answer_units, uniform
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     lengths_from_nominal,
     nominal_length,

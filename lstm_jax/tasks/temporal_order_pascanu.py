@@ -30,7 +30,7 @@ from jaxtyping import Array, Int
 
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy, uniform
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     one_hot,
     random_symbols,

@@ -11,8 +11,8 @@
 
 All noise in x has variance 0.2, that of 3c's target 0.1: there the conditional mean of
 the target must be learnt. Lengths are uniform in [T, 1.1 T], where
-T = `drawing.nominal_length(length)`; a `length` of 110 is the paper's T = 100. Even who
-knows everything loses a little in 3b, where noise can hide the class.
+T = `sampling.nominal_length(length)`; a `length` of 110 is the paper's T = 100. Even a
+predictor that knows everything loses a little in 3b, where noise can hide the class.
 
 A worked example of 3a, N = 3:   1 1 1 0.3 -0.6 0.1 0.4  -> 1
 
@@ -39,7 +39,7 @@ from jaxtyping import Array, Float, Int
 from lstm_jax.checks import check_choice, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.drawing import (
+from lstm_jax.tasks.sampling import (
     ask_last,
     lengths_from_nominal,
     random_symbols,

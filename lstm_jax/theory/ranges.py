@@ -22,7 +22,7 @@ def within(
     """Returns a value in float64.
 
     Raises:
-      TypeError: it is no number, nor an array of them.
+      TypeError: it is neither a number nor an array of numbers.
       ValueError: some of it is not finite, or `holds` says that it is not allowed.
     """
     try:

@@ -1,1 +1,20 @@
 """From an initial cell to a trained one."""
+
+from lstm_jax.training.curricula import growing_length
+from lstm_jax.training.loop import History, TrainState, train
+from lstm_jax.training.models import Evaluation, ModelParams, evaluate
+from lstm_jax.training.runs import train_many
+from lstm_jax.training.success import SuccessRate, success_rate
+
+__all__ = [
+    "train",
+    "History",
+    "TrainState",
+    "train_many",
+    "evaluate",
+    "Evaluation",
+    "ModelParams",
+    "growing_length",
+    "success_rate",
+    "SuccessRate",
+]

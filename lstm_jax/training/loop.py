@@ -10,8 +10,9 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.stochastic import KeyedCell
 from lstm_jax.checks import check_key, check_whole, shown
-from lstm_jax.placing import cond, inside_shard_map, spread_as, spread_like
+from lstm_jax.engine.placing import cond, inside_shard_map, spread_as, spread_like
 from lstm_jax.tasks.task import Task, check_task
 from lstm_jax.training import criteria, sharding
 from lstm_jax.training.batches import (
@@ -31,7 +32,6 @@ from lstm_jax.training.models import evaluate as evaluate
 from lstm_jax.training.models import init_model as init_model
 from lstm_jax.training.models import predict as predict
 from lstm_jax.types import PRNGKey, at_least_float32
-from lstm_jax.wrappers.keyed import KeyedCell
 
 NEVER = -1
 

@@ -10,20 +10,14 @@ from jaxtyping import Array, Float
 
 from lstm_jax import readouts
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.stochastic import KeyedCell, with_keys, without_noise
 from lstm_jax.checks import check_key, check_type
 from lstm_jax.readouts import LinearParams
 from lstm_jax.tasks.task import Batch, Task, check_task
-from lstm_jax.training.batches import (
-    Drawing,
-    accuracy_of,
-    check_drawing,
-    draw,
-    loss_of,
-)
+from lstm_jax.training.batches import Drawing, accuracy_of, check_drawing, draw, loss_of
 from lstm_jax.training.first_batch import check_first_batch
 from lstm_jax.types import Params, PRNGKey
 from lstm_jax.unrolling import unroll
-from lstm_jax.wrappers.keyed import KeyedCell, with_keys, without_noise
 
 KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 

@@ -1,9 +1,9 @@
 """How often training succeeds, and what that count of runs can tell."""
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from lstm_jax.checks import check_number
 
@@ -53,7 +53,7 @@ def success_rate(
             f"successes: got {successes}; it must be in [0, num_runs = {num_runs}]"
         )
     check_number("confidence", confidence, "(0, 1)")
-    p, z = k / n, ndtri((1 + confidence) / 2)
+    p, z = k / n, NormalDist().inv_cdf((1 + confidence) / 2)
     centre, scale = p + z**2 / (2 * n), 1 + z**2 / n
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     return SuccessRate(

@@ -1,0 +1,1 @@
+"""What is timed: one family of comparisons a file."""

@@ -1,0 +1,73 @@
+"""The same as `benchmarks/cases/adding.py`, in PyTorch."""
+
+from typing import Any
+
+import torch
+
+from benchmarks.cases import adding
+from benchmarks.peers import pytorch
+from benchmarks.shapes import Shape
+
+
+class TorchModel(torch.nn.Module):
+    """An LSTM whose last output is read by one linear unit, with our weights."""
+
+    def __init__(self, model: adding.Model):
+        """Copies our weights."""
+        super().__init__()
+        self.lstm = pytorch.lstm(model.lstm)
+        self.lstm.bias_hh_l0.requires_grad_(False)  # one b, as ours
+        self.readout = torch.nn.Linear(len(model.w), 1)
+        with torch.no_grad():
+            self.readout.weight.copy_(pytorch.tensor(model.w)[None])
+            self.readout.bias.fill_(float(model.b))
+
+    def forward(self, xs: torch.Tensor) -> torch.Tensor:
+        """Returns the answers, (batch,)."""
+        return self.readout(self.lstm(xs)[0][-1])[:, 0]
+
+    def loss(self, xs: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+        """Returns the mean squared error."""
+        return torch.mean((self(xs) - sums) ** 2)
+
+    def loss_and_gradient(self, batch: adding.Batch) -> tuple[Any, adding.Model]:
+        """Returns both as ours."""
+        pytorch.forget_gradients(self)
+        value = self.loss(pytorch.tensor(batch.xs), pytorch.tensor(batch.sums))
+        value.backward()
+        gradient = adding.Model(
+            lstm=pytorch.gradients(self.lstm),
+            w=pytorch.tensor_gradient(self.readout.weight)[0],
+            b=pytorch.tensor_gradient(self.readout.bias)[0],
+        )
+        return value.detach().numpy(), gradient
+
+
+class Training:
+    """A model with its optimiser; `step` is one update."""
+
+    def __init__(self, model: adding.Model, shape: Shape):
+        """Begins the training of a copy of our model."""
+        self.shape = shape
+        self.model = TorchModel(model)
+        self.trained = [one for one in self.model.parameters() if one.requires_grad]
+        # fused: PyTorch's fastest Adam on the CPU.
+        self.optimizer = torch.optim.Adam(self.trained, lr=adding.RATE, fused=True)
+
+    def step(self) -> torch.Tensor:
+        """Draw the batch, loss, gradient, clip, Adam."""
+        self.optimizer.zero_grad()
+        value = self.model.loss(*sample(self.shape.time, self.shape.batch))
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.trained, adding.LARGEST_NORM)
+        self.optimizer.step()
+        return value
+
+
+def sample(time: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draws numbers in [0, 1), one mark in each half of the time."""
+    numbers, marks = torch.rand(time, batch), torch.zeros(time, batch)
+    columns = torch.arange(batch)
+    marks[torch.randint(0, time // 2, (batch,)), columns] = 1
+    marks[torch.randint(time // 2, time, (batch,)), columns] = 1
+    return torch.stack([numbers, marks], dim=-1), (numbers * marks).sum(0)

@@ -1,0 +1,239 @@
+"""An LSTM layer of every library, on the same weights.
+
+A `Layer` of JAX is made of pure functions. `copy` brings OUR weights into the library's
+layout; it is affine, so its transpose brings the library's gradients home, and nobody
+has to write that way down. PyTorch, which is no JAX, is `benchmarks/peers/pytorch.py`.
+
+Every library gets what is best for it: time-major arrays where it takes them, and nnx
+split once, outside the compiled program.
+"""
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+import lstm_jax as lj
+from benchmarks.shapes import Shape
+
+SWITCHES = inspect.signature(lj.unroll).parameters
+
+
+class Layer(NamedTuple):
+    """An LSTM layer of one library.
+
+    Attributes:
+      name: of library and cell.
+      copy: our weights -> the library's.
+      apply: `(weights, xs) -> ys` through the library's own loop.
+      step: `(weights, carry, x) -> (carry, y)`, the library's cell; None where it is
+        not offered to be looped over.
+      start: `batch -> carry`, empty.
+      batch_axis: of xs and ys; 0 means (batch, time, features).
+    """
+
+    name: str
+    copy: Callable[[lj.LSTMParams], Any]
+    apply: Callable[[Any, Any], Any]
+    step: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None
+    start: Callable[[int], Any] | None = None
+    batch_axis: int = 1
+
+
+def ours(**options: Any) -> Layer:
+    """This library; options go to `unroll`."""
+    name = " ".join(["lstm_jax", *(str(value) for value in options.values())])
+
+    def apply(params, xs):
+        return lj.unroll(lj.LSTM, params, xs, **options)[1]
+
+    return Layer(name, copy=lambda params: params, apply=apply)
+
+
+def ours_otherwise() -> list[Layer]:
+    """This library without its engine, once there is a choice."""
+    return [ours(implementation="plain")] if "implementation" in SWITCHES else []
+
+
+def linen_layer(shape: Shape, cell_type: Any) -> Layer:
+    """Flax linen: `nn.RNN` around a cell."""
+    cell = cell_type(features=shape.hidden)
+    rnn = nn.RNN(cell, time_major=True)
+
+    def copy(params):
+        weights = {}
+        for gate, w_ih, w_hh, b in _by_gate(params):
+            weights[f"i{gate}"] = {"kernel": w_ih}
+            weights[f"h{gate}"] = {"kernel": w_hh, "bias": b}
+        return weights
+
+    def apply(weights, xs):
+        return rnn.apply({"params": {"cell": weights}}, xs)
+
+    def step(weights, carry, x):
+        return cell.apply({"params": weights}, carry, x)
+
+    name = f"Flax linen {cell_type.__name__}"
+    return Layer(name, copy, apply, step, start=lambda batch: _zeros(shape, batch, 2))
+
+
+def nnx_layer(shape: Shape, cell_type: Any) -> Layer:
+    """Flax nnx: `nnx.RNN` around a cell."""
+    cell = cell_type(shape.input, shape.hidden, rngs=nnx.Rngs(0))
+    cell_graph, cell_weights = nnx.split(cell)
+    rnn_graph, rnn_weights, rest = nnx.split(
+        nnx.RNN(cell, time_major=True), nnx.Param, ...
+    )
+    fill = _nnx_optimized if cell_type is nnx.OptimizedLSTMCell else _nnx_by_gate
+
+    def apply(weights, xs):
+        weights = _with_values(rnn_weights, {"cell": weights})
+        return nnx.merge(rnn_graph, weights, _copied(rest))(xs)
+
+    def step(weights, carry, x):
+        return nnx.merge(cell_graph, _with_values(cell_weights, weights))(carry, x)
+
+    name = f"Flax nnx {cell_type.__name__}"
+    return Layer(name, fill, apply, step, start=lambda batch: _zeros(shape, batch, 2))
+
+
+def haiku_layer(shape: Shape) -> Layer:
+    """Haiku: `hk.dynamic_unroll(hk.LSTM)`."""
+
+    def whole(xs):
+        core = hk.LSTM(shape.hidden)
+        return hk.dynamic_unroll(core, xs, core.initial_state(xs.shape[1]))[0]
+
+    def one_step(x, carry):
+        return hk.LSTM(shape.hidden)(x, carry)
+
+    def copy(params):
+        # Haiku stacks i, g, f, o and adds 1 to what its forget gate reads.
+        i, f, g, o = (jnp.concatenate(gate[1:3]) for gate in _by_gate(params))
+        b_i, b_f, b_g, b_o = jnp.split(params.b, 4)
+        return {
+            "w": jnp.concatenate([i, g, f, o], axis=-1),
+            "b": jnp.concatenate([b_i, b_g, b_f - 1, b_o]),
+        }
+
+    def apply(weights, xs):
+        return hk.transform(whole).apply({"lstm/linear": weights}, None, xs)
+
+    def step(weights, carry, x):
+        transformed = hk.transform(one_step)
+        y, carry = transformed.apply({"lstm/linear": weights}, None, x, carry)
+        return carry, y
+
+    def start(batch):
+        hidden, cell = _zeros(shape, batch, 2)
+        return hk.LSTMState(hidden=hidden, cell=cell)
+
+    return Layer("Haiku LSTM", copy, apply, step, start)
+
+
+def equinox_layer(shape: Shape) -> Layer:
+    """Equinox: `lax.scan` over a vmapped `eqx.nn.LSTMCell`."""
+    cell = eqx.nn.LSTMCell(shape.input, shape.hidden, key=jax.random.key(0))
+
+    def copy(params):
+        return {"ih": params.w_ih.T, "hh": params.w_hh.T, "b": params.b}
+
+    def step(weights, carry, x):
+        values = (weights["ih"], weights["hh"], weights["b"])
+        filled = eqx.tree_at(lambda c: (c.weight_ih, c.weight_hh, c.bias), cell, values)
+        carry = jax.vmap(filled)(x, carry)
+        return carry, carry[0]
+
+    def start(batch):
+        return _zeros(shape, batch, 2)
+
+    def apply(weights, xs):
+        def body(carry, x):
+            return step(weights, carry, x)
+
+        return jax.lax.scan(body, start(xs.shape[1]), xs)[1]
+
+    return Layer("Equinox LSTMCell", copy, apply, step, start)
+
+
+def keras_layer(shape: Shape) -> Layer | None:
+    """Keras on JAX: `keras.layers.LSTM`; None where Keras is not installed."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    try:
+        import keras
+    except ImportError:
+        return None
+    if keras.config.backend() != "jax":
+        return None
+    layer = keras.layers.LSTM(shape.hidden, return_sequences=True)
+    layer.build((None, shape.time, shape.input))
+    others = [variable.value for variable in layer.non_trainable_variables]
+
+    def apply(weights, xs):
+        return layer.stateless_call(weights, others, xs)[0]
+
+    return Layer("Keras LSTM", copy=list, apply=apply, batch_axis=0)
+
+
+def library_cells(shape: Shape) -> list[Layer]:
+    """The libraries of JAX whose cells can be looped over by others."""
+    return [
+        linen_layer(shape, nn.OptimizedLSTMCell),
+        linen_layer(shape, nn.LSTMCell),
+        nnx_layer(shape, nnx.OptimizedLSTMCell),
+        nnx_layer(shape, nnx.LSTMCell),
+        haiku_layer(shape),
+        equinox_layer(shape),
+    ]
+
+
+def jax_layers(shape: Shape) -> list[Layer]:
+    """Every peer of JAX that is installed."""
+    keras = keras_layer(shape)
+    if keras is None:
+        print("Keras on JAX is not installed: left out (pip install keras)")
+    return library_cells(shape) + ([] if keras is None else [keras])
+
+
+def _by_gate(params: lj.LSTMParams):
+    """Yields the letter of each gate with its w_ih, w_hh and b."""
+    quarters = (jnp.split(leaf, 4, axis=-1) for leaf in params)
+    return zip("ifgo", *quarters, strict=True)
+
+
+def _zeros(shape: Shape, batch: int, count: int) -> Any:
+    return tuple(jnp.zeros((batch, shape.hidden)) for _ in range(count))
+
+
+def _nnx_optimized(params: lj.LSTMParams) -> Any:
+    return {
+        "dense_i": {"kernel": params.w_ih},
+        "dense_h": {"kernel": params.w_hh, "bias": params.b},
+    }
+
+
+def _nnx_by_gate(params: lj.LSTMParams) -> Any:
+    weights = {}
+    for gate, w_ih, w_hh, b in _by_gate(params):
+        weights["if_" if gate == "f" else f"i{gate}"] = {"kernel": w_ih}
+        weights[f"h{gate}"] = {"kernel": w_hh, "bias": b}
+    return weights
+
+
+def _copied(state: Any) -> Any:
+    """Returns an nnx state of this trace: those of another one can't be written to."""
+    return jax.tree.map(lambda leaf: leaf, state)
+
+
+def _with_values(state: Any, values: Any) -> Any:
+    """Returns a copy of an nnx state that holds other values."""
+    state = _copied(state)
+    nnx.replace_by_pure_dict(state, values)
+    return state

@@ -1,0 +1,1 @@
+"""What the experiments share: flags, records, files, words."""

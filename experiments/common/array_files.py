@@ -1,0 +1,127 @@
+"""Arrays from a user's file, whatever the file is: the arrays, or one clear line.
+
+Nothing is opened that is no regular file (a pipe never ends), and nothing is read that
+the file is too short for, or memory too small.
+"""
+
+import lzma
+import os
+import stat
+import struct
+import tokenize
+import zipfile
+import zlib
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.common import memory_limit
+from experiments.common.cli import ConfigError
+
+# What NumPy and zipfile raise over a file that is not what they wrote: by their
+# documentation the first seven; by trial, over damaged headers, the rest.
+UNREADABLE = (
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    RuntimeError,  # encrypted; NotImplementedError, another compression; recursion
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    tokenize.TokenError,
+)
+
+
+def check_regular(name: str, path: str, wanted: str) -> int:
+    """Returns the size of a file in bytes.
+
+    Args:
+      name: of the flag, for messages.
+      path: of the file.
+      wanted: what it must be, for messages.
+
+    Raises:
+      ConfigError: there is none, or it is a folder, a pipe or a device.
+    """
+    found = status(name, path, wanted)
+    if not stat.S_ISREG(found.st_mode):
+        raise refusal(name, path, "is no regular file", wanted)
+    return found.st_size
+
+
+def status(name: str, path: str, wanted: str) -> os.stat_result:
+    """Returns what the system says of a path; raises `ConfigError` where it can't."""
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise unreadable(name, path, error, wanted) from error
+
+
+def refusal(name: str, path: str, found: str, wanted: str) -> ConfigError:
+    """Returns the one line: what was found in a file, and what it must be."""
+    return ConfigError(f"{name}: {path!r} {found}; it must be {wanted}")
+
+
+def unreadable(name: str, path: str, error: OSError, wanted: str) -> ConfigError:
+    """Returns the refusal of a file that the system does not give."""
+    reason = error.strerror or str(error).splitlines()[0]
+    return refusal(name, path, f"can't be read ({reason})", wanted)
+
+
+def read_npy(name: str, path: str, wanted: str) -> NDArray:
+    """Returns the array in a .npy file; arguments, errors as for `check_regular`."""
+    check_fits(name, path, check_regular(name, path, wanted))
+    try:
+        # Mapped first: that refuses a header which claims more than the file holds.
+        with np.errstate(over="ignore"):
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(mapped, np.ndarray):
+            return np.array(mapped)
+        mapped.close()
+    except OSError as error:
+        raise unreadable(name, path, error, wanted) from error
+    except UNREADABLE as error:
+        raise refusal(name, path, "can't be read as numbers", wanted) from error
+    raise refusal(name, path, "is no .npy file", wanted)
+
+
+def read_npz(name: str, path: str, wanted: str) -> dict[str, NDArray]:
+    """Returns the arrays in a .npz file; arguments, errors as for `check_regular`."""
+    check_regular(name, path, wanted)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        check_fits(name, path, size)
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+    except OSError as error:
+        raise unreadable(name, path, error, wanted) from error
+    except UNREADABLE as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise refusal(name, path, "is no .npz file of numbers", wanted) from error
+    odd = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if odd:
+        raise refusal(name, path, f"holds {odd[0]!r}, no array of numbers", wanted)
+    return arrays
+
+
+def beyond(values: NDArray, dtype: str) -> NDArray[np.bool_]:
+    """Returns where a real number is no finite one of that dtype."""
+    return ~(np.abs(values) <= np.float64(jnp.finfo(dtype).max))
+
+
+def check_fits(name: str, path: str, size: int) -> None:
+    """Raises `ConfigError` where arrays of so many bytes would fill the memory."""
+    most = memory_limit.there_is() // 2  # they are kept in float32 as well
+    if size > most:
+        raise ConfigError(
+            f"{name}: {path!r} holds {memory_limit.in_words(size)}; it must be at most "
+            f"{memory_limit.in_words(most)}, half of the memory"
+        )

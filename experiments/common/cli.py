@@ -1,0 +1,349 @@
+"""From a `Config` to absl flags, and from a flag to one clear line when it is wrong.
+
+A default, its help and what is allowed are written once, in the dataclass:
+
+    @dataclass(frozen=True)
+    class Config:
+        lag: int = option(40, integer(minimum=1), "steps between scene and question")
+
+        def __post_init__(self):
+            check(self)
+
+so `run(Config(lag=0))` in a notebook and `--lag=0` on a command line say the same.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import io
+import math
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+
+import lstm_jax as lj
+from experiments.common import records, usage, wording
+from experiments.common.errors import ConfigError as ConfigError
+from experiments.common.lock import alone_in
+from experiments.common.records import Record
+from lstm_jax.training import disk
+
+HELP = {"h", "help", "helpshort", "helpfull"}  # the last three are absl's own
+INTERRUPTED = 128 + signal.SIGINT  # the status that a shell expects
+INT32_MAX = 2**31 - 1
+SEED_MAX = 2**32 - 1
+FLOAT32_TINY, FLOAT32_MAX = (
+    float(getattr(np.finfo(np.float32), of)) for of in ("tiny", "max")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a field may hold.
+
+    Attributes:
+      allowed: the end of the sentence "it must be ...".
+      parse: text of a flag to a value; raises ValueError where it can't.
+      holds: whether a value is allowed.
+      hint: what --help says of it.
+    """
+
+    allowed: str
+    parse: Callable[[str], Any]
+    holds: Callable[[Any], bool]
+    hint: str
+
+
+def integer(*, minimum: int, maximum: int = INT32_MAX) -> Kind:
+    """An integer from `minimum` to `maximum`, by default what an array's axis holds."""
+
+    def holds(value):
+        return isinstance(value, int) and minimum <= value <= maximum
+
+    least = f"an integer, at least {minimum}"
+    return Kind(f"{least} and at most {maximum}", int, holds, least)
+
+
+def seed() -> Kind:
+    """A seed: `jax.random.key` takes 32 bits, and of more the last."""
+    return integer(minimum=0, maximum=SEED_MAX)
+
+
+def number(*, above: int | float = -math.inf) -> Kind:
+    """A finite number greater than `above` that is neither 0 nor inf in float32."""
+    limit = "" if above == -math.inf else f" above {above:g}"
+
+    def holds(value):
+        return (
+            isinstance(value, int | float)
+            and above < value
+            and (value == 0 or FLOAT32_TINY <= abs(value) <= FLOAT32_MAX)
+        )
+
+    hint = f"a finite number{limit}"
+    return Kind(f"{hint} that float32 can hold", float, holds, hint)
+
+
+def one_of(names: Iterable[str]) -> Kind:
+    """One of some names."""
+    names = tuple(names)
+    allowed = f"one of {', '.join(names)}"
+    return Kind(allowed, str, lambda value: value in names, allowed)
+
+
+def list_of(kind: Kind) -> Kind:
+    """A tuple of at least one value, all different; on a command line, with commas."""
+
+    def parse(text):
+        return tuple(kind.parse(part.strip()) for part in text.split(","))
+
+    def holds(values):
+        return (
+            isinstance(values, tuple)
+            and len(values) > 0
+            and all(kind.holds(value) for value in values)
+            and len(set(values)) == len(values)
+        )
+
+    several = "different values with commas, each {}".format
+    return Kind(several(kind.allowed), parse, holds, several(kind.hint))
+
+
+def either(word: str, kind: Kind) -> Kind:
+    """A word with a meaning of its own, or a value."""
+
+    def parse(text):
+        return word if text == word else kind.parse(text)
+
+    def holds(value):
+        return value == word or kind.holds(value)
+
+    return Kind(
+        f"{kind.allowed}, or {word!r}", parse, holds, f"{kind.hint}, or {word!r}"
+    )
+
+
+def optional(kind: Kind) -> Kind:
+    """A value, or None where nothing was given."""
+    return dataclasses.replace(
+        kind, holds=lambda value: value is None or kind.holds(value)
+    )
+
+
+def text() -> Kind:
+    """Any text that is not empty."""
+
+    def holds(value):
+        return isinstance(value, str) and value != ""
+
+    return Kind("text", str, holds, "text")
+
+
+def option(default: Any, kind: Kind, help: str) -> Any:
+    """Returns a dataclass field that knows its flag."""
+    return dataclasses.field(default=default, metadata={"kind": kind, "help": help})
+
+
+def check(config: Any) -> None:
+    """Raises `ConfigError` for the first field that holds what it must not.
+
+    NumPy's numbers become Python's, as a record and a command line write them.
+    """
+    for field in dataclasses.fields(config):
+        value, kind = _python(getattr(config, field.name)), field.metadata["kind"]
+        if not kind.holds(value):
+            raise ConfigError(f"{field.name}: got {value!r}; it must be {kind.allowed}")
+        object.__setattr__(config, field.name, value)
+
+
+def _python(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_python(one) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+class _Parser(flags.ArgumentParser):
+    """A flag's text to a value, with our own words where it can't be read."""
+
+    def __init__(self, kind: Kind):
+        self.kind = kind
+
+    def parse(self, argument: Any) -> Any:
+        if not isinstance(argument, str):
+            return argument
+        try:
+            value = self.kind.parse(argument)
+        except ValueError:
+            raise ValueError(f"it must be {self.kind.allowed}") from None
+        if not self.kind.holds(value):
+            raise ValueError(f"it must be {self.kind.allowed}")
+        return value
+
+
+class _Serializer(flags.ArgumentSerializer):
+    """A value as it is written on a command line."""
+
+    def serialize(self, value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def main(
+    config_type: type,
+    run: Callable[[Any], Record],
+    plot: Callable[[Record], Any],
+    name: str,
+) -> None:
+    """Runs an experiment from the command line; call it under `__main__`.
+
+    Flags -> Config -> run -> table and verdict on stdout, files under --out.
+    """
+
+    def command(config: Any, out: Path):
+        _run_and_save(config, run, plot, out)
+
+    start(config_type, command, f"out/{name}")
+
+
+def start(
+    config_type: type, command: Callable[[Any, Path], None], default_out: str
+) -> None:
+    """Calls `command(config, out)` with what the flags say.
+
+    The process ends with 0; with 2 and one line on stderr where an argument is wrong;
+    with 1 and one line where memory is too small; with 130 after Ctrl-C that the
+    command let through, having written nothing.
+    """
+    for field in dataclasses.fields(config_type):
+        flags.DEFINE(
+            _Parser(field.metadata["kind"]),
+            field.name,
+            field.default,
+            f"{field.metadata['help']}; {field.metadata['kind'].hint}",
+            serializer=_Serializer(),
+            module_name=sys.argv[0],
+        )
+    flags.DEFINE_string(
+        "out", default_out, "folder of the results", module_name=sys.argv[0]
+    )
+
+    def checked_command(_):
+        try:
+            config = config_type(**_given(config_type))
+            with _folder(flags.FLAGS.out) as out:
+                command(config, out)
+        except ConfigError as error:
+            stop(str(error), 2)
+        except KeyboardInterrupt:
+            stop("interrupted; nothing was written", INTERRUPTED)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            stop(f"out of memory; the sizes are {_sizes(_given(config_type))}", 1)
+
+    # A console that can't show σ shows its escape.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # JAX tells at this level which accelerators it did not find.
+    logging.set_verbosity(logging.WARNING)
+    try:
+        app.run(checked_command, flags_parser=_parse_flags)
+    except SystemExit as ended:
+        # Several processes say farewell to one another.
+        if ended.code == INTERRUPTED and not jax.distributed.is_initialized():
+            _leave_at_once(INTERRUPTED)
+        raise
+
+
+def _given(config_type: type) -> dict[str, Any]:
+    """Returns the value of each field's flag."""
+    names = [field.name for field in dataclasses.fields(config_type)]
+    return {name: flags.FLAGS[name].value for name in names}
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    words = {word.lstrip("-") for word in argv[1:] if word.startswith("-")}
+    if HELP & words:
+        usage.show()
+        sys.exit(0)
+    if "version" in words:
+        print(f"lstm_jax {lj.__version__}")
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        stop(f"{wording.one_line(str(error))} (--help lists the flags)", 2)
+    if len(rest) > 1:
+        message = f"{rest[1]}: not a flag; flags are written --name=value"
+        stop(wording.one_line(message), 2)
+    return rest
+
+
+@contextlib.contextmanager
+def _folder(text: str) -> Iterator[Path]:
+    """Yields the folder of the results; a new one to which nothing is written goes."""
+    out = Path(text)
+    with contextlib.ExitStack() as made:
+        try:
+            if not text:
+                raise FileNotFoundError(errno.ENOENT, "it has no name")
+            made.enter_context(disk.folder_if_used(out))
+            with tempfile.TemporaryFile(dir=out):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"out: can't write to {text!r} ({error.strerror}); it must be a folder "
+                "that can be made and written to"
+            ) from error
+        yield out
+
+
+def _run_and_save(
+    config: Any,
+    run: Callable[[Any], Record],
+    plot: Callable[[Record], Any],
+    out: Path,
+) -> None:
+    with alone_in(out):
+        record = run(config)
+        records.save(record, plot(record), out)
+    records.show(record)
+    print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "Out of memory" in str(error)
+
+
+def _sizes(values: dict[str, Any]) -> str:
+    """Returns the fields that are whole numbers, in words."""
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in values.items()
+        if isinstance(value, int) and name != "seed"
+    )
+
+
+def stop(message: str, status: int) -> NoReturn:
+    """Ends the process with one line on stderr."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _leave_at_once(status: int) -> NoReturn:
+    """Ends the process without the interpreter's farewell.
+
+    That tears XLA down while it may still be compiling what Ctrl-C came into, and ended
+    in a segmentation fault one time in six.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,217 @@
+"""How far the gradient of an answer reaches back: networks in, numpy arrays out."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import lstm_jax as lj
+from experiments.common.saturation import saturation
+from lstm_jax import readouts
+from lstm_jax.gradients.signal import FirstStepSignal
+from lstm_jax.tasks.nature_show import margins
+from lstm_jax.training import loop
+
+SIGNAL_EXAMPLES = 128
+TEST_EXAMPLES = 512
+
+
+class Watched(NamedTuple):
+    """What the networks watch, and what is asked of them.
+
+    Attributes:
+      task: what they are trained on; None for a sequence of one's own.
+      inputs: what they are measured on, (time, examples, input).
+      targets: the right answers, (examples,); None for a sequence of one's own.
+      lag: of the verdict.
+    """
+
+    task: lj.Task | None
+    inputs: Float[Array, "time examples input"]
+    targets: Array | None
+    lag: int
+
+
+class Measured(NamedTuple):
+    """What is measured on a network; after vmap, with leading axes.
+
+    Attributes:
+      log_norms: of the whole carry entering each step, (..., time, examples).
+      log_carousel: the share that the forget gates alone would leave in a typical unit,
+        the same shape; None for a cell without a forget gate.
+      accuracy: on test shows, (...); None without a task.
+      saturation: by a sequence of one's own, leaves (...); None on a task.
+    """
+
+    log_norms: Any
+    log_carousel: Any
+    accuracy: Any
+    saturation: Any = None
+
+    def of_variant(self, index: int) -> "Measured":
+        """Returns what belongs to one variant, the first axis."""
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+FORGET_FACTORS = {
+    "lstm": lambda params, carry, x: lj.lstm_gates(params, carry.h, x).f,
+    "four_gate": lambda params, carry, x: lj.forget_gate(
+        params, jnp.ones_like(carry.ltm), carry.stm, x
+    ),
+}
+"""f_t from the carry that enters step t, of the cells that have a forget gate."""
+
+
+def watched_show(
+    key: jax.Array, rendering: str, lag: int, num_examples: int
+) -> Watched:
+    """Returns test shows with that lag, all of them ambiguous."""
+    ambiguous = lj.tasks.nature_show(rendering, goldfish_rate=0.0)
+    shows = jax.block_until_ready(ambiguous.sample_test(key, num_examples, lag + 2))
+    return Watched(lj.tasks.nature_show(rendering), shows.inputs, shows.targets, lag)
+
+
+def watched_sequence(sequence: np.ndarray, lag: int) -> Watched:
+    """Returns a sequence of one's own, (time, input), as the only example."""
+    return Watched(None, jnp.asarray(sequence)[:, None], None, lag)
+
+
+def silence_like(watched: Watched) -> Watched:
+    """Returns one example of the same length on which nothing is shown."""
+    return Watched(None, jnp.zeros_like(watched.inputs[:, :1]), None, watched.lag)
+
+
+def measurer(
+    name: str, cell: lj.Cell, watched: Watched
+) -> Callable[[loop.ModelParams], Measured]:
+    """Returns a compiled function from networks, leaves (network, ...), to `Measured`.
+
+    Every measurement then has the network axis first.
+    """
+
+    def one(model):
+        inputs = watched.inputs.astype(model.readout.w.dtype)
+
+        def score(ys):
+            return jnp.sum(_scores(model, ys[-1], watched))
+
+        log_norms = lj.log_gradient_norms(cell, model.cell, inputs, score)
+        gated, task = name in FORGET_FACTORS, watched.task
+        return Measured(
+            log_norms=lj.joint_log_norms(log_norms),
+            log_carousel=_log_carousel(name, cell, model, inputs) if gated else None,
+            accuracy=None if task is None else _accuracy(cell, task, watched, model),
+            saturation=None if task else saturation(cell, model.cell, inputs),
+        )
+
+    return jax.jit(jax.vmap(one))
+
+
+def _scores(
+    model: loop.ModelParams, last: Float[Array, "examples output"], watched: Watched
+) -> Float[Array, " examples"]:
+    """Returns the margins, or where there is no right answer a random direction."""
+    answers = readouts.linear(model.readout, last)
+    if watched.targets is None:
+        return answers[:, 0]
+    return margins(answers, watched.targets)
+
+
+def _log_carousel(
+    name: str, cell: lj.Cell, model: loop.ModelParams, inputs: Array
+) -> Float[Array, "time examples"]:
+    """Returns Σ ln f_s, s from step t to the last but one, averaged over the units.
+
+    The logarithm of what the forget gates alone would leave in a typical unit: the
+    geometric mean over the units of Π f_s.
+    """
+    fresh = cell.init_carry(model.cell, inputs.shape[1:-1])
+    leaving, _ = lj.unroll_carries(cell, model.cell, inputs)
+    entering = jax.tree.map(
+        lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), fresh, leaving
+    )
+    factors = FORGET_FACTORS[name](model.cell, entering, inputs).astype(jnp.float32)
+    log_factors = jnp.log(factors).mean(-1).at[-1].set(0)
+    return jnp.cumsum(log_factors[::-1], axis=0)[::-1]
+
+
+def _accuracy(
+    cell: lj.Cell, task: lj.Task, watched: Watched, model: loop.ModelParams
+) -> Array:
+    # The same test shows for every network, and none of those that are measured.
+    key = jax.random.key(1)
+    evaluation = lj.evaluate(
+        key,
+        cell,
+        task,
+        model,
+        batch_size=TEST_EXAMPLES,
+        length=watched.inputs.shape[0],
+    )
+    return evaluation.accuracy
+
+
+def signal_to_noise(
+    cell: lj.Cell, watched: Watched, models: loop.ModelParams, batch_size: int
+) -> np.ndarray | None:
+    """Returns the scene's part in the weight gradient over the batch noise.
+
+    On the training loss, with the noise of batches of `batch_size`.
+
+    Returns:
+      (network, 2): the ratio, and the smallest that can be told from zero; None without
+      a task, where there is no loss.
+    """
+    if watched.task is None:
+        return None
+    task = watched.task
+    batch = task.sample(jax.random.key(2), SIGNAL_EXAMPLES, watched.inputs.shape[0])
+
+    def one(model):
+        found = model_signal(cell, task, model, batch, -1, batch_size)
+        return jnp.stack([found.signal, found.resolution]) / found.noise
+
+    found = jax.jit(lambda models: jax.lax.map(one, models))(models)
+    return np.asarray(found, np.float64)
+
+
+def model_signal(
+    cell: lj.Cell,
+    task: lj.Task,
+    model: loop.ModelParams,
+    batch: lj.Batch,
+    answer_step: int | Array,
+    batch_size: int,
+) -> FirstStepSignal:
+    """Returns `lj.gradients.first_step_signal` of the training loss of one network.
+
+    Args:
+      cell: of the network.
+      task: gives the loss, of one answer a sequence.
+      model: the network.
+      batch: on which it is measured.
+      answer_step: after which all sequences are answered.
+      batch_size: whose noise is told.
+    """
+
+    def loss(ys, target):
+        answer = readouts.linear(model.readout, ys[answer_step])
+        alone = lj.Batch(
+            batch.inputs[:, :1], target[None], jnp.ones(1), batch.lengths[:1]
+        )
+        return task.loss(answer[None], alone)
+
+    inputs = batch.inputs.astype(model.readout.w.dtype)
+    return lj.gradients.first_step_signal(
+        cell, model.cell, inputs, loss, batch.targets, batch_size
+    )
+
+
+def unflatten(found: Measured, shape: tuple[int, int]) -> Measured:
+    """Returns numpy arrays with (variant, seed) in place of the network axis."""
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found
+    )

@@ -1,0 +1,56 @@
+"""An experiment made of parts: each measures one law, together they are the record."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.common import records
+from experiments.common.progress import progress
+from experiments.common.records import Record
+
+
+class Found(NamedTuple):
+    """What one part of the experiment found: arrays by name, rows, lines."""
+
+    arrays: dict[str, np.ndarray]
+    rows: list[dict[str, Any]]
+    lines: list[str]
+
+
+def row(what: str, quantity: str, measured: str, expected: str) -> dict[str, str]:
+    """Returns a row of the table: what was measured beside what a law says."""
+    return {
+        "what": what,
+        "quantity": quantity,
+        "measured": measured,
+        "expected": expected,
+    }
+
+
+def record_of(
+    name: str, config: Any, parts: Mapping[str, Callable[[Any], Found]]
+) -> Record:
+    """Measures the parts one after the other and returns the record.
+
+    Args:
+      name: of the experiment.
+      config: its Config, which every part reads.
+      parts: by what the progress says of them.
+    """
+    start, found = time.monotonic(), []
+    with progress(len(parts)) as advance:
+        for what, measure in parts.items():
+            advance(what, 0)
+            found.append(measure(config))
+            advance(what, 1)
+    return Record(
+        experiment=name,
+        config=asdict(config),
+        arrays={name: array for part in found for name, array in part.arrays.items()},
+        rows=[row for part in found for row in part.rows],
+        verdict=["", *(line for part in found for line in part.lines)],
+        made=records.provenance(time.monotonic() - start),
+    )

@@ -1,0 +1,123 @@
+"""What is said about a curve of the gradient: table rows and verdict lines."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+import lstm_jax as lj
+from experiments.common import decay, wording
+from experiments.common.gradient_shares import Measured
+from experiments.common.variants import Variant
+
+INITIAL, TRAINED = "initial", "trained"
+HORIZON_FRACTION = 1e-6
+DTYPES = ("bfloat16", "float32", "float64")
+
+
+def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
+    """Returns a row of the table: medians over the seeds and sequences.
+
+    Half-life, "1e-6 left at" and the dtypes are lags in steps; under a dtype stands the
+    lag from which a share is too small to change a sum (`lj.gradients.rounding_lag`).
+    """
+    in_time_order = np.moveaxis(found.log_norms, -2, 0)
+    of_curves = decay.decay_of(in_time_order, HORIZON_FRACTION, DTYPES)
+    low, middle, high = decay.quartiles(of_curves.rate)
+    beyond = f"> {len(in_time_order) - 1}"
+    spread = (
+        f" [{wording.rate(low)}, {wording.rate(high)}]" if np.isfinite(middle) else ""
+    )
+    lags = {"1e-6 left at": of_curves.horizon, **of_curves.heard}
+    return {
+        "cell": variant.label,
+        "when": when,
+        "nats per step": wording.rate(middle) + spread,
+        "half-life": wording.half_life(middle),
+        **{name: wording.steps(np.median(lag), beyond) for name, lag in lags.items()},
+        "accuracy": "-" if found.accuracy is None else _spread(found.accuracy),
+    }
+
+
+def verdict_head(lag: int, num_seeds: int) -> list[str]:
+    """Returns the lines above the verdict."""
+    return [
+        "",
+        f"Verdict for lag {lag}, from untrained networks (medians over "
+        f"{num_seeds} seeds and the sequences):",
+    ]
+
+
+def verdict_line(
+    variant: Variant,
+    stages: dict[str, Measured],
+    signal: np.ndarray | None,
+    lag: int,
+) -> str:
+    """Returns what an untrained network lets hope for at that lag.
+
+    Args:
+      variant: what was measured.
+      stages: by INITIAL and, after training, TRAINED.
+      signal: (seed, 2), first-step signal over noise and the smallest that can be told
+        from zero; None without a task.
+      lag: of the question.
+    """
+    log_norms = stages[INITIAL].log_norms
+    parts = [_left(log_norms, lag)]
+    if signal is not None:
+        parts.append(_signal(*np.median(signal, axis=0)))
+    if decay.overflow(log_norms) is None:
+        parts.append(_bottoms(log_norms))
+    saturated = stages[INITIAL].saturation
+    if saturated is not None and np.isfinite(saturated.given).all():
+        parts.append(f"{np.median(saturated.given):.0%} saturated")
+    if variant.forget_bias is not None:
+        needed = (
+            f"b_f >= ln(lag - 1) = {math.log(lag - 1):.2f}" if lag > 1 else "no b_f"
+        )
+        parts.append(f"a carousel needs {needed}")
+    if TRAINED in stages:
+        parts.append(f"trained: {_spread(stages[TRAINED].accuracy)} right")
+    return f"  {variant.label + ':':<20} {'; '.join(parts)}"
+
+
+def _left(log_norms: np.ndarray, lag: int) -> str:
+    overflow = decay.overflow(log_norms)
+    if overflow is not None:
+        return f"{wording.OVERFLOW} {overflow}: no share is known"
+    share = f"share at lag {lag}: "
+    share += wording.power(np.median(decay.shares(log_norms)[..., lag, :]))
+    lost = np.median(log_norms[..., -2, :]) == -np.inf
+    return f"{share}, {wording.LOST}" if lost else share
+
+
+def _signal(ratio: float, resolution: float) -> str:
+    """Returns the signal, or where it can't be told from zero, what it is below."""
+    if math.isnan(ratio):
+        return "signal/noise unknown"
+    if ratio > resolution:
+        return f"signal/noise {ratio:.1g}"
+    return f"signal/noise < {resolution:.1g}" if resolution > 0 else "no signal"
+
+
+def _spread(accuracy: np.ndarray) -> str:
+    return f"{accuracy.mean():.2f} [{accuracy.min():.2f}, {accuracy.max():.2f}]"
+
+
+def _bottoms(log_norms: np.ndarray) -> str:
+    """Returns the lags from which numbers are too coarse, and too small."""
+    in_time = np.moveaxis(log_norms, -2, 0)
+    heard = decay.decay_of(in_time, HORIZON_FRACTION, ("bfloat16", "float32")).heard
+    longest = len(in_time) - 1
+    coarse = [f"{dtype} {_from_lag(lags, longest)}" for dtype, lags in heard.items()]
+    small = lj.gradients.underflow_lag(jnp.asarray(in_time), jnp.float32)
+    underflow = f", both underflow {_from_lag(small, longest)}"
+    seen = np.isfinite(np.median(small))
+    return f"bottoms out: {', '.join(coarse)}{underflow if seen else ''}"
+
+
+def _from_lag(lags: ArrayLike, longest: int) -> str:
+    lag = float(np.median(np.asarray(lags)))
+    return f"from lag {lag:.0f}" if math.isfinite(lag) else f"beyond lag {longest}"

@@ -1,0 +1,68 @@
+"""The settings of `experiments.explain`."""
+
+from dataclasses import dataclass
+
+from experiments.common import cli
+from experiments.common.cli import ConfigError, option
+
+DEFAULT_LAG = 200
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is explained; every field is a flag."""
+
+    torch: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "FILE.safetensors, the state dict of a torch.nn.LSTM or GRU or of a module "
+        "that holds one",
+    )
+    weights: str | None = option(
+        None, cli.optional(cli.text()), "FILE.npz, params of lj.LSTM or lj.GRU by path"
+    )
+    checkpoint: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "--out of experiments.train, or one of its checkpoints, or final.npz",
+    )
+    of_seed: int | None = option(
+        None,
+        cli.optional(cli.seed()),
+        "which network of a run that trained several side by side",
+    )
+    module: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "which of several in the file: what its keys begin with",
+    )
+    direction: str = option(
+        "forward",
+        cli.one_of(("forward", "backward")),
+        "of a bidirectional layer; backward reads the sequence from its end",
+    )
+    sequence: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "FILE.npy or FILE.csv, (time, input) numbers, read instead of white noise",
+    )
+    lag: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=2)),
+        f"how many steps back it is looked ({DEFAULT_LAG} on noise; all of a sequence, "
+        "if not given)",
+    )
+    num_examples: int = option(
+        16, cli.integer(minimum=1), "random directions, each with inputs of its own"
+    )
+    seed: int = option(0, cli.seed(), "everything random follows from it")
+
+    def __post_init__(self) -> None:
+        """Refuses what is not allowed."""
+        cli.check(self)
+        given = [self.torch, self.weights, self.checkpoint]
+        if sum(path is not None for path in given) != 1:
+            raise ConfigError(
+                f"torch, weights, checkpoint: got {given}; it must be exactly one file "
+                "or folder, such as --torch=model.safetensors"
+            )

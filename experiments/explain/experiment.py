@@ -1,0 +1,187 @@
+"""What a model keeps and hears: the measurement as one call, and its figure."""
+
+import math
+import time
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from experiments.common import decay, records, wording
+from experiments.common.progress import progress
+from experiments.common.records import Record
+from experiments.explain import measurements, models, report
+from experiments.explain.models import Config as Config
+from experiments.train import saved_run
+from lstm_jax import plots
+
+NAME = "explain"
+LEAST_DRAWN = 0.1  # steps: a half-life of 0 has no place on a logarithmic axis
+HALF_LIFE_TICKS = (1, 2, 5)
+UNTRAINED: dict[str, Any] = {"color": plots.GREY, "linewidth": 0.9}
+
+
+def run(config: Config) -> Record:
+    """Reads the weights, measures and returns the record."""
+    start = time.monotonic()
+    model = models.read_model(config)
+    read = models.sequences_of(config, model)
+    measure = jax.jit(partial(measurements.measured, config, model, read.lag))
+    with progress(1) as advance:
+        advance("measuring", 0)
+        found = measure(model.layers, model.readout, read.inputs, read.counts)
+        measurements.check_finite(config, read, found)
+        arrays = measurements.arrays_of(found)
+        if model.run is not None:
+            began = saved_run.untrained(model.run)
+            before = measure((began.cell,), began.readout, read.inputs, read.counts)
+            of_before = measurements.arrays_of(before)
+            arrays |= {f"untrained/{k}": v for k, v in of_before.items()}
+        advance("measured", 1)
+    return Record(
+        experiment=NAME,
+        config=asdict(config)
+        | {"lag": read.lag, "cell": model.cell.name, "name": model.name}
+        | {"model": report.model_in_words(config, model), "read": read.what},
+        arrays=arrays,
+        rows=report.table(found, read.lag),
+        verdict=report.verdict(config, model, read, found, arrays),
+        made=records.provenance(time.monotonic() - start),
+    )
+
+
+@plots.styled
+def plot(record: Record) -> Figure:
+    """Draws the half-lives of all units, and the share of the gradient by lag."""
+    figure = Figure(figsize=(7.2, 3.3), layout="constrained")
+    gates, gradient = figure.subplots(1, 2)
+    _plot_gates(gates, record)
+    _plot_gradient(gradient, record)
+    what = record.config["model"].rpartition(": ")[2]
+    title = f"{record.config['name']}: {what}; on {record.config['read']}"
+    # A file may be called a$b.csv: no formula.
+    figure.suptitle(
+        wording.printable(title), x=0.01, ha="left", fontsize=9, parse_math=False
+    )
+    return figure
+
+
+def _plot_gates(axes: Axes, record: Record) -> None:
+    cell, half_lives = record.config["cell"], record.arrays["layers/half_life"]
+    ranks = 1 + np.arange(half_lives.shape[1])
+    for of_layer in record.arrays.get("untrained/layers/half_life", []):
+        axes.plot(ranks, np.maximum(np.sort(of_layer), LEAST_DRAWN), **UNTRAINED)
+    for number, of_layer in enumerate(half_lives):
+        axes.plot(
+            ranks,
+            np.maximum(np.sort(of_layer), LEAST_DRAWN),
+            color=plots.colour_of(cell),
+            linestyle=plots.LINE_STYLES[number % len(plots.LINE_STYLES)],
+            marker="." if len(half_lives) == 1 and len(of_layer) <= 128 else "",
+            label=f"layer {number}",
+        )
+    lag = record.config["lag"]
+    axes.axhline(lag, color=plots.GREY, linewidth=0.6)
+    axes.annotate(
+        f"lag {lag}",
+        (0, lag),
+        xycoords=("axes fraction", "data"),
+        xytext=(2, 2),
+        textcoords="offset points",
+        color=plots.GREY,
+        fontsize=9,
+    )
+    axes.set_yscale("log")
+    axes.margins(x=0.02, y=0.1)
+    if np.isfinite(half_lives).any():
+        _mark_slowest(axes, half_lives)
+    else:
+        _say_all_is_kept(axes, len(ranks), lag)
+    axes.yaxis.set_major_locator(LogLocator(subs=HALF_LIFE_TICKS, numticks=8))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.set_title("What the gates keep")
+    axes.set_xlabel("units, from fast to slow")
+    axes.set_ylabel("half-life (steps)")
+    if len(half_lives) > 1:
+        axes.legend(loc="lower right")
+
+
+def _mark_slowest(axes: Axes, half_lives: np.ndarray) -> None:
+    """Writes which unit is the slowest, unless it keeps all and has no place."""
+    slowest = half_lives.max()
+    if not np.isfinite(slowest):
+        return
+    layer, unit = np.unravel_index(half_lives.argmax(), half_lives.shape)
+    where = f"layer {layer}, unit" if len(half_lives) > 1 else "unit"
+    axes.annotate(
+        f"{where} {unit}: {wording.steps(slowest)}",
+        (half_lives.shape[1], slowest),
+        xytext=(-7, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=9,
+    )
+
+
+def _say_all_is_kept(axes: Axes, num_units: int, lag: int) -> None:
+    """Writes into a panel without curves, in the decade above the lag."""
+    axes.set_xlim(0.5, num_units + 0.5)
+    axes.set_ylim(1, 10 * lag)
+    axes.annotate(
+        "every unit keeps all it holds",
+        (0.5, lag * math.sqrt(10)),
+        xycoords=("axes fraction", "data"),
+        ha="center",
+        va="center",
+        fontsize=9,
+    )
+
+
+def _plot_gradient(axes: Axes, record: Record) -> None:
+    cell, lag = record.config["cell"], record.config["lag"]
+    shares = record.arrays["log_share"]
+    before = record.arrays.get("untrained/log_share")
+    quartiles = decay.quartiles(shares, axis=1)
+    what = "all of the memory" + (", trained" if before is not None else "")
+    plots.share_curve(axes, quartiles, cell, what)
+    of_gates = record.arrays["layers/mean_log_gate"].max() * np.arange(lag + 1)
+    axes.plot(
+        np.arange(lag + 1),
+        of_gates / math.log(10),
+        color="black",
+        linewidth=0.9,
+        linestyle=(0, (2, 2)),
+        label="the slowest gate alone",
+    )
+    if before is not None:
+        median = np.median(before, axis=1) / math.log(10)
+        axes.plot(np.arange(lag + 1), median, label="before training", **UNTRAINED)
+    bottom, top = axes.get_ylim()
+    bottom, top = min(bottom, -2), max(top, 0.3)
+    axes.set_ylim(bottom, top)
+    for name in report.FORMATS:
+        height = math.log10(float(jnp.finfo(name).eps) / 2)
+        if height < bottom:
+            continue
+        axes.axhline(height, color=plots.GREY, linewidth=0.5, linestyle=(0, (1, 2)))
+        axes.annotate(
+            f"lost to {name}",
+            (0, height),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 2),
+            textcoords="offset points",
+            color=plots.GREY,
+            fontsize=8,
+        )
+    plots.log_axis(axes, lag, "What the gradient hears")
+    axes.set_ylabel("share of the gradient left")
+    axes.legend(loc="best")

@@ -1,0 +1,113 @@
+"""What the gates of a model keep, and what its gradient hears."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+import lstm_jax as lj
+from experiments.common import decay
+from experiments.common.cli import ConfigError
+from experiments.common.saturation import Saturation, saturation
+from experiments.explain.models import Config, Model, Sequences
+from lstm_jax import readouts
+from lstm_jax.gradients.carousel import forget_factors
+
+
+class Measured(NamedTuple):
+    """What is measured on a model.
+
+    Attributes:
+      log_kept: mean ln f_t of every unit, (layer, hidden).
+      log_norms: of the whole carry entering each step, (time, examples).
+      layer_log_norms: of the carry of each layer, (layer, time, examples).
+      saturation: by a sequence that is given; None where none is.
+    """
+
+    log_kept: Float[Array, "layer hidden"]
+    log_norms: Float[Array, "time examples"]
+    layer_log_norms: Float[Array, "layer time examples"]
+    saturation: Saturation | None
+
+
+def measured(
+    config: Config,
+    model: Model,
+    lag: int,
+    layers: tuple[Any, ...],
+    readout: readouts.LinearParams | None,
+    inputs: Float[Array, "time examples input"],
+    counts: Bool[Array, "time examples"] | None,
+) -> Measured:
+    """Returns what is measured on layers and a readout; traceable.
+
+    Args:
+      config: number of directions, and their seed.
+      model: its cell and sizes; weights are those of the next arguments.
+      lag: how many steps back it is looked; what comes before is a warm-up.
+      layers: params, from the bottom to the top.
+      readout: what answers; None where the last layer's output is the answer.
+      inputs: warm-up and all.
+      counts: False before a sequence begins; None where all begin at the first step.
+    """
+    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    directions = jax.random.normal(key, (config.num_examples, model.sizes[2]))
+    stacked = lj.stack(*(model.cell for _ in layers))
+    carry = stacked.init_carry(layers, inputs.shape[1:-1])
+    warm_up, measured = inputs[: -lag - 1], inputs[-lag - 1 :]
+    if warm_up.shape[0]:
+        mask = None if counts is None else counts[: -lag - 1]
+        carry, _ = lj.unroll(stacked, layers, warm_up, carry, mask=mask)
+
+    def heard(ys):
+        last = ys[-1] if readout is None else readouts.linear(readout, ys[-1])
+        return jnp.sum(last * directions)
+
+    saturated = None
+    if config.sequence is not None:
+        saturated = saturation(stacked, layers, inputs[:, 0])
+    log_norms = lj.log_gradient_norms(stacked, layers, measured, heard, carry)
+    log_kept = []
+    for layer, entering in zip(layers, carry, strict=True):
+        kept = forget_factors(model.cell, layer, measured, entering)
+        log_kept.append(jnp.mean(jnp.log(kept), axis=(0, 1)))
+        _, measured = lj.unroll(model.cell, layer, measured, entering)
+    return Measured(
+        log_kept=jnp.stack(log_kept),
+        log_norms=lj.joint_log_norms(log_norms),
+        layer_log_norms=jnp.stack([lj.joint_log_norms(of) for of in log_norms]),
+        saturation=saturated,
+    )
+
+
+def check_finite(config: Config, read: Sequences, found: Measured) -> None:
+    """Raises `ConfigError` where a measurement is no number."""
+    overflow = decay.overflow(found.log_norms)
+    if overflow is None and not np.isnan(found.log_kept).any():
+        return
+    where = "at every lag" if overflow is None else overflow
+    name = next(
+        n for n in ("sequence", "torch", "weights", "checkpoint") if getattr(config, n)
+    )
+    largest = float(jnp.abs(read.inputs).max())
+    raise ConfigError(
+        f"{name}: {getattr(config, name)!r}: the model overflows float32 {where}, on "
+        f"inputs of up to {largest:.2g}; weights and inputs must be small enough to be "
+        "multiplied"
+    )
+
+
+def arrays_of(found: Measured) -> dict[str, np.ndarray]:
+    """Returns the arrays of a record: shares by lag, gates and half-lives by unit."""
+    saturated = found.saturation
+    of_sequence = {} if saturated is None else {"saturation": np.stack(saturated)}
+    return {
+        "lags": np.arange(found.log_norms.shape[0]),
+        "log_share": decay.shares(found.log_norms),
+        "layers/log_share": decay.shares(found.layer_log_norms),
+        "layers/mean_log_gate": np.asarray(found.log_kept),
+        "layers/half_life": np.asarray(lj.half_life(found.log_kept)),
+        **of_sequence,
+    }

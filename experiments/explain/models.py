@@ -1,0 +1,190 @@
+"""The model that `experiments.explain` is asked about, and what the model reads."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+import lstm_jax as lj
+from experiments.common import array_files, memory_limit
+from experiments.common.cli import ConfigError
+from experiments.common.sequence_file import read_sequence
+from experiments.explain import weights_file
+from experiments.explain.config import DEFAULT_LAG, Config
+from experiments.train import saved_run
+from experiments.train.saved_run import TrainedRun
+from lstm_jax import readouts
+from lstm_jax.gradients.carousel import memory_field
+
+CHECKPOINT = "the --out of experiments.train, or one of its checkpoints"
+NOISE = "white noise of unit variance"
+
+
+class Model(NamedTuple):
+    """What is explained.
+
+    Attributes:
+      cell: of every layer.
+      layers: params in float32, from the bottom to the top.
+      readout: what answers from the last layer's output; None where there is none.
+      sizes: (input, hidden, answer); without a readout the output is the answer.
+      run: that trained it; None for weights alone.
+      name: of the file, or of the run's folder.
+    """
+
+    cell: lj.Cell
+    layers: tuple[Any, ...]
+    readout: readouts.LinearParams | None
+    sizes: tuple[int, int, int]
+    run: TrainedRun | None
+    name: str
+
+
+class Sequences(NamedTuple):
+    """What the model reads; every sequence ends at the last step.
+
+    Attributes:
+      inputs: warm-up and all.
+      counts: False before a sequence begins; None where all begin at the first step.
+      lag: how many steps back it is looked.
+      what: in words.
+    """
+
+    inputs: Float[Array, "time examples input"]
+    counts: Bool[Array, "time examples"] | None
+    lag: int
+    what: str
+
+
+def read_model(config: Config) -> Model:
+    """Returns the model that is asked for.
+
+    Raises:
+      ConfigError: it can't be read, is something else, or a flag does not go with it.
+    """
+    if config.direction == "backward" and config.torch is None:
+        raise ConfigError(
+            "direction: got 'backward'; it must be forward without --torch"
+        )
+    path = config.checkpoint
+    if path is not None:
+        array_files.status("checkpoint", path, CHECKPOINT)
+    if path is not None and _is_run(path):
+        if config.module is not None:
+            raise ConfigError(
+                f"module: got {config.module!r}; it must not be given for a run, which "
+                "has one cell"
+            )
+        return _of_run(path, saved_run.read_run(path, config.of_seed))
+    if config.of_seed is not None:
+        raise ConfigError(
+            f"of_seed: got {config.of_seed}; it must not be given without a run of "
+            "several seeds"
+        )
+    return _of_weights(config)
+
+
+def _of_weights(config: Config) -> Model:
+    path = config.torch or config.weights or config.checkpoint or ""
+    if config.torch is not None:
+        found = weights_file.read_torch(path, config.module, config.direction)
+    elif config.weights is not None:
+        found = weights_file.read_npz(path, config.module)
+    else:
+        final = str(Path(path) / "final.npz") if Path(path).is_dir() else path
+        found = weights_file.read_npz(final, config.module, "checkpoint")
+    sizes = (found.input_size, found.hidden_size, found.hidden_size)
+    name = Path(path).absolute().name
+    return Model(found.cell, found.layers, None, sizes, None, name)
+
+
+def _is_run(path: str) -> bool:
+    """Whether it is no final.npz that is to be read."""
+    has_final = (Path(path) / "final.npz").exists()
+    return Path(path).is_dir() and (saved_run.is_run(path) or not has_final)
+
+
+def _of_run(path: str, run: TrainedRun) -> Model:
+    cell, task = lj.CELLS[run.config.cell], lj.TASKS[run.config.task]
+    try:
+        memory_field(cell)
+    except ValueError as error:
+        raise ConfigError(f"checkpoint: {path!r}: {error}") from error
+    weights_file.check_finite("checkpoint", path, run.params)
+    return Model(
+        cell=cell,
+        layers=(run.params.cell,),
+        readout=run.params.readout,
+        sizes=(task.input_size, run.config.hidden_size, task.output_size),
+        run=run,
+        name=run.name,
+    )
+
+
+def sequences_of(config: Config, model: Model) -> Sequences:
+    """Returns the sequences that are given, or of the run's task, or noise.
+
+    Raises:
+      ConfigError: they can't be read, do not fit the model, or are too short.
+    """
+    if config.sequence is not None:
+        return _given(config, *model.sizes[:2])
+    if model.run is not None:
+        return _of_task(config, model.run)
+    lag = config.lag or DEFAULT_LAG
+    inputs, units, _ = model.sizes
+    read = (2, "lag", "num_examples")
+    sizes = {"lag": lag, "num_examples": config.num_examples}
+    memory_limit.check(sizes, [(*read, inputs), (*read, units)])
+    shape = (2 * lag + 1, config.num_examples, inputs)
+    drawn = jax.random.normal(jax.random.key(config.seed), shape)
+    return Sequences(jax.block_until_ready(drawn), None, lag, NOISE)
+
+
+def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
+    sequence = read_sequence(config.sequence or "")
+    if sequence.shape[1] != input_size:
+        raise ConfigError(
+            f"sequence: {config.sequence!r} has {sequence.shape[1]} features a step; "
+            f"it must have {input_size}, for these weights"
+        )
+    lag = _checked_lag(config, len(sequence), repr(config.sequence))
+    largest = ("num_examples", len(sequence), max(input_size, hidden_size))
+    memory_limit.check({"num_examples": config.num_examples}, [largest])
+    sequence = sequence if config.direction == "forward" else sequence[::-1]
+    shape = (len(sequence), config.num_examples, input_size)
+    inputs = jnp.broadcast_to(jnp.asarray(sequence[:, None], np.float32), shape)
+    return Sequences(inputs, None, lag, repr(config.sequence))
+
+
+def _of_task(config: Config, run: TrainedRun) -> Sequences:
+    """Returns sequences that training did not draw, moved to end at one step."""
+    task, length = lj.TASKS[run.config.task], run.config.length
+    largest = ("num_examples", length, max(task.input_size, run.config.hidden_size))
+    memory_limit.check({"num_examples": config.num_examples}, [largest])
+    sample = jax.jit(task.sample_test, static_argnums=(1, 2))
+    batch = sample(jax.random.key(config.seed), config.num_examples, length)
+    lengths = np.asarray(batch.lengths)
+    before = length - lengths
+    steps = np.arange(length)[:, None]
+    moved = np.take_along_axis(
+        np.asarray(batch.inputs), ((steps - before) % length)[..., None], axis=0
+    )
+    what = f"{config.num_examples} sequences of {task.name}"
+    lag = _checked_lag(config, int(lengths.min()), what)
+    counts = jnp.asarray(steps >= before) if before.any() else None
+    return Sequences(jnp.asarray(moved), counts, lag, what)
+
+
+def _checked_lag(config: Config, num_steps: int, of: str) -> int:
+    longest = num_steps - 1
+    lag = config.lag or longest
+    if not 2 <= lag <= longest:
+        raise ConfigError(
+            f"lag: got {lag}; it must be in [2, {longest}], for the {num_steps} "
+            f"steps of {of}"
+        )
+    return lag

@@ -1,0 +1,137 @@
+"""What is said about a model's memory: table rows and verdict lines."""
+
+import math
+
+import numpy as np
+
+import lstm_jax as lj
+from experiments.common import decay, saturation, wording
+from experiments.explain.measurements import Measured
+from experiments.explain.models import Config, Model, Sequences
+from experiments.train.saved_run import TrainedRun
+
+HORIZON_FRACTION = 1e-6
+FORMATS = ("bfloat16", "float16", "float32")
+
+
+def table(found: Measured, lag: int) -> list[dict[str, str]]:
+    """Returns a row per layer: medians over the sequences, half-lives in steps."""
+    rows = []
+    for number, log_kept in enumerate(np.asarray(found.log_kept)):
+        unit, half_lives = int(np.argmax(log_kept)), np.asarray(lj.half_life(log_kept))
+        of_layer = decay.decay_of(found.layer_log_norms[number], HORIZON_FRACTION)
+        rows.append(
+            {
+                "layer": str(number),
+                "units": str(len(log_kept)),
+                "half-life, median unit": wording.steps(np.median(half_lives)),
+                "slowest unit": f"{unit}: {wording.steps(half_lives[unit])}",
+                "its gate, nats per step": wording.rate(log_kept[unit], 4),
+                "gradient, nats per step": wording.rate(np.median(of_layer.rate), 4),
+                "horizon at 1e-6": wording.steps(
+                    np.median(of_layer.horizon), f"> {lag}"
+                ),
+            }
+        )
+    return rows
+
+
+def verdict(
+    config: Config,
+    model: Model,
+    read: Sequences,
+    found: Measured,
+    arrays: dict[str, np.ndarray],
+) -> list[str]:
+    """Returns the lines for the reader.
+
+    Args:
+      config: what was asked.
+      model: what was measured.
+      read: by the model.
+      found: by the measurement.
+      arrays: of the record; of a run they hold what it began with.
+    """
+    return [
+        "",
+        *([] if model.run is None else _passed_over(model.run)),
+        f"{model_in_words(config, model)}; on {read.what}.",
+        *_input_lines(read, found),
+        *_gate_lines(found),
+        *_gradient_lines(found, read.lag),
+        *([] if model.run is None else _untrained_lines(arrays, read.lag)),
+    ]
+
+
+def model_in_words(config: Config, model: Model) -> str:
+    """Returns what is explained: where it is, cell, sizes, and how it was trained."""
+    layers = len(model.layers)
+    inputs, units, _ = model.sizes
+    size = f"{units} units" + (f" in {layers} layers" * (layers > 1))
+    if model.run is None:
+        path = config.torch or config.weights or config.checkpoint
+        return f"{path}: {model.cell.name}, {inputs} inputs, {size}"
+    of = model.run
+    return (
+        f"{config.checkpoint}: {model.cell.name}, {size}, after {of.step} updates on "
+        f"{of.config.task} of {of.config.length} steps"
+    )
+
+
+def _passed_over(run: TrainedRun) -> list[str]:
+    return [
+        f"The checkpoint of step {step} is not whole, damaged or still being written; "
+        f"this is that of step {run.step}."
+        for step in run.passed_over
+    ]
+
+
+def _untrained_lines(arrays: dict[str, np.ndarray], lag: int) -> list[str]:
+    slowest = wording.steps(arrays["untrained/layers/half_life"].max())
+    share = wording.power(np.median(arrays["untrained/log_share"][-1]))
+    return [
+        f"  before:   untrained, the slowest unit kept half for {slowest} steps, and "
+        f"at lag {lag} {share} was left"
+    ]
+
+
+def _input_lines(read: Sequences, found: Measured) -> list[str]:
+    """Returns what inputs that are given do to the model."""
+    if found.saturation is None:
+        return []
+    return saturation.in_words(*found.saturation, np.asarray(read.inputs))
+
+
+def _gate_lines(found: Measured) -> list[str]:
+    half_lives = np.asarray(lj.half_life(found.log_kept))
+    lines = []
+    for number, of_layer in enumerate(half_lives):
+        where = f"layer {number}, " if len(half_lives) > 1 else ""
+        order = np.argsort(-of_layer, kind="stable")[:3]
+        slowest = [f"unit {k} for {wording.steps(of_layer[k])} steps" for k in order]
+        middle = wording.steps(np.median(of_layer))
+        lines.append(
+            f"  gates:    {where}half is kept by {', '.join(slowest)}; by the median "
+            f"unit for {middle}"
+        )
+    return lines
+
+
+def _gradient_lines(found: Measured, lag: int) -> list[str]:
+    of_all = decay.decay_of(found.log_norms, HORIZON_FRACTION, FORMATS)
+    horizon, gate = np.median(of_all.horizon), found.log_kept.max()
+    if math.isfinite(horizon):
+        down = f"it is down to 1e-6 after {horizon:.0f} steps"
+    else:
+        down = f"it is never down to 1e-6 within {lag} steps"
+    left = wording.power(np.median(decay.shares(found.log_norms)[-1]))
+    rates = [wording.rate(rate, 4) for rate in (np.median(of_all.rate), gate)]
+    heard = ", ".join(
+        f"{dtype} {wording.steps(np.median(lags), f'> {lag}')}"
+        for dtype, lags in of_all.heard.items()
+    )
+    return [
+        f"  gradient: {down}; at lag {lag}, {left} is left; {rates[0]} nats per step, "
+        f"the slowest gate alone {rates[1]}",
+        f"  numbers:  steps back until a share is rounded away: {heard}",
+    ]

@@ -1,0 +1,20 @@
+"""The command of `experiments.sweep`."""
+
+import sys
+
+from absl import flags
+
+from experiments.common import cli
+from experiments.sweep import Config
+from experiments.sweep.experiment import NAME, command
+from experiments.train.processes import define_device_flag
+
+if __name__ == "__main__":
+    flags.DEFINE_boolean(
+        "resume",
+        False,
+        "train only what --out does not hold yet",
+        module_name=sys.argv[0],
+    )
+    define_device_flag()
+    cli.start(Config, command, f"out/{NAME}")

@@ -1,0 +1,257 @@
+"""The figure of a sweep: a curve, two maps, or all settings in a row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from experiments.sweep.config import Config
+from experiments.sweep.rows import told
+from lstm_jax import plots
+
+Arrays = Mapping[str, np.ndarray]
+# An axis is logarithmic where its values are spread by more than this.
+SPREAD = 8
+SHADES = "viridis"
+MOST_TEXTS = 40  # settings whose values can be written into a strip
+MOST_LEVEL_TEXTS = 10  # of them, those that need not be written upwards
+
+
+def draw(config: Config, arrays: Arrays) -> Figure:
+    """Returns the figure for the number of swept fields.
+
+    Args:
+      config: of the sweep.
+      arrays: of its record.
+    """
+    fields = list(config.swept())
+    if len(fields) == 1:
+        return _curves(config, arrays, fields[0])
+    if len(fields) == 2 and config.random is None:
+        return _maps(config, arrays, fields)
+    return _strips(config, arrays, fields)
+
+
+def _title(config: Config) -> str:
+    """Returns what all runs share, of what a reader asks first."""
+    swept = config.swept()
+    words = {
+        "cell": config.cell,
+        "hidden_size": f"{config.hidden_size} units",
+        "task": config.task.replace("_", " "),
+        "length": f"{config.length} steps",
+        "num_steps": f"{config.num_steps} updates",
+    }
+    shared = [word for name, word in words.items() if name not in swept]
+    return ", ".join([*shared, f"{config.num_seeds} seeds"])
+
+
+def _colour(config: Config) -> str:
+    return plots.GREY if "cell" in config.swept() else plots.colour_of(config.cell)
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _curves(config: Config, arrays: Arrays, field: str) -> Figure:
+    figure = Figure(figsize=(5.6, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    values = arrays[f"swept/{field}"]
+    is_number = values.dtype.kind in "if"
+    x = values if is_number else np.arange(len(values))
+    _plot_losses(upper, config, arrays, x, joined=is_number)
+    _plot_rates(lower, config, arrays, x, joined=is_number)
+    if not is_number:
+        lower.set_xticks(x, _texts(config, field))
+        lower.set_xlim(-0.5, len(values) - 0.5)
+    elif _is_spread(values):
+        lower.set_xscale("log")
+    upper.set_title(_title(config))
+    lower.set_xlabel(_label(field))
+    return figure
+
+
+def _is_spread(values: np.ndarray) -> bool:
+    return bool(values.min() > 0 and values.max() > SPREAD * values.min())
+
+
+def _plot_losses(
+    axes: Axes, config: Config, arrays: Arrays, x: np.ndarray, *, joined: bool
+) -> None:
+    kept = ~arrays["diverged_run"]
+    places = np.broadcast_to(x[:, None], kept.shape)
+    losses = arrays["test_loss"]
+    axes.plot(places[kept], losses[kept], ".", color=_colour(config), alpha=0.5)
+    quartiles = np.stack([arrays[f"loss_{q}"] for q in ("q25", "median", "q75")])
+    _plot_spread(axes, config, x, quartiles, joined=joined)
+    if (losses[kept] > 0).all():
+        axes.set_yscale("log")
+    _mark_diverged(axes, x, arrays["diverged"])
+    axes.set_ylabel("test loss")
+
+
+def _mark_diverged(axes: Axes, x: np.ndarray, diverged: np.ndarray) -> None:
+    """Draws a cross at the top of each setting of which a run diverged."""
+    for place in x[diverged > 0]:
+        axes.annotate(
+            "×",
+            (place, 1),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="top",
+            fontsize=11,
+        )
+    if diverged.any():
+        axes.set_title("× a run diverged", loc="right", color=plots.GREY, fontsize=8)
+
+
+def _plot_rates(
+    axes: Axes, config: Config, arrays: Arrays, x: np.ndarray, *, joined: bool
+) -> None:
+    rates = np.stack([arrays[f"success_{name}"] for name in ("low", "rate", "high")])
+    _plot_spread(axes, config, x, rates, joined=joined)
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_ylabel("share that\nsucceeds")
+
+
+def _plot_spread(
+    axes: Axes,
+    config: Config,
+    x: np.ndarray,
+    values: np.ndarray,
+    *,
+    joined: bool,
+) -> None:
+    """Draws (low, middle, high) against x: a marker with a bar each."""
+    order = np.argsort(x)
+    low, middle, high = values[:, order]
+    axes.errorbar(
+        x[order],
+        middle,
+        yerr=np.array([middle - low, high - middle]),
+        color=_colour(config),
+        linestyle="-" if joined else "none",
+        marker="o" if "cell" in config.swept() else plots.marker_of(config.cell),
+        markersize=4,
+        linewidth=1.2,
+        elinewidth=0.9,
+    )
+
+
+def _maps(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
+    """Draws the field that was given first upwards, the other to the right."""
+    labels = [told(_values(config, name)) for name in fields]
+    shape = [len(of_field) for of_field in labels]
+    figure = Figure(
+        figsize=(2.4 + 1.1 * shape[1], 1.5 + 0.42 * shape[0]), layout="constrained"
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    rates = arrays["success_rate"].reshape(shape)
+    plots.success_map(left, rates, labels[1], labels[0])
+    left.set_title("share of seeds that succeed")
+    _loss_map(right, arrays, shape)
+    right.set_xticks(range(shape[1]), labels[1])
+    right.set_title("median test loss")
+    for axes in (left, right):
+        axes.set_xlabel(_label(fields[1]))
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+    left.set_ylabel(_label(fields[0]))
+    figure.suptitle(_title(config), fontsize=9, x=0.01, ha="left")
+    return figure
+
+
+def _values(config: Config, name: str) -> tuple:
+    values: Any = config.swept()[name]
+    return values
+
+
+def _loss_map(axes: Axes, arrays: Arrays, shape: list[int]) -> None:
+    losses, diverged = (arrays[n].reshape(shape) for n in ("loss_median", "diverged"))
+    above = losses[np.isfinite(losses) & (losses > 0)]
+    norm = LogNorm(above.min(), above.max()) if len(above) else None
+    axes.imshow(
+        losses, cmap="viridis_r", norm=norm, aspect="auto", origin="lower", alpha=0.6
+    )
+    for (row, column), loss in np.ndenumerate(losses):
+        text = f"{loss:.2g}" if np.isfinite(loss) else ""
+        text += f" ×{diverged[row, column]}" if diverged[row, column] else ""
+        axes.text(column, row, text.strip(), ha="center", va="center", fontsize=7)
+    if diverged.any():
+        axes.annotate(
+            "×n: n seeds diverged",
+            (1, 1),
+            xycoords="axes fraction",
+            xytext=(0, -32),
+            textcoords="offset points",
+            ha="right",
+            color=plots.GREY,
+            fontsize=7,
+        )
+
+
+def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
+    upwards = len(arrays["best_first"]) > MOST_LEVEL_TEXTS
+    heights = (2.2, 1.2, (0.62 if upwards else 0.42) * len(fields))
+    figure = Figure(figsize=(6.6, 0.9 + sum(heights)), layout="constrained")
+    losses, rates, strips = figure.subplots(3, 1, sharex=True, height_ratios=heights)
+    best_first = arrays["best_first"]
+    ranked = {
+        name: values[best_first]
+        for name, values in arrays.items()
+        if name != "best_first"
+    }
+    x = np.arange(len(best_first))
+    _plot_losses(losses, config, ranked, x, joined=False)
+    _plot_rates(rates, config, ranked, x, joined=False)
+    losses.set_title(_title(config))
+    for row, name in enumerate(fields):
+        texts = np.array(_texts(config, name))[best_first]
+        _plot_strip(strips, row, ranked[f"swept/{name}"], texts, upwards=upwards)
+    strips.set_yticks(range(len(fields)), [_label(name) for name in fields])
+    strips.set_ylim(len(fields) - 0.5, -0.5)
+    strips.set_xlim(-0.5, len(x) - 0.5)
+    strips.set_xticks([])
+    strips.tick_params(length=0)
+    strips.spines[:].set_visible(False)
+    strips.set_xlabel("settings, the best first")
+    return figure
+
+
+def _texts(config: Config, field: str) -> list[str]:
+    """Returns the value of each setting as the table names it."""
+    return told(setting[field] for setting in config.settings())
+
+
+def _plot_strip(
+    axes: Axes, row: int, values: np.ndarray, texts: np.ndarray, *, upwards: bool
+) -> None:
+    """Draws a field's values as shades, and writes them where there is room."""
+    shades = _shades(values)
+    edges = (-0.5, len(values) - 0.5, row + 0.42, row - 0.42)
+    axes.imshow(shades[None], aspect="auto", cmap=SHADES, vmin=0, vmax=1, extent=edges)
+    for x, text in enumerate(texts if len(texts) <= MOST_TEXTS else ()):
+        axes.text(
+            x,
+            row,
+            text,
+            color="white" if shades[x] < 0.6 else "black",
+            ha="center",
+            va="center",
+            fontsize=6,
+            rotation=90 if upwards else 0,
+        )
+
+
+def _shades(values: np.ndarray) -> np.ndarray:
+    """Returns each value's place between the least and the largest, in [0, 1]."""
+    if values.dtype.kind not in "if":
+        _, numbers = np.unique(values, return_inverse=True)
+    else:
+        numbers = np.log(values) if _is_spread(values) else values
+    low, high = numbers.min(), numbers.max()
+    return (numbers - low) / (high - low or 1)

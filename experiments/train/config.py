@@ -1,0 +1,176 @@
+"""The settings of `experiments.train`, and what of them decides the run."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import optax
+
+import lstm_jax as lj
+from experiments.common import cli, variants
+from experiments.common.cli import ConfigError, Kind, option
+from lstm_jax.training import sharding
+
+OPTIMIZERS = {"adam": optax.adam, "rmsprop": optax.rmsprop, "sgd": optax.sgd}
+DTYPES = ("float32", "float64", "bfloat16", "mixed")
+NO_CLIP = "none"
+# A checkpoint takes about 0.1 s on a local disk, and longer on a slow or busy one.
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+SHARE_OF_TIME = 0.01  # of the run, that checkpoints may take
+# A run may go on to more updates, and be saved at other times; the rest is fixed.
+FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
+# It may go on over other devices, too, where its numbers are the same to rounding.
+WHERE = ("mesh",)
+
+
+def a_mesh() -> Kind:
+    """Devices along the axes of a mesh, as `sharding.parse_mesh` reads them."""
+
+    def parse(text):
+        sharding.parse_mesh(text)
+        return text
+
+    def holds(value):
+        try:
+            return isinstance(value, str) and bool(sharding.parse_mesh(value))
+        except ValueError:
+            return False
+
+    return Kind(sharding.ALLOWED, parse, holds, sharding.ALLOWED)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is trained; every field is a flag."""
+
+    task: str = option("adding", cli.one_of(lj.TASKS), "what is learned")
+    cell: str = option("lstm", cli.one_of(lj.CELLS), "what learns")
+    hidden_size: int = option(32, cli.integer(minimum=1), "units of the cell")
+    length: int = option(100, cli.integer(minimum=1), "steps of a sequence")
+    start_length: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        "steps of the first sequences, which grow to --length over --curriculum_steps",
+    )
+    curriculum_steps: int | None = option(
+        None, cli.optional(cli.integer(minimum=1)), "updates over which sequences grow"
+    )
+    batch_size: int = option(
+        32, cli.integer(minimum=1), "sequences per update; 1 is training on-line"
+    )
+    num_steps: int = option(2000, cli.integer(minimum=0), "updates")
+    stop_after: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        "end once so many training sequences in a row were right",
+    )
+    optimizer: str = option("adam", cli.one_of(OPTIMIZERS), "the optimiser")
+    learning_rate: float = option(3e-3, cli.number(above=0), "of the optimiser")
+    clip: float | str = option(
+        1.0,
+        cli.either(NO_CLIP, cli.number(above=0)),
+        "largest global norm of a gradient, before the optimiser",
+    )
+    forget_bias: float | None = option(
+        None,
+        cli.optional(cli.number()),
+        "of the forget gate (the cell's own if not given)",
+    )
+    dtype: str = option(
+        "float32",
+        cli.one_of(DTYPES),
+        "of all weights; 'mixed' multiplies in bfloat16 and remembers in float32",
+    )
+    seed: int = option(0, cli.seed(), "everything random follows from it")
+    num_seeds: int = option(
+        1, cli.integer(minimum=1), "runs side by side, of seed, seed + 1, ..."
+    )
+    success_loss: float | None = option(
+        None,
+        cli.optional(cli.number()),
+        "a seed succeeds where its test loss is at most this",
+    )
+    test_size: int = option(1000, cli.integer(minimum=1), "sequences of a test")
+    eval_interval: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        "updates between tests that go into the metrics; a multiple of --log_interval",
+    )
+    log_interval: int = option(10, cli.integer(minimum=1), "updates between two lines")
+    checkpoint_interval: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        "updates between checkpoints; if not given, there is one every "
+        f"{SECONDS_BETWEEN_CHECKPOINTS:g} s, or later where that takes more than "
+        f"{SHARE_OF_TIME:.0%} of the time",
+    )
+    keep_checkpoints: int = option(3, cli.integer(minimum=1), "newest ones that stay")
+    mesh: str | None = option(
+        None,
+        cli.optional(a_mesh()),
+        "devices over which batch and seeds are cut, data:4,seed:2, or batch and large "
+        "weights, unit:2; one device if not given, and the batch over all where there "
+        "are several processes",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses what is not allowed."""
+        cli.check(self)
+        _check_curriculum(self)
+        if seeds(self)[-1] > cli.SEED_MAX:
+            raise ConfigError(
+                f"seed: got {self.seed} with num_seeds={self.num_seeds}; the last seed "
+                f"must be at most {cli.SEED_MAX}"
+            )
+        if self.eval_interval and self.eval_interval % self.log_interval:
+            raise ConfigError(
+                f"eval_interval: got {self.eval_interval}; it must be a multiple of "
+                f"log_interval, {self.log_interval}"
+            )
+        if self.forget_bias is not None and self.cell not in variants.HAS_FORGET_BIAS:
+            raise ConfigError(
+                f"forget_bias: got {self.forget_bias}; it must not be given for the "
+                f"cell {self.cell!r}, which has none"
+            )
+
+
+def _check_curriculum(config: Config) -> None:
+    first, steps = config.start_length, config.curriculum_steps
+    if (first is None) != (steps is None):
+        raise ConfigError(
+            f"start_length: got {first} with curriculum_steps={steps}; both must be "
+            "given, or neither"
+        )
+    if first is None or steps is None:
+        return
+    if first > config.length:
+        raise ConfigError(
+            f"start_length: got {first}; it must be at most length, {config.length}"
+        )
+    growth = config.length - first
+    if growth * steps > cli.INT32_MAX:
+        raise ConfigError(
+            f"curriculum_steps: got {steps}; it must be at most "
+            f"{cli.INT32_MAX // growth}, where sequences grow from {first} to "
+            f"{config.length}"
+        )
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """Returns the fields that a run must keep when it goes on from a checkpoint."""
+    return {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in (*FREE, *WHERE)
+    }
+
+
+def with_free_defaults(config: Config) -> Config:
+    """Returns the configuration of all runs that only differ in what is free."""
+    return replace(
+        config, **{f.name: f.default for f in fields(config) if f.name in FREE}
+    )
+
+
+def seeds(config: Config) -> range:
+    """Returns the seed of each run."""
+    return range(config.seed, config.seed + config.num_seeds)

@@ -1,0 +1,185 @@
+"""The run of `experiments.train` as one call, its record and its figure."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+from matplotlib.figure import Figure
+
+import lstm_jax as lj
+from experiments.common import cli, records
+from experiments.common.records import Record
+from experiments.train import chunks, metrics, processes
+from experiments.train.chunks import Diverged as Diverged
+from experiments.train.chunks import Interrupted as Interrupted
+from experiments.train.chunks import Trained
+from experiments.train.config import Config as Config
+from experiments.train.config import seeds
+from experiments.train.job import check_memory, job_of
+from experiments.train.processes import Stopped
+from lstm_jax import plots
+from lstm_jax.training import checkpoints
+from lstm_jax.training.checkpoints import CheckpointError
+from lstm_jax.training.success import success_rate
+
+NAME = "train"
+
+
+def run(config: Config, out: str | Path | None = None, resume: bool = False) -> Record:
+    """Trains, tests and returns the record; nothing is written where `out` is None.
+
+    Args:
+      config: what is trained.
+      out: folder of metrics.jsonl, checkpoints/ and final.npz; made if it is missing.
+      resume: go on from the newest whole checkpoint in `out`.
+
+    Raises:
+      ConfigError: `out` holds another run or is that of one going on, `config` can't be
+        trained, or the processes of the run were not started alike.
+      Diverged: nothing finite is left to train on.
+      Interrupted: Ctrl-C; everything is saved.
+      CheckpointError: a checkpoint can't be written.
+    """
+    if out is None:
+        return _run(config, None, resume)
+    with processes.first_alone_in(Path(out)):
+        return _run(config, Path(out), resume)
+
+
+def _run(config: Config, out: Path | None, resume: bool) -> Record:
+    start = time.monotonic()
+    processes.check_same(chunks.what_all_share(config))
+    check_memory(config)
+    with jax.enable_x64(config.dtype == "float64"):
+        job = job_of(config)
+        begun = chunks.begin(config, job, out, resume)
+        trained = chunks.finish(config, job, begun, out)
+        tested = np.stack([np.atleast_1d(part) for part in job.test(trained.state)])
+    if out is not None:
+        processes.by_first(lambda: _save_end(trained, out))
+    return Record(
+        experiment=NAME,
+        config=asdict(config),
+        arrays=_arrays(config, trained, tested),
+        rows=_rows(config, trained, tested),
+        verdict=[*trained.notes, *_verdict(config, tested)],
+        made=records.provenance(time.monotonic() - start),
+    )
+
+
+def _save_end(trained: Trained, out: Path) -> None:
+    # Lines that were only added would outlive the process, but no loss of power.
+    metrics.rewrite(out / "metrics.jsonl", trained.metrics)
+    params = checkpoints.named_arrays(trained.state.params)
+    metrics.save_arrays(out / "final.npz", params)
+
+
+def _arrays(
+    config: Config, trained: Trained, tested: np.ndarray
+) -> dict[str, np.ndarray]:
+    task = lj.TASKS[config.task]
+    plateaus = task.plateaus(config.length)
+    return {
+        **trained.metrics,
+        "final_test_loss": tested[0],
+        "final_test_accuracy": tested[1],
+        "level/no memory": np.array(task.floor(config.length)),
+        **{f"level/{name}": np.array(loss) for name, loss in plateaus.items()},
+    }
+
+
+def _rows(config: Config, trained: Trained, tested: np.ndarray) -> list[dict[str, Any]]:
+    floor = lj.TASKS[config.task].floor(config.length)
+    return [
+        {
+            "cell": config.cell,
+            "seed": seed,
+            "updates": int(steps),
+            "test loss": f"{loss:.4g}",
+            "no memory": f"{floor:.4g}",
+            "test accuracy": f"{accuracy:.3f}",
+        }
+        for seed, steps, loss, accuracy in zip(
+            seeds(config),
+            np.atleast_1d(trained.state.step),
+            *tested,
+            strict=True,
+        )
+    ]
+
+
+def _verdict(config: Config, tested: np.ndarray) -> list[str]:
+    if config.success_loss is None:
+        return []
+    count, runs = int((tested[0] <= config.success_loss).sum()), config.num_seeds
+    rate = success_rate(count, runs)
+    return [
+        f"{count} of {runs} seeds end with a test loss of at most "
+        f"{config.success_loss:g} (95 % Wilson interval of the rate: "
+        f"{rate.low:.2f} to {rate.high:.2f})."
+    ]
+
+
+@plots.styled
+def plot(record: Record) -> Figure:
+    """Draws loss and accuracy against the updates, every seed a line."""
+    figure = Figure(figsize=(6.6, 4.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    colour = plots.colour_of(record.config["cell"])
+    arrays = record.arrays
+    for axes, name in ((upper, "loss"), (lower, "accuracy")):
+        axes.plot(arrays["step"], arrays[name], color=colour, linewidth=0.7, alpha=0.8)
+        axes.set_ylabel(name)
+    for name, level in arrays.items():
+        if name.startswith("level/") and level > 0:  # the axis is logarithmic
+            upper.axhline(float(level), color=plots.GREY, linewidth=0.6)
+            upper.annotate(
+                name.removeprefix("level/"),
+                (1, float(level)),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                color=plots.GREY,
+                fontsize=8,
+            )
+    upper.set_yscale("log")
+    lower.set_ylim(-0.02, 1.02)
+    lower.set_xlabel(f"updates of {record.config['batch_size']} sequences")
+    upper.set_title(
+        f"{record.config['cell']}, {record.config['hidden_size']} units, on "
+        f"{record.config['task']}, {record.config['length']} steps"
+    )
+    return figure
+
+
+def command(config: Config, out: Path) -> None:
+    """Runs, saves the record and prints it; ends the process where it can't."""
+    found = processes.from_flags()
+    again = processes.command_to_resume()
+    try:
+        with processes.lost_process_told(found, again):
+            processes.start(found)
+            with processes.first_alone_in(out):
+                record = _run(config, out, resume=flags.FLAGS.resume)
+                processes.by_first(lambda: _leave_behind(record, out))
+    except Interrupted as error:
+        code = 128 + error.signal
+        cli.stop(f"{error} and saved; go on with\n  {again}", code)
+    except (Diverged, CheckpointError, Stopped) as error:
+        cli.stop(str(error), 1)
+    except KeyboardInterrupt:
+        again = f"go on from what was saved with\n  {again}"
+        cli.stop(f"interrupted; {again}", cli.INTERRUPTED)
+    except OSError as error:
+        cli.stop(f"{error.filename or out}: {error.strerror}; go on with\n  {again}", 1)
+
+
+def _leave_behind(record: Record, out: Path) -> None:
+    records.save(record, plot(record), out)
+    records.show(record)
+    print(f"\nmetrics.jsonl, final.npz, record.json, figure.png in {out.resolve()}")

@@ -1,0 +1,228 @@
+"""A run of `experiments.train`, from its folder: what it was, and its weights.
+
+Only read: a run that is still going on does not notice.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import lstm_jax as lj
+from experiments.common.errors import ConfigError
+from experiments.train import job
+from experiments.train.config import Config, identity, seeds
+from lstm_jax.training import checkpoints, loop, settings
+from lstm_jax.training.checkpoints import CheckpointError
+
+PARAMS = "params/"
+CHECKPOINTS = "checkpoints"  # a run's folder of them
+# What decides sizes and sequences, or the weights with which the run began; every other
+# field only says how it was trained.
+NEEDED = (
+    "task",
+    "cell",
+    "hidden_size",
+    "length",
+    "forget_bias",
+    "dtype",
+    "seed",
+    "num_seeds",
+)
+MARKS = (checkpoints.SUMS, "_CHECKPOINT_METADATA")  # what a checkpoint's folder holds
+
+
+class TrainedRun(NamedTuple):
+    """What was read.
+
+    Attributes:
+      config: of the run; how long it was to go on is not kept with a checkpoint.
+      seed: of the network, one of those that the run trained.
+      step: updates done.
+      params: after these updates, in float32.
+      passed_over: newer checkpoints, by step, that are not whole.
+      name: of the run's folder.
+    """
+
+    config: Config
+    seed: int
+    step: int
+    params: loop.ModelParams
+    passed_over: tuple[int, ...]
+    name: str
+
+
+def is_run(path: str) -> bool:
+    """Whether a path is a folder of checkpoints, one of them, or of such a folder."""
+    folder, _ = _places(path)
+    return len(checkpoints.steps(folder)) > 0
+
+
+def read_run(path: str, seed: int | None) -> TrainedRun:
+    """Returns the newest whole checkpoint of a run, or the one that is named.
+
+    Args:
+      path: the --out of `experiments.train`, its checkpoints/, or one of those.
+      seed: which network; may be None where the run trained only one.
+
+    Raises:
+      ConfigError: there is none that is whole, the weights are not those of the run's
+        config, or the run has no such seed.
+    """
+    folder, named = _places(path)
+    newest = checkpoints.latest(folder)
+    step = newest if named is None else named
+    if step is None or not checkpoints.is_whole(folder, step):
+        raise ConfigError(_not_whole(path, folder, newest))
+    saved = _read(path, folder, step)
+    config = _config(path, saved.config)
+    chosen = _chosen_seed(path, config, seed)
+    newer = tuple(n for n in checkpoints.steps(folder) if n > step)
+    return TrainedRun(
+        config=config,
+        seed=chosen,
+        step=step,
+        params=_params(path, config, saved.state, chosen - config.seed),
+        passed_over=newer if named is None else (),
+        name=folder.parent.name if folder.name == CHECKPOINTS else folder.name,
+    )
+
+
+def untrained(run: TrainedRun) -> loop.ModelParams:
+    """Returns the weights with which the run began, in float32."""
+    with jax.enable_x64(run.config.dtype == "float64"):
+        params = job.job_of(run.config).initial().params
+    if run.config.num_seeds > 1:
+        index = run.seed - run.config.seed
+        params = jax.tree.map(lambda leaf: leaf[index], params)
+    return jax.tree.map(_in_float32, params)
+
+
+def _places(path: str) -> tuple[Path, int | None]:
+    """Returns the folder of all checkpoints, and the step if one of them is named."""
+    place = Path(path).resolve()
+    if (place / CHECKPOINTS).is_dir():
+        return place / CHECKPOINTS, None
+    if checkpoints.STEP.fullmatch(place.name) and any(
+        (place / name).exists() for name in MARKS
+    ):
+        return place.parent, int(place.name)
+    return place, None
+
+
+def _not_whole(path: str, folder: Path, newest: int | None) -> str:
+    found = checkpoints.steps(folder)
+    listed = ", ".join(map(str, found))
+    if not found:
+        return (
+            f"checkpoint: {path!r} holds no checkpoint and no final.npz; it must be "
+            "the --out of experiments.train, or one of its checkpoints"
+        )
+    if newest is None:
+        return f"checkpoint: {path!r}: all checkpoints there are damaged: {listed}"
+    return (
+        f"checkpoint: {path!r} is damaged; it must be whole, as that of step {newest} "
+        f"is, the newest such in {str(folder)!r}"
+    )
+
+
+def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
+    """Returns a checkpoint that is whole; refuses it where its numbers can't be met."""
+    try:
+        saved = checkpoints.read(folder, step)
+    except CheckpointError as error:
+        raise ConfigError(f"checkpoint: {error}") from error
+    found = settings.differences(saved.random, saved.random | settings.random_numbers())
+    if found:
+        raise ConfigError(
+            f"checkpoint: {path!r} is of other random numbers: {'; '.join(found)}; it "
+            "must be read with those that it was trained with"
+        )
+    return saved
+
+
+def _config(path: str, fields: dict[str, Any]) -> Config:
+    known = identity(Config())
+    odd = sorted(fields.keys() - known.keys())
+    missing = [name for name in NEEDED if name not in fields]
+    if odd or missing:
+        found = f"knows {odd[0]!r}" if odd else f"lacks {missing[0]!r}"
+        raise ConfigError(
+            f"checkpoint: {path!r}: its config {found}; it must be that of a run of "
+            "this version's experiments.train"
+        )
+    try:
+        return Config(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"checkpoint: {path!r}: in its config, {error}") from error
+
+
+def _chosen_seed(path: str, config: Config, seed: int | None) -> int:
+    trained = seeds(config)
+    if seed is None and len(trained) == 1:
+        return trained[0]
+    if seed is None or seed not in trained:
+        raise ConfigError(
+            f"of_seed: got {seed}; it must be one of {', '.join(map(str, trained))}, "
+            f"the seeds of the run in {path!r}"
+        )
+    return seed
+
+
+def _params(
+    path: str, config: Config, arrays: dict[str, np.ndarray], index: int
+) -> loop.ModelParams:
+    """Returns the weights of one seed; refuses those of another cell or size."""
+    found = {
+        name.removeprefix(PARAMS): array
+        for name, array in arrays.items()
+        if name.startswith(PARAMS)
+    }
+    like = _zeros_like(config)
+    seeds = (config.num_seeds,) * (config.num_seeds > 1)
+    wanted = {
+        name: (*seeds, *leaf.shape)
+        for name, leaf in checkpoints.named_arrays(like).items()
+    }
+    shapes = {name: array.shape for name, array in found.items()}
+    if shapes != wanted:
+        raise ConfigError(
+            f"checkpoint: {path!r} says {config.cell}, {config.hidden_size} units, on "
+            f"{config.task}, but {_difference(shapes, wanted)}"
+        )
+    leaves = [found[name][index] if seeds else found[name] for name in wanted]
+    params = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    return jax.tree.map(_in_float32, params)
+
+
+def _zeros_like(config: Config) -> loop.ModelParams:
+    task = lj.TASKS[config.task]
+    init = partial(
+        loop.init_model,
+        cell=lj.CELLS[config.cell],
+        input_size=task.input_size,
+        output_size=task.output_size,
+        hidden_size=config.hidden_size,
+    )
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+
+
+def _difference(found: dict[str, tuple], wanted: dict[str, tuple]) -> str:
+    """Returns the first weights that differ, in words."""
+    name = next(
+        name
+        for name in sorted({*found, *wanted})
+        if found.get(name) != wanted.get(name)
+    )
+    if name not in found:
+        return f"{name} {wanted[name]} is missing"
+    if name not in wanted:
+        return f"holds {name} {found[name]}, which such a network has not"
+    return f"{name} is {found[name]} and must be {wanted[name]}"
+
+
+def _in_float32(leaf: Any) -> jax.Array:
+    return jax.numpy.asarray(np.asarray(leaf, np.float32))

@@ -1,0 +1,19 @@
+"""Cells and weights of other libraries, from them and back."""
+
+from lstm_jax.adapters.equinox import from_equinox
+from lstm_jax.adapters.function import from_function
+from lstm_jax.adapters.haiku import from_haiku
+from lstm_jax.adapters.linen import from_linen
+from lstm_jax.adapters.nnx import from_nnx
+from lstm_jax.adapters.torch import Directions, from_torch, to_torch
+
+__all__ = [
+    "from_torch",
+    "to_torch",
+    "Directions",
+    "from_linen",
+    "from_nnx",
+    "from_haiku",
+    "from_equinox",
+    "from_function",
+]

@@ -1,0 +1,116 @@
+"""RNN cells of `flax.linen` as a `Cell`."""
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.adapters.modules import (
+    check_params,
+    check_shape,
+    check_width,
+    in_dtype_of,
+    library,
+    memory_as_it_came,
+)
+from lstm_jax.cells.cell import Cell, InputAxes
+from lstm_jax.checks import check_type, check_whole, shown
+from lstm_jax.types import Shape, at_least_float32
+
+
+def from_linen(module: Any, space: Any = ()) -> Cell:
+    """Returns the `Cell` of a flax.linen RNN cell.
+
+        cell = lj.from_linen(nn.LSTMCell(features=64))
+        params = cell.init(key, input_size, 64)        or your own: module.init(...)
+        carry, ys = lj.unroll(cell, params, xs)
+
+    params are the variables of the module, {"params": {...}}, and the carry is the
+    module's own: (c, h) of an LSTM cell. A random `carry_init` is drawn from one fixed
+    key. Weights of half precision are drawn in float32 and rounded.
+
+    An nn.ConvLSTMCell remembers an image, whose height and width it has to know:
+
+        cell = lj.from_linen(nn.ConvLSTMCell(8, (3, 3)), space=(28, 28))
+        params = cell.init(key, channels, 8)
+        carry, ys = lj.unroll(cell, params, xs)        (time, *batch, 28, 28, channels)
+
+    Args:
+      module: an RNN cell of flax.linen, or one of your own with `initialize_carry`;
+        hidden_size of `init` is its features.
+      space: axes of one input before its channels; none for most cells.
+
+    Raises:
+      TypeError: the module is of another kind, or a size is not a whole number.
+      ValueError: the module reads inputs with another number of axes.
+    """
+    linen = library("flax.linen", "flax")
+    if not isinstance(module, linen.RNNCellBase):
+        raise TypeError(
+            f"module: got {shown(module)}; it must be an RNN cell of flax.linen, "
+            "such as nn.LSTMCell(features=64)"
+        )
+    return _cell(module, _checked_space(module, space))
+
+
+def _checked_space(module: Any, space: Any) -> Shape:
+    """Returns the axes of one input before its channels."""
+    check_type("space", space, tuple | list, "a tuple, such as (28, 28)")
+    try:
+        wanted = module.num_feature_axes - 1
+    except NotImplementedError:  # a cell of one's own need not say
+        wanted = len(space)
+    if len(space) != wanted:
+        raise ValueError(
+            f"space: got {tuple(space)}; it must have {wanted} sizes, of the axes that "
+            f"one input of {type(module).__name__} has before its channels"
+        )
+    return tuple(check_whole("space", size, 1) for size in space)
+
+
+# Cached, so that equal modules give equal cells and are compiled once.
+@cache
+def _cell(module: Any, space: Shape) -> Cell:
+    name = type(module).__name__
+    dtype = getattr(module, "param_dtype", jnp.float32)
+    drawing = module
+    if dtype != at_least_float32(dtype):  # in which nothing orthogonal can be drawn
+        drawing = module.clone(param_dtype=at_least_float32(dtype))
+
+    def empty(module, batch_shape=()):
+        # Cells read nothing of this shape but the axes before the channels.
+        return module.initialize_carry(jax.random.key(0), (*batch_shape, *space, 1))
+
+    def begin(key, input_size):
+        carry = empty(drawing)
+        x = jnp.zeros((*space, input_size), jax.tree.leaves(carry)[0].dtype)
+        (_, y), params = drawing.init_with_output(key, carry, x)
+        if drawing is not module:
+            params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+        return y, params
+
+    @cache
+    def wanted(input_size):
+        return jax.eval_shape(lambda: begin(jax.random.key(0), input_size))[1]
+
+    def init(key, input_size, hidden_size):
+        y, params = begin(key, input_size)
+        check_width(name, "hidden_size", hidden_size, y.shape[-1])
+        return params
+
+    def init_carry(params, batch_shape=()):
+        return in_dtype_of(params, empty(module, batch_shape))
+
+    def step(params, carry, x):
+        check_params(name, params, wanted(x.shape[-1]))
+        check_shape(name, x, (*space, x.shape[-1]))
+        return memory_as_it_came(name, carry, *module.apply(params, carry, x))
+
+    return Cell(
+        name=name,
+        init=init,
+        init_carry=init_carry,
+        step=step,
+        input_axes=InputAxes(None, (len(space) + 1,)) if space else None,
+    )

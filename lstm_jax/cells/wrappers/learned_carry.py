@@ -1,0 +1,51 @@
+"""learned_carry: a cell whose first memory is a parameter."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.stochastic import like
+from lstm_jax.factories import factory
+from lstm_jax.types import PRNGKey, Shape
+
+
+class LearnedCarryParams(NamedTuple):
+    """The weights of the cell, and the carry that a sequence begins with."""
+
+    cell: Any
+    carry: Any
+
+
+@factory
+def learned_carry(cell: Cell) -> Cell:
+    """Returns the cell whose initial carry is learned with the weights.
+
+        init_carry(params) = params.carry, the same for every batch element
+
+    It starts from the initial carry of the given cell. Resets begin with it too.
+
+    Args:
+      cell: the cell; its initial carry must be floating.
+    """
+    check_cell("cell", cell)
+
+    def init(
+        key: PRNGKey, input_size: int, hidden_size: int, **options: Any
+    ) -> LearnedCarryParams:
+        params = cell.init(key, input_size, hidden_size, **options)
+        return LearnedCarryParams(cell=params, carry=cell.init_carry(params))
+
+    def init_carry(params: LearnedCarryParams, batch_shape: Shape = ()) -> Any:
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)),
+            params.carry,
+        )
+
+    def step(params: LearnedCarryParams, carry: Any, x: Any) -> tuple[Any, Any]:
+        return cell.step(params.cell, carry, x)
+
+    name = f"learned_carry({cell.name})"
+    functions = {"init": init, "init_carry": init_carry, "step": step}
+    return like(cell, learned_carry, name=name, **functions)

@@ -1,0 +1,34 @@
+"""residual: a cell that adds its input to what it shows."""
+
+from typing import Any
+
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.stochastic import Keyed, like
+from lstm_jax.factories import factory
+
+
+@factory
+def residual(cell: Cell) -> Cell:
+    """Returns the cell that shows y = x + y' where the given one shows y'.
+
+    Its gradient also reaches x directly. Params and carry are the cell's.
+
+    Args:
+      cell: one whose y is as wide as its x; elsewhere `step` raises a ValueError.
+
+    References:
+      Wu et al. (2016), https://arxiv.org/abs/1609.08144, section 3.1
+    """
+    check_cell("cell", cell)
+
+    def step(params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
+        carry, y = cell.step(params, carry, x)
+        x = x.x if isinstance(x, Keyed) else x
+        if x.shape != y.shape:
+            raise ValueError(
+                f"x: the last axis is {x.shape[-1]} and {cell.name!r} shows "
+                f"{y.shape[-1]}; residual adds them, so they must agree"
+            )
+        return carry, x + y
+
+    return like(cell, residual, name=f"residual({cell.name})", step=step)

@@ -1,0 +1,117 @@
+"""variational_dropout: one dropout mask for a whole sequence."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.stochastic import (
+    KeyedCell,
+    check_keyed,
+    joint_span,
+    keyed_if,
+    span_of,
+    split_keys,
+    without_noise,
+)
+from lstm_jax.cells.wrappers.products import (
+    Readings,
+    read_by_products,
+    with_products_of,
+)
+from lstm_jax.checks import check_number
+from lstm_jax.engine.programs import trace
+from lstm_jax.factories import factory
+from lstm_jax.types import PRNGKey
+
+
+@factory
+def variational_dropout(
+    cell: Cell, *, input_rate: int | float = 0.0, hidden_rate: int | float = 0.0
+) -> KeyedCell:
+    """Returns the cell that does not see some of its inputs, the same at every step.
+
+        m ~ Bernoulli(1 - rate) / (1 - rate)
+        the cell reads m_x * x_t, and its matrix products read m_h * h_{t-1}
+
+    What is kept of h is kept whole: a GRU computes r, z and n from m_h * h_{t-1} and
+    h_t = z * h_{t-1} + (1 - z) * n from h_{t-1} itself. Where products read several
+    leaves of the carry, as in a stack, each has a mask of its own.
+
+    The mask is drawn from the key of the step: with the same key at every step,
+    `with_keys(key, xs, per="sequence")`, it holds for the sequence; with one per step
+    it is ordinary dropout. Evaluation uses the given cell itself, without the noise of
+    its own if it has any. Between the layers of a stack:
+
+        stack(LSTM, variational_dropout(LSTM, input_rate=0.3))
+
+    Args:
+      cell: the cell.
+      input_rate: in [0, 1), share of the features of x that are dropped.
+      hidden_rate: in [0, 1), share of the units of h that the products do not see. A
+        product reads h also where it is multiplied by a gate, moved or joined with x
+        before; a sum with h in it is new memory and read whole.
+
+    Raises:
+      ValueError: a rate is not allowed; or, in a step, there is a hidden_rate and no
+        product reads memory, as in an IndRNN, or one might inside of a loop or a
+        `jax.checkpoint`.
+
+    References:
+      Gal & Ghahramani (2016), https://arxiv.org/abs/1512.05287
+    """
+    check_cell("cell", cell)
+    check_number("input_rate", input_rate, "[0, 1)")
+    check_number("hidden_rate", hidden_rate, "[0, 1)")
+    spans = ("sequence", span_of(cell))
+
+    def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
+        check_keyed(keyed, name)
+        key, inside = split_keys(keyed.key, spans)
+        key_x, key_h = jax.random.split(key)
+        x = keyed_if(_dropped(key_x, keyed.x, input_rate), inside)
+        if not hidden_rate:
+            return cell.step(params, carry, x)
+        program = trace(cell.step, params, carry, x)
+        read = _checked_readings(read_by_products(program), hidden_rate, cell.name)
+        keys = [key_h] if len(read) == 1 else jax.random.split(key_h, len(read))
+        leaves = jax.tree.leaves(carry)
+        dropped = {
+            at: _dropped(one, leaves[at], hidden_rate)
+            for at, one in zip(read, keys, strict=True)
+        }
+        return with_products_of(dropped, program, params, carry, x)
+
+    name = f"variational_dropout({cell.name})"
+    return KeyedCell(
+        name=name,
+        init=cell.init,
+        init_carry=cell.init_carry,
+        step=step,
+        input_axes=cell.input_axes,
+        gates=cell.gates,
+        memory=cell.memory,
+        per=joint_span(spans),
+        evaluated=without_noise(cell),
+    )
+
+
+def _dropped(key: PRNGKey, values: Array, rate: int | float) -> Array:
+    if not rate:
+        return values
+    kept = jax.random.bernoulli(key, 1 - rate, values.shape)
+    return jnp.where(kept, values / (1 - rate), 0)
+
+
+def _checked_readings(found: Readings, rate: int | float, cell: str) -> tuple[int, ...]:
+    """Refuses a cell without a product that could read less of its memory."""
+    reason = "" if found.leaves else "no matrix product reads its memory"
+    if found.elsewhere:
+        reason = "a loop or a jax.checkpoint reads its memory, where no mask reaches"
+    if reason:
+        raise ValueError(
+            f"hidden_rate: got {rate}; it must be 0 for {cell!r}: {reason}"
+        )
+    return found.leaves

@@ -1,0 +1,98 @@
+"""zoneout: now and then a unit keeps its memory as it was."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.stochastic import (
+    KeyedCell,
+    check_keyed,
+    joint_span,
+    keyed_if,
+    span_of,
+    split_keys,
+    without_noise,
+)
+from lstm_jax.checks import check_number
+from lstm_jax.factories import factory
+
+
+@factory
+def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedCell:
+    """Returns the cell whose memory stays as it was, unit by unit, at random.
+
+        m_t ~ Bernoulli(rate),    carry_t = m_t * carry_{t-1} + (1 - m_t) * carry'_t
+
+    with carry' what the given cell computes. Where the cell shows a leaf of its carry
+    as y, as most do, y is that leaf after zoneout. It reads `Keyed(x, key)`, see
+    `with_keys`; evaluation uses the given cell itself, without noise of its own. The
+    paper's LSTM is `zoneout(LSTM, h=0.05, c=0.5)`.
+
+    Args:
+      cell: the cell, with floating leaves in its carry.
+      rate: in [0, 1), of the leaves of the carry without one of their own.
+      **rates: by the name of a field of the carry.
+
+    Raises:
+      ValueError: a rate is not allowed; or, in a step, the carry has no such field.
+
+    References:
+      Krueger et al. (2016), https://arxiv.org/abs/1606.01305
+    """
+    check_cell("cell", cell)
+    for name, value in {"rate": rate, **rates}.items():
+        check_number(name, value, "[0, 1)")
+    spans = ("step", span_of(cell))
+
+    def step(params: Any, carry: Any, keyed: Any) -> tuple[Any, Any]:
+        check_keyed(keyed, cell_name)
+        key, inside = split_keys(keyed.key, spans)
+        new, y = cell.step(params, carry, keyed_if(keyed.x, inside))
+        leaves, structure = jax.tree.flatten(new)
+        keys = jax.random.split(key, len(leaves))
+        of_leaves = zip(
+            keys,
+            _rates_of_leaves(new, rate, rates),
+            jax.tree.leaves(carry),
+            leaves,
+            strict=True,
+        )
+        kept = [
+            jnp.where(jax.random.bernoulli(key, of_leaf, leaf.shape), before, leaf)
+            for key, of_leaf, before, leaf in of_leaves
+        ]
+        shown = [after for leaf, after in zip(leaves, kept, strict=True) if leaf is y]
+        return jax.tree.unflatten(structure, kept), shown[0] if shown else y
+
+    cell_name = f"zoneout({cell.name})"
+    return KeyedCell(
+        name=cell_name,
+        init=cell.init,
+        init_carry=cell.init_carry,
+        step=step,
+        input_axes=cell.input_axes,
+        gates=cell.gates,
+        memory=cell.memory,
+        per=joint_span(spans),
+        evaluated=without_noise(cell),
+    )
+
+
+def _rates_of_leaves(
+    carry: Any, rate: int | float, rates: dict[str, int | float]
+) -> list[int | float]:
+    if not rates:
+        return [rate] * len(jax.tree.leaves(carry))
+    fields = getattr(carry, "_fields", ())
+    if set(rates) - set(fields):
+        raise ValueError(
+            f"rates: got {', '.join(rates)}; the carry has the fields "
+            f"{', '.join(fields) or 'none'}"
+        )
+    return [
+        rates.get(field, rate)
+        for field in fields
+        for _ in jax.tree.leaves(getattr(carry, field))
+    ]

@@ -1,0 +1,53 @@
+"""Squashes whose derivatives keep their smallness.
+
+JAX makes the slope of tanh from its value, 1 - y²: zero in float32 where |z| is beyond
+9, though it is 1e-8 there. Here it is made from the pre-activation, so that it is right
+as long as it is a normal number. The squashes are found in the traced step, whoever
+wrote it; what is far smaller than a float is the business of `wide_vjp`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from lstm_jax.engine.programs import Op, evaluate, interpreted
+from lstm_jax.gradients.exponents import scaled, wide
+from lstm_jax.masking import Steps
+
+
+def with_exact_slopes(steps: Steps) -> Steps:
+    """Returns the same steps, whose derivatives are right behind saturated squashes."""
+    return replace(steps, step=_exact_step(steps.step), idle=_exact_step(steps.idle))
+
+
+# Cached, so that equal cells give one function and are compiled once.
+@cache
+def _exact_step(step: Callable) -> Callable:
+    return interpreted(step, _exactly)
+
+
+def _exactly(op: Op, values: dict[int, Any]) -> list[Any]:
+    complex_ = any(jnp.iscomplexobj(values[number]) for number in op.reads)
+    if op.name not in wide.SLOPES or complex_:
+        return evaluate(op, values)
+
+    @jax.custom_jvp
+    def squash(z):
+        return evaluate(op, {number: z for number in op.reads})[0]
+
+    @squash.defjvp
+    def rule(primals, tangents):
+        (z,), (d,) = primals, tangents
+        return squash(z), _slope(op.name, z) * d
+
+    return [squash(values[number]) for number in op.reads]
+
+
+def _slope(name: str, z: Array) -> Array:
+    mantissa, exponent = wide.SLOPES[name](z)
+    return scaled.times_power(mantissa, exponent)
