@@ -566,7 +566,7 @@ def test_paths_of_an_lstm_are_those_written_out_by_hand():
 
 
 def mgu_paths_by_hand(params, h, x, a):
-    """Roads of one step of an MGU, a = dL/dh_t; see its docstring."""
+    """Paths of one step of an MGU, a = dL/dh_t; see its docstring."""
     (w_f, w_n), (z_f, z_n) = (
         np.split(w, 2, axis=-1)
         for w in (params.w_hh, np.asarray(x @ params.w_ih + params.b))
