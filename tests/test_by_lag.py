@@ -153,9 +153,9 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "log_input_gradient_norms": lj.log_input_gradient_norms,
     "weight_contributions": lj.weight_contributions,
     "log_weight_contributions": lj.log_weight_contributions,
-    "road_gradients": lj.road_gradients,
-    "log_road_norms": lj.log_road_norms,
-    "road_shares": lj.road_shares,
+    "path_gradients": lj.path_gradients,
+    "log_path_norms": lj.log_path_norms,
+    "path_shares": lj.path_shares,
     "log_carousel_norms": lj.log_carousel_norms,
     "omega": lj.omega,
     "recorder": lambda cell, params, xs, loss_fn, **masks: lj.recorder(

@@ -429,6 +429,12 @@ def test_edges_of_ones_own_stand_in_for_what_is_found():
 
     assert_trees_close(*both(), rtol=1e-12, atol=1e-14)
     assert set(lj.trace(cell, params, xs)) == {"carry"}
+    with pytest.raises(ValueError, match="gates: got f, g of 'learned_carry"):
+        path_names(
+            lj.learned_carry(cell),
+            lj.LearnedCarryParams(params, jnp.zeros(HIDDEN)),
+            xs[0],
+        )
 
 
 # -- what the gates say -------------------------------------------------------------

@@ -50,7 +50,7 @@ MEASURES = {
     "fit_decay": lambda p: lj.fit_decay(
         lj.by_lag(jnp.linspace(0.0, 9.0, 40).reshape(10, 4), LENGTHS + 5)
     ),
-    "log_road_norms": lambda p: lj.log_road_norms(lj.LSTM, p, XS, last),
+    "log_path_norms": lambda p: lj.log_path_norms(lj.LSTM, p, XS, last),
     "log_gradients": lambda p: lj.log_gradients(lj.LSTM, p, XS, last),
     "lyapunov_spectrum": lambda p: lj.lyapunov_spectrum(lj.LSTM, p, XS[:, 0], 2),
     "product_singular_values": lambda p: lj.product_singular_values(
