@@ -274,6 +274,29 @@ def test_what_zoneout_keeps_is_on_the_cell_path():
         assert np.any(paths[gate]) and not np.any(paths[gate][..., HIDDEN:])
 
 
+@in_float64
+def test_a_layer_reads_what_the_one_below_makes_and_not_its_memory():
+    """Also where the lower one is zoned out, and shows a choice of old and new."""
+    cell = lj.stack(lj.zoneout(lj.JANET, 0.5), lj.RNN)
+    params = make_params(lj.JANET), make_params(lj.RNN, HIDDEN)
+    xs = lj.with_keys(jax.random.key(0), draw(1, INPUT, seed=100))
+    carry = drawn_like(cell.init_carry(params), seed=200)
+    paths = path_jacobians(cell, params, xs, carry)
+    assert set(paths) == {"0.cell", "0.f", "0.g", "1.h"}
+    for name, path in paths.items():
+        below, above = np.split(path[0], 2, axis=-1)
+        assert (np.any(below), np.any(above)) == ((True, False), (False, True))[
+            int(name[0])
+        ]
+
+
+def test_jacobians_of_a_saturated_unit_keep_their_slope():
+    """tanh'(12) = 4 e^-24 = 1.5e-10, where 1 - tanh² is 0 in float32."""
+    params = lj.RNNParams(jnp.zeros((1, 1)), jnp.ones((1, 1)), jnp.full(1, 12.0))
+    found = path_jacobians(lj.RNN, params, jnp.zeros((1, 1)))["h"]
+    assert_allclose(found, 4 * np.exp(-24.0), rtol=1e-5)
+
+
 # -- cells of others ----------------------------------------------------------------
 
 
