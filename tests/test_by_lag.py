@@ -236,6 +236,7 @@ def test_the_laboratory_has_the_names_that_the_library_has():
         for name, value in vars(lj).items()
         if getattr(value, "__module__", "").startswith("lstm_jax.gradients.")
     }
-    assert {"by_lag", "decay_rate", "recorder", "influence"} <= names
+    assert {"decay_rate", "carry_gradients", "lyapunov_exponents"} <= names
+    assert {"by_lag", "recorder", "influence"} <= {*dir(gradients)}
     assert all(getattr(gradients, name) is getattr(lj, name) for name in names)
     assert lj.gradients is gradients

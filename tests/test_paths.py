@@ -276,6 +276,29 @@ def test_what_zoneout_keeps_is_on_the_cell_path():
         assert np.any(paths[gate]) and not np.any(paths[gate][..., HIDDEN:])
 
 
+@in_float64
+def test_a_layer_reads_what_the_one_below_makes_and_not_its_memory():
+    """Also where the lower one is zoned out, and shows a choice of old and new."""
+    cell = lj.stack(lj.zoneout(lj.cells.JANET, 0.5), lj.RNN)
+    params = make_params(lj.cells.JANET), make_params(lj.RNN, HIDDEN)
+    xs = lj.with_keys(jax.random.key(0), draw(1, INPUT, seed=100))
+    carry = drawn_like(cell.init_carry(params), seed=200)
+    paths = path_jacobians(cell, params, xs, carry)
+    assert set(paths) == {"0.cell", "0.f", "0.g", "1.h"}
+    for name, path in paths.items():
+        below, above = np.split(path[0], 2, axis=-1)
+        assert (np.any(below), np.any(above)) == ((True, False), (False, True))[
+            int(name[0])
+        ]
+
+
+def test_jacobians_of_a_saturated_unit_keep_their_slope():
+    """tanh'(12) = 4 e^-24 = 1.5e-10, where 1 - tanh² is 0 in float32."""
+    params = lj.RNNParams(jnp.zeros((1, 1)), jnp.ones((1, 1)), jnp.full(1, 12.0))
+    found = path_jacobians(lj.RNN, params, jnp.zeros((1, 1)))["h"]
+    assert_allclose(found, 4 * np.exp(-24.0), rtol=1e-5)
+
+
 # -- cells of others ----------------------------------------------------------------
 
 
@@ -431,6 +454,12 @@ def test_edges_of_ones_own_stand_in_for_what_is_found():
 
     assert_trees_close(*both(), rtol=1e-12, atol=1e-14)
     assert set(lj.trace(cell, params, xs)) == {"carry"}
+    with pytest.raises(ValueError, match="gates: got f, g of 'learned_carry"):
+        path_names(
+            lj.learned_carry(cell),
+            lj.cells.LearnedCarryParams(params, jnp.zeros(HIDDEN)),
+            xs[0],
+        )
 
 
 # -- what the gates say -------------------------------------------------------------
@@ -568,7 +597,7 @@ def test_paths_of_an_lstm_are_those_written_out_by_hand():
 
 
 def mgu_paths_by_hand(params, h, x, a):
-    """Roads of one step of an MGU, a = dL/dh_t; see its docstring."""
+    """Paths of one step of an MGU, a = dL/dh_t; see its docstring."""
     (w_f, w_n), (z_f, z_n) = (
         np.split(w, 2, axis=-1)
         for w in (params.w_hh, np.asarray(x @ params.w_ih + params.b))

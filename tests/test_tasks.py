@@ -1,5 +1,6 @@
 """Every task: what it draws, what it asks, what guessing costs, and who solves it."""
 
+import inspect
 import re
 from collections.abc import Callable
 from functools import cache
@@ -517,7 +518,7 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_worked_example_of_the_docstring_is_right(name):
     module, line, found, wanted = EXAMPLES[name]
-    assert line in module.__doc__
+    assert line in (inspect.getmodule(module).__doc__ or "")
     assert_allclose(found, wanted)
 
 

@@ -87,6 +87,7 @@ class Cell:
       edges: `(params, copies, x) -> (carry, y)`, the step in which gate k reads the
         carry `copies[k]` and the rest reads `copies["cell"]`, for a step that shows
         fewer gates than it has; None for most, whose gates are found in the step.
+        Of a cell inside of another it is not asked.
       memory: the field of the carry that is kept, each unit times a forget factor of
         its own; None for a cell without one.
     """

@@ -159,4 +159,4 @@ def like(cell: Cell, wrapper: Callable[[Cell], Cell], **functions: Any) -> Cell:
     """
     if isinstance(cell, KeyedCell):
         functions["evaluated"] = wrapper(cell.evaluated)
-    return replace(cell, layers=(), **functions)
+    return replace(cell, layers=(), edges=None, **functions)

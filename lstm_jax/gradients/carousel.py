@@ -15,9 +15,9 @@ from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_b
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.scaled import Scaled
 from lstm_jax.gradients.loss import LossFn
-from lstm_jax.gradients.paths import Places, places_of, steps_by_path
+from lstm_jax.gradients.paths import Places, steps_by_path
 from lstm_jax.gradients.state import entering_carries, smooth_structure
-from lstm_jax.masking import Masks, Steps, prepare, select
+from lstm_jax.masking import Masks, Steps, select
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 
@@ -60,9 +60,7 @@ def forget_factors(
       ValueError: the cell has no such memory, or another argument is not allowed.
     """
     field = memory_field(cell)
-    steps = prepare(cell, params, xs, carry, **masks)
-    places = places_of(cell, steps)
-    by_path = steps_by_path(cell, places, params, xs, carry, masks)
+    steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     with jax.default_matmul_precision("highest"):
         entering, _ = entering_carries(steps)
         return _forget_factors(by_path, places, field, entering)
@@ -96,9 +94,7 @@ def log_carousel_norms(
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
     field = memory_field(cell)
-    steps = prepare(cell, params, xs, carry, **masks)
-    places = places_of(cell, steps)
-    by_path = steps_by_path(cell, places, params, xs, carry, masks)
+    steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     way = way_back(steps, loss_fn)
     adjoints = observed_on_the_way_back(way, _adjoints)
     totals = getattr(smooth_structure(way.steps.carry, adjoints), field)

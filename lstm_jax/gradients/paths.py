@@ -89,7 +89,7 @@ def path_names(cell: Cell, params: Params, x: Any) -> tuple[str, ...]:
         than its step shows.
     """
     steps = prepare(cell, params, jax.tree.map(lambda leaf: leaf[None], x))
-    return places_of(cell, steps).names
+    return _places_of(cell, steps).names
 
 
 def path_gradients(
@@ -209,9 +209,8 @@ def path_jacobians(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed, or as for `path_names`.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-    places = places_of(cell, steps)
-    by_path = with_exact_slopes(steps_by_path(cell, places, params, xs, carry, masks))
+    steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
+    by_path = with_exact_slopes(by_path)
     with jax.default_matmul_precision("highest"):
         entering, _ = entering_carries(steps)
         return _jacobians(by_path, places, entering)
@@ -226,7 +225,7 @@ def _jacobians(by_path: Steps, places: Places, entering: Carry) -> dict[str, Arr
             copies = dict.fromkeys(places.names, carry)
             copies[name] = with_state_vector(carry, state)
             carries, _ = steps.step(steps.shared, copies, inputs)
-            return state_vector(handed_on(places, carries), batch_axes)
+            return state_vector(_handed_on(places, carries), batch_axes)
 
         state = state_vector(carry, batch_axes)
         basis = jnp.eye(state.shape[-1], dtype=state.dtype)
@@ -243,7 +242,7 @@ def _jacobians(by_path: Steps, places: Places, entering: Carry) -> dict[str, Arr
     return unless_idle(by_path, run)
 
 
-def places_of(cell: Cell, steps: Steps) -> Places:
+def _places_of(cell: Cell, steps: Steps) -> Places:
     """Returns where the cell of these steps reads its carry."""
     if cell.edges is not None:
         kept = [KEPT] * len(jax.tree.leaves(steps.carry))
@@ -254,23 +253,21 @@ def places_of(cell: Cell, steps: Steps) -> Places:
 
 
 def steps_by_path(
-    cell: Cell,
-    places: Places,
-    params: Params,
-    xs: Sequences,
-    carry: Carry | None,
-    masks: Masks,
-) -> Steps:
-    """Returns the steps that carry one copy of the carry per path.
+    cell: Cell, params: Params, xs: Sequences, carry: Carry | None, masks: Masks
+) -> tuple[Steps, Steps, Places]:
+    """Returns the steps, the same with one copy of the carry per path, and the paths.
 
     A step reads the copies by their paths and hands the new carry to all of them; one
     that does not count keeps each copy as it is. Arguments as for `carry_gradients`.
     """
+    steps = prepare(cell, params, xs, carry, **masks)
+    places = _places_of(cell, steps)
     copies = None if carry is None else dict.fromkeys(places.names, carry)
-    return prepare(_cell_of_copies(cell, places), params, xs, copies, **masks)
+    by_path = prepare(_cell_of_copies(cell, places), params, xs, copies, **masks)
+    return steps, by_path, places
 
 
-def handed_on(places: Places, copies: Paths) -> Carry:
+def _handed_on(places: Places, copies: Paths) -> Carry:
     """Returns the carry of a step that does not count: of each layer its first path."""
     leaves = {name: jax.tree.leaves(copy) for name, copy in copies.items()}
     structure = jax.tree.structure(copies[places.names[0]])
@@ -329,9 +326,7 @@ def _along_paths(
     `observe` gets the paths of every smooth leaf of the carry, (*batch, path, ...), and
     returns leaves with the same first axes.
     """
-    steps = prepare(cell, params, xs, carry, **masks)
-    places = places_of(cell, steps)
-    by_path = steps_by_path(cell, places, params, xs, carry, masks)
+    steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     observed = _observed(way_back(steps, loss_fn), by_path, places, observe)
     axis = 1 + len(steps.batch_shape)
     return {
@@ -360,7 +355,7 @@ def _through_paths(by_path: Steps, places: Places, at_t: StepBack) -> list[Scale
             for k, name in enumerate(places.names)
         }
         carries, y = by_path.step(by_path.shared, copies, at_t.inputs)
-        return [*smooth_leaves(handed_on(places, carries)), *jax.tree.leaves(y)]
+        return [*smooth_leaves(_handed_on(places, carries)), *jax.tree.leaves(y)]
 
     axis, number = len(by_path.batch_shape), len(places.names)
     _, pullback = wide_vjp(outputs, [leaf for leaf in smooth for _ in places.names])
