@@ -240,7 +240,7 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Fou
     variants = variants_of(name, config.forget_bias, watched.lag)
     models = _initial_models(config, watched, name, cell, variants)
     advance(f"{name}: measuring", 0)
-    measure = gradient_shares.measurer(name, cell, watched)
+    measure = gradient_shares.measurer(cell, watched)
     stages = {INITIAL: jax.block_until_ready(measure(models))}
     signal = gradient_shares.signal_to_noise(cell, watched, models, config.batch_size)
     recording: dict[int, np.ndarray] = {}
@@ -364,9 +364,9 @@ def _undriven(config: Config, watched: Watched) -> dict[str, np.ndarray]:
     variants = variants_of("rnn", config.forget_bias, watched.lag)
     cell = _cell_of(config, "rnn")
     models = _initial_models(config, watched, "rnn", cell, variants)
-    found = gradient_shares.measurer(
-        "rnn", cell, gradient_shares.silence_like(watched)
-    )(models)
+    found = gradient_shares.measurer(cell, gradient_shares.silence_like(watched))(
+        models
+    )
     w_hh = np.asarray(models.cell.w_hh, np.float64)
     return {
         "undriven/log_share": decay.shares(np.asarray(found.log_norms)),

@@ -41,7 +41,7 @@ class Measured(NamedTuple):
     Attributes:
       log_norms: of the whole carry entering each step, (..., time, examples).
       log_carousel: the share that the forget gates alone would leave in a typical unit,
-        the same shape; None for a cell without a forget gate.
+        the same shape; None for a cell without a memory that is kept.
       accuracy: on test shows, (...); None without a task.
       saturation: by a sequence of one's own, leaves (...); None on a task.
     """
@@ -54,15 +54,6 @@ class Measured(NamedTuple):
     def of_variant(self, index: int) -> "Measured":
         """Returns what belongs to one variant, the first axis."""
         return jax.tree.map(lambda leaf: leaf[index], self)
-
-
-FORGET_FACTORS = {
-    "lstm": lambda params, carry, x: lj.lstm_gates(params, carry.h, x).f,
-    "four_gate": lambda params, carry, x: lj.forget_gate(
-        params, jnp.ones_like(carry.ltm), carry.stm, x
-    ),
-}
-"""f_t from the carry that enters step t, of the cells that have a forget gate."""
 
 
 def watched_show(
@@ -84,9 +75,7 @@ def silence_like(watched: Watched) -> Watched:
     return Watched(None, jnp.zeros_like(watched.inputs[:, :1]), None, watched.lag)
 
 
-def measurer(
-    name: str, cell: lj.Cell, watched: Watched
-) -> Callable[[loop.ModelParams], Measured]:
+def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Measured]:
     """Returns a compiled function from networks, leaves (network, ...), to `Measured`.
 
     Every measurement then has the network axis first.
@@ -99,10 +88,10 @@ def measurer(
             return jnp.sum(_scores(model, ys[-1], watched))
 
         log_norms = lj.log_gradient_norms(cell, model.cell, inputs, score)
-        gated, task = name in FORGET_FACTORS, watched.task
+        kept, task = cell.memory is not None, watched.task
         return Measured(
             log_norms=lj.joint_log_norms(log_norms),
-            log_carousel=_log_carousel(name, cell, model, inputs) if gated else None,
+            log_carousel=_log_carousel(cell, model, inputs) if kept else None,
             accuracy=None if task is None else _accuracy(cell, task, watched, model),
             saturation=None if task else saturation(cell, model.cell, inputs),
         )
@@ -121,20 +110,15 @@ def _scores(
 
 
 def _log_carousel(
-    name: str, cell: lj.Cell, model: loop.ModelParams, inputs: Array
+    cell: lj.Cell, model: loop.ModelParams, inputs: Array
 ) -> Float[Array, "time examples"]:
     """Returns Σ ln f_s, s from step t to the last but one, averaged over the units.
 
     The logarithm of what the forget gates alone would leave in a typical unit: the
     geometric mean over the units of Π f_s.
     """
-    fresh = cell.init_carry(model.cell, inputs.shape[1:-1])
-    leaving, _ = lj.unroll_carries(cell, model.cell, inputs)
-    entering = jax.tree.map(
-        lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), fresh, leaving
-    )
-    factors = FORGET_FACTORS[name](model.cell, entering, inputs).astype(jnp.float32)
-    log_factors = jnp.log(factors).mean(-1).at[-1].set(0)
+    factors = lj.gradients.forget_factors(cell, model.cell, inputs)
+    log_factors = jnp.log(factors.astype(jnp.float32)).mean(-1).at[-1].set(0)
     return jnp.cumsum(log_factors[::-1], axis=0)[::-1]
 
 

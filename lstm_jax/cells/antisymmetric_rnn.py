@@ -62,6 +62,7 @@ def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
         step=step,
         gates=("n",),
         memory="h",
+        family="rnn",
     )
 
 

@@ -90,6 +90,7 @@ class Cell:
         Of a cell inside of another it is not asked.
       memory: the field of the carry that is kept, each unit times a forget factor of
         its own; None for a cell without one.
+      family: of cells that figures give one colour; empty, it is grey.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Cell:
     gates: tuple[str, ...] = ()
     edges: Callable | None = None
     memory: str | None = None
+    family: str = ""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -113,6 +115,7 @@ class Cell:
             check_function("edges", self.edges, "(params, copies, x) -> (carry, y)")
         if self.memory is not None:
             check_type("memory", self.memory, str, "a string, a field of the carry")
+        check_type("family", self.family, str, "a string")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the calls that made the functions; equal after."""

@@ -106,4 +106,5 @@ CIFG_LSTM = Cell(
     step=step,
     gates=("f", "g", "o"),
     memory="c",
+    family="coupled",
 )

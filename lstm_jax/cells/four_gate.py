@@ -199,6 +199,7 @@ def _four_gate(use_input: str) -> Cell:
         step=step,
         gates=(*("nifuv" if use_input == "kept" else "nifv"),),
         memory="ltm",
+        family="four_gate",
     )
 
 

@@ -119,4 +119,5 @@ GRU = Cell(
     step=step,
     gates=("r", "z", "n"),
     memory="h",
+    family="gru",
 )

@@ -108,4 +108,5 @@ GRU_RESET_BEFORE = Cell(
     step=step,
     gates=("r", "z", "n"),
     memory="h",
+    family="gru",
 )

@@ -113,4 +113,5 @@ INDRNN = Cell(
     init_carry=init_carry,
     step=step,
     gates=("h",),
+    family="rnn",
 )

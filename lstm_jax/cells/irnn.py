@@ -29,4 +29,5 @@ IRNN = Cell(
     init_carry=init_carry,
     step=rnn("relu").step,
     gates=("h",),
+    family="rnn",
 )

@@ -126,6 +126,7 @@ def _janet(beta: float) -> Cell:
         step=step,
         gates=("f", "g"),
         memory="c",
+        family="coupled",
     )
 
 

@@ -152,6 +152,7 @@ def _layer_norm_lstm(epsilon: float) -> Cell:
         step=step,
         gates=("i", "f", "g", "o"),
         memory="c",
+        family="lstm",
     )
 
 

@@ -135,4 +135,5 @@ LESSON_PEEPHOLE_LSTM = Cell(
     step=step,
     gates=("n", "i", "f", "v", "u"),
     memory="ltm",
+    family="four_gate",
 )

@@ -146,4 +146,5 @@ LSTM = Cell(
     step=step,
     gates=("i", "f", "g", "o"),
     memory="c",
+    family="lstm",
 )

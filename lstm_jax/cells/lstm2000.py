@@ -142,6 +142,7 @@ def _lstm2000(block_size: int, truncated: bool) -> Cell:
         step=step,
         gates=("i", "f", "o", "g"),
         memory="c",
+        family="early_lstm",
     )
 
 

@@ -173,6 +173,7 @@ def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
         step=step,
         gates=("i", "o", "g"),
         memory="c",
+        family="early_lstm",
     )
 
 

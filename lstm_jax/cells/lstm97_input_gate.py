@@ -96,4 +96,5 @@ LSTM97_INPUT_GATE = Cell(
     init_carry=init_carry,
     step=step,
     memory="c",
+    family="early_lstm",
 )

@@ -112,4 +112,5 @@ MGU = Cell(
     step=step,
     gates=("f", "n"),
     memory="h",
+    family="gru",
 )

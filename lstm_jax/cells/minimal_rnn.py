@@ -103,4 +103,5 @@ MINIMAL_RNN = Cell(
     step=step,
     gates=("u",),
     memory="h",
+    family="rnn",
 )

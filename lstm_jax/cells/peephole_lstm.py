@@ -187,7 +187,9 @@ def _peephole_lstm(variant: str) -> Cell:
     if variant in ("NP", "FGR"):
         own = lstm if variant == "NP" else full_gate_lstm
         functions = {"init": own.init, "init_carry": own.init_carry, "step": own.step}
-        return Cell(name=name, **functions, gates=(*"ifgo",), memory="c")
+        return Cell(
+            name=name, **functions, gates=(*"ifgo",), memory="c", family="early_lstm"
+        )
     gates, squash_in, squash_out = WIRINGS[variant]
 
     @any_rank
@@ -215,6 +217,7 @@ def _peephole_lstm(variant: str) -> Cell:
         step=step,
         gates=(*gates,),
         memory="c",
+        family="early_lstm",
     )
 
 

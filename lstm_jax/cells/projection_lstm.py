@@ -134,4 +134,5 @@ PROJECTION_LSTM = Cell(
     step=step,
     gates=("i", "f", "g", "o"),
     memory="c",
+    family="lstm",
 )

@@ -125,6 +125,7 @@ def _rnn(activation: str) -> Cell:
         init_carry=init_carry,
         step=step,
         gates=("h",),
+        family="rnn",
     )
 
 

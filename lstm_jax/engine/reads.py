@@ -324,7 +324,7 @@ def _is_slice(item: Op | Point) -> bool:
 def _before(squash: Op, flow: _Flow) -> int:
     """Returns what a squash reads, before it was shifted or scaled by what is fixed.
 
-    Two squashes of one pre-activation, as those of a JANET, are one gate.
+    Two squashes of one pre-activation are one gate.
     """
     (number,) = squash.reads & flow.changing
     item = flow.made_by.get(number)

@@ -17,10 +17,10 @@ from lstm_jax.plots.curves import (
 from lstm_jax.plots.heatmaps import film_strip, heat_map, success_map, time_lag_picture
 from lstm_jax.plots.paths import cumulative_curve, path_curves
 from lstm_jax.plots.style import (
-    COLOURS,
     GREY,
     LINE_STYLES,
     MARKERS,
+    PALETTE,
     STYLE,
     colour_of,
     marker_of,
@@ -40,10 +40,10 @@ __all__ = [
     "time_lag_picture",
     "cumulative_curve",
     "path_curves",
-    "COLOURS",
     "GREY",
     "LINE_STYLES",
     "MARKERS",
+    "PALETTE",
     "STYLE",
     "colour_of",
     "marker_of",

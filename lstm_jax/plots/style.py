@@ -1,53 +1,25 @@
 """The look of every figure, once.
 
-The same colour for a cell everywhere (Okabe & Ito's colour-blind-safe palette), a
-second mark (line style, marker) so that a grey print reads too, thin axes, no boxes.
+The same colour for a cell everywhere (a colour-blind-safe palette), a second mark
+(line style, marker) so that a grey print reads too, thin axes, no boxes.
 """
 
 from typing import Any
 
 import matplotlib
 
-COLOURS = {
-    "rnn": "#D55E00",
-    "irnn": "#D55E00",
-    "indrnn": "#D55E00",
-    "antisymmetric_rnn": "#D55E00",
-    "minimal_rnn": "#D55E00",
-    "lstm": "#0072B2",
-    "projection_lstm": "#0072B2",
-    "layer_norm_lstm": "#0072B2",
-    "lstm97": "#56B4E9",
-    "peephole_lstm": "#56B4E9",
-    "lesson_peephole_lstm": "#56B4E9",
-    "four_gate": "#009E73",
-    "gru": "#CC79A7",
-    "gru_reset_before": "#CC79A7",
-    "mgu": "#CC79A7",
-    "cifg_lstm": "#E69F00",
-    "janet": "#E69F00",
-}
-"""One colour for a family of cells; the marker tells its members apart."""
+from lstm_jax.cells import CELLS
 
-MARKERS = {
-    "rnn": "o",
-    "irnn": "v",
-    "indrnn": "<",
-    "antisymmetric_rnn": ">",
-    "minimal_rnn": "X",
-    "lstm": "s",
-    "projection_lstm": "p",
-    "layer_norm_lstm": "h",
-    "lstm97": "s",
-    "peephole_lstm": "P",
-    "lesson_peephole_lstm": "*",
-    "four_gate": "^",
-    "gru": "D",
-    "gru_reset_before": "d",
-    "mgu": "H",
-    "cifg_lstm": "s",
-    "janet": "o",
-}
+# Okabe & Ito (2008); of their eight the two that white paper hides come last.
+PALETTE = (
+    *("#D55E00", "#0072B2", "#009E73", "#56B4E9", "#E69F00", "#CC79A7"),
+    *("#000000", "#F0E442"),
+)
+"""One colour for a family of cells, in the order of CELLS."""
+
+MARKERS = (*"os^vpP*<hXDdH>", (4, 1, 0), (4, 1, 45), (3, 1, 0), (6, 1, 0), "8")
+"""One for a cell, in the order of CELLS: it tells the members of a family apart."""
+
 LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 GREY = "#555555"
 
@@ -74,16 +46,23 @@ styled = matplotlib.rc_context(STYLE)
 
 
 def colour_of(cell: str) -> str:
-    """Returns the colour of a cell, by its name in CELLS or a variant's, rnn_relu."""
-    for name in sorted(COLOURS, key=len, reverse=True):
-        if cell.startswith(name):
-            return COLOURS[name]
-    return GREY
+    """Returns the colour of a cell's family, grey where it has none.
+
+    Args:
+      cell: its name in CELLS, or that of a variant, rnn_relu.
+    """
+    known = _known(cell)
+    family = "" if known is None else CELLS[known].family
+    families = list(dict.fromkeys(cell.family for cell in CELLS.values()))
+    return PALETTE[families.index(family) % len(PALETTE)] if family else GREY
 
 
-def marker_of(cell: str) -> str:
-    """Returns the marker of a cell, found like its colour."""
-    for name in sorted(MARKERS, key=len, reverse=True):
-        if cell.startswith(name):
-            return MARKERS[name]
-    return "x"
+def marker_of(cell: str) -> Any:
+    """Returns the marker of a cell, found like its colour; x where it is not known."""
+    known = _known(cell)
+    return "x" if known is None else MARKERS[[*CELLS].index(known) % len(MARKERS)]
+
+
+def _known(cell: str) -> str | None:
+    """Returns the longest name of CELLS that a cell's name begins with."""
+    return max(filter(cell.startswith, CELLS), key=len, default=None)
