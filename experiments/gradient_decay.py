@@ -47,6 +47,7 @@ from experiments.common import (
     records,
     report,
     saturation,
+    training,
     wording,
 )
 from experiments.common.cli import ConfigError, option
@@ -55,17 +56,7 @@ from experiments.common.progress import Advance, progress
 from experiments.common.records import Record
 from experiments.common.report import INITIAL, TRAINED
 from experiments.common.sequence_file import read_sequence
-from experiments.common.variants import (
-    MATCHED,
-    TAUGHT,
-    Variant,
-    init_options,
-    optimizer,
-    side_by_side,
-    train_side_by_side,
-    updates_per_call,
-    variants_of,
-)
+from experiments.common.variants import MATCHED, TAUGHT, Variant, variants_of
 from lstm_jax import initializers, plots, theory
 from lstm_jax.cells.rnn import ACTIVATIONS
 from lstm_jax.tasks.nature_show import RENDERINGS
@@ -278,27 +269,16 @@ def _initial_models(
 ) -> loop.ModelParams:
     """Returns untrained networks, leaves (variant * seed, ...)."""
     key = jax.random.fold_in(jax.random.key(config.seed), list(lj.CELLS).index(name))
-    seeds = jax.random.split(key, config.num_seeds)
     num_answers = 1 if watched.task is None else watched.task.output_size
-
-    def one(key, forget_bias):
-        options = init_options(
-            name,
-            forget_bias,
-            gain=config.gain,
-            recurrent_init=initializers.INITIALIZERS[config.recurrent_init],
-            dtype=jnp.dtype(config.dtype),
-        )
-        return loop.init_model(
-            key,
-            cell,
-            watched.inputs.shape[-1],
-            num_answers,
-            hidden_size=config.hidden_size,
-            init_options=options,
-        )
-
-    return jax.jit(jax.vmap(one))(*side_by_side(variants, seeds))
+    return training.initial_models(
+        variants,
+        jax.random.split(key, config.num_seeds),
+        cell,
+        (watched.inputs.shape[-1], config.hidden_size, num_answers),
+        gain=config.gain,
+        recurrent_init=initializers.INITIALIZERS[config.recurrent_init],
+        dtype=jnp.dtype(config.dtype),
+    )
 
 
 def _trained_models(
@@ -311,32 +291,27 @@ def _trained_models(
     advance: Advance,
 ) -> tuple[loop.ModelParams, dict[int, np.ndarray]]:
     """Returns trained networks and, by update, the log-norms recorded on the way."""
-    key = jax.random.key(config.seed)
-    keys = jax.random.split(key, jax.tree.leaves(models)[0].shape[0])
-    transformation = optimizer(config.learning_rate)
-    states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
-        keys, models
-    )
     recording: dict[int, np.ndarray] = {}
 
     def record(update, states):
         if config.recorder and update % config.recorder == 0:
             recording[update] = np.asarray(measure(states.params).log_norms)
 
-    states = train_side_by_side(
-        states,
+    trained = training.trained_models(
+        models,
         _cell_of(config, name),
         task,
-        transformation,
+        seed=config.seed,
+        learning_rate=config.learning_rate,
         num_steps=config.num_steps,
         batch_size=config.batch_size,
         length=watched.inputs.shape[0],
         what=f"{name}: training",
         advance=advance,
-        per_call=updates_per_call(config.recorder or config.num_steps),
+        per_call=training.updates_per_call(config.recorder or config.num_steps),
         between=record,
     )
-    return states.params, recording
+    return trained, recording
 
 
 def _recorded(

@@ -50,19 +50,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments.common import cli, decay, memory_limit, records, wording
+from experiments.common import cli, decay, memory_limit, records, training, wording
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Record
-from experiments.common.variants import (
-    MATCHED,
-    Variant,
-    init_options,
-    optimizer,
-    side_by_side,
-    train_side_by_side,
-    variants_of,
-)
+from experiments.common.variants import MATCHED, Variant, variants_of
 from lstm_jax import plots, readouts
 from lstm_jax.gradients.carousel import (
     CarouselLogNorms,
@@ -193,42 +185,29 @@ def _stages(config: Config, advance: Advance) -> dict[str, Measured]:
 def _initial_models(config: Config) -> loop.ModelParams:
     """Returns untrained networks, leaves (variant * seed, ...)."""
     task = lj.tasks.nature_show(config.rendering)
-
-    def one(key, forget_bias):
-        return loop.init_model(
-            key,
-            lj.CELLS[config.cell],
-            task.input_size,
-            task.output_size,
-            hidden_size=config.hidden_size,
-            init_options=init_options(config.cell, forget_bias),
-        )
-
-    seeds = jax.random.split(jax.random.key(config.seed), config.num_seeds)
-    return jax.jit(jax.vmap(one))(*side_by_side(_variants(config), seeds))
+    return training.initial_models(
+        _variants(config),
+        jax.random.split(jax.random.key(config.seed), config.num_seeds),
+        lj.CELLS[config.cell],
+        (task.input_size, config.hidden_size, task.output_size),
+    )
 
 
 def _trained_models(
     config: Config, models: loop.ModelParams, advance: Advance
 ) -> loop.ModelParams:
-    key = jax.random.key(config.seed)
-    keys = jax.random.split(key, jax.tree.leaves(models)[0].shape[0])
-    transformation = optimizer(config.learning_rate)
-    states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
-        keys, models
-    )
-    states = train_side_by_side(
-        states,
+    return training.trained_models(
+        models,
         lj.CELLS[config.cell],
         lj.tasks.nature_show(config.rendering),
-        transformation,
+        seed=config.seed,
+        learning_rate=config.learning_rate,
         num_steps=config.num_steps,
         batch_size=config.batch_size,
         length=config.lag + 2,
         what=f"{config.cell}: training",
         advance=advance,
     )
-    return states.params
 
 
 def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:

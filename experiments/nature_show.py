@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 import lstm_jax as lj
-from experiments.common import cli, memory_limit, records, wording
+from experiments.common import cli, memory_limit, records, training, wording
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Record
@@ -43,9 +43,6 @@ from experiments.common.variants import (
     Variant,
     init_options,
     matched_bias,
-    optimizer,
-    side_by_side,
-    train_side_by_side,
 )
 from lstm_jax import plots
 from lstm_jax.tasks.nature_show import ANSWERS, RENDERINGS, ROLES, show_of
@@ -152,8 +149,9 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
         for order, bias in enumerate(_biases(config, name, lag))
     ]
     key = jax.random.fold_in(jax.random.key(config.seed), lag)
-    keys, biases = side_by_side(variants, jax.random.split(key, config.num_seeds))
-    transformation = optimizer(config.learning_rate)
+    seeds = jax.random.split(key, config.num_seeds)
+    keys, biases = training.side_by_side(variants, seeds)
+    transformation = training.optimizer(config.learning_rate)
 
     def begin(key, forget_bias):
         return loop.init_train_state(
@@ -170,7 +168,7 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
             jax.random.key(1), cell, task, params, batch_size=TEST_SHOWS, length=lag + 2
         ).accuracy
 
-    states = train_side_by_side(
+    states = training.train_side_by_side(
         jax.jit(jax.vmap(begin))(keys, biases),
         cell,
         task,

@@ -52,7 +52,7 @@ from experiments.common import (
     gradient_shares,
     memory_limit,
     records,
-    variants,
+    training,
     wording,
 )
 from experiments.common.cli import option
@@ -213,7 +213,7 @@ def _begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainSt
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:
-    return variants.optimizer(config.learning_rate)
+    return training.optimizer(config.learning_rate)
 
 
 def _measured(
@@ -269,7 +269,7 @@ def _trained(
     states: loop.TrainState,
     advance: Callable[[int], None],
 ) -> loop.TrainState:
-    return variants.train_side_by_side(
+    return training.train_side_by_side(
         states,
         lj.CELLS[name],
         lj.TASKS[task],
@@ -281,7 +281,7 @@ def _trained(
         # A unit of progress is one step of a sequence: long lags take longer.
         advance=lambda _, updates: advance(lag * updates),
         # Quicker than side by side, to compile and, of small networks, to run.
-        over_networks=variants.one_by_one,
+        over_networks=training.one_by_one,
     )
 
 

@@ -19,7 +19,8 @@ from experiments import gradient_decay, nature_show
 from experiments.common import cli, records
 from experiments.common.cli import ConfigError
 from experiments.common.sequence_file import read_sequence
-from experiments.common.variants import matched_bias, updates_per_call, variants_of
+from experiments.common.training import updates_per_call
+from experiments.common.variants import matched_bias, variants_of
 
 ROOT = Path(__file__).parent.parent
 FILES = ["figure.png", "figure.svg", "record.json", "record.npz"]
