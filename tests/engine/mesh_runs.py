@@ -1,7 +1,7 @@
 """What is run under meshes: by test_meshes.py, in a process with several devices.
 
-    python tests/mesh_runs.py DEVICES      or, for one cell and few functions:
-    python tests/mesh_runs.py DEVICES few
+    python tests/engine/mesh_runs.py DEVICES      or, for one cell and few functions:
+    python tests/engine/mesh_runs.py DEVICES few
 
 Prints nothing where every value is that of one device.
 """

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
-from languages import beginnings, geometric, marks_of_1997, reber_strings
 from numpy.testing import assert_array_equal
 from scipy import stats
 from sklearn.datasets import load_digits
+from tasks.languages import beginnings, geometric, marks_of_1997, reber_strings
 
 import lstm_jax as lj
 from lstm_jax.tasks.embedded_reber import ALPHABET, is_outer

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
-from languages import beginnings, geometric, reber_strings
 from numpy.testing import assert_allclose
 from scipy.integrate import quad
+from tasks.languages import beginnings, geometric, reber_strings
 
 import lstm_jax as lj
 from lstm_jax.tasks import adding_1997

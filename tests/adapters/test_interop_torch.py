@@ -345,7 +345,7 @@ def test_float16_stays_float16():
 
 def test_the_library_does_not_import_torch():
     code = "import sys, lstm_jax; sys.exit('torch' in sys.modules)"
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from random_steps import RandomRun, random_run
+from engine.random_steps import RandomRun, random_run
 
 import lstm_jax as lj
 

@@ -15,7 +15,7 @@ from experiments.common.errors import ConfigError
 from experiments.common.lock import LOCK, alone_in
 from lstm_jax.training import disk
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys
 from pathlib import Path

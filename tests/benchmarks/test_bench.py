@@ -18,7 +18,7 @@ from benchmarks.sides import Comparison, Disagreement, Setting, Side
 from benchmarks.timing import Round
 from experiments.common.cli import ConfigError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 HOW_TO_REGENERATE = "run: ./scripts/bench table, after a new record"
 PEERS = {
     "PyTorch",

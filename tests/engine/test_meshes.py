@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def run_on(*arguments):
     done = subprocess.run(
-        [sys.executable, "tests/mesh_runs.py", *arguments],
+        [sys.executable, "tests/engine/mesh_runs.py", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

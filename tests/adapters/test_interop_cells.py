@@ -26,7 +26,7 @@ from lstm_jax.adapters.modules import library
 from lstm_jax.adapters.nnx import from_nnx
 
 TIME, BATCH, INPUT, HIDDEN = 3, 2, 3, 5
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 class Foreign(NamedTuple):
