@@ -51,8 +51,8 @@ def trace(
         values["f"], values["c"]                            (time, *batch, hidden)
 
     Of a cell that names its gates (`Cell.gates`), as all of `lj.CELLS` do, their values
-    after the squash: for the LSTM i, f, g and o. Of another one the pre-activations of
-    the gates that are found in its step, by the names of `gradients.path_names`. And
+    after the activation: for the LSTM i, f, g and o. Of another one the pre-activations
+    of the gates that are found in its step, by the names of `gradients.path_names`. And
     every leaf of the carry as it leaves the step, by the name of its field: h and c; of
     a bare array "carry", of a tuple "0", "1", ... In a stack "1.f" and "1.c" are those
     of the second layer. A name that a gate and a field share is the field's.
@@ -176,7 +176,7 @@ def _described(at: int, gate: Gate, fields: list[str], layer: str) -> str:
     read = [fields[leaf].removeprefix(layer) for leaf in gate.leaves]
     named = [field for field in read if field != "carry" and not field.isdecimal()]
     arrow = f"{', '.join(named)} -> " if named else ""
-    return f"{layer}{arrow}{gate.squash} {at}"
+    return f"{layer}{arrow}{gate.activation} {at}"
 
 
 def _layers(cell: Cell) -> list[str]:

@@ -5,9 +5,10 @@ measured by the gradient laboratory and is trained by `train`:
 
     cell = Cell(name="leaky", init=init, init_carry=init_carry, step=step)
 
-Where hyperparameters live: wiring (which squash, which input a gate reads) is static
-and comes from cached factories, `rnn(activation="relu")`; numbers that a study sweeps
-(forget_bias, gain) are keyword options of `init` and may be traced, so they `vmap`.
+Where hyperparameters live: wiring (which activation, which input a gate reads) is
+static and comes from cached factories, `rnn(activation="relu")`; numbers that a study
+sweeps (forget_bias, gain) are keyword options of `init` and may be traced, so they
+`vmap`.
 """
 
 from collections.abc import Callable

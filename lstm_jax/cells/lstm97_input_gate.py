@@ -72,7 +72,7 @@ def step(
 
         i = σ(x_t W_i)
         g = σ(x_t W_g)                          in (0, 1), not (-2, 2) as in `lstm97`
-        c_t = c_{t-1} + i * g                   y_t = c_t, not squashed
+        c_t = c_{t-1} + i * g                   y_t = c_t, as it is
 
     Shapes: x (*batch, input), c (*batch, hidden), W_ih (input, 2*hidden) is [W_i, W_g].
     dc_t/dc_{t-1} = 1 and there is no other way back in time: the gradient of

@@ -39,13 +39,13 @@ class Wiring(NamedTuple):
 
     Attributes:
       gates: those it has, of i, f, g, o.
-      squash_in: what the candidate g passes through.
-      squash_out: what c passes through before it is shown.
+      activation_in: what the candidate g passes through.
+      activation_out: what c passes through before it is shown.
     """
 
     gates: str = "ifgo"
-    squash_in: Callable[[Array], Array] = jnp.tanh
-    squash_out: Callable[[Array], Array] = jnp.tanh
+    activation_in: Callable[[Array], Array] = jnp.tanh
+    activation_out: Callable[[Array], Array] = jnp.tanh
 
 
 def _as_it_is(z: Array) -> Array:
@@ -57,8 +57,8 @@ WIRINGS: dict[str, Wiring] = {
     "NIG": Wiring(gates="fgo"),
     "NFG": Wiring(gates="igo"),
     "NOG": Wiring(gates="ifg"),
-    "NIAF": Wiring(squash_in=_as_it_is),
-    "NOAF": Wiring(squash_out=_as_it_is),
+    "NIAF": Wiring(activation_in=_as_it_is),
+    "NOAF": Wiring(activation_out=_as_it_is),
 }
 VARIANTS = (*WIRINGS, "NP", "FGR")
 
@@ -158,8 +158,8 @@ def peephole_lstm(variant: str = "V") -> Cell:
         remember  c_t, the sum of the two
         use       o * tanh(c_t)
 
-    and every gate has its own look at the long-term memory. These squashes are those of
-    Graves and of Greff et al.; Gers et al. have g = 4 σ(...) - 2 and show c as it is.
+    and every gate has its own look at the long-term memory. These activations are those
+    of Graves and of Greff et al.; Gers et al. have g = 4 σ(...) - 2 and show c itself.
     The lesson's peepholes are wider: `lstm_jax.cells.lesson_peephole_lstm`.
 
     `init` takes input_bias (0), forget_bias (1), gain, input_init, recurrent_init,
@@ -190,7 +190,7 @@ def _peephole_lstm(variant: str) -> Cell:
         return Cell(
             name=name, **functions, gates=(*"ifgo",), memory="c", family="early_lstm"
         )
-    gates, squash_in, squash_out = WIRINGS[variant]
+    gates, activation_in, activation_out = WIRINGS[variant]
 
     @any_rank
     def step(
@@ -205,9 +205,9 @@ def _peephole_lstm(variant: str) -> Cell:
         def gate(letter, c):
             return jax.nn.sigmoid(z[letter] + p[letter] * c) if letter in gates else 1
 
-        g = squash_in(z["g"])
+        g = activation_in(z["g"])
         c = gate("f", carry.c) * carry.c + gate("i", carry.c) * g
-        h = gate("o", c) * squash_out(c)
+        h = gate("o", c) * activation_out(c)
         return LSTMCarry(h=h, c=c), h
 
     return Cell(

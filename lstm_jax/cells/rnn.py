@@ -1,4 +1,4 @@
-"""Elman RNN: one linear map, one squash."""
+"""Elman RNN: one linear map, one activation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -83,7 +83,7 @@ def init_carry(params: RNNParams, batch_shape: Shape = ()) -> RNNCarry:
 
 
 def rnn(activation: str = "tanh") -> Cell:
-    """Returns the Elman RNN with the squash φ = `activation`.
+    """Returns the Elman RNN with the activation φ = `activation`.
 
         h_t = φ(x_t W_ih + h_{t-1} W_hh + b)          y_t = h_t
 
@@ -91,7 +91,7 @@ def rnn(activation: str = "tanh") -> Cell:
     W_hh (hidden, hidden), b (hidden,).
 
     In the words of the four gates it has none: everything that is kept passes, at
-    every step, through the same linear map and the same squash, so its Jacobian is
+    every step, through the same linear map and the same activation, so its Jacobian is
     W_hh diag(φ') and the gradient shrinks or grows with their product.
 
     Args:
@@ -110,12 +110,12 @@ def rnn(activation: str = "tanh") -> Cell:
 # Beside `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.
 @factory
 def _rnn(activation: str) -> Cell:
-    squash = ACTIVATIONS[activation]
+    activation = ACTIVATIONS[activation]
 
     @any_rank
     def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
         check_input(x, params.w_ih.shape[0])
-        h = squash(x @ params.w_ih + carry.h @ params.w_hh + params.b)
+        h = activation(x @ params.w_ih + carry.h @ params.w_hh + params.b)
         return RNNCarry(h=h), h
 
     name = "rnn" if activation == "tanh" else f"rnn_{activation}"

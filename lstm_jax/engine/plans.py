@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from lstm_jax.engine.programs import Op, Program, Value
 
-SQUASHES = {"tanh", "logistic"}
+ACTIVATIONS = {"tanh", "logistic"}
 """Derivatives of these are known from their values."""
 
 
@@ -53,19 +53,19 @@ class Affine(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Pre-activations with the same operands, computed and squashed together.
+    """Pre-activations with the same operands, computed and activated together.
 
     Attributes:
       place: among the points of a plan, counted from 0.
-      outputs: the numbers of the pre-activations, after their squash.
+      outputs: the numbers of the pre-activations, after their activation.
       affines: what each of them is.
-      squashes: per pre-activation a name in `SQUASHES`, or None.
+      activations: per pre-activation a name in `ACTIVATIONS`, or None.
     """
 
     place: int
     outputs: tuple[int, ...]
     affines: tuple[Affine, ...]
-    squashes: tuple[str | None, ...]
+    activations: tuple[str | None, ...]
 
     @property
     def axis(self) -> int:
@@ -124,7 +124,7 @@ class Plan(NamedTuple):
         return [
             point
             for point in self.points
-            if not any(point.squashes) and not read & {*point.outputs}
+            if not any(point.activations) and not read & {*point.outputs}
         ]
 
     @property

@@ -98,11 +98,13 @@ def _pays_ahead(plan: Plan, term: Term, matrix: Array) -> bool:
 def point_outputs(
     point: Point, ready: Ready, values: dict[int, Any], ahead: Any
 ) -> list[Array]:
-    """Returns what a point puts out: its pre-activations, after their squash."""
+    """Returns what a point puts out: its pre-activations, after their activation."""
     return [
-        z if name is None else SQUASHES[name].value(z)
+        z if name is None else ACTIVATIONS[name].value(z)
         for name, z in zip(
-            point.squashes, _pre_activations(point, ready, values, ahead), strict=True
+            point.activations,
+            _pre_activations(point, ready, values, ahead),
+            strict=True,
         )
     ]
 
@@ -133,28 +135,28 @@ def _outer(point: Point, term: Term, operand: Array, row: Array) -> Array:
     return product if point.axis else jnp.moveaxis(product, -1, 0)
 
 
-class Squash(NamedTuple):
+class Activation(NamedTuple):
     """A function y of one number, and its derivative in terms of y."""
 
     value: Callable[[Array], Array]
     slope: Callable[[Array], Array]
 
 
-SQUASHES = {
-    "tanh": Squash(jnp.tanh, lambda y: 1 - y * y),
+ACTIVATIONS = {
+    "tanh": Activation(jnp.tanh, lambda y: 1 - y * y),
     # Not by tanh, which is about 5 % faster: 0.5 * tanh(0.5 * z) + 0.5 is 0 in float32
     # where a closed gate is still exp(z).
-    "logistic": Squash(jax.nn.sigmoid, lambda y: y * (1 - y)),
+    "logistic": Activation(jax.nn.sigmoid, lambda y: y * (1 - y)),
 }
 
 
-def squash_tangents(
+def activation_tangents(
     point: Point, outputs: list[Array], tangents: list[Any]
 ) -> list[Any]:
     """Returns the tangents of a point's outputs from those of its pre-activations."""
     return [
-        d if name is None or d is None else SQUASHES[name].slope(y) * d
-        for name, y, d in zip(point.squashes, outputs, tangents, strict=True)
+        d if name is None or d is None else ACTIVATIONS[name].slope(y) * d
+        for name, y, d in zip(point.activations, outputs, tangents, strict=True)
     ]
 
 

@@ -5,17 +5,17 @@ is kept. `reads_of` finds these places, and `run_by_gate` runs the step with a c
 the carry for each. With equal copies that is the step itself, so that the derivatives
 with respect to the copies add up to that of the step, whatever is called a gate.
 
-A **gate** is a pre-activation of a squash, with all that flows into it alone; or, where
-a product with weights meets no squash, that product. Not part of a gate is what others
-read too:
+A **gate** is what an activation reads, with all that flows into it alone; or, where a
+product with weights meets no activation, that product. Not part of a gate is what
+others read too:
 
 * another gate;
 * what leaves the step as memory;
 * a sum with memory in it (c = f * c + i * g) that is read in two places: what is added
   up is new memory, whoever reads it.
 
-Where a whole row of gates is squashed and split after, each piece is a gate. Everything
-else that reads the carry is what is **kept**.
+Where a row of gates is activated as one and split after, each piece is a gate.
+Everything else that reads the carry is what is **kept**.
 """
 
 import math
@@ -32,7 +32,7 @@ from lstm_jax.engine.programs import Op, Program, evaluate, read
 from lstm_jax.engine.weight_products import analyse
 from lstm_jax.engine.weights import prepare
 
-SQUASHES = {
+ACTIVATIONS = {
     **{name: name for name in ("tanh", "erf", "exp", "sin", "cos", "max", "min")},
     "logistic": "sigmoid",
     "clamp": "clip",
@@ -56,14 +56,14 @@ class Gate(NamedTuple):
 
     Attributes:
       number: of the value that is computed with a copy of its own.
-      value: number of what the gate says, after its squash.
-      squash: "tanh", "sigmoid", ...; "linear" without one.
+      value: number of what the gate says, after its activation.
+      activation: "tanh", "sigmoid", ...; "linear" without one.
       leaves: of the carry, by position: what it reads.
     """
 
     number: int
     value: int
-    squash: str
+    activation: str
     leaves: tuple[int, ...]
 
 
@@ -90,8 +90,8 @@ def reads_of(program: Program) -> Reads:
     plan = analyse(program)
     plan = plan._replace(inside=tuple(_numbered(_one_by_one(plan))))
     flow = _flow_of(plan)
-    squashed = _squashed(flow)
-    gates = flow.reading({*squashed}, flow.memory)
+    activated = _activated(flow)
+    gates = flow.reading({*activated}, flow.memory)
     products = {point.outputs[0] for point in plan.points}
     products &= flow.back_from((flow.ends | flow.memory) - gates, gates)
     gates = flow.reading(gates | products, flow.memory - products)
@@ -106,7 +106,7 @@ def reads_of(program: Program) -> Reads:
             _order(plan, [slices[n] for n in ordered], rest, own | gates | memory)
         ),
         gates=tuple(
-            Gate(n, *squashed.get(n, (n, "linear")), flow.leaves_in(slices[n]))
+            Gate(n, *activated.get(n, (n, "linear")), flow.leaves_in(slices[n]))
             for n in ordered
         ),
         kept=flow.leaves_in(rest),
@@ -151,15 +151,15 @@ def run_by_gate(
 
 
 def _one_by_one(plan: Plan) -> Iterator[Op | Point]:
-    """Takes points apart into single pre-activations, their squashes beside them."""
+    """Takes points apart into single pre-activations, their activations beside them."""
     made_by = {number: op for op in plan.program.ops for number in op.outputs}
     for item in plan.inside:
         if isinstance(item, Op):
             yield item
             continue
-        pieces = zip(item.outputs, item.affines, item.squashes, strict=True)
-        for number, affine, squash in pieces:
-            if squash is None:
+        pieces = zip(item.outputs, item.affines, item.activations, strict=True)
+        for number, affine, activation in pieces:
+            if activation is None:
                 yield Point(0, (number,), (affine,), (None,))
             else:
                 op = made_by[number]
@@ -301,11 +301,11 @@ def _sums(plan: Plan, memory: set[int]) -> Iterator[int]:
             yield item.outputs[0]
 
 
-def _squashed(flow: _Flow) -> dict[int, tuple[int, str]]:
-    """Returns what is squashed: of each value what it becomes, and by which squash."""
+def _activated(flow: _Flow) -> dict[int, tuple[int, str]]:
+    """Returns of each pre-activation what it becomes, and by which activation."""
     found: dict[int, tuple[int, str]] = {}
     for op in flow.items:
-        if isinstance(op, Op) and op.name in SQUASHES and flow.is_of_one(op):
+        if isinstance(op, Op) and op.name in ACTIVATIONS and flow.is_of_one(op):
             (output,) = op.outputs
             pieces = flow.readers.get(output, [])
             if pieces and output not in flow.ends and all(map(_is_slice, pieces)):
@@ -321,12 +321,12 @@ def _is_slice(item: Op | Point) -> bool:
     return isinstance(item, Op) and item.name in SLICING
 
 
-def _before(squash: Op, flow: _Flow) -> int:
-    """Returns what a squash reads, before it was shifted or scaled by what is fixed.
+def _before(activation: Op, flow: _Flow) -> int:
+    """Returns what an activation reads, before a fixed shift or scale of it.
 
-    Two squashes of one pre-activation are one gate.
+    Two activations of one pre-activation are one gate.
     """
-    (number,) = squash.reads & flow.changing
+    (number,) = activation.reads & flow.changing
     item = flow.made_by.get(number)
     while isinstance(item, Op) and item.name in LINEAR and flow.is_of_one(item):
         (before,) = item.reads & flow.changing
@@ -337,7 +337,7 @@ def _before(squash: Op, flow: _Flow) -> int:
 
 
 def _rescaled(number: int, flow: _Flow) -> int:
-    """Returns what a squash becomes where it is moved to another range: 4 σ(z) - 2."""
+    """Returns what an activation becomes, moved to another range: 4 σ(z) - 2."""
     value, op = number, flow.only_reader(number)
     while op is not None and op.name in LINEAR and flow.is_of_one(op):
         (number,) = op.outputs
@@ -346,7 +346,7 @@ def _rescaled(number: int, flow: _Flow) -> int:
     return value
 
 
-def _name(squash: Op) -> str:
-    if squash.name != "custom_jvp_call":
-        return SQUASHES[squash.name]
-    return squash.eqn.params["call_jaxpr"].jaxpr.debug_info.func_name
+def _name(activation: Op) -> str:
+    if activation.name != "custom_jvp_call":
+        return ACTIVATIONS[activation.name]
+    return activation.eqn.params["call_jaxpr"].jaxpr.debug_info.func_name

@@ -18,13 +18,13 @@ from jaxtyping import Array
 from lstm_jax.engine.moving import pushed_forward
 from lstm_jax.engine.plans import Plan, Point, numbers
 from lstm_jax.engine.points import (
+    activation_tangents,
     every_step_product,
     made_ready,
     plus,
     point_outputs,
     product,
     split,
-    squash_tangents,
     turned_product,
 )
 from lstm_jax.engine.programs import Op, Value, evaluate, read
@@ -180,7 +180,7 @@ def _linear_step(
                 if outputs is None:
                     outputs = point_outputs(item, ready[item.place], values, None)
                 moved = of_point(item, values, tangents, shifts.get(item.place))
-                moved = squash_tangents(item, outputs, moved)
+                moved = activation_tangents(item, outputs, moved)
             values |= dict(zip(item.outputs, outputs, strict=True))
             tangents |= {
                 n: d for n, d in zip(item.outputs, moved, strict=True) if n in moves

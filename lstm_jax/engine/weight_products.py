@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lstm_jax.engine.plans import SQUASHES, Affine, Plan, Point, numbers
+from lstm_jax.engine.plans import ACTIVATIONS, Affine, Plan, Point, numbers
 from lstm_jax.engine.pre_activations import (
     operands_of,
     pre_activations,
@@ -44,7 +44,7 @@ def analyse(program: Program) -> Plan:
     moving = [op for op in program.ops if not set(op.outputs) <= fixed]
     affines = pre_activations(program, moving, fixed)
     scheduled = _scheduled(moving, affines)
-    inside = _needed(_squashed(scheduled, program.outputs), program.outputs)
+    inside = _needed(_activated(scheduled, program.outputs), program.outputs)
     repeated = _repeated(outside, _reads(inside, program.outputs))
     inside = [*repeated, *inside]
     made_inside = {number for op in repeated for number in op.outputs}
@@ -86,7 +86,7 @@ def _scheduled(ops: list[Op], affines: dict[int, Affine]) -> list[Op | Point]:
                         place=len(inside),
                         outputs=tuple(together),
                         affines=tuple(affines[n] for n in together),
-                        squashes=(None,) * len(together),
+                        activations=(None,) * len(together),
                     )
                 )
                 placed |= set(together)
@@ -99,38 +99,40 @@ def _signature(affine: Affine) -> Any:
     return affine.axis, tuple(term.reading for term in affine.terms)
 
 
-def _squashed(inside: list[Op | Point], outputs: tuple[Value, ...]) -> list[Op | Point]:
-    """Moves a squash that alone reads a pre-activation into its point.
+def _activated(
+    inside: list[Op | Point], outputs: tuple[Value, ...]
+) -> list[Op | Point]:
+    """Moves an activation that alone reads a pre-activation into its point.
 
-    The derivative of such a squash is known from its value, so that the backward pass
-    needs neither the pre-activation nor the squash again.
+    Its derivative is known from its value, so that the backward pass needs neither the
+    pre-activation nor the activation again.
     """
     reads = [*numbers(outputs), *(n for item in inside for n in item.reads)]
     times_read = Counter(reads)
     made_by_points = {n for p in inside if isinstance(p, Point) for n in p.outputs}
-    squash_of = {
+    activation_of = {
         number: item
         for item in inside
-        if isinstance(item, Op) and item.name in SQUASHES
+        if isinstance(item, Op) and item.name in ACTIVATIONS
         for number in item.reads & made_by_points
         if times_read[number] == 1
     }
-    taken = {op.outputs for op in squash_of.values()}
+    taken = {op.outputs for op in activation_of.values()}
     return [
-        _with_squashes(item, squash_of) if isinstance(item, Point) else item
+        _with_activations(item, activation_of) if isinstance(item, Point) else item
         for item in inside
         if item.outputs not in taken
     ]
 
 
-def _with_squashes(point: Point, squash_of: dict[int, Op]) -> Point:
-    ops = [squash_of.get(number) for number in point.outputs]
+def _with_activations(point: Point, activation_of: dict[int, Op]) -> Point:
+    ops = [activation_of.get(number) for number in point.outputs]
     outputs = [
         op.outputs[0] if op else number
         for op, number in zip(ops, point.outputs, strict=True)
     ]
-    squashes = tuple(op.name if op else None for op in ops)
-    return point._replace(outputs=tuple(outputs), squashes=squashes)
+    activations = tuple(op.name if op else None for op in ops)
+    return point._replace(outputs=tuple(outputs), activations=activations)
 
 
 def _needed(inside: list[Op | Point], outputs: tuple[Value, ...]) -> list[Op | Point]:

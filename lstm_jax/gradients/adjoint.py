@@ -23,7 +23,11 @@ from lstm_jax.gradients.exponents.pullback import wide_vjp
 from lstm_jax.gradients.exponents.scaled import Scaled
 from lstm_jax.gradients.exponents.wide import per_element
 from lstm_jax.gradients.loss import LossFn, output_gradients
-from lstm_jax.gradients.state import entering_carries, smooth_leaves, with_smooth_leaves
+from lstm_jax.gradients.state import (
+    entering_carries,
+    inexact_leaves,
+    with_inexact_leaves,
+)
 from lstm_jax.masking import Shared, Steps, unless_idle
 from lstm_jax.types import Carry
 
@@ -48,10 +52,10 @@ class StepBack(NamedTuple):
     Attributes:
       entering: the carry that enters the step.
       inputs: what the step reads.
-      leaving: adjoints of the smooth leaves of the carry that leaves the step, then the
-        gradient with respect to the step's output, leaf by leaf: what `step_outputs`
-        returns.
-      adjoints: of the smooth leaves of the carry that enters the step.
+      leaving: adjoints of the inexact leaves of the carry that leaves the step, then
+        the gradient with respect to the step's output, leaf by leaf, as `step_outputs`
+        returns them.
+      adjoints: of the inexact leaves of the carry that enters the step.
     """
 
     entering: Carry
@@ -94,10 +98,10 @@ def _run_back(steps: Steps, way: WayBack, observe: Observer) -> Any:
         leaving = [*adjoints, *dy_leaves]
 
         def outputs(leaves):
-            carry = with_smooth_leaves(entering_t, leaves)
+            carry = with_inexact_leaves(entering_t, leaves)
             return step_outputs(steps, steps.shared, carry, inputs_t)
 
-        _, pullback = wide_vjp(outputs, smooth_leaves(entering_t))
+        _, pullback = wide_vjp(outputs, inexact_leaves(entering_t))
         batch_axes = len(steps.batch_shape)
         adjoints = [per_element(leaf, batch_axes) for leaf in pullback(leaving)]
         at_t = StepBack(entering_t, inputs_t, leaving, adjoints)
@@ -105,7 +109,7 @@ def _run_back(steps: Steps, way: WayBack, observe: Observer) -> Any:
 
     after_last = [
         scaled.rescale(jnp.zeros_like(leaf), no_exponent)
-        for leaf in smooth_leaves(steps.carry)
+        for leaf in inexact_leaves(steps.carry)
     ]
     _, observed = scan(
         step_back,
@@ -118,6 +122,6 @@ def _run_back(steps: Steps, way: WayBack, observe: Observer) -> Any:
 
 
 def step_outputs(steps: Steps, shared: Shared, carry: Carry, inputs: Any) -> list:
-    """Returns the smooth leaves of the carry that leaves a step, then its output."""
+    """Returns the inexact leaves of the carry that leaves a step, then its output."""
     carry, y = steps.step(shared, carry, inputs)
-    return [*smooth_leaves(carry), *jax.tree.leaves(y)]
+    return [*inexact_leaves(carry), *jax.tree.leaves(y)]

@@ -16,7 +16,7 @@ from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.scaled import Scaled
 from lstm_jax.gradients.loss import LossFn
 from lstm_jax.gradients.paths import Places, steps_by_path
-from lstm_jax.gradients.state import entering_carries, smooth_structure
+from lstm_jax.gradients.state import entering_carries, inexact_structure
 from lstm_jax.masking import Masks, Steps, select
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
@@ -97,7 +97,7 @@ def log_carousel_norms(
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     way = way_back(steps, loss_fn)
     adjoints = observed_on_the_way_back(way, _adjoints)
-    totals = getattr(smooth_structure(way.steps.carry, adjoints), field)
+    totals = getattr(inexact_structure(way.steps.carry, adjoints), field)
     with jax.default_matmul_precision("highest"):
         factors = _forget_factors(by_path, places, field, way.entering)
     return _against_the_carousel(way.steps, totals, factors)

@@ -20,10 +20,10 @@ from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.slopes import with_exact_slopes
 from lstm_jax.gradients.loss import LossFn, output_gradients
 from lstm_jax.gradients.state import (
+    inexact_leaves,
+    inexact_structure,
     pulled_back,
-    smooth_leaves,
-    smooth_structure,
-    with_smooth_leaves,
+    with_inexact_leaves,
 )
 from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
@@ -74,7 +74,7 @@ def carry_gradients(
     """
     steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
     gradients = _carry_gradients(steps, loss_fn)
-    return smooth_structure(steps.carry, gradients)
+    return inexact_structure(steps.carry, gradients)
 
 
 def _carry_gradients(steps: Steps, loss_fn: LossFn) -> list[Array]:
@@ -90,8 +90,8 @@ def _probed(steps: Steps) -> tuple[Any, Callable]:
     def run(steps, probes):
         def probed_step(shared, carry, probed_inputs):
             probe, inputs = probed_inputs
-            moved = jax.tree.map(jnp.add, smooth_leaves(carry), probe)
-            return steps.step(shared, with_smooth_leaves(carry, moved), inputs)
+            moved = jax.tree.map(jnp.add, inexact_leaves(carry), probe)
+            return steps.step(shared, with_inexact_leaves(carry, moved), inputs)
 
         _, ys = scan(
             probed_step,
@@ -104,7 +104,7 @@ def _probed(steps: Steps) -> tuple[Any, Callable]:
 
     probes = [
         jnp.stack([jnp.zeros_like(leaf)] * steps.time)
-        for leaf in smooth_leaves(steps.carry)
+        for leaf in inexact_leaves(steps.carry)
     ]
     return jax.vjp(
         lambda probes: unless_idle(steps, lambda steps: run(steps, probes)), probes
@@ -135,7 +135,7 @@ def gradient_norms(
         jnp.exp(scaled.log_norm(scaled.rescale(gradient, unit)))
         for gradient in gradients
     ]
-    return smooth_structure(steps.carry, norms)
+    return inexact_structure(steps.carry, norms)
 
 
 def log_gradient_norms(
@@ -166,7 +166,7 @@ def log_gradient_norms(
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
     norms = observed_on_the_way_back(way, _log_norms)
-    return smooth_structure(way.steps.carry, norms)
+    return inexact_structure(way.steps.carry, norms)
 
 
 def _log_norms(_: Steps, at_t: StepBack) -> list[Array]:

@@ -13,7 +13,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.gradients.adjoint import Observer, StepBack, WayBack, run_back
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.inputs import input_log_norms
-from lstm_jax.gradients.state import entering_carries, smooth_structure
+from lstm_jax.gradients.state import entering_carries, inexact_structure
 from lstm_jax.inputs import without_keys
 from lstm_jax.masking import Masks, Steps, prepare
 from lstm_jax.types import Carry, Params, PRNGKey, Sequences
@@ -63,7 +63,7 @@ def influence(
     steps = prepare(cell, params, xs, carry, **masks)
 
     norms = _influence(steps, _carry_log_norms, num_probes, key)
-    return smooth_structure(steps.carry, norms)
+    return inexact_structure(steps.carry, norms)
 
 
 def input_influence(
@@ -82,7 +82,7 @@ def input_influence(
     """
     steps = prepare(cell, params, xs, carry, **masks)
     norms = _influence(steps, input_log_norms, num_probes, key)
-    return smooth_structure(without_keys(steps.inputs.x), norms)
+    return inexact_structure(without_keys(steps.inputs.x), norms)
 
 
 def _carry_log_norms(_: Steps, at_s: StepBack) -> list[Array]:

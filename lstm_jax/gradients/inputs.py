@@ -20,10 +20,10 @@ from lstm_jax.gradients.exponents.slopes import with_exact_slopes
 from lstm_jax.gradients.exponents.wide import per_element
 from lstm_jax.gradients.loss import LossFn, output_gradients
 from lstm_jax.gradients.state import (
+    inexact_leaves,
+    inexact_structure,
     pulled_back,
-    smooth_leaves,
-    smooth_structure,
-    with_smooth_leaves,
+    with_inexact_leaves,
 )
 from lstm_jax.inputs import with_inputs, without_keys
 from lstm_jax.masking import Masks, StepInput, Steps, prepare, unless_idle
@@ -51,7 +51,7 @@ def input_gradients(
         ys, pullback = _shown(steps)
         dys = output_gradients(loss_fn, ys, steps.inputs.counts)
         gradients = pulled_back(pullback, dys)
-    return smooth_structure(without_keys(steps.inputs.x), gradients)
+    return inexact_structure(without_keys(steps.inputs.x), gradients)
 
 
 @jax.jit
@@ -67,7 +67,7 @@ def _shown(steps: Steps) -> tuple[Any, Callable]:
             reverse=steps.reverse,
         )[1]
 
-    leaves = smooth_leaves(without_keys(steps.inputs.x))
+    leaves = inexact_leaves(without_keys(steps.inputs.x))
     return jax.vjp(
         lambda leaves: unless_idle(steps, lambda steps: run(steps, leaves)), leaves
     )
@@ -92,17 +92,17 @@ def log_input_gradient_norms(
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
     norms = observed_on_the_way_back(way, input_log_norms)
-    return smooth_structure(without_keys(way.steps.inputs.x), norms)
+    return inexact_structure(without_keys(way.steps.inputs.x), norms)
 
 
 def input_log_norms(steps: Steps, at_t: StepBack) -> list[Float[Array, "*batch"]]:
-    """Returns ln ||dL/dx_t|| at a step of the way back, for every smooth leaf of x."""
+    """Returns ln ||dL/dx_t|| at a step of the way back, for every inexact leaf of x."""
 
     def outputs(leaves):
         inputs = _showing(at_t.inputs, leaves)
         return step_outputs(steps, steps.shared, at_t.entering, inputs)
 
-    _, pullback = wide_vjp(outputs, smooth_leaves(without_keys(at_t.inputs.x)))
+    _, pullback = wide_vjp(outputs, inexact_leaves(without_keys(at_t.inputs.x)))
     batch_axes = len(steps.batch_shape)
     return [
         scaled.log_norm(per_element(adjoint, batch_axes))
@@ -111,5 +111,5 @@ def input_log_norms(steps: Steps, at_t: StepBack) -> list[Float[Array, "*batch"]
 
 
 def _showing(inputs: StepInput, leaves: list[Array]) -> StepInput:
-    x = with_smooth_leaves(without_keys(inputs.x), leaves)
+    x = with_inexact_leaves(without_keys(inputs.x), leaves)
     return inputs._replace(x=with_inputs(inputs.x, x))

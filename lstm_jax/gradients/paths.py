@@ -38,10 +38,10 @@ from lstm_jax.gradients.exponents.wide import per_element
 from lstm_jax.gradients.loss import LossFn
 from lstm_jax.gradients.state import (
     entering_carries,
-    smooth_leaves,
-    smooth_structure,
+    inexact_leaves,
+    inexact_structure,
     state_vector,
-    with_smooth_leaves,
+    with_inexact_leaves,
     with_state_vector,
 )
 from lstm_jax.masking import Masks, Steps, prepare, unless_idle
@@ -74,9 +74,9 @@ def path_names(cell: Cell, params: Params, x: Any) -> tuple[str, ...]:
     "cell" is what is kept of the memory, and is read as it is; the others are gates. A
     cell names its own (`Cell.gates`): for the LSTM ("cell", "i", "f", "g", "o"). Those
     of other cells are called by what they read, where the carry has names for it, by
-    their squash and by their place among the weights: "hidden -> sigmoid 0". In a stack
-    "1.f" is f of the second layer. A cell of which nothing is told apart, as one that
-    reads its memory in a loop, has the one path "cell".
+    their activation and by their place among the weights: "hidden -> sigmoid 0". In a
+    stack "1.f" is f of the second layer. A cell of which nothing is told apart, as one
+    that reads its memory in a loop, has the one path "cell".
 
     Args:
       cell: any `Cell`.
@@ -125,7 +125,7 @@ def path_gradients(
 
 def _gradients(paths: list[Scaled], at_t: StepBack) -> Carry:
     values = [_aligned(path, jnp.int32(0)) for path in paths]
-    return smooth_structure(at_t.entering, values)
+    return inexact_structure(at_t.entering, values)
 
 
 def log_path_norms(
@@ -149,7 +149,7 @@ def log_path_norms(
 
 def _log_norms(paths: list[Scaled], at_t: StepBack) -> Carry:
     norms = [scaled.log_norm(path) for path in paths]
-    return smooth_structure(at_t.entering, norms)
+    return inexact_structure(at_t.entering, norms)
 
 
 def path_shares(
@@ -323,8 +323,8 @@ def _along_paths(
 ) -> dict[str, Any]:
     """Returns what `observe` makes of every step, by the name of the path.
 
-    `observe` gets the paths of every smooth leaf of the carry, (*batch, path, ...), and
-    returns leaves with the same first axes.
+    `observe` gets the paths of every inexact leaf of the carry, (*batch, path, ...),
+    and returns leaves with the same first axes.
     """
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     observed = _observed(way_back(steps, loss_fn), by_path, places, observe)
@@ -347,18 +347,18 @@ def _observed(way: WayBack, by_path: Steps, places: Places, observe: Callable) -
 
 def _through_paths(by_path: Steps, places: Places, at_t: StepBack) -> list[Scaled]:
     """Returns what comes back to the copies of each leaf, (*batch, path, ...)."""
-    smooth = smooth_leaves(at_t.entering)
+    inexact = inexact_leaves(at_t.entering)
 
     def outputs(leaves):
         copies = {
-            name: with_smooth_leaves(at_t.entering, leaves[k :: len(places.names)])
+            name: with_inexact_leaves(at_t.entering, leaves[k :: len(places.names)])
             for k, name in enumerate(places.names)
         }
         carries, y = by_path.step(by_path.shared, copies, at_t.inputs)
-        return [*smooth_leaves(_handed_on(places, carries)), *jax.tree.leaves(y)]
+        return [*inexact_leaves(_handed_on(places, carries)), *jax.tree.leaves(y)]
 
     axis, number = len(by_path.batch_shape), len(places.names)
-    _, pullback = wide_vjp(outputs, [leaf for leaf in smooth for _ in places.names])
+    _, pullback = wide_vjp(outputs, [leaf for leaf in inexact for _ in places.names])
     parts = pullback(at_t.leaving)
     of_leaves = [parts[k : k + number] for k in range(0, len(parts), number)]
     side_by_side = partial(jax.tree.map, lambda *copies: jnp.stack(copies, axis))

@@ -11,7 +11,7 @@ from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_b
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.slopes import with_exact_slopes
 from lstm_jax.gradients.loss import LossFn
-from lstm_jax.gradients.state import smooth_leaves, with_smooth_leaves
+from lstm_jax.gradients.state import inexact_leaves, with_inexact_leaves
 from lstm_jax.masking import Masks, StepInput, Steps, prepare
 from lstm_jax.types import Carry, Params, Sequences
 
@@ -56,10 +56,10 @@ def _omega(
 ) -> Float[Array, ""]:
     def handed_back(entering, inputs, leaving):
         def step(leaves):
-            carry = with_smooth_leaves(entering, leaves)
-            return smooth_leaves(steps.step(steps.shared, carry, inputs)[0])
+            carry = with_inexact_leaves(entering, leaves)
+            return inexact_leaves(steps.step(steps.shared, carry, inputs)[0])
 
-        _, pullback = jax.vjp(step, smooth_leaves(entering))
+        _, pullback = jax.vjp(step, inexact_leaves(entering))
         return pullback(leaving)[0]
 
     with jax.default_matmul_precision("highest"):

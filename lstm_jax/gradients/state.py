@@ -16,30 +16,30 @@ from lstm_jax.masking import Steps, unless_idle
 from lstm_jax.types import Carry, Shape
 
 
-def is_smooth(leaf: Any) -> bool:
+def is_inexact(leaf: Any) -> bool:
     """Whether a leaf has a gradient: integers and keys have none."""
     return jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
-def smooth_leaves(carry: Carry) -> list[Array]:
+def inexact_leaves(carry: Carry) -> list[Array]:
     """Returns the leaves that have a gradient, in the order of the pytree."""
-    return [leaf for leaf in jax.tree.leaves(carry) if is_smooth(leaf)]
+    return [leaf for leaf in jax.tree.leaves(carry) if is_inexact(leaf)]
 
 
-def with_smooth_leaves(carry: Carry, leaves: list[Array]) -> Carry:
-    """Returns the carry with other smooth leaves; the rest stays."""
-    smooth = iter(leaves)
-    return jax.tree.map(lambda leaf: next(smooth) if is_smooth(leaf) else leaf, carry)
+def with_inexact_leaves(carry: Carry, leaves: list[Array]) -> Carry:
+    """Returns the carry with other inexact leaves; the rest stays."""
+    inexact = iter(leaves)
+    return jax.tree.map(lambda leaf: next(inexact) if is_inexact(leaf) else leaf, carry)
 
 
-def smooth_structure(carry: Carry, leaves: list[Any]) -> Carry:
+def inexact_structure(carry: Carry, leaves: list[Any]) -> Carry:
     """Returns the leaves in the structure of the carry, None in place of the rest."""
-    smooth = iter(leaves)
-    return jax.tree.map(lambda leaf: next(smooth) if is_smooth(leaf) else None, carry)
+    inexact = iter(leaves)
+    return jax.tree.map(lambda leaf: next(inexact) if is_inexact(leaf) else None, carry)
 
 
 def state_vector(carry: Carry, batch_axes: int) -> Float[Array, "*batch state"]:
-    """Returns the smooth leaves, ravelled after the batch axes, as one real vector.
+    """Returns the inexact leaves, ravelled after the batch axes, as one real vector.
 
     A complex leaf counts as its real parts, then its imaginary parts.
 
@@ -47,11 +47,11 @@ def state_vector(carry: Carry, batch_axes: int) -> Float[Array, "*batch state"]:
       carry: leaves (*batch, ...).
       batch_axes: how many of the leading axes are batch axes.
     """
-    if not smooth_leaves(carry):
+    if not inexact_leaves(carry):
         raise ValueError("carry: it has no floating leaf, so it is no state vector")
     parts = [
         part.reshape(*part.shape[:batch_axes], -1)
-        for leaf in smooth_leaves(carry)
+        for leaf in inexact_leaves(carry)
         for part in _real_parts(leaf)
     ]
     return jnp.concatenate(parts, axis=-1)
@@ -60,7 +60,7 @@ def state_vector(carry: Carry, batch_axes: int) -> Float[Array, "*batch state"]:
 def with_state_vector(carry: Carry, vector: Float[Array, "*batch state"]) -> Carry:
     """Returns the carry whose `state_vector` is `vector`; the rest stays."""
     leaves, start = [], 0
-    for leaf in smooth_leaves(carry):
+    for leaf in inexact_leaves(carry):
         parts = []
         for part in _real_parts(leaf):
             size = part.size // _size(vector.shape[:-1])
@@ -68,7 +68,7 @@ def with_state_vector(carry: Carry, vector: Float[Array, "*batch state"]) -> Car
             parts.append(piece.astype(part.dtype))
             start += size
         leaves.append(parts[0] if len(parts) == 1 else jax.lax.complex(*parts))
-    return with_smooth_leaves(carry, leaves)
+    return with_inexact_leaves(carry, leaves)
 
 
 @jax.jit

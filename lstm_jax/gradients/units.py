@@ -20,7 +20,11 @@ from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.pullback import wide_vjp
 from lstm_jax.gradients.exponents.scaled import Scaled
 from lstm_jax.gradients.loss import LossFn
-from lstm_jax.gradients.state import smooth_leaves, smooth_structure, with_smooth_leaves
+from lstm_jax.gradients.state import (
+    inexact_leaves,
+    inexact_structure,
+    with_inexact_leaves,
+)
 from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
@@ -55,12 +59,12 @@ def log_gradients(
       one.
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
-    return smooth_structure(way.steps.carry, _logarithms(way))
+    return inexact_structure(way.steps.carry, _logarithms(way))
 
 
 @jax.jit
 def _logarithms(way: WayBack) -> list[Array]:
-    """Returns ln |a_t| of every smooth leaf of the carry, (time, *batch, ...)."""
+    """Returns ln |a_t| of every inexact leaf of the carry, (time, *batch, ...)."""
     with jax.default_matmul_precision("highest"):
         return unless_idle(way.steps, lambda steps: _run_back(steps, way))
 
@@ -70,10 +74,10 @@ def _run_back(steps: Steps, way: WayBack) -> list[Array]:
         entering_t, inputs_t, dy_t = at_t
 
         def outputs(leaves):
-            carry = with_smooth_leaves(entering_t, leaves)
+            carry = with_inexact_leaves(entering_t, leaves)
             return step_outputs(steps, steps.shared, carry, inputs_t)
 
-        leaving, pullback = wide_vjp(outputs, smooth_leaves(entering_t))
+        leaving, pullback = wide_vjp(outputs, inexact_leaves(entering_t))
         nothing = jnp.full(steps.batch_shape, scaled.ZERO_EXPONENT, jnp.int32)
         silent = [Scaled(jnp.zeros_like(leaf), nothing) for leaf in leaving]
         dy_leaves = [_of_units(dy) for dy in jax.tree.leaves(dy_t)]
@@ -84,7 +88,7 @@ def _run_back(steps: Steps, way: WayBack) -> list[Array]:
         adjoints = [scaled.add(terms) for terms in zip(*sent, strict=True)]
         return adjoints, [scaled.log_norm(adjoint) for adjoint in adjoints]
 
-    nothing = [jnp.zeros_like(leaf) for leaf in smooth_leaves(steps.carry)]
+    nothing = [jnp.zeros_like(leaf) for leaf in inexact_leaves(steps.carry)]
     _, logarithms = scan(
         step_back,
         (),

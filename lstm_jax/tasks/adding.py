@@ -71,12 +71,12 @@ def plateaus(length: int) -> Mapping[str, float]:
 
 def correct(outputs: Float[Array, "batch 1"], batch: Batch) -> Bool[Array, " batch"]:
     """Returns which sums are right: squared error below 0.04."""
-    return losses.all_asked(losses.within(0.2, outputs, batch), batch)
+    return losses.all_scored(losses.within(0.2, outputs, batch), batch)
 
 
 def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]:
     """Returns the share of the sums that are right."""
-    return losses.share(correct(outputs, batch), losses.asked(batch))
+    return losses.share(correct(outputs, batch), losses.scored(batch))
 
 
 def _draw(

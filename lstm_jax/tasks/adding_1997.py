@@ -121,12 +121,12 @@ def product_plateaus(length: int) -> Mapping[str, float]:
 
 def correct(outputs: Float[Array, "batch 1"], batch: Batch) -> Bool[Array, " batch"]:
     """Returns which answers are right: absolute error below 0.04."""
-    return losses.all_asked(losses.within(TOLERANCE, outputs, batch), batch)
+    return losses.all_scored(losses.within(TOLERANCE, outputs, batch), batch)
 
 
 def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]:
     """Returns the share of the answers that are right."""
-    return losses.share(correct(outputs, batch), losses.asked(batch))
+    return losses.share(correct(outputs, batch), losses.scored(batch))
 
 
 @factory

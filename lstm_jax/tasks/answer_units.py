@@ -1,4 +1,4 @@
-"""Answer units: how class outputs are squashed and scored, today or in 1997."""
+"""Answer units: how class outputs are activated and scored, today or in 1997."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias

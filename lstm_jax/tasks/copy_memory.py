@@ -111,7 +111,7 @@ def is_recall(batch: Batch, num_items: int) -> Bool[Array, "time batch"]:
     """Returns where the symbols are asked for."""
     step = steps(len(batch.inputs))
     late = (step >= batch.lengths - num_items) & (step < batch.lengths)
-    return late & losses.asked(batch)
+    return late & losses.scored(batch)
 
 
 def _check(num_symbols: int, num_items: int) -> None:

@@ -70,14 +70,14 @@ def correct(
     asked = jax.nn.one_hot(batch.targets, classes, dtype=jnp.bool_)
     legal = jnp.where(after_a, a_or_b, asked)
     right = losses.legal_most_active(outputs, batch, legal)
-    return losses.all_asked(right, batch)
+    return losses.all_scored(right, batch)
 
 
 def accuracy(
     outputs: Float[Array, "time batch letters"], batch: Batch
 ) -> Float[Array, ""]:
     """Returns the share of the strings that are right."""
-    counted = jnp.any(losses.asked(batch), axis=0)
+    counted = jnp.any(losses.scored(batch), axis=0)
     return losses.share(correct(outputs, batch), counted)
 
 

@@ -119,7 +119,7 @@ def is_outer(batch: Batch) -> Bool[Array, "time batch"]:
     """Returns where the symbol is asked for that repeats the second one."""
     after_e = symbols_of(batch) == ALPHABET.index("E")
     # An inner E is followed by T or P, an outer one by B or nothing.
-    return after_e & (batch.targets != ALPHABET.index("B")) & losses.asked(batch)
+    return after_e & (batch.targets != ALPHABET.index("B")) & losses.scored(batch)
 
 
 def accuracy_of_outer(
@@ -161,7 +161,7 @@ def _task(name: str, units: str) -> Task:
     def correct(outputs, batch):
         legal = legal_next(grammar, symbols_of(batch))
         right = losses.legal_most_active(outputs, batch, legal)
-        return losses.all_asked(right, batch)
+        return losses.all_scored(right, batch)
 
     @cache
     def costs(length: int) -> Predictability:

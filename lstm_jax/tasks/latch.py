@@ -77,12 +77,12 @@ def _latch(noise: float, num_informative: int) -> Task:
 def correct(outputs: Float[Array, "batch 1"], batch: Batch) -> Bool[Array, " batch"]:
     """Returns which outputs have the sign of the answer."""
     right = outputs[:, 0] * batch.targets.astype(outputs.dtype) > 0
-    return losses.all_asked(right, batch)
+    return losses.all_scored(right, batch)
 
 
 def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]:
     """Returns the share of them."""
-    return losses.share(correct(outputs, batch), losses.asked(batch))
+    return losses.share(correct(outputs, batch), losses.scored(batch))
 
 
 def _draw(

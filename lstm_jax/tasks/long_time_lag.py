@@ -89,7 +89,7 @@ def _noise_free(p: int, units: str) -> Task:
 
     def correct(outputs, batch):
         right = losses.classes_within(TOLERANCE, scoring.activations(outputs), batch)
-        return losses.all_asked(right, batch)
+        return losses.all_scored(right, batch)
 
     sample = sampler(partial(_draw, p, _in_order), shortest=2, longest=p)
     return Task(
@@ -113,7 +113,7 @@ def _noisy(p: int, units: str) -> Task:
 
     def correct(outputs, batch):
         right = losses.classes_within(TOLERANCE, scoring.activations(outputs), batch)
-        return losses.all_asked(right | ~is_last(batch), batch)
+        return losses.all_scored(right | ~is_last(batch), batch)
 
     sample = sampler(partial(_draw, p, _at_random), shortest=2)
     return Task(
@@ -135,7 +135,7 @@ def _noisy(p: int, units: str) -> Task:
 def is_last(batch: Batch) -> Bool[Array, "time batch"]:
     """Returns where the last symbol is asked for."""
     last = steps(len(batch.inputs)) == batch.lengths - 1
-    return last & losses.asked(batch)
+    return last & losses.scored(batch)
 
 
 def accuracy_of_last(

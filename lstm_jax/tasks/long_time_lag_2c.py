@@ -68,7 +68,7 @@ def _long_time_lag_2c(p: int, units: str) -> Task:
 
     def correct(outputs, batch):
         right = losses.classes_within(TOLERANCE, activations(outputs), batch)
-        return losses.all_asked(right, batch)
+        return losses.all_scored(right, batch)
 
     sample = sampler(partial(_draw, p), shortest=SHORTEST)
     return Task(

@@ -118,7 +118,7 @@ def accuracy_on_ambiguous(
     NaN in a batch without ambiguous sequences.
     """
     ambiguous = batch.targets != ANSWERS.index("goldfish")
-    counted = losses.asked(batch) & ambiguous
+    counted = losses.scored(batch) & ambiguous
     return losses.share(losses.argmax_right(outputs, batch), counted)
 
 

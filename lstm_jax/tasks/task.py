@@ -26,21 +26,21 @@ FUNCTIONS = {
 class Batch(NamedTuple):
     """Sequences with their right answers.
 
-    `*asked` is (batch,) in a task that asks at the last step, (time, batch) in one that
-    asks at every step.
+    `*scored` is (batch,) in a task that is answered at the last step, (time, batch) in
+    one that is answered at every step.
 
     Attributes:
       inputs: (time, batch, input); steps at and beyond `lengths` are zero.
-      targets: (*asked, ...), what the task asks for; where the weight is 0 it may be
+      targets: (*scored, ...), what the task asks for; where the weight is 0 it may be
         anything, NaN or -1 too. Those of this library are zero beyond `lengths`.
-      weights: (*asked,), how much each answer counts in the loss; 0 where nothing is
+      weights: (*scored,), how much each answer counts in the loss; 0 where nothing is
         asked, and beyond `lengths`.
       lengths: (batch,), the steps that count.
     """
 
     inputs: Float[Array, "time batch input"]
     targets: Array
-    weights: Float[Array, "*asked batch"]
+    weights: Float[Array, "*scored batch"]
     lengths: Int[Array, " batch"]
 
 
@@ -57,7 +57,7 @@ class Task:
 
     Losses are cross-entropies in nats, or mean squared errors in the squared unit of
     the answer; each task says which. All of `loss`, `accuracy` and `correct` take
-    outputs (*asked, output_size), see `Batch`, and never look at an answer of weight 0.
+    outputs (*scored, output_size), see `Batch`, and ignore answers of weight 0.
 
     Attributes:
       name: what tables, figures and messages call it.

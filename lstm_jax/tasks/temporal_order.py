@@ -87,7 +87,7 @@ def _temporal_order(num_symbols: int, units: str) -> Task:
 
     def correct(outputs, batch):
         right = losses.classes_within(TOLERANCE, activations(outputs), batch)
-        return losses.all_asked(right, batch)
+        return losses.all_scored(right, batch)
 
     sample = sampler(partial(_draw, num_symbols), shortest=SHORTEST)
     return Task(

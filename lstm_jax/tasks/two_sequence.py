@@ -97,10 +97,10 @@ def _two_sequence(name: str, num_informative: int) -> Task:
 
     def correct(outputs, batch):
         right = losses.within(variant.tolerance, outputs, _with_means(batch))
-        return losses.all_asked(right, batch)
+        return losses.all_scored(right, batch)
 
     def accuracy(outputs, batch):
-        return losses.share(correct(outputs, batch), losses.asked(batch))
+        return losses.share(correct(outputs, batch), losses.scored(batch))
 
     def plateaus(length: int) -> Mapping[str, float]:
         del length

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from lstm_jax.theory.ranges import Float64s, Numbers, above, at_least, finite
 
 STEEPEST_SLOPES = {"tanh": 1.0, "relu": 1.0, "logistic": 0.25, "linear": 1.0}
-"""γ = max |φ'| of every squash of `lstm_jax.rnn`."""
+"""γ = max |φ'| of every activation of `lstm_jax.rnn`."""
 
 
 def jacobian_bound(sigma_max: Numbers, lag: Numbers, gamma: Numbers = 1.0) -> Float64s:
@@ -24,7 +24,7 @@ def jacobian_bound(sigma_max: Numbers, lag: Numbers, gamma: Numbers = 1.0) -> Fl
     Args:
       sigma_max: largest singular value of W, at least 0.
       lag: k, steps, at least 0.
-      gamma: γ = max |φ'|, above 0; `STEEPEST_SLOPES` has it for each squash.
+      gamma: γ = max |φ'|, above 0; `STEEPEST_SLOPES` has it for each activation.
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, section 2.1;
@@ -87,7 +87,7 @@ def spectral_radius_rate(
 
 
 def initial_slope(
-    std: int | float, hidden_size: int, squash_slope: int | float = 1.0
+    std: int | float, hidden_size: int, activation_slope: int | float = 1.0
 ) -> float:
     """Returns the decay rate of Gaussian initial weights, in nats per step.
 
@@ -99,12 +99,12 @@ def initial_slope(
     Args:
       std: standard deviation of one weight, above 0.
       hidden_size: N.
-      squash_slope: φ' where the units rest: 1 for tanh at 0, 1/4 for the logistic.
+      activation_slope: φ' where the units rest: 1 for tanh at 0, 1/4 for the logistic.
 
     References:
       Girko (1985), https://doi.org/10.1137/1129095; Pascanu, Mikolov & Bengio (2013),
       https://arxiv.org/abs/1211.5063, for whose initial weights it is meant
     """
     above("hidden_size", hidden_size, 0)
-    slope = float(above("squash_slope", squash_slope, 0))
+    slope = float(above("activation_slope", activation_slope, 0))
     return math.log(slope * float(above("std", std, 0)) * math.sqrt(hidden_size))

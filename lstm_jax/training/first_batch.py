@@ -67,7 +67,7 @@ def _check_axes(task: Task, drawing: Drawing) -> None:
 
 def _values(
     program: ClosedJaxpr, shapes: Batch
-) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " *asked"]]:
+) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " *scored"]]:
     """Returns the lengths and weights of a batch, and computes no more of it."""
 
     def run(consts, key):
@@ -83,7 +83,7 @@ def _values(
 def _check_values(
     task: Task,
     lengths: Int[np.ndarray, " batch"],
-    weights: Float[np.ndarray, " *asked"],
+    weights: Float[np.ndarray, " *scored"],
     time: int,
 ) -> None:
     wrong = lengths[(lengths < 0) | (lengths > time)]

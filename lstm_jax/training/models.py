@@ -80,7 +80,7 @@ def predict(
     params: ModelParams,
     batch: Batch,
     key: PRNGKey | None = None,
-) -> Float[Array, "*asked output"]:
+) -> Float[Array, "*scored output"]:
     """Returns the model's answers.
 
     (batch, output) at each sequence's last step, or (time, batch, output), as the task

@@ -137,7 +137,7 @@ def storage(shape: Sequence[int], mesh: Mesh) -> P:
 
 def predict_on(
     mesh: Mesh | None, cell: Cell, task: Task, params: ModelParams, batch: Batch
-) -> Float[Array, "*asked output"]:
+) -> Float[Array, "*scored output"]:
     """Returns `predict`, computed by each device for its own sequences.
 
     That is also what makes each device draw its own part of the batch: XLA carries the

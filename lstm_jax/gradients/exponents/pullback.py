@@ -3,7 +3,7 @@
 A walk back over the operations of a traced function. What an operation does to a
 cotangent is one of these:
 
-* a squash (`tanh`, `logistic`): times its slope, which is made from the pre-activation
+* an activation (`tanh`, `logistic`): times its slope, which is made from what it reads
   and keeps its exponent where 1 - tanh² is zero in a float;
 * another function of single numbers: times its derivative, number by number;
 * a rearrangement: mantissas and exponents go the same way;
@@ -183,7 +183,7 @@ def _rule(op: Op, values: dict[int, Any]) -> Callable[..., Wide]:
     if len(op.reads) < sum(isinstance(value, int) for value in op.inputs):
         return _by_jax  # one value is read in two places
     if op.name in wide.SLOPES:
-        return _squash
+        return _activation
     if op.name in SUMMING and _is_alike(op, values):
         return _summand
     if op.name in BY_NUMBER and _is_alike(op, values) and not _is_complex(op, values):
@@ -222,7 +222,7 @@ def _pulled(
     return pullback(mantissas)[0]
 
 
-def _squash(
+def _activation(
     op: Op, values: dict[int, Any], cotangents: list[Wide], number: int
 ) -> Wide:
     return wide.times(cotangents[0], wide.SLOPES[op.name](values[number]))

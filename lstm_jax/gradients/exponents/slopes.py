@@ -1,8 +1,8 @@
-"""Squashes whose derivatives keep their smallness.
+"""Activations whose derivatives keep their smallness.
 
 JAX makes the slope of tanh from its value, 1 - y²: zero in float32 where |z| is beyond
 9, though it is 1e-8 there. Here it is made from the pre-activation, so that it is right
-as long as it is a normal number. The squashes are found in the traced step, whoever
+as long as it is a normal number. The activations are found in the traced step, whoever
 wrote it; what is far smaller than a float is the business of `wide_vjp`.
 """
 
@@ -21,7 +21,7 @@ from lstm_jax.masking import Steps
 
 
 def with_exact_slopes(steps: Steps) -> Steps:
-    """Returns the same steps, whose derivatives are right behind saturated squashes."""
+    """Returns the same steps, with derivatives that hold behind saturated units."""
     return replace(steps, step=_exact_step(steps.step), idle=_exact_step(steps.idle))
 
 
@@ -37,15 +37,15 @@ def _exactly(op: Op, values: dict[int, Any]) -> list[Any]:
         return evaluate(op, values)
 
     @jax.custom_jvp
-    def squash(z):
+    def activation(z):
         return evaluate(op, {number: z for number in op.reads})[0]
 
-    @squash.defjvp
+    @activation.defjvp
     def rule(primals, tangents):
         (z,), (d,) = primals, tangents
-        return squash(z), _slope(op.name, z) * d
+        return activation(z), _slope(op.name, z) * d
 
-    return [squash(values[number]) for number in op.reads]
+    return [activation(values[number]) for number in op.reads]
 
 
 def _slope(name: str, z: Array) -> Array:

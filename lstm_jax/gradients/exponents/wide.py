@@ -2,7 +2,7 @@
 
     value = mantissa * 2**exponent,    both of one shape
 
-The slope of a saturated squash is far below the smallest float32: tanh'(80) is 1e-69.
+The slope of a saturated activation is below the smallest float32: tanh'(80) is 1e-69.
 Within one step a gradient meets several such factors, other ones for every unit, so
 that here each number has an exponent of its own. Exponents are integers and exact.
 """
