@@ -187,7 +187,6 @@ def gate_weights(
     input_size: int,
     hidden_size: int,
     num_gates: int,
-    *,
     gain: Scalar,
     input_init: Initializer,
     recurrent_init: Initializer,

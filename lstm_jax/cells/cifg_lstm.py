@@ -34,29 +34,10 @@ def init(
 ) -> CIFGParams:
     """Returns initial weights, each gate drawn on its own.
 
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      forget_bias: bias of the forget gate, one number or one per unit; the other
-        biases are zero.
-      gain: factor on w_hh.
-      input_init: draws w_ih, gate by gate.
-      recurrent_init: draws w_hh, gate by gate.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, or the bias has another number of units.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`.
     """
     w_ih, w_hh = gate_weights(
-        key,
-        input_size,
-        hidden_size,
-        3,
-        gain=gain,
-        input_init=input_init,
-        recurrent_init=recurrent_init,
-        dtype=dtype,
+        key, input_size, hidden_size, 3, gain, input_init, recurrent_init, dtype
     )
     b = biases(hidden_size, dtype, forget_bias=forget_bias, candidate=0.0, output=0.0)
     return CIFGParams(w_ih=w_ih, w_hh=w_hh, b=b)

@@ -73,19 +73,9 @@ def init(
 ) -> FourGateParams:
     """Returns initial weights, each gate drawn on its own.
 
-    Args:
-      key: a typed key.
-      input_size: features of one event, at least 1.
-      hidden_size: units, at least 1.
-      input_bias: b_i, one number or one per unit.
-      forget_bias: b_f, likewise; the other biases are zero.
-      gain: factor on the rows that read the STM, and on W_u.
-      input_init: draws the rows that read the event.
-      recurrent_init: draws the rows that read the STM, and W_u.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, or a bias has another number of units.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an
+    event. `input_init` draws the rows that read it, `recurrent_init` those that read
+    the STM, and W_u; `gain` is a factor on these.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
 

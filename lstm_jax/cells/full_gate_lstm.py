@@ -54,21 +54,9 @@ def init(
 ) -> FullGateLSTMParams:
     """Returns initial weights, each gate drawn on its own.
 
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      input_bias: bias of the input gate, one number or one per unit.
-      forget_bias: bias of the forget gate, likewise; the other biases are zero.
-      gain: factor on w_hh and w_gates.
-      input_init: draws w_ih, gate by gate.
-      recurrent_init: draws w_hh, and w_gates with the shape (3*hidden, hidden), gate by
-        gate.
-      peephole_init: draws p, with the shape (3, hidden).
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, or a bias has another number of units.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`. `recurrent_init`
+    also draws w_gates, with the shape (3*hidden, hidden), and `gain` is a factor on it
+    too; `peephole_init` draws p, with the shape (3, hidden).
     """
     key_weights, key_p, key_gates = jax.random.split(key, 3)
     w_ih, w_hh = gate_weights(
@@ -76,10 +64,10 @@ def init(
         input_size,
         hidden_size,
         4,
-        gain=gain,
-        input_init=input_init,
-        recurrent_init=recurrent_init,
-        dtype=dtype,
+        gain,
+        input_init,
+        recurrent_init,
+        dtype,
     )
     b = biases(
         hidden_size,

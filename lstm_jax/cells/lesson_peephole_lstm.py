@@ -66,19 +66,9 @@ def init(
 ) -> LessonPeepholeParams:
     """Returns initial weights, each gate and memory drawn on its own.
 
-    Args:
-      key: a typed key.
-      input_size: features of one event, at least 1.
-      hidden_size: units, at least 1.
-      input_bias: b_i, one number or one per unit.
-      forget_bias: b_f, likewise; the other biases are zero.
-      gain: factor on the rows that read a memory, and on W_u.
-      input_init: draws the rows that read the event.
-      recurrent_init: draws the rows that read the LTM, those of the STM, and W_u.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, or a bias has another number of units.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an
+    event. `input_init` draws the rows that read it, `recurrent_init` those that read
+    the LTM, those that read the STM, and W_u; `gain` is a factor on these.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_n, key_ifv, key_u = jax.random.split(key, 3)

@@ -66,14 +66,7 @@ def init(
       ValueError: a size is below 1, or a bias has another number of units.
     """
     w_ih, w_hh = gate_weights(
-        key,
-        input_size,
-        hidden_size,
-        4,
-        gain=gain,
-        input_init=input_init,
-        recurrent_init=recurrent_init,
-        dtype=dtype,
+        key, input_size, hidden_size, 4, gain, input_init, recurrent_init, dtype
     )
     b = biases(
         hidden_size,

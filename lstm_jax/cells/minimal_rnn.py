@@ -36,18 +36,8 @@ def init(
 ) -> MinimalRNNParams:
     """Returns initial weights; the biases of the encoder are zero.
 
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      forget_bias: b, of the gate that keeps; one number or one per unit.
-      gain: factor on w_hh.
-      input_init: draws w_ih.
-      recurrent_init: draws w_hh and w_zh.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, or the bias has another number of units.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias` is
+    that of u, which keeps, and `recurrent_init` draws w_hh and w_zh.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh, key_zh = jax.random.split(key, 3)

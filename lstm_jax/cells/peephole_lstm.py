@@ -105,10 +105,10 @@ def _init(
         input_size,
         hidden_size,
         len(gates),
-        gain=gain,
-        input_init=input_init,
-        recurrent_init=recurrent_init,
-        dtype=dtype,
+        gain,
+        input_init,
+        recurrent_init,
+        dtype,
     )
     of_gates = {
         "i": {"input_bias": 0.0 if input_bias is None else input_bias},

@@ -44,21 +44,10 @@ def init(
 ) -> ProjectionLSTMParams:
     """Returns initial weights, each gate drawn on its own.
 
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units of c, at least 1.
-      projection_size: width of h and y, at least 1; half of hidden_size, rounded up,
-        if not given. torch.nn.LSTM calls it proj_size.
-      input_bias: bias of the input gate, one number or one per unit.
-      forget_bias: bias of the forget gate, likewise; the other biases are zero.
-      gain: factor on w_hh.
-      input_init: draws w_ih, gate by gate.
-      recurrent_init: draws w_hh, gate by gate, and w_hr.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, or a bias has another number of units.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; `hidden_size` is
+    that of c, and `recurrent_init` also draws w_hr. `projection_size` is the width of h
+    and y, at least 1: half of hidden_size, rounded up, if not given. torch.nn.LSTM
+    calls it proj_size.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     width = (hidden_size + 1) // 2 if projection_size is None else projection_size
