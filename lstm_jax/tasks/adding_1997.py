@@ -145,7 +145,7 @@ def _draw(
     drawn = jax.random.uniform(
         key_numbers, (max_length, batch_size), jnp.float32, minval=operation.low
     )
-    first, second = _marked_steps(key_marks, batch_size, length)
+    first, second = marked_steps(key_marks, batch_size, length)
     # Only the number of a marked first pair changes.
     is_neutral = (first == 0) | (second == 0)
     numbers = drawn.at[0].set(jnp.where(is_neutral, operation.neutral, drawn[0]))
@@ -156,9 +156,10 @@ def _draw(
     return ask_last(inputs, operation.answer(x1, x2), lengths)
 
 
-def _marked_steps(
+def marked_steps(
     key: PRNGKey, batch_size: int, length: Int[Array, ""]
 ) -> tuple[Int[Array, " batch"], Int[Array, " batch"]]:
+    """Returns the steps of the two marks, which a sequence does not tell apart."""
     key_first, key_second = jax.random.split(key)
     half = nominal_length(length) // 2
     zero = jnp.zeros_like(half)

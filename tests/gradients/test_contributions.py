@@ -1,6 +1,5 @@
 """What each step adds to the weight gradient, against a loop and closed forms."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import draw, every_output_counts, in_float64, make_params
 
 import lstm_jax as lj
 from lstm_jax.gradients.adjoint import run_back, way_back
@@ -20,23 +20,6 @@ from lstm_jax.gradients.contributions import (
 from lstm_jax.masking import prepare
 
 TIME, INPUT, HIDDEN, BATCH = 4, 3, 4, 2
-
-in_float64 = pytest.mark.usefixtures("x64")
-
-
-def draw(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
-
-
-def make_params(cell) -> Any:
-    init = partial(cell.init, input_size=INPUT, hidden_size=HIDDEN, dtype=jnp.float64)
-    leaves, structure = jax.tree.flatten(jax.eval_shape(init, jax.random.key(0)))
-    drawn = [0.5 * draw(*leaf.shape, seed=n) for n, leaf in enumerate(leaves)]
-    return structure.unflatten(drawn)
-
-
-def every_output_counts(ys):
-    return jnp.sqrt(1 + jnp.sum(jnp.sin(ys)) ** 2)
 
 
 MASKS: dict[str, Any] = {
@@ -146,3 +129,9 @@ def test_effective_window_of_columns_that_underflow_or_are_silent():
 def test_a_fraction_that_is_none_is_refused(fraction):
     with pytest.raises(ValueError, match=r"fraction: got .*; it must be in \(0, 1\)"):
         effective_window(jnp.zeros(3), fraction)
+
+
+def test_effective_window_of_what_is_unknown_or_padded():
+    inf, nan = jnp.inf, jnp.nan
+    curves = jnp.array([[0, nan, 1], [0, inf, 1], [0, 0, -inf], [-inf, -inf, -inf]]).T
+    assert_array_equal(lj.gradients.effective_window(curves), [-1, -1, 2, 0])

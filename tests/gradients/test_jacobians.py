@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import problems
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import LINEAR, draw, in_float64, make_cell, recurrence, rotation, silence
 
 import lstm_jax as lj
 from lstm_jax import theory
@@ -19,42 +21,9 @@ from lstm_jax.gradients.state import state_vector
 from lstm_jax.theory.transients import kreiss_bound, transient_growth
 
 TIME, INPUT, HIDDEN, BATCH = 5, 2, 3, (2,)
-LINEAR = lj.rnn("linear")
-
-in_float64 = pytest.mark.usefixtures("x64")
 
 
-def draw(*shape, seed=0):
-    """Normal numbers in float64; drawn by NumPy, which has nothing to compile."""
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
-
-
-def make_params(cell) -> Any:
-    """Params in float64 without a zero in them."""
-    init = partial(cell.init, input_size=INPUT, hidden_size=HIDDEN, dtype=jnp.float64)
-    leaves, structure = jax.tree.flatten(jax.eval_shape(init, jax.random.key(0)))
-    drawn = [0.5 * draw(*leaf.shape, seed=n) for n, leaf in enumerate(leaves)]
-    return structure.unflatten(drawn)
-
-
-def recurrence(w):
-    """Params of an RNN that reads nothing and whose Jacobian is `w`: h <- w h."""
-    w = jnp.asarray(w)
-    zeros = jnp.zeros((len(w),), w.dtype)
-    return lj.RNNParams(w_ih=zeros[None], w_hh=w.T, b=zeros)
-
-
-def rotation(size):
-    """A random orthogonal matrix."""
-    return np.linalg.qr(np.random.default_rng(0).standard_normal((size, size)))[0]
-
-
-def silence(time, dtype: Any = jnp.float64):
-    return jnp.zeros((time, 1), dtype)
-
-
-def make_cell(init_carry, step):
-    return lj.Cell(name="own", init=lambda *_: (), init_carry=init_carry, step=step)
+make_params = partial(problems.make_params, input_size=INPUT, hidden_size=HIDDEN)
 
 
 # ---------------------------------------------------------------------------

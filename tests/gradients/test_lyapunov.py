@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from problems import LINEAR, draw, in_float64, recurrence, rotation, silence
 from scipy.special import digamma, polygamma
 
 import lstm_jax as lj
@@ -24,11 +25,6 @@ from lstm_jax.gradients.lyapunov import (
     lyapunov_spectrum,
     mean_over_time,
 )
-from lstm_jax.linalg import qr
-
-LINEAR = lj.rnn("linear")
-
-in_float64 = pytest.mark.usefixtures("x64")
 
 OPTIONS = ("num_exponents", "burn_in", "qr_every")
 
@@ -41,27 +37,6 @@ def exponents_of(cell, params, xs, num_exponents=None, **options):
 @partial(jax.jit, static_argnames=OPTIONS)
 def spectrum_of(cell, params, xs, num_exponents=None, **options):
     return lyapunov_spectrum(cell, params, xs, num_exponents, **options)
-
-
-def draw(*shape, seed=0):
-    """Normal numbers in float64; drawn by NumPy, which has nothing to compile."""
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
-
-
-def recurrence(w):
-    """Params of an RNN that reads nothing and whose Jacobian at 0 is `w`."""
-    w = jnp.asarray(w)
-    zeros = jnp.zeros((len(w),), w.dtype)
-    return lj.RNNParams(w_ih=zeros[None], w_hh=w.T, b=zeros)
-
-
-def rotation(size):
-    """A random orthogonal matrix."""
-    return np.linalg.qr(np.random.default_rng(0).standard_normal((size, size)))[0]
-
-
-def silence(time, dtype: Any = jnp.float64):
-    return jnp.zeros((time, 1), dtype)
 
 
 def map_cell(start, step) -> Any:
@@ -356,18 +331,6 @@ def test_exponents_have_gradients():
     assert_allclose(
         jnp.vdot(gradient, direction), (ahead - behind) / 2 / size, rtol=1e-6
     )
-
-
-@in_float64
-def test_qr_and_its_derivative_on_a_stack_of_tall_matrices():
-    matrix, change, size = draw(2, 5, 3), draw(2, 5, 3, seed=1), 1e-6
-    factor = jax.jit(qr)
-    (q, r), (dq, dr) = jax.jit(partial(jax.jvp, qr))((matrix,), (change,))
-    assert_allclose(q @ r, matrix, atol=1e-14)
-    assert_allclose(q.mT @ q, np.broadcast_to(np.eye(3), (2, 3, 3)), atol=1e-14)
-    ahead, behind = factor(matrix + size * change), factor(matrix - size * change)
-    assert_allclose(dq, (ahead[0] - behind[0]) / 2 / size, atol=1e-8)
-    assert_allclose(dr, (ahead[1] - behind[1]) / 2 / size, atol=1e-8)
 
 
 # ---------------------------------------------------------------------------

@@ -1,17 +1,15 @@
-"""The recorder of gradient curves during training, and the Omega regularizer."""
+"""The recorder of gradient curves during training."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
 from lstm_jax.gradients.recorder import recorder
-from lstm_jax.gradients.regularizer import omega
 
 TIME, BATCH, INPUT, HIDDEN = 6, 2, 3, 4
 
@@ -86,56 +84,3 @@ def test_a_recorder_of_nothing_is_refused(sequence, name):
     sizes: Any = {"every": 1, "capacity": 1, name: 0}
     with pytest.raises(ValueError, match=f"{name}: got 0; it must be at least 1"):
         recorder(lj.RNN, xs, last, **sizes)
-
-
-def test_omega_is_its_formula_over_the_explicit_jacobians(sequence):
-    params, xs = sequence
-    hs = np.asarray(lj.unroll(lj.RNN, params, xs)[1])
-    adjoints = np.asarray(lj.carry_gradients(lj.RNN, params, xs, last).h)
-    w_hh, wanted = np.asarray(params.w_hh), 0.0
-    for b in range(BATCH):
-        for t in range(TIME - 1):
-            jacobian = (1 - hs[t, b] ** 2)[:, None] * w_hh.T
-            sent = adjoints[t + 1, b]
-            ratio = np.linalg.norm(jacobian.T @ sent) / np.linalg.norm(sent)
-            wanted += (ratio - 1) ** 2 / BATCH
-    assert_allclose(omega(lj.RNN, params, xs, last), wanted, rtol=1e-12)
-
-
-def test_omega_is_zero_for_an_orthogonal_linear_network(key, x64):
-    cell = lj.rnn("linear")
-    params = cell.init(key, INPUT, HIDDEN, dtype=jnp.float64)
-    xs = jnp.ones((TIME, BATCH, INPUT))
-    assert omega(cell, params, xs, last) < 1e-28
-    halved = params._replace(w_hh=params.w_hh / 2)
-    assert_allclose(omega(cell, halved, xs, last), (TIME - 1) / 4, rtol=1e-12)
-
-
-def test_omega_in_reverse_is_that_of_the_mirrored_sequence(sequence):
-    params, xs = sequence
-    mirrored = omega(lj.RNN, params, xs[::-1], last)
-    found = omega(lj.RNN, params, xs, lambda ys: last(ys[::-1]), reverse=True)
-    assert_allclose(found, mirrored, rtol=1e-12)
-
-
-def test_descending_omega_brings_the_error_back_at_full_size(sequence):
-    params, xs = sequence
-    penalty = jax.jit(jax.value_and_grad(lambda p: omega(lj.RNN, p, xs, last)))
-    before, _ = penalty(params)
-    optimizer = optax.sgd(0.05)
-    state = optimizer.init(params)
-    for _ in range(100):
-        _, gradients = penalty(params)
-        updates, state = optimizer.update(gradients, state)
-        params = optax.apply_updates(params, updates)
-    after, _ = penalty(params)
-    assert after < 0.2 * before
-
-
-def test_omega_of_a_silent_loss_is_zero_and_so_is_its_gradient(sequence):
-    params, xs = sequence
-    value, gradient = jax.jit(
-        jax.value_and_grad(lambda p: omega(lj.RNN, p, xs, lambda ys: 0.0 * jnp.sum(ys)))
-    )(params)
-    assert value == 0
-    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from oracles import drawn_like
+from comparing import drawn_like
 
 import lstm_jax as lj
 from lstm_jax.cells.stochastic import without_noise

@@ -1,0 +1,331 @@
+"""The answers follow from the inputs, by the story that each docstring tells."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from tasks.batches import STRING, TEXT, is_last, many, symbols_in
+
+import lstm_jax as lj
+from lstm_jax.tasks import (
+    adding,
+    adding_1997,
+    counting,
+    even_pairs,
+    long_time_lag,
+    parity,
+    temporal_order_pascanu,
+)
+from lstm_jax.tasks.character_language import alphabet_of, character_language
+from lstm_jax.tasks.copy_memory import copy_memory
+from lstm_jax.tasks.delayed_xor import delayed_xor
+from lstm_jax.tasks.embedded_reber import (
+    ALPHABET,
+    embedded_reber,
+)
+from lstm_jax.tasks.latch import latch
+from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
+from lstm_jax.tasks.temporal_order import SYMBOLS, temporal_order
+from lstm_jax.tasks.two_sequence import two_sequence
+
+# ---------------------------------------------------------------------------
+# The answers follow from the inputs, by the story that the docstring tells
+# ---------------------------------------------------------------------------
+
+
+def marked_1997(inputs):
+    """The numbers marked 1; fewer than two where the first pair was marked."""
+    marks = inputs[:, 1]
+    assert marks[0] == marks[-1] == -1 and set(marks[1:-1]) <= {0, 1}
+    numbers = inputs[marks == 1, 0]
+    assert len(numbers) in (1, 2)
+    return numbers
+
+
+def answer_adding(inputs):
+    numbers, marks = inputs.T
+    assert set(marks) <= {0, 1}
+    first, second = np.flatnonzero(marks)
+    assert first < len(marks) // 2 <= second
+    return numbers[first] + numbers[second]
+
+
+def answer_temporal_order(inputs):
+    shown = symbols_in(SYMBOLS)(inputs)
+    assert re.fullmatch(r"E[abcdXY]+B", shown)
+    ordered = re.sub(r"[^XY]", "", shown)
+    return int(ordered.replace("X", "0").replace("Y", "1"), 2)
+
+
+def answer_temporal_order_pascanu(inputs):
+    shown = symbols_in(temporal_order_pascanu.SYMBOLS)(inputs)
+    order = re.sub(r"[c-f]", "", shown)
+    return ["AA", "AB", "BA", "BB"].index(order)
+
+
+def answer_long_time_lag(inputs):
+    shown = inputs.argmax(-1)
+    assert shown[0] >= inputs.shape[-1] - 2 > max(shown[1:], default=-1)
+    return [*shown[1:], shown[0]]
+
+
+def answer_long_time_lag_2a(inputs):
+    answers = answer_long_time_lag(inputs)
+    assert_array_equal(answers[:-1], np.arange(len(inputs) - 1))
+    return answers
+
+
+def answer_long_time_lag_2c(inputs):
+    size = inputs.shape[-1]
+    shown = "".join("a" if k < size - 4 else "bexy"[k - size] for k in
+                    np.argmax(inputs, -1))  # fmt: skip
+    assert re.fullmatch(r"b[xy]a+e", shown)
+    return "xy".index(shown[1])
+
+
+def answer_embedded_reber(inputs):
+    shown = symbols_in(ALPHABET)(inputs)
+    assert re.fullmatch(STRING, shown + "E")
+    return [ALPHABET.index(s) for s in shown[1:] + "E"]
+
+
+def answer_copy(inputs, num_items=10):
+    shown, blank = inputs.argmax(-1), inputs.shape[-1] - 2
+    items, rest = shown[:num_items], shown[num_items:]
+    assert np.all(items < blank)
+    assert np.all(rest[: -num_items - 1] == blank)
+    assert rest[-num_items - 1] == blank + 1 and np.all(rest[-num_items:] == blank)
+    return [*[blank] * (len(shown) - num_items), *items]
+
+
+def answer_delayed_xor(inputs, delay=10):
+    bits = inputs[:, 0].astype(int)
+    assert set(bits) <= {0, 1}
+    late = bits[delay // 2 : len(bits) - delay // 2] ^ bits[: len(bits) - delay]
+    return [*[0] * delay, *late]
+
+
+def answer_two_sequence(inputs):
+    return float(inputs[:3, 0].sum() > 0)
+
+
+def answer_counting(letters):
+    def answer(inputs):
+        shown = symbols_in("S" + letters)(inputs)
+        n = (len(shown) - 1) // len(letters)
+        assert shown == "S" + "".join(letter * n for letter in letters)
+        return [(letters + "T").index(s) for s in shown[1:] + "T"]
+
+    return answer
+
+
+def answer_character(inputs):
+    shown = symbols_in(alphabet_of(TEXT))(inputs)
+    nexts = {m.end() for m in re.finditer(re.escape(shown), TEXT)} - {len(TEXT)}
+    followers = {TEXT[k] for k in nexts}
+    assert len(followers) == 1, "a window of this text has one continuation"
+    return [alphabet_of(TEXT).index(s)
+            for s in shown[1:] + followers.pop()]  # fmt: skip
+
+
+ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
+    "adding": answer_adding,
+    "adding_1997": lambda inputs: 0.5 + marked_1997(inputs).sum() / 4,
+    "multiplication": lambda inputs: marked_1997(inputs).prod(),
+    "temporal_order": answer_temporal_order,
+    "temporal_order_3": answer_temporal_order,
+    "temporal_order_pascanu": answer_temporal_order_pascanu,
+    "long_time_lag_2a": answer_long_time_lag_2a,
+    "long_time_lag_2b": answer_long_time_lag,
+    "long_time_lag_2c": answer_long_time_lag_2c,
+    "two_sequence_3a": answer_two_sequence,
+    "two_sequence_3b": answer_two_sequence,
+    "embedded_reber": answer_embedded_reber,
+    "copy_memory": answer_copy,
+    "copy_memory_variable": answer_copy,
+    "delayed_xor": answer_delayed_xor,
+    "latch": lambda inputs: 0.8 * np.sign(inputs[0, 0]),
+    "parity": lambda inputs: inputs[:, 1].sum() % 2,
+    "even_pairs": lambda inputs: (np.diff(inputs[:, 0]) != 0).sum() % 2 == 0,
+    "anbn": answer_counting("ab"),
+    "anbncn": answer_counting("abc"),
+    "character_language": answer_character,
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_answers_follow_from_the_inputs(name):
+    batch = jax.tree.map(np.asarray, many(name))
+    for k in range(300):
+        wanted = ANSWERS[name](batch.inputs[: batch.lengths[k], k])
+        found = batch.targets[..., k]
+        if not is_last(name):
+            found = found[: batch.lengths[k]]
+        assert_allclose(found, wanted, atol=1e-6)
+
+
+def one_hot(shown, alphabet):
+    return np.eye(len(alphabet))[[alphabet.index(s) for s in shown]]
+
+
+def marks_and(numbers, marks):
+    return np.stack([numbers, marks], axis=-1)
+
+
+REBER_LETTERS = ALPHABET
+NUMBERS_1997 = [0.5, -0.25, 0.5, 1.0, 0.75, 0.0]
+LAG_4 = ["a1", "a2", "a3", "x", "y"]
+LAG_2C = ["a1", "a2", "a3", "b", "e", "x", "y"]
+EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
+    "adding": (
+        adding,
+        "0    1     0     0    1    0        -> 0.25 + 0.5 = 0.75",
+        answer_adding(marks_and([0.5, 0.25, 0.75, 1, 0.5, 0.125], [0, 1, 0, 0, 1, 0])),
+        0.75,
+    ),
+    "adding_1997": (
+        adding_1997,
+        "-> 0.5 + (-0.25 + 0.5) / 4 = 0.5625",
+        ANSWERS["adding_1997"](marks_and(NUMBERS_1997, [-1, 1, 1, 0, 0, -1])),
+        0.5625,
+    ),
+    "multiplication": (
+        adding_1997,
+        "marks at steps 2 and 3: 0.5 * 1.0 = 0.5",
+        ANSWERS["multiplication"](marks_and(NUMBERS_1997, [-1, 0, 1, 1, 0, -1])),
+        0.5,
+    ),
+    "temporal_order": (
+        temporal_order,
+        "E a c X d b Y a B  -> XY, class 1",
+        answer_temporal_order(one_hot("EacXdbYaB", SYMBOLS)),
+        1,
+    ),
+    "temporal_order_pascanu": (
+        temporal_order_pascanu,
+        "L = 10:  c A e d f B d c c f  -> AB, class 1",
+        answer_temporal_order_pascanu(
+            one_hot("cAedfBdccf", temporal_order_pascanu.SYMBOLS)
+        ),
+        1,
+    ),
+    "long_time_lag_2a": (
+        long_time_lag,
+        "shown  y a1 a2 a3    asked  a1 a2 a3 y",
+        answer_long_time_lag_2a(one_hot(["y", "a1", "a2", "a3"], LAG_4)),
+        [0, 1, 2, 4],
+    ),
+    "long_time_lag_2b": (
+        long_time_lag,
+        "shown  x a3 a1 a3    asked  a3 a1 a3 x",
+        answer_long_time_lag(one_hot(["x", "a3", "a1", "a3"], LAG_4)),
+        [2, 0, 2, 3],
+    ),
+    "long_time_lag_2c": (
+        long_time_lag_2c,
+        "b y a3 a1 a1 e  -> y, class 1",
+        answer_long_time_lag_2c(one_hot(["b", "y", "a3", "a1", "a1", "e"], LAG_2C)),
+        1,
+    ),
+    "two_sequence_3a": (
+        two_sequence,
+        "1 1 1 0.3 -0.6 0.1 0.4  -> 1",
+        answer_two_sequence(np.array([[1], [1], [1], [0.3], [-0.6], [0.1], [0.4]])),
+        1,
+    ),
+    "embedded_reber": (
+        embedded_reber,
+        "shown            B T B P V V E T\n    asked            T B P V V E T E",
+        answer_embedded_reber(one_hot("BTBPVVET", REBER_LETTERS)),
+        [REBER_LETTERS.index(s) for s in "TBPVVETE"],
+    ),
+    "copy_memory": (
+        copy_memory,
+        "shown  a c - - ! - -\n    asked  - - - - - a c",
+        answer_copy(one_hot("ac--!--", "abc-!"), num_items=2),
+        [3, 3, 3, 3, 3, 0, 2],
+    ),
+    "delayed_xor": (
+        delayed_xor,
+        "x        1  0  0  1  1\n    asked    -  -  1  0  1",
+        answer_delayed_xor(np.array([[1], [0], [0], [1], [1]]), delay=2),
+        [0, 0, 1, 0, 1],
+    ),
+    "latch": (
+        latch,
+        "1 1 1 0.1 -0.3 0.2  -> 0.8",
+        ANSWERS["latch"](np.array([[1], [1], [1], [0.1], [-0.3], [0.2]])),
+        0.8,
+    ),
+    "parity": (
+        parity,
+        "1 0 1 1  -> odd, class 1",
+        ANSWERS["parity"](one_hot("1011", "01")),
+        1,
+    ),
+    "even_pairs": (
+        even_pairs,
+        "a a b b a  -> ab once, ba once: even, class 1",
+        ANSWERS["even_pairs"](one_hot("aabba", "ab")),
+        1,
+    ),
+    "anbn": (
+        counting,
+        "shown  S a a b b    asked  a a b b T",
+        answer_counting("ab")(one_hot("Saabb", "Sab")),
+        [0, 0, 1, 1, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_worked_example_of_the_docstring_is_right(name):
+    module, line, found, wanted = EXAMPLES[name]
+    assert line in (inspect.getmodule(module).__doc__ or "")
+    assert_allclose(found, wanted)
+
+
+def test_the_worked_example_of_the_text_is_right():
+    task = character_language("abracadabra", held_out=0.4)
+    assert task.input_size == task.output_size == 5
+    draw = jax.jit(task.sample, static_argnums=(1, 2))
+    batch = draw(jax.random.key(0), 40, 3)
+    windows = {
+        ("".join("abcdr"[k] for k in shown), "".join("abcdr"[k] for k in asked))
+        for shown, asked in zip(
+            np.argmax(batch.inputs, -1).T, np.asarray(batch.targets).T, strict=True
+        )
+    }
+    # All windows of the first 7 characters, "abracad".
+    wanted = [("abr", "bra"), ("bra", "rac"), ("rac", "aca"), ("aca", "cad")]
+    assert windows == set(wanted)
+    held_out = task.sample_test(jax.random.key(0), 4, 3)
+    assert "".join("abcdr"[k] for k in np.argmax(held_out.inputs, -1)[:, 0]) == "abr"
+
+
+# ---------------------------------------------------------------------------
+# Factories
+# ---------------------------------------------------------------------------
+
+
+SHORTEST = {
+    "adding": 2, "adding_1997": 6, "temporal_order_3": 10, "long_time_lag_2c": 4,
+    "embedded_reber": 8, "anbncn": 4, "temporal_order_pascanu": 10,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHORTEST)
+def test_the_shortest_length_is_one_that_works(name, key):
+    task, shortest = lj.TASKS[name], SHORTEST[name]
+    batch = jax.jit(task.sample, static_argnums=(1, 2))(key, 40, shortest)
+    for k in range(40):
+        ANSWERS[name](np.asarray(batch.inputs)[: batch.lengths[k], k])
+    levels = [task.floor(shortest), *task.plateaus(shortest).values()]
+    assert np.all(np.isfinite(levels))
+    with pytest.raises(ValueError, match="max_length: got"):
+        task.sample(key, 4, shortest - 1)

@@ -1,0 +1,132 @@
+"""Losses, accuracies and criteria: who answers right is right."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from tasks.batches import (
+    LENGTH,
+    MANY,
+    TASKS,
+    every_task,
+    jitted_scores,
+    legal_outputs,
+    many,
+)
+
+import lstm_jax as lj
+from lstm_jax.tasks import (
+    answer_units,
+    losses,
+)
+from lstm_jax.tasks.temporal_order import temporal_order
+
+LN2 = np.log(2)
+
+
+def perfect(name, sureness=50.0):
+    """Logits that give every asked class nearly all, or the numbers themselves."""
+    task, batch = TASKS[name], many(name)
+    if jnp.issubdtype(batch.targets.dtype, jnp.floating):
+        targets = batch.targets if batch.targets.ndim == 1 else batch.targets[:, 1]
+        return targets[:, None]
+    return sureness * (2 * jax.nn.one_hot(batch.targets, task.output_size) - 1)
+
+
+@every_task
+def test_who_answers_right_is_right_and_who_does_not_is_not(name):
+    task, outputs = TASKS[name], perfect(name)
+    if task.name == "embedded_reber" or "reber" in name or name.startswith("anb"):
+        outputs = legal_outputs(name)
+    _, accuracy, correct = jitted_scores(name)(outputs, many(name))
+    assert accuracy == 1 and np.all(correct)
+    opposite = -outputs if name == "latch" else -outputs - 1
+    wrong = jitted_scores(name)(opposite, many(name))
+    assert not np.any(wrong.correct)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("adding", 0.2), ("adding_1997", 0.04), ("multiplication", 0.04),
+     ("two_sequence_3a", 0.2), ("two_sequence_3b", 0.2), ("two_sequence_3c", 0.1)],
+)  # fmt: skip
+def test_numbers_are_right_within_the_papers_tolerance(name, tolerance):
+    for sign in (-1, 1):
+        inside = perfect(name) + sign * (tolerance - 1e-4)
+        outside = perfect(name) + sign * (tolerance + 1e-4)
+        assert np.all(jitted_scores(name)(inside, many(name)).correct)
+        assert not np.any(jitted_scores(name)(outside, many(name)).correct)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("temporal_order", 0.3), ("long_time_lag_2a", 0.25), ("long_time_lag_2b", 0.25),
+     ("long_time_lag_2c", 0.2)],
+)  # fmt: skip
+def test_classes_are_right_within_the_papers_tolerance(name, tolerance):
+    batch, size = many(name), TASKS[name].output_size
+    asked = jax.nn.one_hot(batch.targets, size)
+    for error, wanted in ((tolerance - 0.01, True), (tolerance + 0.01, False)):
+        # One other class gets all that the right one lacks.
+        shares = (1 - error) * asked + error * jnp.roll(asked, 1, axis=-1)
+        outputs = jnp.log(shares + 1e-9)
+        assert_array_equal(jitted_scores(name)(outputs, batch).correct, wanted)
+
+
+def test_one_wrong_prediction_spoils_a_sequence_only_where_the_paper_says_so():
+    for name, spoilt in (("long_time_lag_2a", True), ("long_time_lag_2b", False)):
+        outputs = perfect(name)
+        outputs = outputs.at[4].set(-outputs[4])
+        _, accuracy, correct = jitted_scores(name)(outputs, many(name))
+        assert accuracy == 1 and np.all(correct) == (not spoilt)
+        last = perfect(name).at[LENGTH - 1].multiply(-1)
+        _, accuracy, correct = jitted_scores(name)(last, many(name))
+        assert accuracy == 0 and not np.any(correct)
+
+
+def test_losses_count_what_is_asked_by_its_weight(key):
+    outputs = jax.random.normal(key, (3, 2, 4))
+    targets = jnp.array([[0, 3], [1, 1], [2, 0]])
+    weights = jnp.array([[1.0, 0.5], [0.0, 2.0], [0.0, 0.0]])
+    batch = lj.Batch(jnp.zeros((3, 2, 1)), targets, weights, jnp.array([3, 2]))
+    z = np.asarray(outputs, np.float64)
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    each = -np.take_along_axis(log_p, np.asarray(targets)[..., None], -1)[..., 0]
+    wanted = (each * weights).sum() / np.sum(weights)
+    assert_allclose(losses.cross_entropy(outputs, batch), wanted, rtol=1e-6)
+    each = (1 / (1 + np.exp(-z)) - np.eye(4)[targets]) ** 2
+    wanted = (each.sum(-1) * weights).sum() / np.sum(weights)
+    found = losses.logistic_squared_error(outputs, batch)
+    assert_allclose(found, wanted, rtol=1e-6)
+    right, asked = z.argmax(-1) == np.asarray(targets), np.asarray(weights) > 0
+    assert_array_equal(losses.argmax_right(outputs, batch)[asked], right[asked])
+    assert_allclose(losses.accuracy(outputs, batch), right[asked].mean())
+    wanted = np.all(right | ~asked, axis=0)
+    assert_array_equal(losses.all_right(outputs, batch), wanted)
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.cross_entropy, losses.logistic_squared_error, losses.squared_error]
+)
+def test_an_answer_that_is_not_asked_for_has_no_gradient(loss, key):
+    outputs = jax.random.normal(key, (3, 2, 1 if loss is losses.squared_error else 4))
+    weights = jnp.array([[1.0, 0.5], [0.0, 2.0], [0.0, 0.0]])
+    targets = jnp.zeros((3, 2), jnp.int32)
+    batch = lj.Batch(jnp.zeros((3, 2, 1)), targets, weights, jnp.array([3, 2]))
+    gradient = jax.jit(jax.grad(lambda outputs: loss(outputs, batch)))
+    garbage = jnp.where(weights[..., None] == 0, jnp.inf, outputs)
+    assert_array_equal(gradient(garbage), gradient(outputs))
+    touched = np.any(np.asarray(gradient(garbage)) != 0, axis=-1)
+    # A softmax or a square over the answers that count.
+    assert_array_equal(touched, np.asarray(weights) > 0)
+
+
+def test_the_loss_of_logistic_units_has_floors_of_its_own():
+    batch = many("temporal_order")
+    task = temporal_order(units="logistic")
+    guess = jnp.full((MANY, 4), jnp.log(1 / 3))  # sigmoid: 1/4
+    assert_allclose(task.loss(guess, batch), task.floor(LENGTH), rtol=1e-5)
+    assert_allclose(task.floor(LENGTH), 3 / 4)
+    assert_allclose(list(task.plateaus(LENGTH).values()), [1 / 2])
+    assert answer_units.entropy([0.5, 0.5, 0]) == pytest.approx(LN2)

@@ -1,0 +1,80 @@
+"""Runs in both directions, in pieces, and with params of another cell."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
+from comparing import drawn_like
+
+import lstm_jax as lj
+
+
+@pytest.mark.parametrize("lengths", [None, jnp.array([7, 0, 4])])
+def test_bidirectional_is_one_cell_each_way(key, x64, lengths):
+    cells = (lj.LSTM, lj.GRU)
+    params = tuple(c.init(key, INPUT, HIDDEN, dtype=jnp.float64) for c in cells)
+    xs = sequence(key)
+    carries, ys = lj.unroll_bidirectional(cells, params, xs, lengths=lengths)
+    forward = lj.unroll(lj.LSTM, params[0], xs, lengths=lengths)
+    backward = lj.unroll(lj.GRU, params[1], xs, lengths=lengths, reverse=True)
+    close(carries, (forward[0], backward[0]))
+    close(ys, jnp.concatenate([forward[1], backward[1]], -1))
+    if lengths is not None:
+        # Element 2 has 4 steps: what its backward cell shows at step 3 is the first
+        # thing it shows, and knows of x_3 alone.
+        alone = lj.GRU.step(params[1], lj.GRU.init_carry(params[1]), xs[3, 2])[1]
+        close(ys[3, 2, HIDDEN:], alone)
+    with pytest.raises(ValueError, match="cells: got 1 entries; it must be a pair"):
+        lj.unroll_bidirectional((lj.LSTM,), params, xs)
+
+
+@pytest.mark.parametrize("name", lj.CELLS)
+def test_a_sequence_in_pieces_is_the_sequence_whole(key, x64, name):
+    cell, time = lj.CELLS[name], 6
+    init = partial(cell.init, key, INPUT, HIDDEN, dtype=jnp.float64)
+    params = drawn_like(jax.eval_shape(init), seed=1)
+    start = cell.init_carry(params, (BATCH,))
+    xs = sequence(key)[:time]
+    lengths = np.array([6, 0, 4])
+    resets = np.zeros((time, BATCH), bool)
+    resets[[1, 5], [0, 2]] = True
+    whole = lj.unroll(cell, params, xs, start, lengths=lengths, resets=resets)
+
+    def piece(carry, begin):  # of one length, so that both share a compilation
+        end = begin + 3
+        left = np.clip(lengths - begin, 0, 3)
+        masks = {"lengths": left, "resets": resets[begin:end]}
+        return lj.unroll(cell, params, xs[begin:end], carry, **masks)
+
+    carry, first = piece(start, 0)
+    carry, rest = piece(carry, 3)
+    close((carry, jnp.concatenate([first, rest])), whole)
+
+
+def test_params_of_another_cell_are_refused(key):
+    params = lj.RNN.init(key, INPUT, HIDDEN)
+    xs = sequence(key, dtype=jnp.float32)
+    message = "params: got RNNParams; 'lstm' wants LSTMParams"
+    with pytest.raises(TypeError, match=message):
+        jax.jit(lambda xs: lj.unroll(lj.LSTM, params, xs))(xs)
+
+
+def test_unroll_compiles_once_for_equal_cells_without_a_jit_around_it(key):
+    traces = []
+
+    def counting(params, carry, x):
+        traces.append(x.shape)
+        return lj.RNN.step(params, carry, x)
+
+    cell = lj.Cell(
+        name="counting", init=lj.RNN.init, init_carry=lj.RNN.init_carry, step=counting
+    )
+    params = cell.init(key, INPUT, HIDDEN)
+    xs = sequence(key, dtype=jnp.float32)
+    lj.unroll(cell, params, xs)
+    first = len(traces)
+    lj.unroll(cell, params, xs + 1)
+    assert len(traces) == first
