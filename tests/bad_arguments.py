@@ -257,7 +257,7 @@ KINDS = {
                         "forget_bias: got '3'; it must be a number, finite"),
     "lists for a bias": (initialised(lj.LSTM, forget_bias=[[1], [2, 3]]),
                          "forget_bias: got list; it must be a number, finite"),
-    "no bias": (initialised(lj.cells.JANET, forget_bias=None),
+    "no bias": (initialised(lj.cells.MGU, forget_bias=None),
                 "forget_bias: got None; it must be a number, finite"),
     "text for a gain": (initialised(lj.RNN, gain="1"),
                         "gain: got '1'; it must be a number, finite"),

@@ -27,7 +27,7 @@ def core():
 CELLS = [
     *lj.CELLS.values(),
     lj.rnn("relu"),
-    lj.cells.janet(beta=2.0),
+    lj.cells.lstm97(block_size=2),
     lj.stack(lj.LSTM, lj.rnn("logistic")),
     lj.zoneout(lj.stack(lj.cells.LSTM97, lj.GRU), 0.1),
     lj.zoneout(lj.LSTM, h=0.05, c=0.5),

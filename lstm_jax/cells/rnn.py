@@ -110,12 +110,12 @@ def rnn(activation: str = "tanh") -> Cell:
 # Beside `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.
 @factory
 def _rnn(activation: str) -> Cell:
-    activation = ACTIVATIONS[activation]
+    phi = ACTIVATIONS[activation]
 
     @any_rank
     def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
         check_input(x, params.w_ih.shape[0])
-        h = activation(x @ params.w_ih + carry.h @ params.w_hh + params.b)
+        h = phi(x @ params.w_ih + carry.h @ params.w_hh + params.b)
         return RNNCarry(h=h), h
 
     name = "rnn" if activation == "tanh" else f"rnn_{activation}"

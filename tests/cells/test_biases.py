@@ -2,87 +2,101 @@
 
 import inspect
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from cells.sequences import biases_only
+from comparing import assert_close
 
 import lstm_jax as lj
 
-FORGET_BIASES = {
-    "lstm": ("b", 1),
-    "four_gate": ("b_f", 0),
-    "peephole_lstm": ("b", 1),
-    "lesson_peephole_lstm": ("b_ifv", 1),
-    "cifg_lstm": ("b", 0),
-    "layer_norm_lstm": ("b", 1),
-    "projection_lstm": ("b", 1),
-    "gru": ("b", 1),
-    "gru_reset_before": ("b", 1),
-    "mgu": ("b", 0),
-    "janet": ("b", 0),
-    "minimal_rnn": ("b", 0),
-}
-"""Where the bias of the gate that keeps lies: in which field, as which gate."""
-INPUT_BIASES = {
-    "lstm": ("b", 0),
-    "four_gate": ("b_i", 0),
-    "lstm97": ("b", 0),
-    "peephole_lstm": ("b", 0),
-    "lesson_peephole_lstm": ("b_ifv", 0),
-    "layer_norm_lstm": ("b", 0),
-    "projection_lstm": ("b", 0),
-}
-"""The same for the gate that learns."""
-
-
-def assert_only_bias(params, place, wanted, hidden=3):
-    """Asserts that this gate has the bias and the other biases are zero."""
-    for field, leaf in params._asdict().items():
-        if field.startswith("b"):
-            gates = leaf.reshape(-1, hidden)
-            for k, bias in enumerate(gates):
-                expected = wanted if (field, k) == place else 0.0
-                np.testing.assert_array_equal(bias, np.broadcast_to(expected, hidden))
-
-
+HIDDEN = 3
 PER_UNIT = np.array([2.5, -1.0, 0.5], np.float32)
 
 
-def test_every_cell_with_such_an_option_is_in_these_lists():
-    for option, places in [
-        ("forget_bias", FORGET_BIASES),
-        ("input_bias", INPUT_BIASES),
-    ]:
-        named = [
-            name
-            for name, cell in lj.CELLS.items()
-            if option in inspect.signature(cell.init).parameters
-        ]
-        assert named == [name for name in lj.CELLS if name in places]
+def with_option(option):
+    """The cells whose `init` has such an option, by name."""
+    return [
+        name
+        for name, cell in lj.CELLS.items()
+        if option in inspect.signature(cell.init).parameters
+    ]
 
 
-@pytest.mark.parametrize("name", FORGET_BIASES)
-def test_forget_bias_lands_on_the_forget_gate_only(name, key):
+FORGET_BIAS, INPUT_BIAS = with_option("forget_bias"), with_option("input_bias")
+
+
+def biases_of(params):
+    """What init left in the fields of biases, one row a gate."""
+    leaves = [leaf for name, leaf in params._asdict().items() if name.startswith("b")]
+    return np.concatenate([leaf.reshape(-1, HIDDEN) for leaf in leaves])
+
+
+def assert_only_one(params, wanted):
+    """Asserts that one gate has this bias, and all others none."""
+    wanted = np.broadcast_to(wanted, HIDDEN).astype(np.float32)
+    gates = [row for row in biases_of(params) if row.any()]
+    np.testing.assert_array_equal(gates, [wanted])
+
+
+def without_weights(params):
+    """Gates then say σ of their bias, whatever they read."""
+    fields = params._asdict().items()
+    return params._replace(**{n: 0 * leaf for n, leaf in fields if n[0] != "b"})
+
+
+def test_the_cells_of_the_lesson_have_both():
+    assert {"lstm", "four_gate"} <= set(FORGET_BIAS) & set(INPUT_BIAS)
+
+
+@pytest.mark.parametrize("name", FORGET_BIAS)
+def test_forget_bias_lands_on_the_gate_that_keeps_and_on_no_other(name, key):
+    cell = lj.CELLS[name]
     for options, wanted in [
         ({}, 1.0),
         ({"forget_bias": 2.5}, 2.5),
         ({"forget_bias": jnp.asarray(PER_UNIT)}, PER_UNIT),
     ]:
-        params = lj.CELLS[name].init(key, 2, 3, **biases_only(options))
-        assert_only_bias(params, FORGET_BIASES[name], wanted)
+        params = cell.init(key, 2, HIDDEN, **biases_only(options))
+        assert_only_one(params, wanted)
+        silent = without_weights(params)
+        kept = lj.gradients.forget_factors(cell, silent, jnp.ones((1, 2)))
+        assert_close(kept[0], jax.nn.sigmoid(jnp.broadcast_to(wanted, HIDDEN)))
 
 
-@pytest.mark.parametrize("name", INPUT_BIASES)
-def test_input_bias_lands_on_the_input_gate_only(name, key):
-    none = {"forget_bias": 0.0} if name in FORGET_BIASES else {}
+@pytest.mark.parametrize("name", INPUT_BIAS)
+def test_input_bias_lands_on_the_gate_that_learns_and_on_no_other(name, key):
+    cell = lj.CELLS[name]
+    none = {"forget_bias": 0.0} if name in FORGET_BIAS else {}
     for wanted in (-1.5, PER_UNIT):
         options = none | {"input_bias": jnp.asarray(wanted)}
-        params = lj.CELLS[name].init(key, 2, 3, **biases_only(options))
-        assert_only_bias(params, INPUT_BIASES[name], wanted)
+        params = cell.init(key, 2, HIDDEN, **biases_only(options))
+        assert_only_one(params, wanted)
+        said = lj.trace(cell, without_weights(params), jnp.ones((1, 2)))["i"]
+        assert_close(said[0], jax.nn.sigmoid(jnp.broadcast_to(wanted, HIDDEN)))
 
 
-@pytest.mark.parametrize("name", FORGET_BIASES)
+@pytest.mark.parametrize("name", FORGET_BIAS)
+@pytest.mark.usefixtures("x64")
+def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
+    """dc_T/dc_0 = σ(b)^T, 2^-T at b = 0."""
+    cell, time, bias = lj.CELLS[name], 5, jnp.array([0.0, 1.0, -1.0])
+    options = biases_only({"forget_bias": bias, "dtype": jnp.float64})
+    params = without_weights(cell.init(jax.random.key(0), 2, HIDDEN, **options))
+    carry = cell.init_carry(params, (2,))
+
+    def last(memory):
+        entering = carry._replace(**{cell.memory: memory})
+        final, _ = lj.unroll_reference(cell, params, jnp.ones((time, 2, 2)), entering)
+        return getattr(final, cell.memory)
+
+    memory = getattr(carry, cell.memory)
+    _, moved = jax.jvp(last, (memory + 0.3,), (jnp.ones_like(memory),))
+    assert_close(moved, np.tile(jax.nn.sigmoid(bias) ** time, (2, 1)))
+
+
+@pytest.mark.parametrize("name", FORGET_BIAS)
 def test_a_bias_of_another_number_of_units_is_refused(name, key):
     message = r"forget_bias: shape is \(4,\); it must be \(\) or \(3,\)"
     with pytest.raises(ValueError, match=message):
@@ -90,9 +104,9 @@ def test_a_bias_of_another_number_of_units_is_refused(name, key):
         lj.CELLS[name].init(key, 2, 3, **options)
 
 
-@pytest.mark.parametrize("name", [n for n in lj.CELLS if n not in FORGET_BIASES])
+@pytest.mark.parametrize("name", [n for n in lj.CELLS if n not in FORGET_BIAS])
 def test_biases_of_cells_without_a_gate_that_keeps_are_zero(name, key):
-    assert_only_bias(lj.CELLS[name].init(key, 2, 3), place=None, wanted=None)
+    assert not biases_of(lj.CELLS[name].init(key, 2, HIDDEN)).any()
 
 
 def test_biases_of_full_gate_recurrence_are_those_of_the_vanilla_lstm(key):

@@ -17,7 +17,6 @@ from cells.sequences import (
     SIZES,
     WRONG_WIDTH,
     as_jax,
-    float64_problem,
     for_a_few_families,
     for_every_cell,
     for_every_dtype,
@@ -191,38 +190,6 @@ def test_init_refuses_sizes_below_one(cell, input_size, hidden_size, message, ke
 
 
 in_float64 = pytest.mark.usefixtures("x64")
-
-
-# ---------------------------------------------------------------------------
-# Gradients that are known
-# ---------------------------------------------------------------------------
-
-
-KEEPERS = {
-    "gru": ["w_ih", "w_hh"],
-    "gru_reset_before": ["w_ih", "w_hh"],
-    "mgu": ["w_ih", "w_hh"],
-    "janet": ["w_ih", "w_hh"],
-    "minimal_rnn": ["w_ih", "w_hh", "w_zh"],
-}
-
-
-@in_float64
-@pytest.mark.parametrize("name", KEEPERS)
-def test_with_zero_weights_a_gate_that_keeps_keeps_to_the_power_of_the_lag(name):
-    """SCIENCE 19: dh_T/dh_0 = σ(b)^T, 2^-T at b = 0."""
-    cell, time = lj.CELLS[name], 5
-    params, carry, *_ = float64_problem(cell, SIZES._replace(hidden=2))
-    silent = {k: 0 * getattr(params, k) for k in KEEPERS[name]}
-    bias = jnp.array([0.0, 1.0])
-    field = params.b.at[: params.b.size].set(jnp.tile(bias, params.b.size // 2))
-    params = params._replace(**silent, b=field)
-
-    def last(carry):
-        return lj.unroll_reference(cell, params, jnp.ones((time, 3, 2)), carry)[0]
-
-    (moved,) = jax.jvp(last, (carry,), (jax.tree.map(jnp.ones_like, carry),))[1]
-    assert_close(moved, np.tile((1 / (1 + np.exp(-bias))) ** time, (3, 1)))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_equal_cells_hash_equal_and_share_one_trace(cell):
 
 
 def test_cells_with_other_wiring_are_not_equal():
-    cells = [*EVERY_WIRING, lj.cells.janet(0.5), lj.cells.layer_norm_lstm(1e-3)]
+    cells = [*EVERY_WIRING, lj.cells.lstm97(3), lj.cells.layer_norm_lstm(1e-3)]
     cells += [lj.cells.antisymmetric_rnn(gamma=0.1), lj.cells.peephole_lstm("NP")]
     assert len(set(cells)) == len({cell.name for cell in cells}) == len(cells)
 
@@ -59,12 +59,6 @@ SPELLINGS = {
     "layer_norm_lstm": [
         lj.cells.LAYER_NORM_LSTM,
         lj.cells.layer_norm_lstm(epsilon=1e-5),
-    ],
-    "janet": [
-        lj.cells.JANET,
-        lj.cells.janet(),
-        lj.cells.janet(1),
-        lj.cells.janet(beta=1.0),
     ],
     "antisymmetric_rnn": [
         lj.cells.ANTISYMMETRIC_RNN,

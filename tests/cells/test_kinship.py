@@ -77,28 +77,6 @@ def test_without_a_forget_gate_all_of_the_long_term_memory_is_kept():
 
 
 @in_float64
-@pytest.mark.parametrize("beta", [0.0, 1.0, 2.5])
-def test_janet_is_an_lstm_whose_input_gate_is_tied_to_its_forget_gate(beta):
-    """i = 1 - σ(s - β) = σ(β - s): minus the forget gate's weights, and β - b_f."""
-    (w_ih, w_hh, b), (c,), xs, *_ = float64_problem(lj.cells.JANET)
-
-    def four(leaf, shift=0.0):
-        f, g = jnp.split(leaf, 2, axis=-1)
-        return jnp.concatenate([shift - f, f, g, 0 * g], axis=-1)
-
-    lstm = lj.LSTMParams(w_ih=four(w_ih), w_hh=four(w_hh), b=four(b, shift=beta))
-    params, carry = (
-        lj.cells.JANETParams(w_ih=w_ih, w_hh=w_hh, b=b),
-        lj.cells.JANETCarry(c=c),
-    )
-    for x in xs:
-        i, f, g, _ = lj.lstm_gates(lstm, carry.c, x)
-        wanted = f * carry.c + i * g
-        carry, y = lj.cells.janet(beta).step(params, carry, x)
-        assert_close((carry.c, y), (wanted, wanted))
-
-
-@in_float64
 def test_cifg_is_an_lstm_with_minus_the_weights_of_its_forget_gate():
     problem = float64_problem(lj.cells.CIFG_LSTM)
 

@@ -108,7 +108,7 @@ def test_hidden_dropout_is_the_cell_written_out_with_a_mask(key, x64, cell):
 
 
 ONE_MATRIX = (
-    *(lj.RNN, lj.cells.PEEPHOLE_LSTM, lj.cells.LAYER_NORM_LSTM, lj.cells.JANET),
+    *(lj.RNN, lj.cells.PEEPHOLE_LSTM, lj.cells.LAYER_NORM_LSTM, lj.cells.CIFG_LSTM),
     lj.cells.lstm2000(1, truncated=True),
 )
 

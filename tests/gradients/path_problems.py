@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gradients.loops import HIDDEN, INPUT
-from problems import drawn_like
+from numpy.testing import assert_allclose
+from problems import draw, drawn_like, make_carry, make_params
 
 import lstm_jax as lj
-from lstm_jax.gradients.paths import (
-    path_jacobians,
-)
+from lstm_jax.gradients.paths import path_gradients, path_jacobians
 
 TIME, BATCH = 5, 2
 
@@ -20,6 +20,30 @@ def path_and_whole_jacobians(cell, params, xs, carry):
         return path_jacobians(*arguments), lj.step_jacobians(*arguments)
 
     return both(carry)
+
+
+def assert_paths_by_hand(cell, by_hand):
+    """Asserts that those of a cell with one memory are `by_hand(params, m, x, a)`.
+
+    Of one step: m the memory that enters it, a = dL/dm of the one that leaves it.
+    """
+    params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
+    carry = make_carry(cell, params, (BATCH,))
+    weights = draw(TIME, BATCH, HIDDEN, seed=101)
+    found = jax.jit(
+        lambda carry: path_gradients(
+            cell, params, xs, lambda ys: jnp.sum(weights * ys), carry
+        )
+    )(carry)
+    entering = [carry]
+    for x in xs:
+        entering.append(cell.step(params, entering[-1], x)[0])
+    adjoint = np.zeros((BATCH, HIDDEN))
+    for t in reversed(range(TIME)):
+        expected = by_hand(params, entering[t][0], xs[t], adjoint + weights[t])
+        adjoint = sum(expected.values())
+        for name, path in expected.items():
+            assert_allclose(found[name][0][t], path, rtol=1e-12, atol=1e-14)
 
 
 def own_step(params, carry, x):

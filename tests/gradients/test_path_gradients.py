@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gradients.loops import HIDDEN, INPUT
-from gradients.path_problems import BATCH, TIME
+from gradients.path_problems import BATCH, TIME, assert_paths_by_hand
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import (
     assert_trees_close,
@@ -110,42 +110,9 @@ def mgu_paths_by_hand(params, h, x, a):
     return {"cell": f * a, "f": dz_f @ w_f.T, "n": (f * dz_n) @ w_n.T}
 
 
-def janet_paths_by_hand(params, c, x, a, beta=1.0):
-    sigmoid = lambda z: 1 / (1 + np.exp(-z))
-    w_f, w_g = np.split(params.w_hh, 2, axis=-1)
-    s, g = np.split(x @ params.w_ih + c @ params.w_hh + params.b, 2, axis=-1)
-    f, late, g = sigmoid(s), sigmoid(s - beta), np.tanh(g)
-    dz_f = a * (c * f * (1 - f) - g * late * (1 - late))
-    dz_g = a * (1 - late) * (1 - g**2)
-    return {"cell": f * a, "f": dz_f @ w_f.T, "g": dz_g @ w_g.T}
-
-
 @in_float64
-@pytest.mark.parametrize(
-    ("cell", "by_hand"),
-    [(lj.cells.MGU, mgu_paths_by_hand), (lj.cells.JANET, janet_paths_by_hand)],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_paths_of_one_memory_are_those_written_out_by_hand(cell, by_hand):
-    params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)
-    carry, weights = (
-        make_carry(cell, params, (BATCH,)),
-        draw(TIME, BATCH, HIDDEN, seed=101),
-    )
-    found = jax.jit(
-        lambda carry: path_gradients(
-            cell, params, xs, lambda ys: jnp.sum(weights * ys), carry
-        )
-    )(carry)
-    entering = [carry]
-    for x in xs:
-        entering.append(cell.step(params, entering[-1], x)[0])
-    adjoint = np.zeros((BATCH, HIDDEN))
-    for t in reversed(range(TIME)):
-        expected = by_hand(params, entering[t][0], xs[t], adjoint + weights[t])
-        adjoint = sum(expected.values())
-        for name, path in expected.items():
-            assert_allclose(found[name][0][t], path, rtol=1e-12, atol=1e-14)
+def test_paths_of_an_mgu_are_those_written_out_by_hand():
+    assert_paths_by_hand(lj.cells.MGU, mgu_paths_by_hand)
 
 
 @in_float64
