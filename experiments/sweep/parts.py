@@ -22,7 +22,7 @@ from experiments.train.job import (
     check_memory,
     common,
     going,
-    job_of,
+    job_of_many,
     program_of,
 )
 from lstm_jax.training import criteria, loop, sharding
@@ -129,7 +129,7 @@ def train_part(part: Part, runs: list[RunConfig], advance: Advance) -> Outcome:
     # The last setting again where there are fewer than the program is compiled for.
     filled = [*runs, *[runs[-1]] * (part.width - len(runs))]
     with jax.enable_x64(part.common.dtype == "float64"):
-        job = job_of(*filled)
+        job = job_of_many(filled)
         state = _trained(part, job, advance)
         tested = job.test(state)
     leaves = (*tested, state.step, state.diverged_at, state.solved_at)

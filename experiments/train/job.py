@@ -41,17 +41,24 @@ class Job(NamedTuple):
     gather: Callable[[Any], Any]
 
 
-def job_of(*configs: Config) -> Job:
-    """Returns the functions of configurations that have the same `common`.
+def job_of(config: Config) -> Job:
+    """Returns the functions of a configuration, whose numbers are constants of them.
 
     Raises:
-      ConfigError: the task refuses them, or the mesh can't be laid or shared.
+      ConfigError: the task refuses it, or the mesh can't be laid or shared.
     """
-    shared = common(configs[0])
-    keys, program = _keys(configs), program_of(shared)
+    return _job(config, _keys([config]), runs.Settings())
+
+
+def job_of_many(configs: Sequence[Config]) -> Job:
+    """Returns the functions of configurations that have the same `common`."""
+    return _job(common(configs[0]), _keys(configs), _settings(configs))
+
+
+def _job(shared: Config, keys: jax.Array, settings: runs.Settings) -> Job:
+    program = program_of(shared)
     _check_divides(shared, len(keys))
     test_keys = program.place(jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys))
-    settings = _settings(configs)
     placed = program.place(settings)
     return Job(
         initial=partial(program.begin, keys, settings),
@@ -76,16 +83,18 @@ def program_of(shared: Config) -> runs.Program:
 
 @cache  # a run that goes on in the same process compiles nothing
 def _program(shared: Config) -> runs.Program:
-    task = lj.TASKS[shared.task]
+    task, options = lj.TASKS[shared.task], {"dtype": dtype_of(shared)}
+    if shared.forget_bias is not None:
+        options["forget_bias"] = shared.forget_bias
     recipe = runs.Recipe(
         cell_of(shared),
         task,
-        partial(_optimizer, shared.optimizer),
+        partial(_optimizer, shared),
         hidden_size=shared.hidden_size,
         batch_size=shared.batch_size,
         length=_length_of(shared),
         max_length=None if shared.start_length is None else shared.length,
-        init_options={"dtype": dtype_of(shared)},
+        init_options=options,
         stop_after=shared.stop_after,
     )
     try:
@@ -118,13 +127,12 @@ def _settings(configs: Sequence[Config]) -> runs.Settings:
     )
 
 
-def _optimizer(
-    name: str, learning_rate: Any, clip: Any = None
-) -> optax.GradientTransformation:
-    optimizer = OPTIMIZERS[name](learning_rate)
-    if clip is None:
+def _optimizer(shared: Config, **traced: Any) -> optax.GradientTransformation:
+    numbers = {"learning_rate": shared.learning_rate, "clip": shared.clip, **traced}
+    optimizer = OPTIMIZERS[shared.optimizer](numbers["learning_rate"])
+    if isinstance(shared.clip, str):
         return optimizer
-    return optax.chain(optax.clip_by_global_norm(clip), optimizer)
+    return optax.chain(optax.clip_by_global_norm(numbers["clip"]), optimizer)
 
 
 def _mesh_text(shared: Config) -> str | None:
