@@ -297,18 +297,17 @@ def _trained_models(
         if config.recorder and update % config.recorder == 0:
             recording[update] = np.asarray(measure(states.params).log_norms)
 
+    recipe = training.recipe_of(
+        config, _cell_of(config, name), task, watched.inputs.shape[0]
+    )
     trained = training.trained_models(
         models,
-        _cell_of(config, name),
-        task,
+        recipe,
         seed=config.seed,
-        learning_rate=config.learning_rate,
         num_steps=config.num_steps,
-        batch_size=config.batch_size,
-        length=watched.inputs.shape[0],
         what=f"{name}: training",
         advance=advance,
-        per_call=training.updates_per_call(config.recorder or config.num_steps),
+        every=config.recorder or None,
         between=record,
     )
     return trained, recording

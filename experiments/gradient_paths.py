@@ -196,15 +196,17 @@ def _initial_models(config: Config) -> loop.ModelParams:
 def _trained_models(
     config: Config, models: loop.ModelParams, advance: Advance
 ) -> loop.ModelParams:
-    return training.trained_models(
-        models,
+    recipe = training.recipe_of(
+        config,
         lj.CELLS[config.cell],
         lj.tasks.nature_show(config.rendering),
+        config.lag + 2,
+    )
+    return training.trained_models(
+        models,
+        recipe,
         seed=config.seed,
-        learning_rate=config.learning_rate,
         num_steps=config.num_steps,
-        batch_size=config.batch_size,
-        length=config.lag + 2,
         what=f"{config.cell}: training",
         advance=advance,
     )

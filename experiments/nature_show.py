@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ from experiments.common.variants import (
 )
 from lstm_jax import plots
 from lstm_jax.tasks.nature_show import ANSWERS, RENDERINGS, ROLES, show_of
-from lstm_jax.training import loop
+from lstm_jax.training import loop, runs
 
 NAME = "nature_show"
 SOLVED = 0.95
@@ -143,7 +144,6 @@ def _labels(config: Config, cell: str) -> list[str]:
 
 
 def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
-    cell, task = lj.CELLS[name], lj.tasks.nature_show(config.rendering)
     variants = [
         Variant(name, bias, order)
         for order, bias in enumerate(_biases(config, name, lag))
@@ -151,36 +151,20 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
     key = jax.random.fold_in(jax.random.key(config.seed), lag)
     seeds = jax.random.split(key, config.num_seeds)
     keys, biases = training.side_by_side(variants, seeds)
-    transformation = training.optimizer(config.learning_rate)
-
-    def begin(key, forget_bias):
-        return loop.init_train_state(
-            key,
-            cell,
-            task,
-            transformation,
-            hidden_size=config.hidden_size,
-            init_options=init_options(name, forget_bias),
-        )
-
-    def test(params):
-        return lj.evaluate(
-            jax.random.key(1), cell, task, params, batch_size=TEST_SHOWS, length=lag + 2
-        ).accuracy
-
+    recipe = training.recipe_of(
+        config, lj.CELLS[name], lj.tasks.nature_show(config.rendering), lag + 2
+    )
+    program = runs.program(recipe)
+    settings = runs.Settings(init_options=init_options(name, biases))
     states = training.train_side_by_side(
-        jax.jit(jax.vmap(begin))(keys, biases),
-        cell,
-        task,
-        transformation,
+        program.begin(keys, settings),
+        recipe,
         num_steps=config.num_steps,
-        batch_size=config.batch_size,
-        length=lag + 2,
         what=f"{name} at lag {lag}",
         advance=advance,
     )
-    # One network after the other: 2048 shows of every network at once need gigabytes.
-    accuracy = jax.jit(lambda params: jax.lax.map(test, params))(states.params)
+    same_shows = jnp.stack([jax.random.key(1)] * len(keys))
+    accuracy = program.test(same_shows, states, TEST_SHOWS, lag + 2).accuracy
     shape = (len(variants), config.num_seeds)
     return Trained(
         jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), states.params),

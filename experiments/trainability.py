@@ -39,7 +39,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -207,13 +206,11 @@ def _begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainSt
             hidden_size=config.hidden_size,
             init_options={SWEPT[name]: value},
         )
-        return loop.begin_training(key_data, params, _optimizer(config))
+        return loop.begin_training(
+            key_data, params, training.optimizer(config.learning_rate)
+        )
 
     return jax.vmap(one)(keys, keys_data, values)
-
-
-def _optimizer(config: Config) -> optax.GradientTransformation:
-    return training.optimizer(config.learning_rate)
 
 
 def _measured(
@@ -269,19 +266,16 @@ def _trained(
     states: loop.TrainState,
     advance: Callable[[int], None],
 ) -> loop.TrainState:
+    recipe = training.recipe_of(config, lj.CELLS[name], lj.TASKS[task], lag + 2)
     return training.train_side_by_side(
         states,
-        lj.CELLS[name],
-        lj.TASKS[task],
-        _optimizer(config),
+        recipe,
         num_steps=config.num_steps,
-        batch_size=config.batch_size,
-        length=lag + 2,
         what="",
         # A unit of progress is one step of a sequence: long lags take longer.
         advance=lambda _, updates: advance(lag * updates),
         # Quicker than side by side, to compile and, of small networks, to run.
-        over_networks=training.one_by_one,
+        runs_at_once=1,
     )
 
 

@@ -19,9 +19,8 @@ from experiments.common import environment, records
 from experiments.common.cli import ConfigError
 from experiments.common.lock import alone_in
 from experiments.sweep import Config, experiment, store
-from experiments.sweep import parts as parts_module
 from experiments.sweep.config import SWEEPABLE, run_config
-from experiments.sweep.parts import Outcome, Part, plan
+from experiments.sweep.parts import Outcome, Part, parts_of, plan
 from experiments.sweep.rows import STATISTICS, ranking, rows_of, successes
 from experiments.sweep.settings import drawn, grid, parse
 from experiments.train.config import Config as RunConfig
@@ -81,7 +80,7 @@ def no_training(monkeypatch):
     monkeypatch.setattr(experiment, "train_part", lambda *_: pytest.fail("it trained"))
 
 
-def parts_of(out):
+def saved_in(out):
     return {path.name: path.read_bytes() for path in (out / "cells").glob("[0-9]*")}
 
 
@@ -97,7 +96,7 @@ def test_what_is_done_survives_and_the_rest_follows_to_the_same_bits(
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == {signal.SIGKILL: -signal.SIGKILL}.get(number, 130)
-    before = parts_of(tmp_path)
+    before = saved_in(tmp_path)
     assert 1 <= len(before) < 6
     assert not (tmp_path / "sweep.csv").exists()
     times = {name: (tmp_path / "cells" / name).stat().st_mtime_ns for name in before}
@@ -105,7 +104,7 @@ def test_what_is_done_survives_and_the_rest_follows_to_the_same_bits(
     for name, time_of in times.items():
         assert (tmp_path / "cells" / name).stat().st_mtime_ns == time_of
     assert (tmp_path / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
-    assert parts_of(tmp_path).keys() == parts_of(whole).keys()
+    assert saved_in(tmp_path).keys() == saved_in(whole).keys()
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
@@ -158,21 +157,21 @@ def test_a_sweep_that_is_done_is_judged_anew_and_trains_nothing(whole, no_traini
     ],
 )
 def test_the_folder_of_another_sweep_is_refused(config, resume, told, whole):
-    before = parts_of(whole)
+    before = saved_in(whole)
     with pytest.raises(ConfigError, match=told):
         sweep.run(config, whole, resume=resume)
-    assert parts_of(whole) == before
+    assert saved_in(whole) == before
 
 
 def test_a_damaged_part_is_trained_again_and_told(whole, capsys):
-    place, before = whole / "cells" / "0002.npz", parts_of(whole)
+    place, before = whole / "cells" / "0002.npz", saved_in(whole)
     for content in (before["0002.npz"][:-50], b"", b"not at all"):
         place.write_bytes(content)
         record = sweep.run(SMALL, whole, resume=True)
         told = f"{place} is damaged; its runs are trained again."
         assert record.verdict[0] == told and told in capsys.readouterr().err
         assert place.read_bytes() == before["0002.npz"]
-    assert parts_of(whole) == before
+    assert saved_in(whole) == before
 
 
 @pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.slow)])
@@ -319,20 +318,17 @@ def test_shapes_make_groups_and_groups_equal_parts():
     [("data:8", 3, 3), ("seed:2", 3, 4), ("seed:4", 2, 4), ("seed:3", 3, 3)],
 )
 def test_devices_get_as_many_runs_each_and_parts_stay_what_they_are(
-    mesh, num_seeds, width, monkeypatch
+    mesh, num_seeds, width
 ):
-    monkeypatch.setattr(parts_module, "_check", lambda common: None)  # no such devices
     config = changed(sweep="seed=1,2,3,4,5", at_once=9, num_seeds=num_seeds, mesh=mesh)
-    parts = plan(config)
+    parts = parts_of(config)
     assert [part.members for part in parts] == [(0, 1, 2), (3, 4)]
     assert {part.width for part in parts} == {width}
 
 
 def test_a_batch_that_devices_can_not_share_is_refused_before_anything_runs(
-    no_training, monkeypatch
+    no_training,
 ):
-    four = SimpleNamespace(shape={"seed": 1, "data": 4})
-    monkeypatch.setattr(parts_module, "_mesh", lambda common: four)
     with pytest.raises(ConfigError, match=r"batch_size: got 2; .* multiple of 4"):
         sweep.run(changed(sweep="batch_size=4,2", mesh="data:4"))
 

@@ -15,7 +15,7 @@ from experiments import trainability
 from experiments.common import gradient_shares
 from experiments.trainability import Config
 from lstm_jax import readouts
-from lstm_jax.training import loop
+from lstm_jax.training import loop, runs
 
 LAGS = (2, 4)
 SMALL: dict[str, Any] = {
@@ -31,24 +31,24 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def traced():
-    """What the program was traced with: lengths of the training, and measurements."""
+    """Lengths of the programs that train, and measurements that were traced."""
     return {"lengths": [], "signals": 0}
 
 
 @pytest.fixture(scope="module")
 def record(traced):
-    train_steps, signal = loop.train_steps, lj.gradients.first_step_signal
+    program, signal = runs.program, lj.gradients.first_step_signal
 
-    def counted_steps(*args, **kwargs):
-        traced["lengths"].append(kwargs["length"])
-        return train_steps(*args, **kwargs)
+    def counted_program(recipe, **kwargs):
+        traced["lengths"].append(recipe.length)
+        return program(recipe, **kwargs)
 
     def counted_signal(*args):
         traced["signals"] += 1
         return signal(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "train_steps", counted_steps)
+        patch.setattr(runs, "program", counted_program)
         patch.setattr(lj.gradients, "first_step_signal", counted_signal)
         patch.setattr(trainability, "TEST_EXAMPLES", 8)
         patch.setattr(gradient_shares, "SIGNAL_EXAMPLES", 4)

@@ -19,7 +19,6 @@ from experiments import gradient_decay, nature_show
 from experiments.common import cli, records
 from experiments.common.cli import ConfigError
 from experiments.common.sequence_file import read_sequence
-from experiments.common.training import updates_per_call
 from experiments.common.variants import matched_bias, variants_of
 
 ROOT = Path(__file__).parent.parent
@@ -234,13 +233,6 @@ def test_mean_interval_is_students():
 def test_matched_bias_keeps_three_quarters(lag):
     forget = 1 / (1 + np.exp(-matched_bias(lag)))
     np.testing.assert_allclose(forget**lag, 0.75)
-
-
-@pytest.mark.parametrize(
-    ("num_steps", "per_call"), [(600, 50), (7, 7), (53, 1), (1, 1)]
-)
-def test_updates_per_call_divide_the_updates(num_steps, per_call):
-    assert updates_per_call(num_steps) == per_call
 
 
 # -- what is refused ----------------------------------------------------------------

@@ -112,10 +112,10 @@ def runs_on_eight(folder):
 
 def describe(job, folder):
     """Writes the program of an update, and what lies where before it and after."""
-    state, chunk = job.place(job.initial()), cast(Any, job.chunk)
+    state = job.place(job.initial())
     assert_same_state(job.gather(state), job.initial())
-    program = chunk.lower(state, 1).compile()
-    (folder / "program.txt").write_text(program.as_text())
+    program = jax.jit(job.chunk).lower(state, 1).compile()
+    (folder / "program.txt").write_text(cast(str, program.as_text()))
     states = [(s.params, s.opt_state) for s in (state, program(state, 1)[0])]
     (folder / "stored.json").write_text(json.dumps(stored_of(states)))
 
@@ -163,8 +163,11 @@ def gradients_of(text):
     mesh = None if text is None else sharding.mesh_of(text)
     task, optimizer = lj.TASKS["delayed_xor"], optax.sgd(1.0)
     task = dataclasses.replace(task, sample=partial(weighted, task.sample))
+    over: dict[str, Any] = (
+        {} if mesh is None else {"predict": sharding.predict_over(mesh, lj.LSTM)}
+    )
     step = loop.step_function(
-        lj.LSTM, task, optimizer, batch_size=16, length=20, mesh=mesh
+        lj.LSTM, task, optimizer, batch_size=16, length=20, **over
     )
     before = loop.init_train_state(
         jax.random.key(0),

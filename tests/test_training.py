@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 import lstm_jax as lj
 from lstm_jax.tasks.nature_show import cross_entropy
-from lstm_jax.training import criteria, loop
+from lstm_jax.training import criteria, loop, sharding
 from lstm_jax.training.curricula import growing_length
 from lstm_jax.training.loop import init_train_state, predict, train_steps
 from lstm_jax.training.runs import train_many
@@ -95,7 +95,8 @@ def one_update(state, **numbers):
 @jax.jit
 def jitted_update(state, numbers):
     optimizer = momentum(numbers["learning_rate"], numbers["clip"])
-    return train_steps(state, lj.LSTM, SIGNS, optimizer, num_steps=1, **STEPS)
+    step = loop.step_function(lj.LSTM, SIGNS, optimizer, **STEPS)
+    return train_steps(state, 1, step)
 
 
 def distance(before, after):
@@ -274,11 +275,7 @@ def test_how_a_run_is_cut_into_chunks_changes_not_one_bit(key):
         jax.tree.map(assert_array_equal, numbers_of(state), numbers_of(whole))
         assert_array_equal(np.concatenate(losses), history.loss)
     assert len(traced) == 1
-    by_scan, same = jax.jit(
-        lambda state: train_steps(
-            state, lj.RNN, SIGNS, optimizer, num_steps=10, batch_size=3, length=4
-        )
-    )(start)
+    by_scan, same = jax.jit(lambda state: train_steps(state, 10, step))(start)
     close = partial(assert_allclose, rtol=1e-5, atol=1e-6)
     jax.tree.map(close, (numbers_of(by_scan), same), (numbers_of(whole), history))
 
@@ -490,7 +487,7 @@ def test_noise_is_refused_where_there_is_none_and_where_devices_would_share_it(k
         predict(lj.RNN, SIGNS, params, SIGNS.sample(key, 2, 4), key)
     mesh = jax.make_mesh((1,), ("data",))
     with pytest.raises(ValueError, match=r"cell: got 'zoneout\(rnn\)'; it must be one"):
-        loop.step_function(NOISY["step"], SIGNS, momentum(), mesh=mesh, **STEPS)
+        sharding.predict_over(mesh, NOISY["step"])
 
 
 # ---------------------------------------------------------------------------

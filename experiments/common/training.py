@@ -11,7 +11,8 @@ import optax
 import lstm_jax as lj
 from experiments.common.progress import Advance
 from experiments.common.variants import Variant, init_options
-from lstm_jax.training import loop
+from lstm_jax.training import loop, runs
+from lstm_jax.training.runs import Recipe
 
 MOST_UPDATES_PER_CALL = 50  # how often progress is shown
 
@@ -19,6 +20,25 @@ MOST_UPDATES_PER_CALL = 50  # how often progress is shown
 def optimizer(learning_rate: float) -> optax.GradientTransformation:
     """Returns Adam behind a clip of the gradient's global norm to 1."""
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(learning_rate))
+
+
+def recipe_of(config: Any, cell: lj.Cell, task: lj.Task, length: int) -> Recipe:
+    """Returns what all networks of an experiment share, trained by `optimizer`.
+
+    Args:
+      config: with hidden_size, batch_size and learning_rate.
+      cell: of all networks.
+      task: trained on.
+      length: steps of a sequence.
+    """
+    return Recipe(
+        cell,
+        task,
+        partial(optimizer, config.learning_rate),
+        hidden_size=config.hidden_size,
+        batch_size=config.batch_size,
+        length=length,
+    )
 
 
 def side_by_side(
@@ -57,99 +77,64 @@ def initial_models(
 
 
 def trained_models(
-    models: loop.ModelParams,
-    cell: lj.Cell,
-    task: lj.Task,
-    *,
-    seed: int,
-    learning_rate: float,
-    **how: Any,
+    models: loop.ModelParams, recipe: Recipe, *, seed: int, **how: Any
 ) -> loop.ModelParams:
     """Returns the networks, leaves (network, ...), after training.
 
     Args:
       models: of `initial_models`.
-      cell: of all networks.
-      task: trained on.
+      recipe: of all networks.
       seed: the sequences follow from it; each network sees its own.
-      learning_rate: of `optimizer`.
       **how: as in `train_side_by_side`.
     """
     keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(models)[0]))
-    transformation = optimizer(learning_rate)
-    states = jax.vmap(lambda k, m: loop.begin_training(k, m, transformation))(
+    states = jax.vmap(partial(loop.begin_training, optimizer=recipe.optimizer_of()))(
         keys, models
     )
-    return train_side_by_side(states, cell, task, transformation, **how).params
-
-
-def updates_per_call(num_steps: int) -> int:
-    """Returns the largest divisor of num_steps that shows progress often enough."""
-    most = min(MOST_UPDATES_PER_CALL, num_steps)
-    return max(d for d in range(1, most + 1) if num_steps % d == 0)
+    return train_side_by_side(states, recipe, **how).params
 
 
 def _nothing(update: int, states: loop.TrainState) -> None:
     del update, states  # nobody wants to see them
 
 
-def one_by_one(of_one: Callable) -> Callable:
-    """Returns what `jax.vmap(of_one)` returns, by a loop over the networks."""
-    return partial(jax.lax.map, of_one)
-
-
 def train_side_by_side(
     states: loop.TrainState,
-    cell: lj.Cell,
-    task: lj.Task,
-    transformation: optax.GradientTransformation,
+    recipe: Recipe,
     *,
     num_steps: int,
-    batch_size: int,
-    length: int,
     what: str,
     advance: Advance,
-    per_call: int | None = None,
+    every: int | None = None,
     between: Callable[[int, loop.TrainState], None] = _nothing,
-    over_networks: Callable[[Callable], Callable] = jax.vmap,
+    runs_at_once: int | None = None,
 ) -> loop.TrainState:
     """Returns the states, leaves (network, ...), after `num_steps` updates.
 
     Args:
-      states: of `init_train_state`, vmapped.
-      cell: of all networks.
-      task: trained on.
-      transformation: the optimiser.
+      states: of all networks.
+      recipe: of all networks.
       num_steps: updates; at least 1.
-      batch_size: sequences per update.
-      length: steps of a sequence.
       what: is being trained, for the progress.
       advance: called with one unit per update.
-      per_call: updates in one compiled call, a divisor of num_steps;
-        `updates_per_call(num_steps)` by default.
+      every: updates after which `between` is due; num_steps if not given.
       between: called with the updates done and the states, at the start and after
         every compiled call.
-      over_networks: makes of the updates of one network those of all; `jax.vmap` or
-        `one_by_one`, which is quicker to compile.
+      runs_at_once: networks side by side; all if not given, and 1 is quicker to
+        compile.
     """
-    per_call = updates_per_call(num_steps) if per_call is None else per_call
-    some_steps = jax.jit(
-        over_networks(
-            partial(
-                loop.train_steps,
-                cell=cell,
-                task=task,
-                optimizer=transformation,
-                num_steps=per_call,
-                batch_size=batch_size,
-                length=length,
-            )
-        )
+    program = runs.program(
+        recipe, most_steps=MOST_UPDATES_PER_CALL, runs_at_once=runs_at_once
     )
+    every, done = every or num_steps, 0
     advance(what, 0)
     between(0, states)
-    for done in range(per_call, num_steps + 1, per_call):
-        states, _ = jax.block_until_ready(some_steps(states))
-        advance(what, per_call)
+    while done < num_steps:
+        due = done + every - done % every
+        count = min(due, num_steps, done + MOST_UPDATES_PER_CALL) - done
+        called = program.steps(states, runs.Settings(), count)
+        states, _ = jax.block_until_ready(called)
+        done += count
+        advance(what, count)
         between(done, states)
     return states

@@ -24,7 +24,7 @@ from experiments.train.config import (
     seeds,
 )
 from experiments.train.interrupts import asked_to_stop
-from experiments.train.job import MOST_STEPS_PER_CHUNK, Job
+from experiments.train.job import MOST_STEPS_PER_CHUNK, Job, going
 from experiments.train.metrics import Metrics
 from experiments.train.processes import (
     by_first,
@@ -60,7 +60,7 @@ class Trained(NamedTuple):
     """Where a run is.
 
     Attributes:
-      state: of the training.
+      state: of the training, leaves (run, ...).
       metrics: every logged line.
       notes: what the user must know about how it came here.
     """
@@ -97,8 +97,14 @@ def begin(config: Config, job: Job, out: Path | None, resume: bool) -> Trained:
     return begun._replace(state=checkpoints.with_arrays(begun.state, arrays))
 
 
+def in_files(config: Config, tree: Any) -> Any:
+    """Returns leaves (run, ...) as files hold them: of one seed, without that axis."""
+    return tree if config.num_seeds > 1 else jax.tree.map(lambda leaf: leaf[0], tree)
+
+
 def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained:
-    found = _found(config, initial.state, out) if resume else None
+    like = in_files(config, initial.state)
+    found = _found(config, like, out) if resume else None
     if not resume and checkpoints.steps(_folder(out)):
         raise ConfigError(
             f"out: {str(out)!r} holds a run that was saved at step "
@@ -118,7 +124,10 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
         checkpoints.clean(
             _folder(out), damaged=found.damaged, keep=config.keep_checkpoints
         )
-        begun = Trained(found.state, initial.metrics | found.history, notes)
+        state = found.state
+        if config.num_seeds == 1:
+            state = jax.tree.map(lambda leaf: leaf[None], state)
+        begun = Trained(state, initial.metrics | found.history, notes)
     for note in begun.notes:
         print(note, file=sys.stderr)
     metrics.rewrite(out / "metrics.jsonl", begun.metrics)
@@ -126,10 +135,10 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
 
 
 def _found(
-    config: Config, initial: loop.TrainState, out: Path
+    config: Config, like: loop.TrainState, out: Path
 ) -> checkpoints.Restored | None:
     try:
-        found = checkpoints.restore(_folder(out), initial, config=identity(config))
+        found = checkpoints.restore(_folder(out), like, config=identity(config))
     except ValueError as error:
         raise ConfigError(f"out: {error}") from error
     if found is not None and found.step > config.num_steps:
@@ -156,7 +165,7 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
     ):
         advance("compiling", 0)
         jax.block_until_ready(job.chunk(state, 0))
-        while done < config.num_steps and _going(marks):
+        while done < config.num_steps and going(marks):
             start, before = time.monotonic(), done
             end = first_says(_end_of_chunk(config, done, rate))
             state, history = jax.block_until_ready(job.chunk(state, end - done))
@@ -208,12 +217,6 @@ def _done(state: loop.TrainState) -> int:
     return int(np.max(state.step))
 
 
-def _going(state: loop.TrainState) -> bool:
-    """Whether any run is still to be trained."""
-    over = (np.asarray(state.diverged_at) >= 0) | (np.asarray(state.solved_at) >= 0)
-    return not over.all()
-
-
 def _end_of_chunk(config: Config, done: int, rate: float) -> int:
     at_this_rate = math.ceil(rate * SECONDS_PER_CHUNK)
     ends = [config.num_steps, done + min(at_this_rate, MOST_STEPS_PER_CHUNK)]
@@ -225,7 +228,7 @@ def _end_of_chunk(config: Config, done: int, rate: float) -> int:
 
 def _is_due(config: Config, state: loop.TrainState, done: int, save_at: float) -> bool:
     """Whether a checkpoint is to be written now."""
-    if done == config.num_steps or not _going(state):
+    if done == config.num_steps or not going(state):
         return True
     if config.checkpoint_interval is not None:
         return done % config.checkpoint_interval == 0
@@ -240,7 +243,7 @@ def _save(config: Config, trained: Trained, out: Path | None) -> float:
             lambda: checkpoints.save(
                 _folder(out),
                 _done(trained.state),
-                trained.state,
+                in_files(config, trained.state),
                 config=identity(config),
                 history=trained.metrics,
                 made=_made(config),
@@ -255,14 +258,12 @@ def _check_finite(
     state: loop.TrainState, history: loop.History, before: int, out: Path | None
 ) -> None:
     """Raises `Diverged` where every run has."""
-    diverged_at = np.atleast_1d(state.diverged_at)
+    diverged_at = np.asarray(state.diverged_at)
     if (diverged_at < 0).any():
         return
     # The last to diverge did so in this chunk.
     which, step = int(diverged_at.argmax()), int(diverged_at.max())
-    loss, _, norm = (
-        float(np.atleast_2d(values)[which, step - before - 1]) for values in history
-    )
+    loss, _, norm = (float(values[which, step - before - 1]) for values in history)
     good = None if out is None else checkpoints.latest(_folder(out))
     last = "there is no checkpoint"
     if out is not None and good is not None:
@@ -294,8 +295,8 @@ def _lines(
     steps = steps[steps % config.log_interval == 0]
     lines = {"step": steps}
     for name in ("loss", "accuracy"):
-        values = np.asarray(getattr(history, name), float)
-        lines[name] = np.moveaxis(values[..., steps - before - 1], -1, 0)
+        values = np.asarray(in_files(config, getattr(history, name)), float)
+        lines[name] = values[..., steps - before - 1].T
     if config.eval_interval:
         lines |= _tests(config, job, state, lines["loss"], steps)
     return lines | {"steps_per_second": np.full(steps.shape, round(rate, 1))}
@@ -313,9 +314,9 @@ def _tests(
         name: np.full_like(like, np.nan) for name in ("test_loss", "test_accuracy")
     }
     if len(steps) and steps[-1] % (config.eval_interval or 1) == 0:
-        tested = job.test(job.gather(state))
-        tests["test_loss"][-1] = np.asarray(tested.loss)
-        tests["test_accuracy"][-1] = np.asarray(tested.accuracy)
+        tested = in_files(config, job.gather(job.test(state)))
+        tests["test_loss"][-1] = tested.loss
+        tests["test_accuracy"][-1] = tested.accuracy
     return tests
 
 
@@ -333,8 +334,8 @@ def ends(config: Config, state: loop.TrainState) -> list[str]:
     lines = []
     for seed, diverged_at, solved_at in zip(
         seeds(config),
-        np.atleast_1d(state.diverged_at),
-        np.atleast_1d(state.solved_at),
+        np.asarray(state.diverged_at),
+        np.asarray(state.solved_at),
         strict=True,
     ):
         if diverged_at >= 0:

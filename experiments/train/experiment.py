@@ -58,9 +58,9 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
         job = job_of(config)
         begun = chunks.begin(config, job, out, resume)
         trained = chunks.finish(config, job, begun, out)
-        tested = np.stack([np.atleast_1d(part) for part in job.test(trained.state)])
+        tested = np.stack(job.gather(job.test(job.place(trained.state))))
     if out is not None:
-        processes.by_first(lambda: _save_end(trained, out))
+        processes.by_first(lambda: _save_end(config, trained, out))
     return Record(
         experiment=NAME,
         config=asdict(config),
@@ -71,11 +71,11 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
     )
 
 
-def _save_end(trained: Trained, out: Path) -> None:
+def _save_end(config: Config, trained: Trained, out: Path) -> None:
     # Lines that were only added would outlive the process, but no loss of power.
     metrics.rewrite(out / "metrics.jsonl", trained.metrics)
-    params = checkpoints.named_arrays(trained.state.params)
-    metrics.save_arrays(out / "final.npz", params)
+    params = chunks.in_files(config, trained.state.params)
+    metrics.save_arrays(out / "final.npz", checkpoints.named_arrays(params))
 
 
 def _arrays(
@@ -105,7 +105,7 @@ def _rows(config: Config, trained: Trained, tested: np.ndarray) -> list[dict[str
         }
         for seed, steps, loss, accuracy in zip(
             seeds(config),
-            np.atleast_1d(trained.state.step),
+            np.asarray(trained.state.step),
             *tested,
             strict=True,
         )

@@ -1,106 +1,166 @@
-"""From a configuration of `experiments.train` to compiled functions."""
+"""From configurations of `experiments.train` to compiled functions."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
 import lstm_jax as lj
 from experiments.common import memory_limit
 from experiments.common.cli import ConfigError
-from experiments.train.config import OPTIMIZERS, Config, with_free_defaults
-from lstm_jax.training import loop, sharding
+from experiments.train.config import OPTIMIZERS, Config, seeds, with_free_defaults
+from lstm_jax.training import loop, runs, sharding
 from lstm_jax.training.curricula import Curriculum, growing_length
 
-MOST_STEPS_PER_CHUNK = 1000
+MOST_STEPS_PER_CHUNK = runs.MOST_STEPS
+# What may differ between the runs of one program, and what stands in for it there.
+TRACED = {"learning_rate": 1.0, "clip": 1.0, "forget_bias": 1.0, "seed": 0}
 
 
 class Job(NamedTuple):
-    """A configuration as functions; with several seeds, leaves have them in front.
+    """Configurations as functions; all leaves are (run, ...), each seed a run.
 
     Attributes:
       initial: `() -> TrainState`.
       place: a state to where `chunk` wants it: on the devices of the mesh.
       chunk: `(state, num_steps) -> (state, history)`, compiled for any number of steps.
+      test: `state -> Evaluation`, of a placed state.
       gather: what `chunk` returned, or a part of it, to one device of every process.
-      test: `state -> Evaluation`, of a gathered state; every process does the same.
     """
 
     initial: Callable[[], loop.TrainState]
     place: Callable[[loop.TrainState], loop.TrainState]
     chunk: Callable[..., tuple[loop.TrainState, loop.History]]
-    gather: Callable[[Any], Any]
     test: Callable[[loop.TrainState], loop.Evaluation]
+    gather: Callable[[Any], Any]
 
 
 def job_of(config: Config) -> Job:
-    """Returns the functions; raises `ConfigError` where the task refuses."""
-    return _job_of(with_free_defaults(config))
+    """Returns the functions of a configuration, whose numbers are constants of them.
+
+    Raises:
+      ConfigError: the task refuses it, or the mesh can't be laid or shared.
+    """
+    return _job(config, _keys([config]), runs.Settings())
+
+
+def job_of_many(configs: Sequence[Config]) -> Job:
+    """Returns the functions of configurations that have the same `common`."""
+    return _job(common(configs[0]), _keys(configs), _settings(configs))
+
+
+def _job(shared: Config, keys: jax.Array, settings: runs.Settings) -> Job:
+    program = program_of(shared)
+    _check_divides(shared, len(keys))
+    test_keys = program.place(jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys))
+    placed = program.place(settings)
+    return Job(
+        initial=partial(program.begin, keys, settings),
+        place=program.place,
+        chunk=lambda state, num_steps: program.steps(state, placed, num_steps),
+        test=lambda state: program.test(
+            test_keys, state, shared.test_size, shared.length
+        ),
+        gather=program.gather,
+    )
+
+
+def common(config: Config) -> Config:
+    """Returns what runs of one program share; what is traced has a stand-in."""
+    return replace(config, **{n: v for n, v in TRACED.items() if _varies(config, n)})
+
+
+def program_of(shared: Config) -> runs.Program:
+    """Returns the program of a `common`; raises `ConfigError` where it is refused."""
+    return _program(with_free_defaults(shared))
 
 
 @cache  # a run that goes on in the same process compiles nothing
-def _job_of(config: Config) -> Job:
-    task = lj.TASKS[config.task]
-    cell = cell_of(config)
-    optimizer = _optimizer(config)
+def _program(shared: Config) -> runs.Program:
+    task, options = lj.TASKS[shared.task], {"dtype": dtype_of(shared)}
+    if shared.forget_bias is not None:
+        options["forget_bias"] = shared.forget_bias
+    recipe = runs.Recipe(
+        cell_of(shared),
+        task,
+        partial(_optimizer, shared),
+        hidden_size=shared.hidden_size,
+        batch_size=shared.batch_size,
+        length=_length_of(shared),
+        max_length=None if shared.start_length is None else shared.length,
+        init_options=options,
+        stop_after=shared.stop_after,
+    )
     try:
-        mesh = _mesh(config)
-        step = loop.step_function(
-            cell,
-            task,
-            optimizer,
-            batch_size=config.batch_size,
-            length=length_of(config),
-            max_length=None if config.start_length is None else config.length,
-            stop_after=config.stop_after,
-            mesh=mesh,
-        )
-        jax.eval_shape(partial(task.sample, jax.random.key(0), 1, config.length))
+        program = runs.program(recipe, mesh=_mesh(shared))
+        jax.eval_shape(partial(task.sample, jax.random.key(0), 1, shared.length))
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    begin = partial(_initial, config, cell, task, optimizer)
-    chunk = partial(loop.train_chunk, step=step, most_steps=MOST_STEPS_PER_CHUNK)
-    test = partial(test_of, config, cell, task)
-    keys = [jax.random.key(config.seed + n) for n in range(config.num_seeds)]
-    place, gather = movers(mesh, seeds=config.num_seeds > 1)
-    if config.num_seeds == 1:
-        return Job(
-            initial=lambda: jax.jit(begin)(keys[0]),
-            place=place,
-            chunk=jax.jit(chunk),
-            gather=gather,
-            test=partial(jax.jit(test), keys[0]),
-        )
-    stacked = jnp.stack(keys)
-    return Job(
-        initial=lambda: jax.jit(jax.vmap(begin))(stacked),
-        place=place,
-        chunk=jax.jit(sharding.vmapped(chunk, mesh, in_axes=(0, None))),
-        gather=gather,
-        # One after the other: all test sequences of all seeds at once need gigabytes.
-        test=jax.jit(
-            lambda state: jax.lax.map(lambda args: test(*args), (stacked, state))
-        ),
+    return program
+
+
+def _varies(config: Config, name: str) -> bool:
+    return isinstance(getattr(config, name), int | float)
+
+
+def _keys(configs: Sequence[Config]) -> jax.Array:
+    return jnp.stack([jax.random.key(s) for config in configs for s in seeds(config)])
+
+
+def _settings(configs: Sequence[Config]) -> runs.Settings:
+    """Returns what is traced, in the dtype the weights are updated in."""
+    dtype = dtype_of(configs[0])
+
+    def column(name):
+        values = [getattr(config, name) for config in configs for _ in seeds(config)]
+        return {name: jnp.array(values, dtype)} if _varies(configs[0], name) else {}
+
+    return runs.Settings(
+        hyperparams=column("learning_rate") | column("clip"),
+        init_options=column("forget_bias"),
     )
 
 
-def _mesh(config: Config) -> Mesh | None:
+def _optimizer(shared: Config, **traced: Any) -> optax.GradientTransformation:
+    numbers = {"learning_rate": shared.learning_rate, "clip": shared.clip, **traced}
+    optimizer = OPTIMIZERS[shared.optimizer](numbers["learning_rate"])
+    if isinstance(shared.clip, str):
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(numbers["clip"]), optimizer)
+
+
+def _mesh_text(shared: Config) -> str | None:
     """Returns the mesh; that of several processes cuts the batch if not told."""
-    text = config.mesh
-    if text is None and jax.process_count() > 1:
-        text = f"data:{jax.device_count()}"
+    if shared.mesh is None and jax.process_count() > 1:
+        return f"data:{jax.device_count()}"
+    return shared.mesh
+
+
+def _mesh(shared: Config) -> Mesh | None:
+    text = _mesh_text(shared)
     if text is None:
         return None
-    mesh = sharding.mesh_of(text)
-    sharding.check_divides(
-        mesh.shape, batch_size=config.batch_size, num_seeds=config.num_seeds
-    )
-    return mesh
+    # Any number of runs will do for the program.
+    _check_divides(shared, sharding.parse_mesh(text)[sharding.SEED])
+    return sharding.mesh_of(text)
+
+
+def _check_divides(shared: Config, num_runs: int) -> None:
+    text = _mesh_text(shared)
+    if text is None:
+        return
+    try:
+        sharding.check_divides(
+            sharding.parse_mesh(text), batch_size=shared.batch_size, num_seeds=num_runs
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_memory(config: Config, num_settings: int = 1) -> None:
@@ -110,23 +170,21 @@ def check_memory(config: Config, num_settings: int = 1) -> None:
       config: of the runs, one a seed.
       num_settings: that train side by side.
     """
-    task, runs = lj.TASKS[config.task], (num_settings, "num_seeds")
+    task, side = lj.TASKS[config.task], (num_settings, "num_seeds")
     arrays = [
-        (*runs, "hidden_size", "hidden_size"),
-        (*runs, "length", "batch_size", task.input_size),
-        (*runs, "length", "batch_size", "hidden_size"),
+        (*side, "hidden_size", "hidden_size"),
+        (*side, "length", "batch_size", task.input_size),
+        (*side, "length", "batch_size", "hidden_size"),
         ("length", "test_size", task.input_size),
     ]
     itemsize = jnp.dtype(dtype_of(config)).itemsize
     memory_limit.check(asdict(config), arrays, itemsize=itemsize)
 
 
-def movers(mesh: Mesh | None, seeds: bool) -> tuple[Callable, Callable]:
-    """Returns `place` and `gather` of a job."""
-    if mesh is None:
-        return lambda state: state, lambda tree: tree
-    place = partial(sharding.place, mesh=mesh, seeds=seeds)
-    return place, partial(sharding.gather, mesh=mesh)
+def going(state: loop.TrainState) -> bool:
+    """Whether any run is still to be trained."""
+    over = (np.asarray(state.diverged_at) >= 0) | (np.asarray(state.solved_at) >= 0)
+    return not over.all()
 
 
 def cell_of(config: Config) -> lj.Cell:
@@ -135,58 +193,12 @@ def cell_of(config: Config) -> lj.Cell:
     return lj.mixed(cell) if config.dtype == "mixed" else cell
 
 
-def _optimizer(config: Config) -> optax.GradientTransformation:
-    optimizer = OPTIMIZERS[config.optimizer](config.learning_rate)
-    if isinstance(config.clip, str):
-        return optimizer
-    return optax.chain(optax.clip_by_global_norm(config.clip), optimizer)
-
-
 def dtype_of(config: Config) -> Any:
     """Returns the dtype of the weights."""
     return jnp.dtype("float32" if config.dtype == "mixed" else config.dtype)
 
 
-def length_of(config: Config) -> int | Curriculum:
-    """Returns the length of the sequences, or how it grows."""
+def _length_of(config: Config) -> int | Curriculum:
     if config.start_length is None or config.curriculum_steps is None:
         return config.length
     return growing_length(config.start_length, config.length, config.curriculum_steps)
-
-
-def _initial(
-    config: Config,
-    cell: lj.Cell,
-    task: lj.Task,
-    optimizer: optax.GradientTransformation,
-    key: jax.Array,
-) -> loop.TrainState:
-    options: dict[str, Any] = {"dtype": dtype_of(config)}
-    if config.forget_bias is not None:
-        options["forget_bias"] = config.forget_bias
-    return loop.init_train_state(
-        key,
-        cell,
-        task,
-        optimizer,
-        hidden_size=config.hidden_size,
-        init_options=options,
-    )
-
-
-def test_of(
-    config: Config,
-    cell: lj.Cell,
-    task: lj.Task,
-    key: jax.Array,
-    state: loop.TrainState,
-) -> loop.Evaluation:
-    """Returns loss and accuracy on fresh sequences, the same at every test."""
-    return lj.evaluate(
-        jax.random.fold_in(key, 1),
-        cell,
-        task,
-        state.params,
-        batch_size=config.test_size,
-        length=config.length,
-    )

@@ -12,8 +12,8 @@ import numpy as np
 
 import lstm_jax as lj
 from experiments.common.errors import ConfigError
-from experiments.train import job
 from experiments.train.config import Config, identity, seeds
+from experiments.train.job import job_of
 from lstm_jax.training import checkpoints, loop, settings
 from lstm_jax.training.checkpoints import CheckpointError
 
@@ -93,11 +93,9 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
 def untrained(run: TrainedRun) -> loop.ModelParams:
     """Returns the weights with which the run began, in float32."""
     with jax.enable_x64(run.config.dtype == "float64"):
-        params = job.job_of(run.config).initial().params
-    if run.config.num_seeds > 1:
-        index = run.seed - run.config.seed
-        params = jax.tree.map(lambda leaf: leaf[index], params)
-    return jax.tree.map(_in_float32, params)
+        params = job_of(run.config).initial().params
+    index = run.seed - run.config.seed
+    return jax.tree.map(lambda leaf: _in_float32(leaf[index]), params)
 
 
 def _places(path: str) -> tuple[Path, int | None]:

@@ -4,9 +4,8 @@
     found = restore(folder, state, config=config)
     found.state, found.history, found.damaged
 
-Each is a folder named by its step. Orbax writes its arrays; SHA256SUMS lists every
-file, so that what a disk did to it is seen before it is read; a shell reads it too:
-`sha256sum --check SHA256SUMS`. A folder without SHA256SUMS is no checkpoint.
+Each is a folder named by its step. Orbax writes its arrays, and `sums` lists every
+file in SHA256SUMS. A folder without SHA256SUMS is no checkpoint.
 
 What a killed process leaves, by what it was at:
 
@@ -19,7 +18,7 @@ So there is a whole checkpoint from the first rename on, and the next `save` tid
 One process at a time writes to a folder.
 """
 
-import hashlib
+import importlib.util
 import os
 import re
 import tempfile
@@ -30,13 +29,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+if importlib.util.find_spec("orbax") is None:
+    raise ModuleNotFoundError(
+        "lstm_jax.training.checkpoints needs Orbax: pip install 'lstm_jax[checkpoints]'"
+    )
+
 import orbax.checkpoint as ocp
 
-from lstm_jax.training import disk
+from lstm_jax.training import disk, sums
 from lstm_jax.training.loop import TrainState
 from lstm_jax.training.settings import differences, plain, random_numbers
+from lstm_jax.training.sums import SUMS
 
-SUMS = "SHA256SUMS"
 STATE, HISTORY = "state", "history"
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")
 KNOWN = ("config", "random", "made")  # what is said about the arrays
@@ -129,7 +134,7 @@ def save(
         with disk.unfinished(folder) as staging:
             staging.mkdir()
             _write(staging / str(step), arrays, about)
-            _write_sums(staging / str(step))
+            sums.write(staging / str(step))
             _clear(folder / str(step))
             disk.commit(staging / str(step), folder / str(step))
     # Orbax tells of a disk that fills up meanwhile by ValueError.
@@ -151,9 +156,9 @@ def latest(folder: Path | str) -> int | None:
 def steps(folder: Path | str) -> list[int]:
     """Returns the steps of all checkpoints, ascending, damaged ones too."""
     return sorted(
-        int(sums.parent.name)
-        for sums in Path(folder).glob(f"*/{SUMS}")
-        if STEP.fullmatch(sums.parent.name)
+        int(file.parent.name)
+        for file in Path(folder).glob(f"*/{SUMS}")
+        if STEP.fullmatch(file.parent.name)
     )
 
 
@@ -247,15 +252,7 @@ def clean(folder: Path | str, *, damaged: tuple[int, ...] = (), keep: int = 3) -
 
 def is_whole(folder: Path | str, step: int) -> bool:
     """Whether every file of a checkpoint is what was written."""
-    place = Path(folder) / str(step)
-    try:
-        *lines, last = (place / SUMS).read_text(encoding="ascii").splitlines()
-        sums = [line.partition("  ")[::2] for line in lines]
-        return last == _count(lines) != _count([]) and all(
-            _digest(place / name) == digest for digest, name in sums
-        )
-    except (OSError, ValueError):
-        return False
+    return sums.hold(Path(folder) / str(step))
 
 
 def named_arrays(tree: Any) -> dict[str, np.ndarray]:
@@ -388,25 +385,6 @@ def _reserve(folder: Path, num_bytes: int) -> None:
     """Raises OSError where there is no room, before Orbax writes half of it."""
     with tempfile.TemporaryFile(dir=folder) as file:
         os.posix_fallocate(file.fileno(), 0, num_bytes)
-
-
-def _write_sums(place: Path) -> None:
-    names = sorted(
-        p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()
-    )
-    lines = [f"{_digest(place / name)}  {name}" for name in names]
-    text = "".join(f"{line}\n" for line in [*lines, _count(lines)])
-    (place / SUMS).write_text(text, encoding="ascii")
-
-
-def _count(lines: list[str]) -> str:
-    """Returns the last line, by which one sees that none is missing."""
-    return f"# {len(lines)} files"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: BaseException) -> str:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.cells.cell import Cell, check_cell
@@ -14,7 +13,7 @@ from lstm_jax.cells.stochastic import KeyedCell
 from lstm_jax.checks import check_key, check_whole, shown
 from lstm_jax.engine.placing import cond, inside_shard_map, spread_as, spread_like
 from lstm_jax.tasks.task import Task, check_task
-from lstm_jax.training import criteria, sharding
+from lstm_jax.training import criteria
 from lstm_jax.training.batches import (
     Drawing,
     accuracy_of,
@@ -132,17 +131,16 @@ def train(
         hidden_size=hidden_size,
         init_options=init_options,
     )
-    return train_steps(
-        state,
+    step = step_function(
         cell,
         task,
         optimizer,
-        num_steps=num_steps,
         batch_size=batch_size,
         length=length,
         max_length=max_length,
         stop_after=stop_after,
     )
+    return train_steps(state, num_steps, step)
 
 
 def init_train_state(
@@ -189,27 +187,17 @@ def begin_training(
 
 def train_steps(
     state: TrainState,
-    cell: Cell,
-    task: Task,
-    optimizer: optax.GradientTransformation,
-    *,
     num_steps: int,
-    batch_size: int,
-    length: Length,
-    max_length: int | None = None,
-    stop_after: int | None = None,
+    step: Callable[[TrainState], tuple[TrainState, History]],
 ) -> tuple[TrainState, History]:
-    """Returns the state after `num_steps` updates; two calls continue each other."""
+    """Returns the state after `num_steps` updates; two calls continue each other.
+
+    Args:
+      state: where to go on.
+      num_steps: updates, entries of the history.
+      step: one update, of `step_function`.
+    """
     check_whole("num_steps", num_steps, 0)
-    step = step_function(
-        cell,
-        task,
-        optimizer,
-        batch_size=batch_size,
-        length=length,
-        max_length=max_length,
-        stop_after=stop_after,
-    )
     state = _settled(state, step)
     return jax.lax.scan(lambda state, _: step(state), state, length=num_steps)
 
@@ -261,18 +249,16 @@ def step_function(
     length: Length,
     max_length: int | None = None,
     stop_after: int | None = None,
-    mesh: Mesh | None = None,
+    predict: Callable[..., Array] = predict,
 ) -> Callable[[TrainState], tuple[TrainState, History]]:
     """Returns one update as a function, which holds a state whose training is over.
 
-    Arguments as in `train`, and the mesh of `sharding` over which the batch is cut.
+    Arguments as in `train`, and what computes the answers; `sharding.predict_over`
+    where the batch is cut over a mesh.
     """
     drawing = Drawing("sample", batch_size, length, max_length)
     _check_parts(cell, task, optimizer)
-    _check_criterion(task, stop_after)
-    _check_noise(cell, mesh)
-    check_drawing(drawing)
-    check_first_batch(task, drawing)
+    check_updates(task, drawing, stop_after)
 
     def step(state: TrainState) -> tuple[TrainState, History]:
         going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
@@ -283,14 +269,11 @@ def step_function(
         return state, History(nothing, nothing, nothing)
 
     def update(state):
-        key, key_batch, key_noise = _keys(cell, state.key)
+        key, key_batch, *noise = _keys(cell, state.key)
         batch = draw(task, drawing, key_batch, state.step)
 
         def loss_fn(params):
-            if key_noise is None:
-                outputs = sharding.predict_on(mesh, cell, task, params, batch)
-            else:
-                outputs = predict(cell, task, params, batch, key_noise)
+            outputs = predict(cell, task, params, batch, *noise)
             return loss_of(task, outputs, batch), outputs
 
         (loss, outputs), gradients = jax.value_and_grad(loss_fn, has_aux=True)(
@@ -324,35 +307,25 @@ def _check_parts(
         )
 
 
-def _check_criterion(task: Task, stop_after: int | None) -> None:
-    if stop_after is None:
-        return
-    check_whole("stop_after", stop_after, 1)
-    if task.correct is None:
-        raise ValueError(
-            f"stop_after: got {stop_after}; it must be None, for the task "
-            f"{task.name!r} has no criterion"
-        )
+def check_updates(task: Task, drawing: Drawing, stop_after: int | None) -> None:
+    """Refuses updates that a task, its first batch or its criterion does not allow."""
+    if stop_after is not None:
+        check_whole("stop_after", stop_after, 1)
+        if task.correct is None:
+            raise ValueError(
+                f"stop_after: got {stop_after}; it must be None, for the task "
+                f"{task.name!r} has no criterion"
+            )
+    check_drawing(drawing)
+    check_first_batch(task, drawing)
 
 
-def _check_noise(cell: Cell, mesh: Mesh | None) -> None:
-    if isinstance(cell, KeyedCell) and mesh is not None:
-        raise ValueError(
-            f"cell: got {cell.name!r}; it must be one that draws no random numbers "
-            "where the batch is cut over a mesh, whose devices would all draw the same"
-        )
-
-
-def _keys(cell: Cell, key: PRNGKey) -> tuple[PRNGKey, PRNGKey, PRNGKey | None]:
+def _keys(cell: Cell, key: PRNGKey) -> Array:
     """Returns the keys of what follows, of the batch, and of the cell's noise if any.
 
     A cell without noise gets the same two for ever: records depend on them.
     """
-    if isinstance(cell, KeyedCell):
-        following, key_batch, key_noise = jax.random.split(key, 3)
-        return following, key_batch, key_noise
-    following, key_batch = jax.random.split(key)
-    return following, key_batch, None
+    return jax.random.split(key, 3 if isinstance(cell, KeyedCell) else 2)
 
 
 def _history_dtype(params: ModelParams) -> Any:

@@ -1,8 +1,18 @@
-"""train_many: seeds and settings side by side, as one compiled program."""
+"""Many runs as one program: seeds and settings side by side.
+
+    runs = program(Recipe(cell, task, optax.adam, hidden_size=32, ...))
+    settings = Settings({"learning_rate": jnp.array([1e-3, 1e-2])}, {})
+    state = runs.begin(jax.random.split(key, 2), settings)
+    state, history = runs.steps(state, settings, 100)
+    runs.test(jax.random.split(other_key, 2), state).accuracy
+
+Every array has the runs as its first axis, also that of a single run.
+"""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,9 +23,178 @@ from jaxtyping import Array, Key
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array, check_function, check_type
 from lstm_jax.tasks.task import Task
+from lstm_jax.training import loop, sharding
+from lstm_jax.training.batches import Drawing
 from lstm_jax.training.curricula import Length
-from lstm_jax.training.loop import History, TrainState, train
+from lstm_jax.training.loop import History, TrainState
+from lstm_jax.training.models import Evaluation, evaluate
 from lstm_jax.training.sharding import SEED, over_runs
+
+MOST_STEPS = 1000
+
+
+class Recipe(NamedTuple):
+    """What all runs of a program share; as in `train` where not said otherwise.
+
+    Attributes:
+      cell: of all runs.
+      task: of all runs.
+      optimizer_of: `(**hyperparams) -> optax.GradientTransformation`, called with the
+        traced numbers of one run.
+      hidden_size: units of the cell.
+      batch_size: sequences per update and run.
+      length: steps of a sequence, or a curriculum.
+      max_length: steps that are drawn and run; `length` if None.
+      init_options: keyword options of `cell.init`.
+      stop_after: sequences right in a row that end a run.
+    """
+
+    cell: Cell
+    task: Task
+    optimizer_of: Callable[..., optax.GradientTransformation]
+    hidden_size: int
+    batch_size: int
+    length: Length
+    max_length: int | None = None
+    init_options: Mapping[str, Any] = {}
+    stop_after: int | None = None
+
+
+class Settings(NamedTuple):
+    """What differs from run to run; arrays (run, ...) by name.
+
+    Attributes:
+      hyperparams: what `optimizer_of` takes.
+      init_options: what `cell.init` takes, beside those of the recipe.
+    """
+
+    hyperparams: Mapping[str, Any] = {}
+    init_options: Mapping[str, Any] = {}
+
+
+class Program(NamedTuple):
+    """Runs as compiled functions; leaves of all arrays are (run, ...).
+
+    Attributes:
+      begin: `(keys, settings) -> TrainState`, on one device of every process.
+      place: what the others take, to where they want it: on the devices of the mesh.
+      steps: `(state, settings, num_steps) -> (TrainState, History)`, compiled for any
+        number of steps up to `most_steps`; how they are cut changes not one bit.
+      test: `(keys, state, batch_size, length) -> Evaluation`, one run after the other.
+      gather: a tree from the mesh to one device of every process.
+    """
+
+    begin: Callable[..., TrainState]
+    place: Callable[[Any], Any]
+    steps: Callable[..., tuple[TrainState, History]]
+    test: Callable[..., Evaluation]
+    gather: Callable[[Any], Any]
+
+
+def program(
+    recipe: Recipe,
+    *,
+    most_steps: int = MOST_STEPS,
+    mesh: Mesh | None = None,
+    runs_at_once: int | None = None,
+) -> Program:
+    """Returns the runs of a recipe as one program.
+
+    Args:
+      recipe: what they share.
+      most_steps: updates of one call, entries of its history.
+      mesh: whose devices along "seed" share the runs, and along "data" and "unit" the
+        batch of each; one device if not given.
+      runs_at_once: side by side, where there is no mesh; all if not given.
+
+    Raises:
+      TypeError, ValueError: as in `train`.
+    """
+    drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
+    loop.check_updates(recipe.task, drawing, recipe.stop_after)
+    predict = loop.predict
+    if mesh is not None:
+        predict = sharding.predict_over(mesh, recipe.cell)
+
+    def steps(state, settings, num_steps):
+        def one(state, settings):
+            step = step_of(recipe, settings, predict=predict)
+            return loop.train_chunk(state, num_steps, step, most_steps=most_steps)
+
+        return _side_by_side(one, mesh, runs_at_once)(state, settings)
+
+    def test(keys, state, batch_size, length):
+        def one(key, params):
+            return evaluate(
+                key,
+                recipe.cell,
+                recipe.task,
+                params,
+                batch_size=batch_size,
+                length=length,
+            )
+
+        # Test sequences of all runs at once need gigabytes.
+        return over_runs(one, mesh=mesh, at_once=1)(keys, state.params)
+
+    return Program(
+        begin=jax.jit(_side_by_side(partial(begin, recipe), None)),
+        place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
+        steps=jax.jit(steps),
+        test=jax.jit(test, static_argnums=(2, 3)),
+        gather=_same if mesh is None else partial(sharding.gather, mesh=mesh),
+    )
+
+
+def begin(recipe: Recipe, key: Array, settings: Settings) -> TrainState:
+    """Returns the state of one run before its first update."""
+    return loop.init_train_state(
+        key,
+        recipe.cell,
+        recipe.task,
+        recipe.optimizer_of(**settings.hyperparams),
+        hidden_size=recipe.hidden_size,
+        init_options={**recipe.init_options, **settings.init_options},
+    )
+
+
+def step_of(recipe: Recipe, settings: Settings, **options: Any) -> Callable:
+    """Returns one update of one run, see `loop.step_function`."""
+    return loop.step_function(
+        recipe.cell,
+        recipe.task,
+        recipe.optimizer_of(**settings.hyperparams),
+        batch_size=recipe.batch_size,
+        length=recipe.length,
+        max_length=recipe.max_length,
+        stop_after=recipe.stop_after,
+        **options,
+    )
+
+
+def _side_by_side(
+    function: Callable, mesh: Mesh | None, at_once: int | None = None
+) -> Callable:
+    """Returns a function over runs; a run alone keeps its branches and products."""
+
+    def over(*runs):
+        if _count(runs) == 1:
+            one = function(*jax.tree.map(lambda leaf: leaf[0], runs))
+            return jax.tree.map(lambda leaf: leaf[None], one)
+        if at_once is not None:
+            return over_runs(function, mesh=mesh, at_once=at_once)(*runs)
+        axis = None if mesh is None else SEED
+        return jax.vmap(function, spmd_axis_name=axis)(*runs)
+
+    return over
+
+
+def _count(runs: Any) -> int:
+    return jax.tree.leaves(runs)[0].shape[0]
+
+
+def _same(tree: Any) -> Any:
+    return tree
 
 
 def train_many(
@@ -61,7 +240,7 @@ def train_many(
 
     Args:
       keys: one per run.
-      cell: of all runs.
+      cell: of all runs; this and what is not named here as in `train`.
       task: of all runs.
       optimizer_of: `(**hyperparams) -> optax.GradientTransformation`, called with the
         traced numbers of one run.
@@ -70,9 +249,9 @@ def train_many(
       hidden_size: units of the cell.
       num_steps: updates.
       batch_size: sequences per update and run.
-      length: as in `train`.
-      max_length: as in `train`.
-      stop_after: as in `train`.
+      length: of a sequence.
+      max_length: that is drawn and run.
+      stop_after: sequences right in a row that end a run.
       mesh: whose devices along "seed" (`sharding.mesh_of`) get equal parts of the runs;
         one device if not given.
       runs_at_once: runs that one device trains side by side, by `jax.vmap`; the others
@@ -93,24 +272,23 @@ def train_many(
     _check_parts(num_runs, mesh, runs_at_once)
     options = {"hyperparams": hyperparams, "init_options": init_options or {}}
     per_run, shared = _split(options, num_runs)
+    recipe = Recipe(
+        cell,
+        task,
+        partial(optimizer_of, **shared["hyperparams"]),
+        hidden_size=hidden_size,
+        batch_size=batch_size,
+        length=length,
+        max_length=max_length,
+        init_options=shared["init_options"],
+        stop_after=stop_after,
+    )
 
-    def one(key, per_run):
-        merged = {name: shared[name] | per_run[name] for name in shared}
-        return train(
-            key,
-            cell,
-            task,
-            optimizer_of(**merged["hyperparams"]),
-            hidden_size=hidden_size,
-            num_steps=num_steps,
-            batch_size=batch_size,
-            length=length,
-            max_length=max_length,
-            init_options=merged["init_options"],
-            stop_after=stop_after,
-        )
+    def one(key, settings):
+        state = begin(recipe, key, settings)
+        return loop.train_steps(state, num_steps, step_of(recipe, settings))
 
-    return over_runs(one, mesh=mesh, at_once=runs_at_once)(keys, per_run)
+    return over_runs(one, mesh=mesh, at_once=runs_at_once)(keys, Settings(**per_run))
 
 
 def _num_runs(keys: Array) -> int:

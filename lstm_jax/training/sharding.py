@@ -1,9 +1,10 @@
 """Training over many devices: the batch, the seeds and the weights cut over a mesh.
 
     mesh = mesh_of("data:4,seed:2")
-    step = step_function(..., mesh=mesh)
-    chunk = jax.jit(vmapped(partial(train_chunk, step=step, most_steps=100), mesh))
-    state, history = chunk(place(state, mesh, seeds=True), 100)
+    program = runs.program(recipe, mesh=mesh)
+    keys, settings = program.place((keys, settings))
+    state = program.place(program.begin(keys, settings))
+    state, history = program.steps(state, settings, 100)
 
 Everything but the unroll is written as on one device: XLA draws the batch where it is
 read (`jax.random` gives every device its own part of the same numbers), loss and
@@ -32,6 +33,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.stochastic import KeyedCell
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.training.models import ModelParams, predict
 
@@ -135,16 +137,26 @@ def storage(shape: Sequence[int], mesh: Mesh) -> P:
     return P(*[None] * (len(shape) - 1), UNIT)
 
 
-def predict_on(
-    mesh: Mesh | None, cell: Cell, task: Task, params: ModelParams, batch: Batch
-) -> Float[Array, "*scored output"]:
+def predict_over(mesh: Mesh, cell: Cell) -> Callable[..., Array]:
     """Returns `predict`, computed by each device for its own sequences.
 
     That is also what makes each device draw its own part of the batch: XLA carries the
     cut back to the random numbers.
+
+    Raises:
+      ValueError: the cell draws random numbers.
     """
-    if mesh is None:
-        return predict(cell, task, params, batch)
+    if isinstance(cell, KeyedCell):
+        raise ValueError(
+            f"cell: got {cell.name!r}; it must be one that draws no random numbers "
+            "where the batch is cut over a mesh, whose devices would all draw the same"
+        )
+    return partial(_predict_on, mesh)
+
+
+def _predict_on(
+    mesh: Mesh, cell: Cell, task: Task, params: ModelParams, batch: Batch
+) -> Float[Array, "*asked output"]:
     stored = jax.tree.map(lambda leaf: storage(leaf.shape, mesh), params)
 
     def part(params, batch):
@@ -178,12 +190,6 @@ def _specs(task: Task, mesh: Mesh) -> Any:
     return Batch(**specs)
 
 
-def vmapped(function: Callable, mesh: Mesh | None, in_axes: Any = 0) -> Callable:
-    """Returns `jax.vmap` of a function over seeds, which the mesh's devices share."""
-    axis = None if mesh is None else SEED
-    return jax.vmap(function, in_axes=in_axes, spmd_axis_name=axis)
-
-
 def over_runs(
     function: Callable, *, mesh: Mesh | None, at_once: int | None
 ) -> Callable:
@@ -212,7 +218,7 @@ def over_runs(
 
     if mesh is None:
         return part
-    # As in `predict_on`.
+    # As in `_predict_on`.
     cut = partial(jax.shard_map, mesh=mesh, check_vma=False)
     return jax.jit(cut(part, in_specs=P(SEED), out_specs=P(SEED)))
 
