@@ -41,7 +41,7 @@ class Measured(NamedTuple):
     Attributes:
       log_norms: of the whole carry entering each step, (..., time, examples).
       log_carousel: the share that the forget gates alone would leave in a typical unit,
-        the same shape; None for a cell without a forget gate.
+        the same shape; NaN for a cell without a forget gate.
       accuracy: on test shows, (...); None without a task.
       saturation: by a sequence of one's own, leaves (...); None on a task.
     """
@@ -98,11 +98,15 @@ def measurer(
         def score(ys):
             return jnp.sum(_scores(model, ys[-1], watched))
 
-        log_norms = lj.log_gradient_norms(cell, model.cell, inputs, score)
-        gated, task = name in FORGET_FACTORS, watched.task
+        of_leaves = lj.log_gradient_norms(cell, model.cell, inputs, score)
+        log_norms, task = lj.joint_log_norms(of_leaves), watched.task
+        if name in FORGET_FACTORS:
+            log_carousel = _log_carousel(name, cell, model, inputs)
+        else:
+            log_carousel = jnp.full_like(log_norms, jnp.nan)
         return Measured(
-            log_norms=lj.joint_log_norms(log_norms),
-            log_carousel=_log_carousel(name, cell, model, inputs) if gated else None,
+            log_norms=log_norms,
+            log_carousel=log_carousel,
             accuracy=None if task is None else _accuracy(cell, task, watched, model),
             saturation=None if task else saturation(cell, model.cell, inputs),
         )
