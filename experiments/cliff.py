@@ -121,8 +121,8 @@ def _surfaces(config: Config) -> Found:
     found = Found({}, {})
     for name, (axes, window) in windows.items():
         w, b = (np.linspace(*ends, config.resolution) for ends in window)
-        errors = np.float32(at_points(*jnp.meshgrid(jnp.asarray(w), jnp.asarray(b))))
-        found.arrays[name] = Quantity(errors, axes[::-1], "1")
+        errors = at_points(*jnp.meshgrid(jnp.asarray(w), jnp.asarray(b)))
+        found.arrays[name] = Quantity(np.asarray(errors, np.float32), axes[::-1], "1")
         found.axes.update(zip(axes, (w.tolist(), b.tolist()), strict=True))
     return found
 

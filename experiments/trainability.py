@@ -31,7 +31,7 @@ https://arxiv.org/abs/1806.05394, for gated cells.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -312,7 +312,7 @@ def _tested(
     return jax.lax.map(one, models)
 
 
-def _groups(config: Config) -> dict[str, Sequence[str]]:
+def _groups(config: Config) -> Mapping[str, Sequence[str]]:
     """Returns the cells that are pooled, by what their networks are called."""
     between = {"between cells": config.cells} if len(config.cells) > 1 else {}
     return {f"within {cell}": (cell,) for cell in config.cells} | between
@@ -337,7 +337,7 @@ def _areas(config: Config, found: Found) -> dict[tuple[str, str, str], Area]:
 
 def _quantities(config: Config, found: Found) -> dict[str, Quantity]:
     """Returns what was swept, (task, variant, seed, lag)."""
-    axes, units = ("task", "variant", "seed", "lag"), Swept("nats", "1", "steps", "1")
+    axes, units = ("task", "variant", "seed", "lag"), ("nats", "1", "steps", "1")
 
     def of_all(name):
         cells = [
@@ -348,7 +348,7 @@ def _quantities(config: Config, found: Found) -> dict[str, Quantity]:
 
     return {
         name: Quantity(of_all(name), axes, unit)
-        for name, unit in units._asdict().items()
+        for name, unit in zip(Swept._fields, units, strict=True)
     }
 
 

@@ -219,7 +219,7 @@ def _files(record: Record, figure: Figure) -> dict[str, bytes]:
         name: {"axes": list(quantity.axes), "unit": quantity.unit}
         for name, quantity in record.arrays.items()
     }
-    values = {name: quantity.values for name, quantity in record.arrays.items()}
+    values: Any = {name: quantity.values for name, quantity in record.arrays.items()}
     npz, png, svg = io.BytesIO(), io.BytesIO(), io.BytesIO()
     np.savez_compressed(npz, **values)
     figure.savefig(png, format="png", dpi=200)
