@@ -48,7 +48,7 @@ CELL = lj.rnn("logistic")
 TARGET = 0.7
 WINDOW_W, WINDOW_B = (3.0, 10.0), (-6.0, 5.0)
 WALKS = ("plain", "clipped")
-COORDINATES = ["w", "b"]
+COORDINATES = ("w", "b")
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def _surfaces(config: Config) -> Found:
     }
     at_point = lambda w, b: error(params_at(w, b), config.num_steps)
     at_points = jax.jit(jax.vmap(jax.vmap(at_point)))
-    found = Found({}, {})
+    arrays, entries = {}, {}
     for name, (axes, window) in windows.items():
         w, b = (np.linspace(*ends, config.resolution) for ends in window)
         errors = at_points(*jnp.meshgrid(jnp.asarray(w), jnp.asarray(b)))
-        found.arrays[name] = Quantity(np.asarray(errors, np.float32), axes[::-1], "1")
-        found.axes.update(zip(axes, (w.tolist(), b.tolist()), strict=True))
-    return found
+        arrays[name] = Quantity(np.asarray(errors, np.float32), axes[::-1], "1")
+        entries |= zip(axes, (w.tolist(), b.tolist()), strict=True)
+    return Found(arrays, entries)
 
 
 def _section(config: Config) -> Found:
@@ -178,11 +178,7 @@ def _walks(config: Config) -> Found:
             "walk": Quantity(walks, ("walk", "update", "coordinate"), "1"),
             "walk_error": Quantity(np.stack(errors), ("walk", "update"), "1"),
         },
-        axes={
-            "walk": list(WALKS),
-            "update": list(range(config.num_updates + 1)),
-            "coordinate": COORDINATES,
-        },
+        axes={"walk": WALKS, "coordinate": COORDINATES},
     )
 
 

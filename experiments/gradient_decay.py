@@ -30,7 +30,7 @@ ln(lag - 1): Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -170,18 +170,23 @@ def run(config: Config) -> Record:
                 studies.append(_study(config, watched, name, advance))
     found = _joined(studies)
     arrays = _quantities(found) | undriven
-    return Record(
-        experiment=NAME,
-        config=asdict(config) | {"lag": watched.lag},
-        arrays=arrays,
-        axes=records.used_axes(arrays, _axes(config, found, watched)),
+    return records.new(
+        NAME,
+        asdict(config) | {"lag": watched.lag},
+        start,
+        arrays,
+        axes={
+            "variant": [variant.entry for variant in found.variants],
+            "stage": found.stages,
+            "columns": saturation.Saturation._fields,
+            "update": range(0, config.num_steps + 1, config.recorder or 1),
+        },
         rows=_rows(found),
         verdict=[
             *report.verdict_head(watched.lag, config.num_seeds),
             *_verdict_lines(found, watched.lag),
             *_of_inputs(arrays.get("saturation"), watched),
         ],
-        made=records.provenance(time.monotonic() - start),
     )
 
 
@@ -371,20 +376,6 @@ def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
     return {
         "undriven_log_share": Quantity(shares, ("seed", "lag"), "nats"),
         "undriven_ln_spectral_radius": Quantity(rates, ("seed",), "nats/step"),
-    }
-
-
-def _axes(config: Config, found: Studied, watched: Watched) -> dict[str, list[Any]]:
-    num_steps, num_examples = watched.inputs.shape[:2]
-    every = config.recorder
-    return {
-        "variant": [variant.entry for variant in found.variants],
-        "stage": list(found.stages),
-        "seed": list(range(config.num_seeds)),
-        "example": list(range(num_examples)),
-        "lag": list(range(num_steps)),
-        "columns": list(saturation.Saturation._fields),
-        "update": list(range(0, config.num_steps + 1, every)) if every else [],
     }
 
 

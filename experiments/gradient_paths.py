@@ -136,23 +136,17 @@ def run(config: Config) -> Record:
     total = config.num_steps + MEASURING * (2 if config.num_steps else 1)
     with progress(total) as advance:
         stages = _stages(config, advance)
-    record = Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=_quantities(config, stages),
+    record = records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(config, stages),
         axes={
             "variant": [variant.entry for variant in _variants(config)],
-            "stage": list(stages),
+            "stage": stages,
             "path": _paths(config),
-            "part": list(CarouselLogNorms._fields),
-            "seed": list(range(config.num_seeds)),
-            "example": list(range(config.num_examples)),
-            "lag": list(range(config.lag + 2)),
-            "unit": list(range(config.hidden_size)),
+            "part": CarouselLogNorms._fields,
         },
-        rows=[],
-        verdict=[],
-        made=records.provenance(time.monotonic() - start),
     )
     return record._replace(rows=rows(record), verdict=verdict(record))
 

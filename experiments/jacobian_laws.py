@@ -198,11 +198,7 @@ def _rates(config: Config) -> Found:
             "rate": Quantity(measured, ("variant", "seed"), "nats/step"),
             "predicted_rate": Quantity(predicted, ("variant", "seed"), "nats/step"),
         },
-        axes={
-            "variant": [net._asdict() for net in NETS],
-            "seed": list(range(config.num_seeds)),
-            "lag": list(range(config.lag + 1)),
-        },
+        axes={"variant": [net._asdict() for net in NETS]},
         rows=rows,
     )
 
@@ -257,7 +253,7 @@ def _bound(config: Config) -> Found:
             "bound": Quantity(np.stack(bounds), axes, "nats/step"),
             "bounded_rate": Quantity(np.stack(rates), axes, "nats/step"),
         },
-        axes={"activation": names, "net": list(range(count))},
+        axes={"activation": names},
         rows=[
             row(
                 "the bound (γ σ_max)^k",
@@ -327,7 +323,7 @@ def _long_run(config: Config) -> Found:
             "long_log_plain": Quantity(whole[::-1], ("long_lag",), "nats"),
             "long_log_root_of_squares": Quantity(squares[::-1], ("long_lag",), "nats"),
         },
-        axes={"long_lag": list(range(1, config.long_lag + 1))},
+        axes={"long_lag": range(1, config.long_lag + 1)},
         rows=[
             row(
                 f"float32, g = 1/2, lag {config.long_lag}",
@@ -368,7 +364,7 @@ def _sweep(config: Config) -> Found:
             "ln_spectral_radius": Quantity(radius, ("gain", "seed"), "nats/step"),
             "ln_spectral_norm": Quantity(norm, ("gain", "seed"), "nats/step"),
         },
-        axes={"gain": list(SWEPT_GAINS)},
+        axes={"gain": SWEPT_GAINS},
         rows=[
             row(
                 f"tanh, g = {SWEPT_GAINS[0]} to {SWEPT_GAINS[-1]}",
@@ -390,7 +386,6 @@ def _transient(config: Config) -> Found:
     bound = kreiss_bound(JORDAN_BLOCK)
     return Found(
         arrays={},
-        axes={},
         rows=[
             row(
                 "[[.9, 5], [0, .9]]",

@@ -120,23 +120,18 @@ def run(config: Config) -> Record:
         trials = [_searches(config, *of, advance) for of in config.ranges().items()]
     found["trials"] = Quantity(np.stack(trials), ("weight_range", "seed"), "1")
     arrays = {name: quantity.values for name, quantity in found.items()}
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=found,
-        axes={
-            "weight": list(config.weights),
-            "lag": list(range(config.critical_steps + 1)),
-            "weight_range": list(config.weight_ranges),
-            "seed": list(range(config.num_seeds)),
-        },
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        found,
+        axes={"weight": config.weights, "weight_range": config.weight_ranges},
         rows=[
             *_unit_rows(config.weights, arrays),
             *_law_rows(arrays),
             *_guess_rows(config, arrays),
         ],
         verdict=_verdict(config, arrays),
-        made=records.provenance(time.monotonic() - start),
     )
 
 

@@ -173,7 +173,7 @@ def _largest(config: Config) -> Found:
             "gradient_rate": Quantity(slopes, ("gain", "seed"), "nats/step"),
             "ln_spectral_radius": Quantity(radii, ("gain", "seed"), "nats/step"),
         },
-        axes={"gain": list(config.gains), "seed": list(range(config.num_seeds))},
+        axes={"gain": config.gains},
         rows=rows,
         lines=[
             "The slope of ln ||dL/dh|| is the largest Lyapunov exponent of the run: "
@@ -232,7 +232,6 @@ def _fresh_matrices(config: Config) -> Found:
             "fresh_exponent_expected": Quantity(expected, ("fresh_rank",), "nats/step"),
             "fresh_z": Quantity(z, ("fresh_rank",), "1"),
         },
-        axes={"fresh_rank": list(range(size))},
         rows=[
             row(
                 f"fresh matrices, N = {size}",
@@ -289,11 +288,7 @@ def _spectra(config: Config) -> Found:
             "dimension": Quantity(dimensions, nets, "1"),
             "entropy": Quantity(entropies, nets, "nats/step"),
         },
-        axes={
-            "spectrum_gain": list(gains),
-            "spectrum_seed": list(range(config.spectrum_seeds)),
-            "rank": list(range(size)),
-        },
+        axes={"spectrum_gain": gains},
         rows=rows,
         lines=[_fall(gains, dimensions)],
     )

@@ -45,7 +45,7 @@ from experiments.common.variants import (
     side_by_side,
     train_side_by_side,
 )
-from experiments.figures.nature_show import plot, probabilities
+from experiments.figures.nature_show import STATES, plot, probabilities
 from lstm_jax.tasks.nature_show import ANSWERS, RENDERINGS, ROLES, show_of
 from lstm_jax.training import loop
 
@@ -112,19 +112,20 @@ def run(config: Config) -> Record:
             tellers[name] = by_lag[told]
     accuracy = Quantity(np.concatenate(found), ("variant", "seed", "lag"), "1")
     story = _story(config, teller, tellers[teller], told)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays={"accuracy": accuracy, **story.arrays},
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        {"accuracy": accuracy, **story.arrays},
         axes={
             "variant": _variants(config),
-            "seed": list(range(config.num_seeds)),
-            "lag": list(config.lags),
-            **story.axes,
+            "lag": config.lags,
+            "seen": ("last image", "show"),
+            "answer": ANSWERS,
+            "state": STATES,
         },
         rows=_rows(config, accuracy.values),
         verdict=["", story.line],
-        made=records.provenance(time.monotonic() - start),
     )
 
 
@@ -232,12 +233,10 @@ class Story(NamedTuple):
       line: the probabilities, from the last image alone and with the memory.
       arrays: what the film strip shows; "story_role" is NaN at the last image, which
         is ambiguous.
-      axes: of these arrays.
     """
 
     line: str
     arrays: dict[str, Quantity]
-    axes: dict[str, list[Any]]
 
 
 def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
@@ -255,30 +254,17 @@ def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
     alone = _from_last_image(config, np.asarray(inputs[-1]), lag)
     roles = [show.scene[told], *show.distractors[:, told], np.nan]
     told_by = np.stack([alone, with_memory])
-    inside = _inside(name, cell, model, inputs)
     arrays = {
         "story_input": Quantity(np.asarray(inputs), ("time", "pixel"), "1"),
         "story_role": Quantity(np.array(roles, float), ("time",), "1"),
         "story_probability": Quantity(told_by, ("seen", "answer"), "1"),
     }
-    if inside:
-        states, axes = np.stack([*inside.values()]), ("state", "time", "unit")
-        arrays["story_state"] = Quantity(states, axes, "1")
+    if name == "lstm":
+        arrays["story_state"] = _inside(cell, model, inputs)
     return Story(
         line=f"The last image alone: {probabilities(alone)}.  {name}, after the bear "
         f"{lag + 1} steps earlier: {probabilities(np.asarray(with_memory))}.",
         arrays=arrays,
-        axes=records.used_axes(
-            arrays,
-            {
-                "time": list(range(lag + 2)),
-                "pixel": list(range(inputs.shape[-1])),
-                "seen": ["last image", "show"],
-                "answer": list(ANSWERS),
-                "state": list(inside),
-                "unit": list(range(config.hidden_size)),
-            },
-        ),
     )
 
 
@@ -293,17 +279,14 @@ def _answers(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> jax.A
     return ys[-1] @ model.readout.w + model.readout.b
 
 
-def _inside(
-    name: str, cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array
-) -> dict[str, np.ndarray]:
-    """Returns gates and memories at every step, (time, hidden) each; of an LSTM."""
-    if name != "lstm":
-        return {}
+def _inside(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> Quantity:
+    """Returns gates and memories of an LSTM at every step."""
     carries, _ = lj.unroll_carries(cell, model.cell, inputs)
     before = np.concatenate([np.zeros_like(carries.h[:1]), carries.h[:-1]])
     gates = lj.lstm_gates(model.cell, jax.numpy.asarray(before), inputs)
     found = {**gates._asdict(), **carries._asdict()}
-    return {letter: np.asarray(value) for letter, value in found.items()}
+    states = np.stack([np.asarray(found[state]) for state in STATES])
+    return Quantity(states, ("state", "time", "unit"), "1")
 
 
 def _from_last_image(config: Config, image: np.ndarray, lag: int) -> np.ndarray:

@@ -143,21 +143,20 @@ def run(config: Config) -> Record:
             for task in config.tasks
         }
     areas = _areas(config, found)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=_quantities(config, found) | _area_quantities(config, areas),
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(config, found) | _area_quantities(config, areas),
         axes={
-            "task": list(config.tasks),
+            "task": config.tasks,
             "variant": _variants(config),
-            "seed": list(range(config.num_seeds)),
-            "lag": list(config.lags),
-            "networks": list(_groups(config)),
-            "measure": list(MEASURES),
+            "lag": config.lags,
+            "networks": _groups(config),
+            "measure": MEASURES,
         },
         rows=_rows(config, found, areas),
         verdict=["", *_verdict(config, found)],
-        made=records.provenance(time.monotonic() - start),
     )
 
 

@@ -1,7 +1,7 @@
 """An experiment made of parts: each measures one law, together they are the record."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ class Found(NamedTuple):
     """What one part of the experiment found, as a `Record` has it."""
 
     arrays: dict[str, Quantity]
-    axes: dict[str, list[Any]]
+    axes: Mapping[str, Iterable[Any]] = {}
     rows: Sequence[dict[str, Any]] = ()
     lines: Sequence[str] = ()
 
@@ -45,12 +45,12 @@ def record_of(
             advance(what, 0)
             found.append(measure(config))
             advance(what, 1)
-    return Record(
-        experiment=name,
-        config=asdict(config),
+    return records.new(
+        name,
+        asdict(config),
+        start,
         arrays={name: array for part in found for name, array in part.arrays.items()},
         axes={axis: entries for part in found for axis, entries in part.axes.items()},
         rows=[row for part in found for row in part.rows],
         verdict=["", *(line for part in found for line in part.lines)],
-        made=records.provenance(time.monotonic() - start),
     )

@@ -17,7 +17,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,12 +100,44 @@ def take(record: Record, name: str, **entries: Any) -> np.ndarray:
     ]
 
 
-def used_axes(
-    arrays: dict[str, Quantity], axes: dict[str, list[Any]]
-) -> dict[str, list[Any]]:
-    """Returns those of the axes that an array has."""
-    used = {axis for quantity in arrays.values() for axis in quantity.axes}
-    return {axis: entries for axis, entries in axes.items() if axis in used}
+def new(
+    experiment: str,
+    config: dict[str, Any],
+    start: float,
+    arrays: dict[str, Quantity],
+    axes: Mapping[str, Iterable[Any]],
+    rows: Iterable[dict[str, Any]] = (),
+    verdict: Iterable[str] = (),
+) -> Record:
+    """Returns the record of a run that ends now; the other arguments are its fields.
+
+    Args:
+      experiment: see `Record`.
+      config: see `Record`.
+      start: of the run, as `time.monotonic` says it.
+      arrays: see `Record`.
+      axes: entries by axis; one that isn't here has the entries 0, 1, 2, ...
+      rows: see `Record`.
+      verdict: see `Record`.
+
+    Raises:
+      ValueError: a shape is not that of the axes it names.
+    """
+    sizes = {
+        axis: size
+        for quantity in arrays.values()
+        for axis, size in zip(quantity.axes, quantity.values.shape, strict=True)
+    }
+    entries = {axis: list(axes.get(axis, range(size))) for axis, size in sizes.items()}
+    for name, quantity in arrays.items():
+        wanted = tuple(len(entries[axis]) for axis in quantity.axes)
+        if quantity.values.shape != wanted:
+            raise ValueError(
+                f"{name}: got the shape {quantity.values.shape}; it must be {wanted}, "
+                f"for the axes {', '.join(quantity.axes)}"
+            )
+    made = provenance(time.monotonic() - start)
+    return Record(experiment, config, arrays, entries, list(rows), list(verdict), made)
 
 
 def provenance(wall_seconds: float) -> dict[str, Any]:
@@ -214,7 +247,6 @@ def show(record: Record) -> None:
 
 
 def _files(record: Record, figure: Figure) -> dict[str, bytes]:
-    check_axes(record)
     described = {
         name: {"axes": list(quantity.axes), "unit": quantity.unit}
         for name, quantity in record.arrays.items()
@@ -232,17 +264,6 @@ def _files(record: Record, figure: Figure) -> dict[str, bytes]:
         "figure.png": png.getvalue(),
         "figure.svg": svg.getvalue(),
     }
-
-
-def check_axes(record: Record) -> None:
-    """Raises `ValueError` where a shape is not that of the axes it names."""
-    for name, quantity in record.arrays.items():
-        wanted = tuple(len(record.axes[axis]) for axis in quantity.axes)
-        if quantity.values.shape != wanted:
-            raise ValueError(
-                f"{name}: got the shape {quantity.values.shape}; it must be {wanted}, "
-                f"for the axes {', '.join(quantity.axes)}"
-            )
 
 
 def _json(value: Any, depth: int = 2) -> str:

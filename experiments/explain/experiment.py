@@ -46,27 +46,16 @@ def run(config: Config) -> Record:
             before = measure((began.cell,), began.readout, read.inputs, read.counts)
             stages = {INITIAL: before, TRAINED: found}
         advance("measured", 1)
-    arrays = measurements.quantities(stages)
-    return Record(
-        experiment=NAME,
-        config=asdict(config)
+    return records.new(
+        NAME,
+        asdict(config)
         | {"lag": read.lag, "cell": model.cell.name, "name": model.name}
         | {"model": report.model_in_words(config, model), "read": read.what},
-        arrays=arrays,
-        axes=records.used_axes(
-            arrays,
-            {
-                "stage": list(stages),
-                "layer": list(range(len(model.layers))),
-                "unit": list(range(model.sizes[1])),
-                "example": list(range(found.log_norms.shape[1])),
-                "lag": list(range(read.lag + 1)),
-                "columns": list(Saturation._fields),
-            },
-        ),
+        start,
+        measurements.quantities(stages),
+        axes={"stage": stages, "columns": Saturation._fields},
         rows=report.table(found, read.lag),
         verdict=report.verdict(config, model, read, stages),
-        made=records.provenance(time.monotonic() - start),
     )
 
 

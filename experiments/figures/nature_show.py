@@ -9,7 +9,7 @@ from experiments.common.statistics import mean_interval
 from lstm_jax import plots
 from lstm_jax.tasks.nature_show import ANSWERS, ROLES
 
-INSIDE_LABELS = {
+STATES = {
     "i": "input gate $i$",
     "f": "forget gate $f$",
     "g": "candidate $g$",
@@ -23,7 +23,7 @@ INSIDE_LABELS = {
 def plot(record: Record) -> Figure:
     """Draws accuracy against lag and, under its images, the inside of an LSTM."""
     film = "state" in record.axes and record.config["rendering"] == "digits"
-    inside = list(INSIDE_LABELS) if film else []
+    inside = list(STATES) if film else []
     rows = ["accuracy", "film", *inside] if film else ["accuracy"]
     heights = [4, 0.75, *(0.8 for _ in inside)] if film else [1]
     figure = Figure(figsize=(6.6, 7.4 if film else 3), layout="constrained")
@@ -64,9 +64,7 @@ def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None
     order = np.argsort(take(record, "story_state", state="c")[-1])
     for letter in inside:
         values = take(record, "story_state", state=letter)[:, order]
-        plots.heat_map(
-            axes[letter], values, INSIDE_LABELS[letter], signed=letter in "gch"
-        )
+        plots.heat_map(axes[letter], values, STATES[letter], signed=letter in "gch")
     alone, with_memory = take(record, "story_probability")
     axes[inside[-1]].set_xlabel(
         f"last image alone: {probabilities(alone)}\n"

@@ -57,11 +57,11 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
     if out is not None:
         rows = rows_of(config, outcome)
         store.write_csv(out / "sweep.csv", rows)
-    return record_of(config, outcome, notes, time.monotonic() - start)
+    return record_of(config, outcome, notes, start)
 
 
 def record_of(
-    config: Config, outcome: Outcome, notes: Sequence[str], seconds: float
+    config: Config, outcome: Outcome, notes: Sequence[str], start: float
 ) -> Record:
     """Returns the record.
 
@@ -69,26 +69,18 @@ def record_of(
       config: of the sweep.
       outcome: of all settings.
       notes: what the user must know about how it came about.
-      seconds: it took.
+      start: of the sweep, as `time.monotonic` says it.
     """
     rows = rows_of(config, outcome)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=_quantities(outcome, rows),
-        axes={
-            "variant": [
-                {"label": label, **setting}
-                for label, setting in zip(
-                    labels(config, rows), config.settings(), strict=True
-                )
-            ],
-            "seed": list(range(config.num_seeds)),
-            "rank": list(range(len(rows))),
-        },
+    named = zip(labels(config, rows), config.settings(), strict=True)
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(outcome, rows),
+        axes={"variant": [{"label": label, **setting} for label, setting in named]},
         rows=table(config, rows),
         verdict=[*notes, *verdict(config, rows)],
-        made=records.provenance(seconds),
     )
 
 

@@ -61,18 +61,18 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
         tested = np.stack([np.atleast_1d(part) for part in job.test(trained.state)])
     if out is not None:
         processes.by_first(lambda: _save_end(trained, out))
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=_quantities(config, trained, tested),
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(config, trained, tested),
         axes={
             "update": trained.metrics["step"].tolist(),
-            "seed": list(seeds(config)),
-            "level": list(_levels(config)),
+            "seed": seeds(config),
+            "level": _levels(config),
         },
         rows=_rows(config, trained, tested),
         verdict=[*trained.notes, *_verdict(config, tested)],
-        made=records.provenance(time.monotonic() - start),
     )
 
 
