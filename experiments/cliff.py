@@ -24,7 +24,6 @@ Sources: Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figu
 and 6 and algorithm 1.
 """
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,25 +32,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.optimize import elementwise
 from scipy.special import expit
 
 import lstm_jax as lj
-from experiments.common import cli, memory_limit, records
+from experiments.common import cli, memory_limit
 from experiments.common.cli import option
-from experiments.common.progress import progress
-from experiments.common.records import Record
-from lstm_jax import plots, theory
+from experiments.common.laws import Found, record_of
+from experiments.common.records import Quantity, Record, take
+from experiments.figures.cliff import START, STEEPEST_FLAT_W, plot
+from lstm_jax import theory
 
 NAME = "cliff"
 CELL = lj.rnn("logistic")
-START, TARGET = 0.5, 0.7
+TARGET = 0.7
 WINDOW_W, WINDOW_B = (3.0, 10.0), (-6.0, 5.0)
-# σ'(1/2)^-1 = 4.2553: with a smaller weight the start is no unstable fixed point.
-STEEPEST_FLAT_W = 4.2554
 WALKS = ("plain", "clipped")
+COORDINATES = ("w", "b")
 
 
 @dataclass(frozen=True)
@@ -74,31 +71,19 @@ class Config:
 
 def run(config: Config) -> Record:
     """Measures surface, wall and walks, and returns the record."""
-    start = time.monotonic()
     surface = "resolution", "resolution"
     sizes = [(*surface, "num_steps"), (*surface, 4), ("num_updates", len(WALKS), 2)]
     memory_limit.check(asdict(config), sizes, itemsize=8)
-    arrays: dict[str, np.ndarray] = {}
-    pieces = {
+    parts = {
         "the surface": _surfaces,
         "the section": _section,
         "the wall": _wall,
         "the walks": _walks,
         "the fixed points": _branches,
     }
-    with jax.enable_x64(True), progress(len(pieces)) as advance:
-        for name, measure in pieces.items():
-            advance(name, 0)
-            arrays |= measure(config)
-            advance(name, 1)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=arrays,
-        rows=_rows(config, arrays),
-        verdict=_verdict(config, arrays),
-        made=records.provenance(time.monotonic() - start),
-    )
+    with jax.enable_x64(True):
+        record = record_of(NAME, config, parts)
+    return record._replace(rows=_rows(config, record), verdict=_verdict(config, record))
 
 
 def params_at(w: Any, b: Any) -> lj.RNNParams:
@@ -123,24 +108,26 @@ def _error_and_gradient(config: Config, w: Any, b: Any) -> tuple[Array, lj.RNNPa
     return jax.jit(jax.vmap(at_point))(jnp.asarray(w), jnp.asarray(b))
 
 
-def _surfaces(config: Config) -> dict[str, np.ndarray]:
+def _surfaces(config: Config) -> Found:
     """Measures the error from afar and beside the wall."""
     wall = float(theory.cliff_bias(config.w))
+    near = (config.w - 0.6, config.w + 0.1), (wall - 0.1, wall + 0.4)
     windows = {
-        "far": (WINDOW_W, WINDOW_B),
-        "near": ((config.w - 0.6, config.w + 0.1), (wall - 0.1, wall + 0.4)),
+        "far_error": (("far_w", "far_b"), (WINDOW_W, WINDOW_B)),
+        "near_error": (("near_w", "near_b"), near),
     }
     at_point = lambda w, b: error(params_at(w, b), config.num_steps)
     at_points = jax.jit(jax.vmap(jax.vmap(at_point)))
-    arrays = {}
-    for name, window in windows.items():
+    arrays, entries = {}, {}
+    for name, (axes, window) in windows.items():
         w, b = (np.linspace(*ends, config.resolution) for ends in window)
         errors = at_points(*jnp.meshgrid(jnp.asarray(w), jnp.asarray(b)))
-        arrays |= {f"{name}/w": w, f"{name}/b": b, f"{name}/error": np.float32(errors)}
-    return arrays
+        arrays[name] = Quantity(np.asarray(errors, np.float32), axes[::-1], "1")
+        entries |= zip(axes, (w.tolist(), b.tolist()), strict=True)
+    return Found(arrays, entries)
 
 
-def _section(config: Config) -> dict[str, np.ndarray]:
+def _section(config: Config) -> Found:
     """Measures error and gradient along b at the weight that is examined."""
     wall = theory.cliff_bias(config.w)
     # Finer and finer towards the wall, which is as wide as the gradient is steep.
@@ -148,14 +135,16 @@ def _section(config: Config) -> dict[str, np.ndarray]:
     b = np.concatenate([wall - offsets[::-1], [wall], wall + offsets])
     errors, gradient = _error_and_gradient(config, np.full_like(b, config.w), b)
     norms = np.hypot(gradient.w_hh[:, 0, 0], gradient.b[:, 0])
-    return {
-        "section/b": b,
-        "section/error": np.asarray(errors),
-        "section/gradient_norm": norms,
-    }
+    return Found(
+        arrays={
+            "section_error": Quantity(np.asarray(errors), ("section_b",), "1"),
+            "section_gradient_norm": Quantity(norms, ("section_b",), "1"),
+        },
+        axes={"section_b": b.tolist()},
+    )
 
 
-def _wall(config: Config) -> dict[str, np.ndarray]:
+def _wall(config: Config) -> Found:
     """Measures gradient and growth of a perturbation at the start of the walks."""
     wall = theory.cliff_bias(config.w)
     gradient = jax.grad(error)(params_at(config.w, wall), config.num_steps)
@@ -167,21 +156,30 @@ def _wall(config: Config) -> dict[str, np.ndarray]:
         lambda ys: ys[-1, 0],
         _start(),
     )
-    return {
-        "wall/gradient": np.array([gradient.w_hh[0, 0], gradient.b[0]]),
-        "wall/growth": np.exp(np.asarray(log_norms.h[0])),
-    }
+    of_both = np.array([gradient.w_hh[0, 0], gradient.b[0]])
+    growth = np.exp(np.asarray(log_norms.h[0]))
+    return Found(
+        arrays={
+            "wall_gradient": Quantity(of_both, ("coordinate",), "1"),
+            "wall_growth": Quantity(growth, (), "1"),
+        },
+        axes={"coordinate": COORDINATES},
+    )
 
 
-def _walks(config: Config) -> dict[str, np.ndarray]:
-    arrays = {}
-    for name in WALKS:
-        points = _walk(config, name)
-        arrays[f"walk/{name}"] = points
-        arrays[f"walk/{name}/error"] = theory.logistic_map_error(
-            *points.T, num_steps=config.num_steps
-        )
-    return arrays
+def _walks(config: Config) -> Found:
+    walks = np.stack([_walk(config, name) for name in WALKS])
+    errors = [
+        theory.logistic_map_error(*points.T, num_steps=config.num_steps)
+        for points in walks
+    ]
+    return Found(
+        arrays={
+            "walk": Quantity(walks, ("walk", "update", "coordinate"), "1"),
+            "walk_error": Quantity(np.stack(errors), ("walk", "update"), "1"),
+        },
+        axes={"walk": WALKS, "coordinate": COORDINATES},
+    )
 
 
 def _transformation(config: Config, name: str) -> optax.GradientTransformation:
@@ -211,7 +209,7 @@ def _walk(config: Config, name: str) -> Float[np.ndarray, "update 2"]:
     return np.concatenate([[[config.w, theory.cliff_bias(config.w)]], points])
 
 
-def _branches(config: Config) -> dict[str, np.ndarray]:
+def _branches(config: Config) -> Found:
     """Traces the fixed points as a curve b(x) = x - w σ(x); finds where it turns."""
     curve = lambda x: x - config.w * expit(x)
     turn = elementwise.find_minimum(
@@ -221,34 +219,36 @@ def _branches(config: Config) -> dict[str, np.ndarray]:
     )
     x = np.linspace(-8.0, 8.0, 1601)
     slope = config.w * expit(x) * expit(-x)
-    return {
-        "branch/x": x,
-        "branch/b": curve(x),
-        "branch/slope": slope,
-        "folds": curve(turn.x),
-    }
+    return Found(
+        arrays={
+            "branch_b": Quantity(curve(x), ("x",), "1"),
+            "branch_slope": Quantity(slope, ("x",), "1"),
+            "saddle_node_b": Quantity(curve(turn.x), ("saddle_node",), "1"),
+        },
+        axes={"x": x.tolist(), "saddle_node": ["lower", "upper"]},
+    )
 
 
-def _rows(config: Config, arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
+def _rows(config: Config, record: Record) -> list[dict[str, str]]:
     w, num_steps = config.w, config.num_steps
     wall = theory.cliff_bias(w)
     exact = theory.logistic_map_gradient(w, wall, num_steps=num_steps)
     steepness = np.hypot(exact.w, exact.b)
     plain = -config.learning_rate * np.array([exact.w, exact.b])
     kept = min(1.0, config.max_norm / steepness)
-    steps = {
-        name: arrays[f"walk/{name}"][1] - arrays[f"walk/{name}"][0] for name in WALKS
-    }
+    first = {name: take(record, "walk", walk=name)[:2] for name in WALKS}
+    steps = {name: after - before for name, (before, after) in first.items()}
     lengths = {name: np.hypot(*steps[name]) for name in WALKS}
     cosine = np.dot(steps["plain"], steps["clipped"]) / np.prod([*lengths.values()])
-    folds, nodes = arrays["folds"], theory.saddle_nodes(w)
+    folds, nodes = take(record, "saddle_node_b"), theory.saddle_nodes(w)
+    gradient = take(record, "wall_gradient")
     growth = theory.cliff_multiplier(w) ** num_steps
     compared = {
         "lower saddle-node, b": (folds[0], nodes.lower),
         "upper saddle-node, b": (folds[1], nodes.upper),
-        f"dx_{num_steps}/dx_0 on the wall": (arrays["wall/growth"], growth),
-        "dE/dw on the wall": (arrays["wall/gradient"][0], exact.w),
-        "dE/db on the wall": (arrays["wall/gradient"][1], exact.b),
+        f"dx_{num_steps}/dx_0 on the wall": (take(record, "wall_growth"), growth),
+        "dE/dw on the wall": (gradient[0], exact.w),
+        "dE/db on the wall": (gradient[1], exact.b),
         "plain step in w": (steps["plain"][0], plain[0]),
         "plain step in b": (steps["plain"][1], plain[1]),
         "length of the plain step": (lengths["plain"], np.hypot(*plain)),
@@ -261,10 +261,11 @@ def _rows(config: Config, arrays: dict[str, np.ndarray]) -> list[dict[str, str]]
     ]
 
 
-def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
-    ends = {name: arrays[f"walk/{name}"][-1] for name in WALKS}
-    errors = {name: arrays[f"walk/{name}/error"] for name in WALKS}
-    first = np.hypot(*(arrays["walk/plain"][1] - arrays["walk/plain"][0]))
+def _verdict(config: Config, record: Record) -> list[str]:
+    ends = {name: take(record, "walk", walk=name)[-1] for name in WALKS}
+    errors = {name: take(record, "walk_error", walk=name) for name in WALKS}
+    before, after, *_ = take(record, "walk", walk="plain")
+    first = np.hypot(*(after - before))
     return [
         "",
         f"On the wall at w = {config.w:g} one plain step goes {first:.3g} far; after "
@@ -275,97 +276,6 @@ def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
             for name in WALKS
         ),
     ]
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws surface and walks, the section, and the unit's fixed points."""
-    figure = Figure(figsize=(7.0, 5.6), layout="constrained")
-    axes = figure.subplot_mosaic(
-        [["far", "near"], ["section", "branches"]], height_ratios=[1.25, 1]
-    )
-    _plot_surface(axes["far"], record, "far")
-    axes["far"].set_title("Gradient descent from the wall")
-    axes["far"].legend(loc="upper left", labelcolor="white")
-    _plot_surface(axes["near"], record, "near")
-    axes["near"].set_title("The same, beside the wall")
-    _plot_section(axes["section"], record)
-    _plot_branches(axes["branches"], record)
-    return figure
-
-
-def _plot_surface(axes: Axes, record: Record, name: str) -> None:
-    arrays, num_steps = record.arrays, record.config["num_steps"]
-    w, b = arrays[f"{name}/w"], arrays[f"{name}/b"]
-    label = f"$E = (\\sigma(x_{{{num_steps}}}) - 0.7)^2$" if name == "near" else ""
-    plots.error_surface(axes, w, b, arrays[f"{name}/error"], label)
-    wall = np.linspace(STEEPEST_FLAT_W, w[-1], 50)
-    axes.plot(wall, theory.cliff_bias(wall), "--", color="white", linewidth=0.9)
-    looks = {"plain": ("#D55E00", "s"), "clipped": ("#56B4E9", "o")}
-    for walk in WALKS:
-        colour, marker = looks[walk]
-        end = float(arrays[f"walk/{walk}/error"][-1])
-        plots.walk(
-            axes,
-            arrays[f"walk/{walk}"],
-            f"{walk}: E = {end:.1g}",
-            colour=colour,
-            marker=marker,
-        )
-    axes.annotate(
-        "the wall $b^*(w)$",
-        (0.05, 0.06),
-        xycoords="axes fraction",
-        color="black",
-        fontsize=8,
-    )
-    axes.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
-    axes.set(xlabel="weight $w$", ylabel="bias $b$")
-
-
-def _plot_section(axes: Axes, record: Record) -> None:
-    arrays, w = record.arrays, record.config["w"]
-    b = arrays["section/b"]
-    axes.semilogy(b, arrays["section/gradient_norm"], color="#D55E00", linewidth=1.2)
-    axes.axhline(record.config["max_norm"], color=plots.GREY, linewidth=0.6)
-    axes.annotate(
-        "clipped to here",
-        (b[0], record.config["max_norm"]),
-        xytext=(0, 3),
-        textcoords="offset points",
-        color=plots.GREY,
-        fontsize=8,
-    )
-    axes.set_title(f"Section at $w$ = {w:g}: steepness")
-    axes.set(xlabel="bias $b$", ylabel="$||\\nabla E||$", xlim=(b[0], b[-1]))
-
-
-def _plot_branches(axes: Axes, record: Record) -> None:
-    arrays, w = record.arrays, record.config["w"]
-    x, b, slope = (arrays[f"branch/{name}"] for name in ("x", "b", "slope"))
-    for stable, style in ((True, "-"), (False, (0, (2, 1.5)))):
-        shown = np.where((slope < 1) == stable, x, np.nan)
-        label = "stable" if stable else "unstable"
-        axes.plot(b, shown, color="black", linewidth=1.2, linestyle=style, label=label)
-    middle = theory.cliff_bias(w)
-    axes.plot(middle, START, "o", color="white", markeredgecolor="black", markersize=5)
-    axes.annotate(
-        "start, on the wall",
-        (float(middle), START),
-        xytext=(7, -3),
-        textcoords="offset points",
-        fontsize=8,
-    )
-    for fold in arrays["folds"]:
-        axes.axvline(fold, color=plots.GREY, linewidth=0.6)
-    axes.set_title(f"Fixed points at $w$ = {w:g}, two saddle-nodes")
-    margin = 1.5 * np.ptp(arrays["folds"]) + 0.2
-    centre = arrays["folds"].mean()
-    axes.set(xlabel="bias $b$", ylabel="$x = w\\,\\sigma(x) + b$")
-    axes.set_xlim(centre - margin, centre + margin)
-    inside = np.abs(b - centre) < margin
-    axes.set_ylim(x[inside].min(), x[inside].max())
-    axes.legend(loc="lower right")
 
 
 if __name__ == "__main__":

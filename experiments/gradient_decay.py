@@ -30,13 +30,11 @@ ln(lag - 1): Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
 import lstm_jax as lj
 from experiments.common import (
@@ -48,16 +46,16 @@ from experiments.common import (
     report,
     saturation,
     training,
-    wording,
 )
 from experiments.common.cli import ConfigError, option
 from experiments.common.gradient_shares import Measured, Watched
 from experiments.common.progress import Advance, progress
-from experiments.common.records import Record
+from experiments.common.records import Quantity, Record
 from experiments.common.report import INITIAL, TRAINED
 from experiments.common.sequence_file import read_sequence
 from experiments.common.variants import MATCHED, TAUGHT, Variant, variants_of
-from lstm_jax import initializers, plots, theory
+from experiments.figures.gradient_decay import plot
+from lstm_jax import initializers, theory
 from lstm_jax.cells.rnn import ACTIVATIONS
 from lstm_jax.tasks.nature_show import RENDERINGS
 from lstm_jax.training import loop
@@ -99,7 +97,7 @@ class Config:
         f"biases of the forget gate, side by side; {MATCHED!r} is the one whose "
         "carousel keeps 3/4 over the lag",
     )
-    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "squash of the RNN")
+    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "of the RNN")
     recurrent_init: str = option(
         "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
     )
@@ -132,18 +130,22 @@ class Config:
             )
 
 
-class Found(NamedTuple):
-    """What was found about one cell.
+class Studied(NamedTuple):
+    """What was found about variants, the first axis of all arrays.
 
     Attributes:
-      arrays: named "label/when/what".
-      rows: of the table.
-      lines: of the verdict.
+      variants: cells with their forget biases.
+      stages: by INITIAL and, after training, TRAINED; leaves (variant, seed, ...).
+      recorded: medians of the log shares while training, (variant, update, lag); None
+        without a recorder.
+      signal: (variant, seed, 2), first-step signal over noise and the smallest that can
+        be told from zero; None without a task.
     """
 
-    arrays: dict[str, np.ndarray]
-    rows: list[dict[str, Any]]
-    lines: list[str]
+    variants: list[Variant]
+    stages: dict[str, Measured]
+    recorded: np.ndarray | None
+    signal: np.ndarray | None
 
 
 def run(config: Config) -> Record:
@@ -152,26 +154,30 @@ def run(config: Config) -> Record:
     _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
         watched = _watched(config)
-        arrays, rows, lines = _undriven(config, watched), [], []
-        arrays["lags"] = np.arange(watched.inputs.shape[0])
+        undriven, studies = _undriven(config, watched), []
         total = len(config.cells) * _units_per_cell(config, watched)
         with progress(total) as advance:
             for name in config.cells:
-                found = _study(config, watched, name, advance)
-                arrays |= found.arrays
-                rows += found.rows
-                lines += found.lines
-    return Record(
-        experiment=NAME,
-        config=asdict(config) | {"lag": watched.lag},
-        arrays=arrays,
-        rows=rows,
+                studies.append(_study(config, watched, name, advance))
+    found = _joined(studies)
+    arrays = _quantities(found) | undriven
+    return records.new(
+        NAME,
+        asdict(config) | {"lag": watched.lag},
+        start,
+        arrays,
+        axes={
+            "variant": [variant.entry for variant in found.variants],
+            "stage": found.stages,
+            "columns": saturation.Saturation._fields,
+            "update": range(0, config.num_steps + 1, config.recorder or 1),
+        },
+        rows=_rows(found),
         verdict=[
             *report.verdict_head(watched.lag, config.num_seeds),
-            *lines,
-            *_of_inputs(watched, arrays),
+            *_verdict_lines(found, watched.lag),
+            *_of_inputs(arrays.get("saturation"), watched),
         ],
-        made=records.provenance(time.monotonic() - start),
     )
 
 
@@ -205,10 +211,12 @@ def _watched(config: Config) -> Watched:
     return gradient_shares.watched_sequence(sequence, lag)
 
 
-def _of_inputs(watched: Watched, arrays: dict[str, np.ndarray]) -> list[str]:
+def _of_inputs(saturated: Quantity | None, watched: Watched) -> list[str]:
     """Returns what a sequence of one's own does to the networks it saturates most."""
-    shares = [of for name, of in arrays.items() if name.endswith("/saturation")]
-    known = [np.median(of, axis=0) for of in shares if np.isfinite(of).all()]
+    if saturated is None:
+        return []
+    medians = np.median(saturated.values, axis=2).reshape(-1, 2)
+    known = [pair for pair in medians if np.isfinite(pair).all()]
     if not known:
         return []
     given, standardised = max(known, key=lambda pair: pair[0] - pair[1])
@@ -225,7 +233,7 @@ def _units_per_cell(config: Config, watched: Watched) -> int:
     return 20 + (config.num_steps + 20 if trains else 0)
 
 
-def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Found:
+def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Studied:
     """Measures one cell at all its forget biases, before and after training."""
     cell = _cell_of(config, name)
     variants = variants_of(name, config.forget_bias, watched.lag)
@@ -243,21 +251,30 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Fou
         stages[TRAINED] = jax.block_until_ready(measure(models))
         advance(f"{name}: measured", 20)
     shape = (len(variants), config.num_seeds)
-    stages = {
-        when: gradient_shares.unflatten(found, shape) for when, found in stages.items()
-    }
-    found = Found({}, [], [])
-    if config.recorder and TRAINED in stages:
-        found.arrays.update(_recorded(variants, recording, shape))
-    for k, variant in enumerate(variants):
-        of_variant = {when: stages[when].of_variant(k) for when in stages}
-        for when, measured in of_variant.items():
-            found.arrays.update(_arrays(variant, when, measured))
-            found.rows.append(report.row(variant, when, measured))
-        ratio = None if signal is None else signal.reshape(*shape, 2)[k]
-        line = report.verdict_line(variant, of_variant, ratio, watched.lag)
-        found.lines.append(line)
-    return found
+    recorded = [_medians(norms, shape) for norms in recording.values()]
+    return Studied(
+        variants=variants,
+        stages={
+            when: gradient_shares.unflatten(found, shape)
+            for when, found in stages.items()
+        },
+        recorded=np.stack(recorded, axis=1) if recorded else None,
+        signal=None if signal is None else signal.reshape(*shape, 2),
+    )
+
+
+def _medians(log_norms: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Returns log shares, (variant, lag), from (variant * seed, time, example)."""
+    shares = decay.shares(log_norms)
+    return np.median(shares.reshape(*shape, *shares.shape[1:]), axis=(1, 2))
+
+
+def _joined(studies: list[Studied]) -> Studied:
+    """Returns all variants as one study."""
+    variants = [variant for study in studies for variant in study.variants]
+    of_leaves = [study._replace(variants=[]) for study in studies]
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *of_leaves)
+    return joined._replace(variants=variants)
 
 
 def _initial_models(
@@ -313,25 +330,11 @@ def _trained_models(
     return trained, recording
 
 
-def _recorded(
-    variants: list[Variant], recording: dict[int, np.ndarray], shape: tuple[int, int]
-) -> dict[str, np.ndarray]:
-    """Returns medians of the log shares, (record, lag) for every variant."""
-    shares = np.stack([decay.shares(norms) for norms in recording.values()])
-    shares = shares.reshape(len(recording), *shape, *shares.shape[2:])
-    middle = np.median(shares, axis=(2, -1))
-    arrays = {
-        f"{variant.label}/recorder/log_share": middle[:, k]
-        for k, variant in enumerate(variants)
-    }
-    return arrays | {"recorder/updates": np.array(list(recording))}
-
-
-def _undriven(config: Config, watched: Watched) -> dict[str, np.ndarray]:
+def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
     """Measures the untrained RNN on zero inputs, where theory says ln ρ(W).
 
-    At h = 0 a squash with φ(0) = 0 and φ'(0) = 1 is the identity to first order, so
-    every step's Jacobian is W_hh itself; with another squash there is no such line.
+    At h = 0 an activation with φ(0) = 0 and φ'(0) = 1 is the identity to first order, so
+    every step's Jacobian is W_hh itself; with another there is no such line.
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}
@@ -342,158 +345,54 @@ def _undriven(config: Config, watched: Watched) -> dict[str, np.ndarray]:
         models
     )
     w_hh = np.asarray(models.cell.w_hh, np.float64)
+    (shares,) = np.moveaxis(decay.shares(found.log_norms), -2, 0)
+    rates = theory.spectral_radius_rate(w_hh)
     return {
-        "undriven/log_share": decay.shares(np.asarray(found.log_norms)),
-        "undriven/ln_spectral_radius": theory.spectral_radius_rate(w_hh),
+        "undriven_log_share": Quantity(shares, ("seed", "lag"), "nats"),
+        "undriven_ln_spectral_radius": Quantity(rates, ("seed",), "nats/step"),
     }
 
 
-def _arrays(variant: Variant, when: str, found: Measured) -> dict[str, np.ndarray]:
-    name = f"{variant.label}/{when}"
-    arrays = {f"{name}/log_share": decay.shares(found.log_norms)}
-    if found.log_carousel is not None:
-        arrays[f"{name}/log_carousel"] = found.log_carousel[..., ::-1, :]
-    if found.accuracy is not None:
-        arrays[f"{name}/accuracy"] = found.accuracy
-    if found.saturation is not None:
-        arrays[f"{name}/saturation"] = np.stack(found.saturation, axis=-1)
+def _quantities(found: Studied) -> dict[str, Quantity]:
+    """Returns the arrays of the record, but for those of the undriven RNN."""
+    networks = ("variant", "stage", "seed")
+    curves = (*networks, "example", "lag")
+    leaves = found.stages.values()
+    of_all = jax.tree.map(lambda *stages: np.stack(stages, axis=1), *leaves)
+    shares = decay.shares(of_all.log_norms)
+    arrays = {"log_share": Quantity(shares, curves, "nats")}
+    if np.isfinite(of_all.log_carousel).any():
+        carousel = decay.by_lag(of_all.log_carousel)
+        arrays["log_carousel"] = Quantity(carousel, curves, "nats")
+    if of_all.accuracy is not None:
+        arrays["accuracy"] = Quantity(of_all.accuracy, networks, "1")
+    if of_all.saturation is not None:
+        saturated = np.stack(of_all.saturation, axis=-1)
+        arrays["saturation"] = Quantity(saturated, (*networks, "columns"), "1")
+    if found.recorded is not None:
+        axes = ("variant", "update", "lag")
+        arrays["recorded_log_share"] = Quantity(found.recorded, axes, "nats")
     return arrays
 
 
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws the shares before and after training, and the two lines of theory."""
-    trained = any(f"/{TRAINED}/" in name for name in record.arrays)
-    undriven = "undriven/log_share" in record.arrays
-    carousel = any(name.endswith("log_carousel") for name in record.arrays)
-    panels: list[Any] = [INITIAL]
-    panels += [TRAINED] if trained else []
-    panels += ["undriven"] if undriven else []
-    panels += ["carousel"] if carousel else []
-    mosaic = [panels] if len(panels) < 4 else [panels[:2], panels[2:]]
-    recorded = "recorder/updates" in record.arrays
-    size = (3.5 * len(mosaic[0]), 2.6 * (len(mosaic) + recorded) + 0.5)
-    figure = Figure(figsize=size, layout="constrained")
-    upper: Any = figure
-    if recorded:
-        parts: Any = figure.subfigures(2, 1, height_ratios=[len(mosaic), 1])
-        upper, lower = parts
-        _plot_recording(lower, record)
-    axes = upper.subplot_mosaic(mosaic, sharex=True, sharey=True)
-    _plot_shares(axes[INITIAL], record, INITIAL, "Before training")
-    if trained:
-        _plot_shares(axes[TRAINED], record, TRAINED, "After training")
-        axes[TRAINED].legend(
-            title="answers right",
-            title_fontsize=8,
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-        )
-    if undriven:
-        _plot_undriven(axes["undriven"], record)
-    if carousel:
-        _plot_carousel(axes["carousel"], record)
-    for panel in mosaic:
-        axes[panel[0]].set_ylabel("share of the gradient left")
-    handles, labels = axes[INITIAL].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
-    return figure
-
-
-def _variants(record: Record) -> list[Variant]:
-    biases, lag = record.config["forget_bias"], record.config["lag"]
+def _rows(found: Studied) -> list[dict[str, str]]:
     return [
-        variant
-        for cell in record.config["cells"]
-        for variant in variants_of(cell, biases, lag)
+        report.row(variant, when, measured.of_variant(k))
+        for k, variant in enumerate(found.variants)
+        for when, measured in found.stages.items()
     ]
 
 
-def _last_lag(record: Record) -> int:
-    return len(record.arrays["lags"]) - 1
-
-
-def _quartiles(shares: np.ndarray) -> np.ndarray:
-    """Returns (3, lag) from (seed, lag, example)."""
-    return decay.quartiles(shares, axis=(0, 2))
-
-
-def _undrawn(quartiles: np.ndarray) -> str:
-    """Returns why a curve has no place on a logarithmic axis, where it has none."""
-    of_lags = quartiles[1, 1:]
-    if np.isnan(of_lags).all():
-        return f": {wording.OVERFLOW}"
-    return f": {wording.LOST}" if (of_lags == -np.inf).all() else ""
-
-
-def _plot_shares(axes: Axes, record: Record, when: str, title: str) -> None:
-    for variant in _variants(record):
-        name = f"{variant.label}/{when}"
-        label = _legend(variant)
-        if when == TRAINED:
-            label = f"{record.arrays[f'{name}/accuracy'].mean():.2f}"
-        quartiles = _quartiles(record.arrays[f"{name}/log_share"])
-        label += _undrawn(quartiles)
-        plots.share_curve(axes, quartiles, variant.cell, label, variant=variant.order)
-    plots.log_axis(axes, _last_lag(record), title)
-    if record.config["sequence"] is None:
-        plots.mark_lag(axes, record.config["lag"], "scene")
-
-
-def _plot_recording(figure: SubFigure, record: Record) -> None:
-    """Draws training time against lag, one picture per variant."""
-    variants, updates = _variants(record), record.arrays["recorder/updates"]
-    panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
-    picture: Any = None
-    for axes, variant in zip(panels, variants, strict=True):
-        shares = record.arrays[f"{variant.label}/recorder/log_share"]
-        picture = plots.time_lag_picture(axes, shares, updates)
-        axes.set_title(_legend(variant), fontsize=8)
-        axes.set_xlabel("lag")
-    panels[0].set_ylabel("updates")
-    bar = figure.colorbar(picture, ax=list(panels), label="share left, $\\log_{10}$")
-    bar.outline.set_visible(False)
-
-
-def _plot_undriven(axes: Axes, record: Record) -> None:
-    shares, last_lag = record.arrays["undriven/log_share"], _last_lag(record)
-    rates = record.arrays["undriven/ln_spectral_radius"]
-    quartiles = _quartiles(shares)
-    plots.share_curve(axes, quartiles, "rnn", "rnn")
-    rate = float(np.median(rates))
-    plots.predicted_line(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
-    title = f"Before training: RNN without input{_undrawn(quartiles)}"
-    plots.log_axis(axes, last_lag, title)
-
-
-def _plot_carousel(axes: Axes, record: Record) -> None:
-    last_lag = _last_lag(record)
-    for variant in _variants(record):
-        name = f"{variant.label}/{INITIAL}/log_carousel"
-        if variant.forget_bias is None or name not in record.arrays:
-            continue
-        shares = record.arrays[name]
-        plots.share_curve(
-            axes,
-            _quartiles(shares),
-            variant.cell,
-            _legend(variant),
-            variant=variant.order,
+def _verdict_lines(found: Studied, lag: int) -> list[str]:
+    return [
+        report.verdict_line(
+            variant,
+            {when: measured.of_variant(k) for when, measured in found.stages.items()},
+            None if found.signal is None else found.signal[k],
+            lag,
         )
-        rate = variant.carousel_rate
-        if variant.cell == "lstm":
-            plots.predicted_line(
-                axes, rate, last_lag, f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"
-            )
-    plots.log_axis(axes, last_lag, "Before training: forget gates alone")
-
-
-def _legend(variant: Variant) -> str:
-    names = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
-    name = names.get(variant.cell, variant.cell)
-    if variant.forget_bias is None:
-        return name
-    return f"{name}, $b_f$ = {variant.bias}"
+        for k, variant in enumerate(found.variants)
+    ]
 
 
 if __name__ == "__main__":

@@ -46,16 +46,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import lstm_jax as lj
-from experiments.common import cli, decay, memory_limit, records, training, wording
+from experiments.common import (
+    cli,
+    decay,
+    memory_limit,
+    records,
+    statistics,
+    training,
+    wording,
+)
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
-from experiments.common.records import Record
-from experiments.common.variants import MATCHED, Variant, variants_of
-from lstm_jax import plots, readouts
+from experiments.common.records import Quantity, Record, take
+from experiments.common.report import INITIAL, TRAINED
+from experiments.common.variants import MATCHED, Variant, variant_of, variants_of
+from experiments.figures.gradient_paths import plot
+from lstm_jax import readouts
 from lstm_jax.gradients.carousel import (
     CarouselLogNorms,
     forget_factors,
@@ -68,7 +76,6 @@ from lstm_jax.tasks.nature_show import RENDERINGS, margins
 from lstm_jax.training import loop
 
 NAME = "gradient_paths"
-INITIAL, TRAINED = "initial", "trained"
 WINDOW_FRACTION = 0.99
 TEST_SHOWS = 512
 MEASURING = 30  # updates that a measurement takes as long as
@@ -128,24 +135,19 @@ def run(config: Config) -> Record:
     total = config.num_steps + MEASURING * (2 if config.num_steps else 1)
     with progress(total) as advance:
         stages = _stages(config, advance)
-    arrays: dict[str, np.ndarray] = {"lags": np.arange(config.lag + 2)}
-    rows, lines = [], []
-    for index, variant in enumerate(_variants(config)):
-        for when, measured in stages.items():
-            of_variant = jax.tree.map(lambda leaf, k=index: leaf[k], measured)
-            found = _by_lag(config.cell, of_variant)
-            name = f"{variant.label}/{when}"
-            arrays |= {f"{name}/{what}": array for what, array in found.items()}
-            rows.append(_row(variant, when, config.lag, found))
-            lines.append(_verdict_line(variant, when, config.lag, found))
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=arrays,
-        rows=rows,
-        verdict=["", f"Lag {config.lag}:", *lines],
-        made=records.provenance(time.monotonic() - start),
+    record = records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(config, stages),
+        axes={
+            "variant": [variant.entry for variant in _variants(config)],
+            "stage": stages,
+            "path": _paths(config),
+            "part": CarouselLogNorms._fields,
+        },
     )
+    return record._replace(rows=rows(record), verdict=verdict(record))
 
 
 def _check_memory(config: Config) -> None:
@@ -248,206 +250,107 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
     return jax.jit(lambda models: jax.lax.map(one, models))
 
 
-def _by_lag(cell: str, found: Measured) -> dict[str, np.ndarray]:
-    """Returns the arrays of one variant; entry 0 of a lag is the last step.
+def _paths(config: Config) -> list[str]:
+    return ["cell", *lj.CELLS[config.cell].gates]
 
-    Shares and log-norms (seed, lag, example), contributions (seed, lag), time constants
-    (seed, hidden), accuracy (seed,). Log-norms are relative to the total that enters
-    the last step.
-    """
-    paths = ("cell", *lj.CELLS[cell].gates)
-    shares = {f"share_{path}": found.shares[path][:, ::-1] for path in paths}
-    norms = {
-        f"log_{part}": decay.shares(norm, of=found.norms.total)
-        for part, norm in found.norms._asdict().items()
-    }
+
+def _quantities(config: Config, stages: dict[str, Measured]) -> dict[str, Quantity]:
+    """Returns the arrays of the record; log shares are of the total's last norm."""
+    found = jax.tree.map(lambda *of: np.stack(of, axis=1), *stages.values())
+    shares = [decay.by_lag(found.shares[path]) for path in _paths(config)]
+    parts = [decay.shares(part, of=found.norms.total) for part in found.norms]
+    of_stage, networks = ("variant", "stage"), ("variant", "stage", "seed")
+    curves = ("seed", "example", "lag")
+    contributions = found.log_contributions[..., ::-1]
     return {
-        **shares,
-        **norms,
-        "time_constants": found.time_constants,
-        "log_contributions": found.log_contributions[:, ::-1],
-        "accuracy": found.accuracy,
+        "path_share": Quantity(np.stack(shares, 2), (*of_stage, "path", *curves), "1"),
+        "log_share": Quantity(np.stack(parts, 2), (*of_stage, "part", *curves), "nats"),
+        "time_constant": Quantity(found.time_constants, (*networks, "unit"), "steps"),
+        "log_contribution": Quantity(contributions, (*networks, "lag"), "nats"),
+        "accuracy": Quantity(found.accuracy, networks, "1"),
     }
 
 
-def _row(
-    variant: Variant, when: str, lag: int, found: dict[str, np.ndarray]
-) -> dict[str, str]:
-    rate = variant.carousel_rate
-    constants = decay.quartiles(found["time_constants"])
+def rows(record: Record) -> list[dict[str, str]]:
+    """Returns the table: a row for each variant at each stage."""
+    return [_row(record, **at) for at in _entries(record)]
+
+
+def verdict(record: Record) -> list[str]:
+    """Returns the lines for the reader."""
+    lines = [_verdict_line(record, **at) for at in _entries(record)]
+    return ["", f"Lag {record.config['lag']}:", *lines]
+
+
+def _entries(record: Record) -> list[dict[str, Any]]:
+    return [
+        {"variant": variant, "stage": when}
+        for variant in record.axes["variant"]
+        for when in record.axes["stage"]
+    ]
+
+
+def _row(record: Record, **at: Any) -> dict[str, str]:
+    lag, rate = record.config["lag"], variant_of(at["variant"]).carousel_rate
+    constants = statistics.quartiles(take(record, "time_constant", **at))
     low, middle, high = (wording.steps(steps, "inf") for steps in constants)
+    window = _window(record, **at)
     return {
-        "cell": variant.label,
-        "when": when,
-        "cell path": _mean(_mean_shares(found)["cell"]),
-        "total": _left(found, "total", lag),
-        "carousel": _left(found, "carousel", lag),
+        "cell": at["variant"]["label"],
+        "when": at["stage"],
+        "cell path": _mean(take(record, "path_share", path="cell", **at)),
+        "total": wording.power(np.median(_part(record, "total", **at))),
+        "carousel": wording.power(np.median(_part(record, "carousel", **at))),
         "σ(b_f)^lag": wording.power(rate * lag),
         "time constant": f"{middle} [{low}, {high}]",
         "-1/ln σ(b_f)": wording.steps(-1 / rate if rate else math.inf, "inf"),
-        "effective window": " ".join("-" if n < 0 else str(n) for n in _window(found)),
-        "accuracy": " ".join(f"{right:.2f}" for right in found["accuracy"]),
+        "effective window": " ".join("-" if n < 0 else str(n) for n in window),
+        "accuracy": " ".join(f"{n:.2f}" for n in take(record, "accuracy", **at)),
     }
 
 
-def _verdict_line(
-    variant: Variant, when: str, lag: int, found: dict[str, np.ndarray]
-) -> str:
-    paths = ", ".join(f"{path} {_mean(s)}" for path, s in _mean_shares(found).items())
+def _verdict_line(record: Record, **at: Any) -> str:
+    shares = take(record, "path_share", **at)
+    pairs = zip(record.axes["path"], shares, strict=True)
+    paths = ", ".join(f"{path} {_mean(share)}" for path, share in pairs)
+    name = f"{at['variant']['label']}, {at['stage']}:"
     return (
-        f"  {variant.label + ', ' + when + ':':<24} paths {paths}; "
-        f"{_carousel(found, lag)}; {_update(found, lag)}"
+        f"  {name:<24} paths {paths}; {_carousel(record, **at)}; "
+        f"{_update(record, **at)}"
     )
 
 
 def _mean(shares: np.ndarray) -> str:
     """Returns the mean over the lags after the last step, where no path was taken."""
-    mean = shares[1:].mean()
+    mean = shares[..., 1:].mean()
     return wording.OVERFLOW if np.isnan(mean) else f"{mean:z.2f}"
 
 
-def _carousel(found: dict[str, np.ndarray], lag: int) -> str:
-    kept, whole = (found[f"log_{part}"][:, lag] for part in ("carousel", "total"))
+def _part(record: Record, part: str, **at: Any) -> np.ndarray:
+    """Returns the log share of a part at the lag, (seed, example)."""
+    return take(record, "log_share", part=part, lag=record.config["lag"], **at)
+
+
+def _carousel(record: Record, **at: Any) -> str:
+    kept, whole = (_part(record, part, **at) for part in ("carousel", "total"))
     if np.median(whole) == -np.inf:
         return "nothing of the whole is left at the lag"
     apart = wording.power(np.median(kept - whole))
     return f"the carousel is {apart} times the whole at the lag"
 
 
-def _update(found: dict[str, np.ndarray], lag: int) -> str:
-    window = _window(found)
+def _update(record: Record, **at: Any) -> str:
+    window, num_steps = _window(record, **at), len(record.axes["lag"])
     if (window < 0).any():
         return "the window of an update is no number"
-    return f"an update is made of the last {np.median(window):.0f} steps of {lag + 2}"
+    return f"an update is made of the last {np.median(window):.0f} steps of {num_steps}"
 
 
-def _mean_shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the share of every path, (lag,), which add up to 1 at each lag."""
-    return {
-        name.removeprefix("share_"): array.mean((0, 2))
-        for name, array in found.items()
-        if name.startswith("share_")
-    }
-
-
-def _left(found: dict[str, np.ndarray], part: str, lag: int) -> str:
-    return wording.power(np.median(found[f"log_{part}"][:, lag]))
-
-
-def _window(found: dict[str, np.ndarray]) -> np.ndarray:
+def _window(record: Record, **at: Any) -> np.ndarray:
     """Returns the effective window of every seed."""
-    in_time_order = jnp.asarray(found["log_contributions"][:, ::-1].T)
+    contributions = take(record, "log_contribution", **at)
+    in_time_order = jnp.asarray(contributions[:, ::-1].T)
     return np.asarray(effective_window(in_time_order, WINDOW_FRACTION))
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws a row per forget bias: paths, carousel and rest, time constants."""
-    config = record.config
-    variants = variants_of(config["cell"], config["forget_bias"], config["lag"])
-    stages = [INITIAL, TRAINED] if config["num_steps"] else [INITIAL]
-    columns = [*(f"paths {when}" for when in stages), *stages, "units"]
-    figure = Figure(
-        figsize=(2.6 * len(columns), 2.3 * len(variants) + 0.6), layout="constrained"
-    )
-    axes = figure.subplots(len(variants), len(columns), squeeze=False)
-    for row, variant in zip(axes, variants, strict=True):
-        panels = dict(zip(columns, row, strict=True))
-        for when in stages:
-            found = _found(record, f"{variant.label}/{when}/")
-            _plot_paths(panels[f"paths {when}"], found, config["lag"], when)
-            _plot_parts(panels[when], found, variant, config["lag"], when)
-        _plot_units(panels["units"], record, variant)
-        panels[f"paths {INITIAL}"].set_ylabel(f"{_name(variant)}\nshare of the path")
-    _share_y(axes[:, : len(stages)])
-    _share_y(axes[:, len(stages) : 2 * len(stages)])
-    for panel in axes[:-1].flat:
-        panel.set_xlabel("")
-    for panel in axes[1:].flat:
-        panel.set_title("")
-    return figure
-
-
-WHEN = {INITIAL: "before training", TRAINED: "after training"}
-
-
-def _plot_paths(axes: Axes, found: dict[str, np.ndarray], lag: int, when: str) -> None:
-    plots.path_curves(axes, _mean_shares(found))
-    axes.set_title(f"Paths {WHEN[when]}")
-    axes.set_xlim(0, lag + 1)
-    axes.set_xlabel("lag: steps before the last one")
-    plots.mark_lag(axes, lag, "scene")
-    if when == INITIAL:
-        axes.legend(ncols=2)
-
-
-PARTS = {"total": "all of it", "carousel": "carousel", "rest": "rest"}
-
-
-def _plot_parts(
-    axes: Axes, found: dict[str, np.ndarray], variant: Variant, lag: int, when: str
-) -> None:
-    for order, (part, label) in enumerate(PARTS.items()):
-        quartiles = decay.quartiles(found[f"log_{part}"], axis=(0, 2))
-        plots.share_curve(axes, quartiles, variant.cell, label, variant=order)
-    rate = variant.carousel_rate
-    plots.predicted_line(axes, rate, lag + 1, "$\\sigma(b_f)^{lag}$")
-    plots.log_axis(axes, lag + 1, f"Gradient of the memory\n{WHEN[when]}")
-    plots.mark_lag(axes, lag, "scene")
-    if when == INITIAL:
-        axes.legend()
-
-
-def _plot_units(axes: Axes, record: Record, variant: Variant) -> None:
-    colours = {INITIAL: plots.GREY, TRAINED: plots.colour_of(variant.cell)}
-    for when, colour in colours.items():
-        constants = record.arrays.get(f"{variant.label}/{when}/time_constants")
-        if constants is not None:
-            plots.cumulative_curve(axes, constants.ravel(), WHEN[when], color=colour)
-    rate = variant.carousel_rate
-    if rate:
-        axes.axvline(-1 / rate, color="black", linewidth=0.9, linestyle=(0, (2, 2)))
-    axes.set_xscale("log")
-    axes.set_xlim(*_range_of_time_constants(record))
-    axes.set_ylim(0, 1)
-    axes.set_title("Time constants of the units")
-    axes.set_xlabel("time constant, in steps")
-    axes.set_ylabel("share of the units")
-    axes.legend()
-
-
-def _range_of_time_constants(record: Record) -> tuple[float, float]:
-    """Returns the whole powers of ten around 99 % of all that an axis can show."""
-    names = [name for name in record.arrays if name.endswith("/time_constants")]
-    values = np.concatenate([record.arrays[name].ravel() for name in names])
-    shown = values[np.isfinite(values) & (values > 0)]
-    if not shown.size:
-        return 1.0, 10.0
-    low, high = np.floor(np.log10(np.percentile(shown, (0.5, 99.5))))
-    return 10.0**low, 10.0 ** (high + 1)
-
-
-def _found(record: Record, prefix: str) -> dict[str, np.ndarray]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in record.arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def _share_y(panels: np.ndarray) -> None:
-    """Gives the panels of a row the same y axis, its labels on the first."""
-    for row in panels:
-        limits = np.array([panel.get_ylim() for panel in row])
-        for panel in row:
-            panel.set_ylim(limits[:, 0].min(), limits[:, 1].max())
-        for panel in row[1:]:
-            panel.tick_params(labelleft=False)
-
-
-def _name(variant: Variant) -> str:
-    bias = variant.bias
-    return variant.cell + (f", $b_f$ = {bias}" if bias else "")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ https://doi.org/10.1063/1.1704292; Trefethen & Embree (2005), Spectra and Pseudo
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,18 +38,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import lstm_jax as lj
 from experiments.common import cli, memory_limit
 from experiments.common.cli import option
 from experiments.common.laws import Found, record_of, row
-from experiments.common.records import Record
-from lstm_jax import initializers, plots, theory
+from experiments.common.records import Quantity, Record
+from experiments.figures.jacobian_laws import plot
+from lstm_jax import initializers, theory
 from lstm_jax.gradients.jacobians import step_jacobians
-from lstm_jax.initializers import Initializer
-from lstm_jax.plots import spectra
 from lstm_jax.theory.transients import kreiss_bound, transient_growth
 
 NAME = "jacobian_laws"
@@ -64,32 +61,27 @@ class Net(NamedTuple):
     """A kind of recurrent net whose rate is known.
 
     Attributes:
+      label: its name.
       activation: of `lj.rnn`.
       recurrent_init: draws W; multiplied by gain * factor.
-      factor: makes up for a squash with a slope below 1.
-      predicted_by: the law.
-      colour: in the figure.
-      marker: in the figure.
+      factor: makes up for an activation with a slope below 1.
+      law: what predicts the rate.
     """
 
+    label: str
     activation: str
-    recurrent_init: Initializer
-    factor: float
-    predicted_by: str
-    colour: str
-    marker: str
+    recurrent_init: str
+    factor: int
+    law: str
 
 
-NETS = {
-    "orthogonal": Net("linear", initializers.orthogonal, 1, "ln g", "#000000", "D"),
-    "linear": Net("linear", initializers.gaussian, 1, "ln ρ(W)", plots.GREY, "s"),
-    "tanh": Net(
-        "tanh", initializers.gaussian, 1, "ln ρ(W)", plots.colour_of("rnn"), "o"
-    ),
-    "logistic": Net(
-        "logistic", initializers.gaussian, 4, "ln ρ(J at rest)", "#E69F00", "^"
-    ),
-}
+TANH = Net("tanh", "tanh", "gaussian", 1, "ln ρ(W)")
+NETS = (
+    Net("orthogonal", "linear", "orthogonal", 1, "ln g"),
+    Net("linear", "linear", "gaussian", 1, "ln ρ(W)"),
+    TANH,
+    Net("logistic", "logistic", "gaussian", 4, "ln ρ(J at rest)"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,11 +108,9 @@ class Config:
 
 
 def run(config: Config) -> Record:
-    """Measures the four parts and returns the record."""
-    parts: dict[str, Callable[[Config], Found]] = {
-        f"rate of {name} nets": partial(_rates, name=name) for name in NETS
-    }
-    parts |= {
+    """Measures the five parts and returns the record."""
+    parts = {
+        "rates of four kinds of nets": _rates,
         "the bound": _bound,
         "float32": _long_run,
         "gains": _sweep,
@@ -156,7 +146,8 @@ def _curves(config: Config, net: Net, gains: Sequence[float]) -> Curves:
     size = config.hidden_size
     inputs = jnp.zeros((SETTLING_STEPS + config.lag, 1))
     keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
-    drawn = [net.recurrent_init(key, (size, size), jnp.float64) for key in keys]
+    initializer = initializers.INITIALIZERS[net.recurrent_init]
+    drawn = [initializer(key, (size, size), jnp.float64) for key in keys]
     w_hh = net.factor * jnp.stack(drawn)
     start = jax.random.normal(jax.random.key(config.seed), (config.num_seeds, size))
     found = [
@@ -190,33 +181,42 @@ def _fitted_rates(log_norms: np.ndarray) -> np.ndarray:
     return np.asarray(lj.decay_rate(jnp.moveaxis(jnp.asarray(late[..., ::-1]), -1, 0)))
 
 
-def _rates(config: Config, name: str) -> Found:
-    net = NETS[name]
-    alone = _curves(config, net, [config.gain])
-    curves = Curves(*(leaf[0] for leaf in alone))
-    rates = _fitted_rates(curves.log_norms)
-    if name == "orthogonal":
-        predicted = np.full(config.num_seeds, math.log(config.gain))
-    else:
-        predicted = theory.spectral_radius_rate(curves.last_jacobians)
-    rows = [
-        row(
-            f"{name}, g = {config.gain:g}",
-            "rate, nats per step",
-            _spread(rates),
-            f"{np.median(predicted):+.4f}: {net.predicted_by}",
-        )
-    ]
-    if net.activation == "linear":
-        rows.append(_closed_form_row(name, curves))
+def _rates(config: Config) -> Found:
+    found = [_curves(config, net, [config.gain]) for net in NETS]
+    curves = [Curves(*(leaf[0] for leaf in of_gains)) for of_gains in found]
+    shares = np.stack([of.log_norms for of in curves])
+    measured = np.stack([_fitted_rates(of.log_norms) for of in curves])
+    pairs = list(zip(NETS, curves, strict=True))
+    predicted = np.stack([_predicted_rates(config, *pair) for pair in pairs])
+    rows = []
+    for k, (net, of) in enumerate(pairs):
+        rows.append(_rate_row(config, net, measured[k], predicted[k]))
+        rows += [_closed_form_row(net.label, of)] * (net.activation == "linear")
     return Found(
         arrays={
-            f"{name}/log_share": curves.log_norms,
-            f"{name}/rate": rates,
-            f"{name}/predicted": predicted,
+            "log_share": Quantity(shares, ("variant", "seed", "lag"), "nats"),
+            "rate": Quantity(measured, ("variant", "seed"), "nats/step"),
+            "predicted_rate": Quantity(predicted, ("variant", "seed"), "nats/step"),
         },
+        axes={"variant": [net._asdict() for net in NETS]},
         rows=rows,
-        lines=[],
+    )
+
+
+def _predicted_rates(config: Config, net: Net, curves: Curves) -> np.ndarray:
+    if net.recurrent_init == "orthogonal":
+        return np.full(config.num_seeds, math.log(config.gain))
+    return theory.spectral_radius_rate(curves.last_jacobians)
+
+
+def _rate_row(
+    config: Config, net: Net, measured: np.ndarray, predicted: np.ndarray
+) -> dict[str, str]:
+    return row(
+        f"{net.label}, g = {config.gain:g}",
+        "rate, nats per step",
+        _spread(measured),
+        f"{np.median(predicted):+.4f}: {net.law}",
     )
 
 
@@ -234,22 +234,26 @@ def _closed_form_row(name: str, curves: Curves) -> dict[str, str]:
 
 
 def _bound(config: Config) -> Found:
-    """Holds random nets of all squashes, driven by noise, against (γ σ_max)^k."""
+    """Holds random nets of all activations, driven by noise, against (γ σ_max)^k."""
     names = list(theory.STEEPEST_SLOPES)
     keys = jax.random.split(jax.random.key(config.seed + 1), len(names))
     count = config.num_nets // len(names)
-    arrays, violated = {}, 0
+    bounds, rates, violated = [], [], 0
     for name, key in zip(names, keys, strict=True):
         log_norms, sigma = _driven_norms(name, key, count)
         bound = np.log(theory.STEEPEST_SLOPES[name] * sigma)
         lags = np.arange(log_norms.shape[1])
         # 1e-9: the rounding of 50 products in float64, with room.
         violated += int((log_norms > lags * bound[:, None] + 1e-9).any(1).sum())
-        arrays[f"bound/{name}/bound"] = bound
-        arrays[f"bound/{name}/rate"] = log_norms[:, -1] / lags[-1]
-    total = count * len(names)
+        bounds.append(bound)
+        rates.append(log_norms[:, -1] / lags[-1])
+    total, axes = count * len(names), ("activation", "net")
     return Found(
-        arrays=arrays,
+        arrays={
+            "bound": Quantity(np.stack(bounds), axes, "nats/step"),
+            "bounded_rate": Quantity(np.stack(rates), axes, "nats/step"),
+        },
+        axes={"activation": names},
         rows=[
             row(
                 "the bound (γ σ_max)^k",
@@ -315,10 +319,11 @@ def _long_run(config: Config) -> Found:
     lost = -float(exact[0]) / math.log(10)
     return Found(
         arrays={
-            "float32/log_norm": exact[::-1],
-            "float32/log_plain": whole[::-1],
-            "float32/log_root_of_squares": squares[::-1],
+            "long_log_norm": Quantity(exact[::-1], ("long_lag",), "nats"),
+            "long_log_plain": Quantity(whole[::-1], ("long_lag",), "nats"),
+            "long_log_root_of_squares": Quantity(squares[::-1], ("long_lag",), "nats"),
         },
+        axes={"long_lag": range(1, config.long_lag + 1)},
         rows=[
             row(
                 f"float32, g = 1/2, lag {config.long_lag}",
@@ -347,7 +352,7 @@ def _last_lag(log_norms: np.ndarray) -> int:
 
 
 def _sweep(config: Config) -> Found:
-    curves = _curves(config, NETS["tanh"], SWEPT_GAINS)
+    curves = _curves(config, TANH, SWEPT_GAINS)
     found = _fitted_rates(curves.log_norms)
     radius = theory.spectral_radius_rate(curves.matrices)
     norm = np.log(np.linalg.norm(curves.matrices, 2, axis=(-2, -1)))
@@ -355,11 +360,11 @@ def _sweep(config: Config) -> Found:
     worst = float(np.abs(found - radius).max())
     return Found(
         arrays={
-            "gains": np.array(SWEPT_GAINS),
-            "gains/rate": found,
-            "gains/ln_spectral_radius": radius,
-            "gains/ln_spectral_norm": norm,
+            "gain_rate": Quantity(found, ("gain", "seed"), "nats/step"),
+            "ln_spectral_radius": Quantity(radius, ("gain", "seed"), "nats/step"),
+            "ln_spectral_norm": Quantity(norm, ("gain", "seed"), "nats/step"),
         },
+        axes={"gain": SWEPT_GAINS},
         rows=[
             row(
                 f"tanh, g = {SWEPT_GAINS[0]} to {SWEPT_GAINS[-1]}",
@@ -389,7 +394,6 @@ def _transient(config: Config) -> Found:
                 f"19.4, 9; Kreiss: at least {bound:.1f}",
             )
         ],
-        lines=[],
     )
 
 
@@ -397,120 +401,6 @@ def _spread(values: np.ndarray) -> str:
     low, high = values.min(), values.max()
     middle = f"{np.median(values):+.4f}"
     return middle if high - low < 5e-5 else f"{middle} [{low:+.4f}, {high:+.4f}]"
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws the four panels."""
-    figure = Figure(figsize=(7.2, 6.2), layout="constrained")
-    axes = figure.subplot_mosaic([["rates", "bound"], ["float32", "gains"]])
-    _plot_rates(axes["rates"], record)
-    _plot_bound(axes["bound"], record)
-    _plot_long_run(axes["float32"], record)
-    _plot_sweep(axes["gains"], record)
-    return figure
-
-
-def _plot_rates(axes: Axes, record: Record) -> None:
-    lag = record.config["lag"]
-    for k, (name, net) in enumerate(NETS.items()):
-        shares = np.median(record.arrays[f"{name}/log_share"], axis=0) / np.log(10)
-        rate = float(np.median(record.arrays[f"{name}/predicted"]))
-        # The law is about the slope: its line goes through the end of the curve.
-        line = shares[-1] + rate * (np.arange(lag + 1) - lag) / np.log(10)
-        axes.plot(line, color="black", linewidth=0.8, linestyle=(0, (3, 2)))
-        axes.plot(
-            shares,
-            color=net.colour,
-            marker=net.marker,
-            markevery=(k * lag // 24, max(1, lag // 6)),
-            markersize=4,
-            markerfacecolor="white" if k % 2 else net.colour,
-            label=f"{name}: {net.predicted_by} = {rate:+.3f}",
-        )
-    plots.log_axis(axes, lag, f"Four laws, g = {record.config['gain']:g}, no input")
-    axes.set_xlabel("lag $k$: Jacobians in the product")
-    axes.set_ylabel("share of the gradient left")
-    axes.legend(loc="lower left")
-
-
-def _plot_bound(axes: Axes, record: Record) -> None:
-    lowest = []
-    for k, name in enumerate(theory.STEEPEST_SLOPES):
-        bound = record.arrays[f"bound/{name}/bound"]
-        rate = record.arrays[f"bound/{name}/rate"]
-        shown = np.isfinite(rate)  # not those of dead ReLUs
-        lowest.append(bound[shown].min())
-        axes.plot(
-            bound[shown],
-            rate[shown],
-            linestyle="none",
-            marker="osD^"[k],
-            markersize=2.5,
-            alpha=0.6,
-            markeredgewidth=0,
-            color=(plots.colour_of("rnn"), "#56B4E9", "#E69F00", plots.GREY)[k],
-            label=name,
-        )
-    ends = np.array([min(lowest), 2.0])
-    spectra.theory_line(axes, ends, ends, "the bound")
-    axes.set_title(f"No net of {record.config['num_nets']} beats the bound")
-    axes.set_xlabel(r"bound $\ln(\gamma\,\sigma_{max})$, nats per step")
-    axes.set_ylabel(f"measured over {BOUNDED_LAG} steps")
-    axes.legend(loc="lower right", markerscale=2)
-
-
-def _plot_long_run(axes: Axes, record: Record) -> None:
-    lags = np.arange(1, record.config["long_lag"] + 1)
-    curves = {
-        "log_root_of_squares": ("root of a sum of squares", "#999999", 6.0),
-        "log_plain": ("plain gradient", "#444444", 3.0),
-        "log_norm": ("log-norms", plots.colour_of("rnn"), 1.2),
-    }
-    for name, (label, colour, width) in curves.items():
-        decades = -record.arrays[f"float32/{name}"] / np.log(10)
-        seen = np.isfinite(decades)
-        axes.plot(lags[seen], decades[seen], color=colour, lw=width, label=label)
-        axes.annotate(
-            f"lag {lags[seen][-1]}: $10^{{{-decades[seen][-1]:.0f}}}$",
-            (lags[seen][-1], decades[seen][-1]),
-            xytext=(-8, 0),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-        )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_title("float32, g = 1/2")
-    axes.set_xlabel("lag $k$")
-    axes.set_ylabel("decades of gradient lost")
-    axes.legend(loc="lower right")
-
-
-def _plot_sweep(axes: Axes, record: Record) -> None:
-    gains = record.arrays["gains"]
-    radius = np.median(record.arrays["gains/ln_spectral_radius"], 1)
-    norm = np.median(record.arrays["gains/ln_spectral_norm"], 1)
-    axes.axvspan(gains[0], 0.5, color="#DDDDDD", linewidth=0)
-    spectra.zero_line(axes)
-    bound = r"$\ln\,\sigma_{max}(W)$: bound"
-    spectra.theory_line(axes, gains, norm, bound, dashed=True)
-    spectra.theory_line(axes, gains, radius, r"$\ln\,\rho(W)$")
-    spectra.measured_dots(
-        axes,
-        gains,
-        record.arrays["gains/rate"],
-        "measured",
-        colour=plots.colour_of("rnn"),
-    )
-    for place, words in {0.35: "certified", 0.72: "vanishes all the same"}.items():
-        where = {"xycoords": ("data", "axes fraction"), "ha": "center"}
-        axes.annotate(words, (place, 0.04), **where)
-    axes.set_xlim(gains[0], gains[-1] + 0.02)
-    axes.set_title("tanh nets without input")
-    axes.set_xlabel("gain $g$")
-    axes.set_ylabel("nats per step of lag")
-    axes.legend(loc="upper left")
 
 
 if __name__ == "__main__":

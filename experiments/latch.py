@@ -34,6 +34,7 @@ https://cybertronai.github.io/schmidhuber-problems/rs-two-sequence/.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,15 +43,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import lstm_jax as lj
 from experiments.common import cli, memory_limit, records, wording
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
-from experiments.common.records import Record
-from lstm_jax import plots, readouts, theory
+from experiments.common.records import Quantity, Record
+from experiments.figures.latch import plot
+from lstm_jax import readouts, theory
 from lstm_jax.readouts import LinearParams
 from lstm_jax.types import PRNGKey
 
@@ -60,7 +60,8 @@ TRANSIENT = 300
 MEASURED = 100
 HALVINGS = 30
 TRIALS_PER_ROUND = 100
-PAPER_TRIALS = 718
+
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -103,29 +104,34 @@ class Config:
 def run(config: Config) -> Record:
     """Measures the latch, guesses weights, and returns the record."""
     start = time.monotonic()
-    arrays = [
+    sizes = [
         *[("critical_steps", 4), ("settle_steps", len(config.weights), 4)],
         *[("lag", "num_train", 2), ("lag", "num_test", 2)],
         (TRIALS_PER_ROUND, "num_train", "hidden_size"),
         (TRIALS_PER_ROUND, "hidden_size", "hidden_size"),
     ]
-    memory_limit.check(asdict(config), arrays)
+    memory_limit.check(asdict(config), sizes)
     searches = len(config.weight_ranges) * config.num_seeds
     with progress(20 + searches) as advance:
         advance("one unit", 0)
         with jax.enable_x64(True):
-            arrays = _trade_off(config) | _power_law(config)
+            found = _trade_off(config) | _power_law(config)
         advance("one unit: measured", 20)
-        for weight_range, text in config.ranges().items():
-            found = _searches(config, weight_range, text, advance)
-            arrays[f"trials/{text}"] = found
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=arrays,
-        rows=[*_unit_rows(arrays), *_law_rows(arrays), *_guess_rows(config, arrays)],
+        trials = [_searches(config, *of, advance) for of in config.ranges().items()]
+    found["trials"] = Quantity(np.stack(trials), ("weight_range", "seed"), "1")
+    arrays = {name: quantity.values for name, quantity in found.items()}
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        found,
+        axes={"weight": config.weights, "weight_range": config.weight_ranges},
+        rows=[
+            *_unit_rows(config.weights, arrays),
+            *_law_rows(arrays),
+            *_guess_rows(config, arrays),
+        ],
         verdict=_verdict(config, arrays),
-        made=records.provenance(time.monotonic() - start),
     )
 
 
@@ -171,7 +177,7 @@ def measured_log_shares(w: Any, num_steps: int) -> Float[Array, " time"]:
     return lj.log_gradient_norms(lj.RNN, unit(w), silence, last, stored).h
 
 
-def _trade_off(config: Config) -> dict[str, np.ndarray]:
+def _trade_off(config: Config) -> dict[str, Quantity]:
     weights = jnp.asarray(config.weights)
     margin = jax.jit(jax.vmap(partial(measured_margin, num_steps=config.settle_steps)))
     shares = jax.jit(
@@ -179,19 +185,20 @@ def _trade_off(config: Config) -> dict[str, np.ndarray]:
             partial(measured_log_shares, num_steps=TRANSIENT + MEASURED), out_axes=1
         )
     )
+    rates = np.asarray(lj.decay_rate(shares(weights)[TRANSIENT:]))
     return {
-        "w": np.asarray(config.weights),
-        "margin": np.asarray(margin(weights)),
-        "rate": np.asarray(lj.decay_rate(shares(weights)[TRANSIENT:])),
+        "margin": Quantity(np.asarray(margin(weights)), ("weight",), "1"),
+        "rate": Quantity(rates, ("weight",), "nats/step"),
     }
 
 
-def _power_law(config: Config) -> dict[str, np.ndarray]:
+def _power_law(config: Config) -> dict[str, Quantity]:
     """Measures ln dh_T/dh_0 at every T, from one pass backwards: ln P(T) - ln P(t)."""
     shares = jax.jit(measured_log_shares, static_argnums=1)
     # The last entry belongs to the carry that enters the last step.
     log_norms = shares(jnp.ones(()), config.critical_steps + 1)
-    return {"critical/log_product": np.asarray(log_norms[0] - log_norms)}
+    products = np.asarray(log_norms[0] - log_norms)
+    return {"critical_log_product": Quantity(products, ("lag",), "nats")}
 
 
 # ---------------------------------------------------------------------------
@@ -285,7 +292,7 @@ def _search(
 
 
 # ---------------------------------------------------------------------------
-# Words and pictures
+# Words
 # ---------------------------------------------------------------------------
 
 
@@ -298,11 +305,11 @@ def _row(quantity: str, measured: str, expected: str, source: str) -> dict[str, 
     }
 
 
-def _unit_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
-    margins = theory.latch_threshold(arrays["w"])
-    rates = theory.tanh_rate(arrays["w"])
+def _unit_rows(weights: Sequence[float], arrays: Arrays) -> list[dict[str, str]]:
+    margins = theory.latch_threshold(np.asarray(weights))
+    rates = theory.tanh_rate(np.asarray(weights))
     rows = []
-    for k, w in enumerate(wording.told_apart(arrays["w"])):
+    for k, w in enumerate(wording.told_apart(weights)):
         margin, rate = arrays["margin"][k], arrays["rate"][k]
         rows += [
             _row(f"margin at w = {w}", f"{margin:.6f}", f"{margins[k]:.6f}", "exact"),
@@ -311,8 +318,8 @@ def _unit_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
     return rows
 
 
-def _law_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
-    log_product = arrays["critical/log_product"]
+def _law_rows(arrays: Arrays) -> list[dict[str, str]]:
+    log_product = arrays["critical_log_product"]
     half = (len(log_product) - 1) // 2
     ratio = np.exp(log_product[2 * half] - log_product[half])
     constant = np.exp(log_product[half]) * half**1.5
@@ -324,11 +331,11 @@ def _law_rows(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
     ]
 
 
-def _guess_rows(config: Config, arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
+def _guess_rows(config: Config, arrays: Arrays) -> list[dict[str, str]]:
     elsewhere = {1.0: "144", 100.0: "about 17"}
     rows = []
-    for weight_range, text in config.ranges().items():
-        trials = arrays[f"trials/{text}"]
+    ranges = config.ranges().items()
+    for (weight_range, text), trials in zip(ranges, arrays["trials"], strict=True):
         rows.append(
             _row(
                 f"median trials, U[-{text}, {text}]",
@@ -345,10 +352,11 @@ def _is_published(config: Config) -> bool:
     return (config.lag, config.noise, config.hidden_size) == (100, 0.2, 5)
 
 
-def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
+def _verdict(config: Config, arrays: Arrays) -> list[str]:
+    weights = np.asarray(config.weights)
     errors = {
-        "margin": np.abs(arrays["margin"] - theory.latch_threshold(arrays["w"])),
-        "rate": np.abs(arrays["rate"] - theory.tanh_rate(arrays["w"])),
+        "margin": np.abs(arrays["margin"] - theory.latch_threshold(weights)),
+        "rate": np.abs(arrays["rate"] - theory.tanh_rate(weights)),
     }
     lines = [
         "",
@@ -356,8 +364,8 @@ def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
         f"{errors['rate'].max():.1e} of theory:",
         "a bit that survives more noise sends back less gradient, at every weight.",
     ]
-    for text in config.ranges().values():
-        trials = arrays[f"trials/{text}"]
+    texts = config.ranges().values()
+    for text, trials in zip(texts, arrays["trials"], strict=True):
         solved = trials[np.isfinite(trials)]
         mean = solved.mean() if solved.size else np.nan
         lines.append(
@@ -366,101 +374,6 @@ def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
             f"{np.median(trials):g} trials, mean of these {mean:.0f}"
         )
     return lines
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws the trade-off, the power law, and trials to success."""
-    figure = Figure(figsize=(7.2, 2.9), layout="constrained")
-    trade_off, law, guessing = figure.subplots(1, 3, width_ratios=[1.15, 1, 1])
-    _plot_trade_off(trade_off, record)
-    _plot_law(law, record)
-    _plot_guessing(guessing, record)
-    return figure
-
-
-def _plot_trade_off(axes: Axes, record: Record) -> None:
-    arrays = record.arrays
-    w = np.geomspace(0.01, max(arrays["w"].max() - 1, 0.02), 200) + 1
-    axes.plot(-theory.tanh_rate(w), theory.latch_threshold(w), color="black", lw=0.9)
-    axes.plot(
-        -arrays["rate"],
-        arrays["margin"],
-        plots.marker_of("rnn"),
-        color=plots.colour_of("rnn"),
-        markersize=5,
-    )
-    texts = wording.told_apart(arrays["w"])
-    texts[-1] = f"w = {texts[-1]}"
-    points = zip(-arrays["rate"], arrays["margin"], strict=True)
-    for point, text in zip(points, texts, strict=True):
-        axes.annotate(
-            text,
-            point,
-            xytext=(5, -8),
-            textcoords="offset points",
-            fontsize=8,
-        )
-    axes.set(xscale="log", yscale="log", title="Latch or learn")
-    axes.set_xlabel("gradient lost, nats per step")
-    axes.set_ylabel("noise margin $u^*$")
-
-
-def _plot_law(axes: Axes, record: Record) -> None:
-    log_product = record.arrays["critical/log_product"]
-    time = np.arange(1, len(log_product))
-    shown = np.unique(np.geomspace(1, len(time), 40).astype(int))
-    products = np.exp(log_product[shown])
-    axes.loglog(shown, products, color=plots.colour_of("rnn"), label="$w$ = 1")
-    constant = products[-1] * shown[-1] ** 1.5
-    axes.loglog(time, constant * time**-1.5, "--", color="black", lw=0.9)
-    axes.annotate(
-        "$T^{-3/2}$",
-        (shown[-1] ** 0.55, constant * shown[-1] ** (-1.5 * 0.55)),
-        xytext=(4, 4),
-        textcoords="offset points",
-        fontsize=8,
-    )
-    for w, style in ((0.9, (0, (1, 1))), (1.1, (0, (4, 1.5)))):
-        rate = float(theory.tanh_rate(w))
-        near = time[time < 30 / -rate]
-        heights = np.exp(rate * near)
-        label = f"$w$ = {w:g}"
-        axes.loglog(near, heights, color=plots.GREY, ls=style, lw=1, label=label)
-    axes.set_ylim(products[-1] / 3, 3)
-    axes.set(xlabel="lag $T$", title="Between: a power law")
-    axes.set_ylabel("$|dh_T/dh_0|$")
-    axes.legend(loc="upper right")
-
-
-def _plot_guessing(axes: Axes, record: Record) -> None:
-    config = record.config
-    for k, text in enumerate(wording.told_apart(config["weight_ranges"])):
-        trials = np.sort(record.arrays[f"trials/{text}"])
-        share = np.arange(1, len(trials) + 1) / len(trials)
-        found = np.isfinite(trials)
-        axes.step(
-            trials[found],
-            share[found],
-            where="post",
-            color=plots.colour_of("rnn"),
-            linestyle=plots.LINE_STYLES[k % len(plots.LINE_STYLES)],
-            label=f"r = {text}",
-        )
-    axes.axvline(PAPER_TRIALS, color=plots.GREY, linewidth=0.6)
-    axes.annotate(
-        "1996 paper",
-        (PAPER_TRIALS, 0.02),
-        xytext=(-3, 0),
-        textcoords="offset points",
-        ha="right",
-        color=plots.GREY,
-        fontsize=8,
-    )
-    axes.set(xscale="log", xlim=(0.9, config["max_trials"]), ylim=(0, 1.02))
-    axes.set(xlabel="random nets tried", ylabel="searches that are done")
-    axes.set_title(f"Guessing: lag {config['lag']}")
-    axes.legend(loc="upper left", title="weights U[-r, r]", title_fontsize=8)
 
 
 if __name__ == "__main__":

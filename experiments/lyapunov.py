@@ -32,26 +32,22 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
 from experiments.common import cli, memory_limit, wording
 from experiments.common.cli import ConfigError, option
 from experiments.common.laws import Found, record_of, row
-from experiments.common.records import Record
-from lstm_jax import initializers, plots, theory
+from experiments.common.records import Quantity, Record
+from experiments.figures.lyapunov import plot
+from lstm_jax import initializers, theory
 from lstm_jax.gradients.lyapunov import (
     entropy_rate,
     kaplan_yorke_dimension,
     lyapunov_exponents,
     lyapunov_spectrum,
 )
-from lstm_jax.plots import spectra
 
 NAME = "lyapunov"
 GAIN = cli.list_of(cli.number(above=0))
@@ -173,11 +169,11 @@ def _largest(config: Config) -> Found:
     apart = np.abs(slopes - exponents).mean()
     return Found(
         arrays={
-            "gains": np.array(config.gains),
-            "largest": exponents,
-            "slope": slopes,
-            "ln_spectral_radius": radii,
+            "largest_exponent": Quantity(exponents, ("gain", "seed"), "nats/step"),
+            "gradient_rate": Quantity(slopes, ("gain", "seed"), "nats/step"),
+            "ln_spectral_radius": Quantity(radii, ("gain", "seed"), "nats/step"),
         },
+        axes={"gain": config.gains},
         rows=rows,
         lines=[
             "The slope of ln ||dL/dh|| is the largest Lyapunov exponent of the run: "
@@ -229,10 +225,12 @@ def _fresh_matrices(config: Config) -> Found:
     rms, worst = float(np.sqrt((z**2).mean())), float(np.abs(z).max())
     return Found(
         arrays={
-            "fresh/exponents": found.exponents,
-            "fresh/stderr": found.stderr,
-            "fresh/expected": expected,
-            "fresh/z": z,
+            "fresh_exponent": Quantity(found.exponents, ("fresh_rank",), "nats/step"),
+            "fresh_exponent_stderr": Quantity(
+                found.stderr, ("fresh_rank",), "nats/step"
+            ),
+            "fresh_exponent_expected": Quantity(expected, ("fresh_rank",), "nats/step"),
+            "fresh_z": Quantity(z, ("fresh_rank",), "1"),
         },
         rows=[
             row(
@@ -263,6 +261,7 @@ def _sum_rule(found: Any) -> str:
 
 def _spectra(config: Config) -> Found:
     size, gains = config.spectrum_size, config.spectrum_gains
+    nets = "spectrum_gain", "spectrum_seed"
     inputs = jnp.zeros((config.burn_in + config.num_steps, 1))
 
     def measure(key, gain):
@@ -284,12 +283,12 @@ def _spectra(config: Config) -> Found:
     rows.append(row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"))
     return Found(
         arrays={
-            "spectra/gains": np.array(gains),
-            "spectra/exponents": found.exponents,
-            "spectra/stderr": found.stderr,
-            "spectra/dimension": dimensions,
-            "spectra/entropy": entropies,
+            "exponent": Quantity(found.exponents, (*nets, "rank"), "nats/step"),
+            "exponent_stderr": Quantity(found.stderr, (*nets, "rank"), "nats/step"),
+            "dimension": Quantity(dimensions, nets, "1"),
+            "entropy": Quantity(entropies, nets, "nats/step"),
         },
+        axes={"spectrum_gain": gains},
         rows=rows,
         lines=[_fall(gains, dimensions)],
     )
@@ -318,111 +317,6 @@ def _fall(gains: tuple[float, ...], dimensions: np.ndarray) -> str:
         f"{texts[peak]} and {dimensions[last].mean():.3f} at g = {texts[last]}: "
         f"at least {drop:.3f} less in every seed."
     )
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws the four panels."""
-    figure = Figure(figsize=(7.2, 6.0), layout="constrained")
-    axes = figure.subplot_mosaic([["largest", "spectra"], ["fresh", "dimension"]])
-    _plot_largest(axes["largest"], record)
-    _plot_spectra(axes["spectra"], record)
-    _plot_fresh(axes["fresh"], record)
-    _plot_dimension(axes["dimension"], record)
-    return figure
-
-
-def _plot_largest(axes: Axes, record: Record) -> None:
-    gains = record.arrays["gains"]
-    spectra.zero_line(axes)
-    below = np.linspace(min(gains.min(), 1), 1, 50)
-    above = np.linspace(1.001, max(gains.max(), 1.1), 60)
-    spectra.theory_line(axes, below, np.log(below), "$\\ln\\,g$", dashed=True)
-    spectra.theory_line(axes, above, theory.mean_field_exponent(above), "mean field")
-    colour = plots.colour_of("rnn")
-    spectra.measured_dots(
-        axes, gains, record.arrays["largest"], r"exponent $\lambda_1$", colour=colour
-    )
-    spectra.measured_dots(
-        axes,
-        gains,
-        record.arrays["slope"],
-        "slope of the gradient",
-        colour=plots.GREY,
-        marker="x",
-    )
-    axes.set_xscale("log")
-    axes.set_xticks(gains, wording.told_apart(gains), rotation=45)
-    axes.minorticks_off()
-    axes.set_title(f"The decay curve has a number (N = {record.config['hidden_size']})")
-    axes.set_xlabel("gain $g$")
-    axes.set_ylabel("nats per step")
-    axes.legend(loc="lower right")
-
-
-def _plot_spectra(axes: Axes, record: Record) -> None:
-    gains = record.arrays["spectra/gains"]
-    size = record.config["spectrum_size"]
-    ramp = matplotlib.colormaps["viridis"]
-    shades = [to_hex(ramp(place)) for place in np.linspace(0, 0.85, len(gains))]
-    spectra.zero_line(axes)
-    shares = (np.arange(size) + 0.5) / size
-    for gain, text, found, shade in zip(
-        gains,
-        wording.told_apart(gains),
-        record.arrays["spectra/exponents"],
-        shades,
-        strict=True,
-    ):
-        spectra.ranked(axes, found, f"g = {text}", colour=shade)
-        if gain > 1:
-            predicted = theory.mean_field_spectrum(float(gain), size)
-            spectra.theory_line(axes, shares, predicted, "", dashed=True)
-    axes.set_ylim(-6, 0.9)
-    axes.set_title(f"All exponents (N = {size}; dashed: theory)")
-    axes.set_xlabel("share of the exponents above, $i/N$")
-    axes.set_ylabel(r"$\lambda_i$, nats per step")
-    axes.legend(loc="lower left")
-
-
-def _plot_fresh(axes: Axes, record: Record) -> None:
-    z = record.arrays["fresh/z"]
-    places = np.arange(1.0, len(z) + 1)
-    axes.axhspan(-1, 1, color="#E5E5E5", linewidth=0)
-    spectra.zero_line(axes)
-    axes.plot(places, z, "o", color=plots.GREY, markersize=3)
-    limit = max(4.0, float(np.abs(z).max()) + 0.5)
-    axes.set_ylim(-2.6 * limit, limit)
-    axes.set_yticks([-4, -2, 0, 2, 4])
-    axes.set_title(f"Fresh Gaussian matrices, {record.config['num_matrices']} steps")
-    axes.set_xlabel("$i$")
-    axes.set_ylabel(r"$(\lambda_i - $exact$)$ / standard error")
-    inner = axes.inset_axes((0.14, 0.04, 0.8, 0.34))
-    spectra.theory_line(inner, places, record.arrays["fresh/expected"], "exact")
-    inner.plot(places, record.arrays["fresh/exponents"], ".", ms=3, color=plots.GREY)
-    inner.set_ylabel(r"$\lambda_i$")
-    inner.tick_params(labelbottom=False)
-    inner.legend(loc="lower left")
-
-
-def _plot_dimension(axes: Axes, record: Record) -> None:
-    gains = record.arrays["spectra/gains"]
-    line = np.geomspace(1.02, max(gains.max(), 1.1), 40)
-    spectra.theory_line(
-        axes, line, theory.mean_field_dimension(line), "mean field, free"
-    )
-    spectra.measured_dots(
-        axes,
-        gains,
-        record.arrays["spectra/dimension"],
-        f"N = {record.config['spectrum_size']}",
-        colour=plots.colour_of("rnn"),
-    )
-    axes.set_ylim(bottom=0)
-    axes.set_title("Dimension of the attractor per unit")
-    axes.set_xlabel("gain $g$")
-    axes.set_ylabel("Kaplan-Yorke $D/N$")
-    axes.legend(loc="lower right")
 
 
 if __name__ == "__main__":

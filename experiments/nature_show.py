@@ -22,21 +22,19 @@ setting are this project's own.
 
 import time
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 import lstm_jax as lj
 from experiments.common import cli, memory_limit, records, training, wording
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
-from experiments.common.records import Record
+from experiments.common.records import Quantity, Record
+from experiments.common.statistics import mean_interval
 from experiments.common.variants import (
     HAS_FORGET_BIAS,
     MATCHED,
@@ -45,7 +43,7 @@ from experiments.common.variants import (
     init_options,
     matched_bias,
 )
-from lstm_jax import plots
+from experiments.figures.nature_show import STATES, plot, probabilities
 from lstm_jax.tasks.nature_show import ANSWERS, RENDERINGS, ROLES, show_of
 from lstm_jax.training import loop, runs
 
@@ -101,26 +99,31 @@ def run(config: Config) -> Record:
     """Trains every cell at every lag, tests, and tells one show."""
     start = time.monotonic()
     _check_memory(config)
-    arrays: dict[str, np.ndarray] = {"lags": np.array(config.lags)}
     told = min(config.lags, key=lambda lag: abs(lag - STORY_LAG))
     teller = "lstm" if "lstm" in config.cells else config.cells[0]
-    tellers = {}
+    tellers, found = {}, []
     total = len(config.cells) * len(config.lags) * config.num_steps
     with progress(total) as advance:
         for name in config.cells:
             by_lag = {lag: _train(config, name, lag, advance) for lag in config.lags}
-            accuracy = np.stack([by_lag[lag].accuracy for lag in config.lags], axis=-1)
-            for index, label in enumerate(_labels(config, name)):
-                arrays[f"{label}/accuracy"] = accuracy[index]
+            found.append(np.stack([by_lag[lag].accuracy for lag in config.lags], -1))
             tellers[name] = by_lag[told]
+    accuracy = Quantity(np.concatenate(found), ("variant", "seed", "lag"), "1")
     story = _story(config, teller, tellers[teller], told)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=arrays | story.arrays,
-        rows=_rows(config, arrays),
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        {"accuracy": accuracy, **story.arrays},
+        axes={
+            "variant": _variants(config),
+            "lag": config.lags,
+            "seen": ("last image", "show"),
+            "answer": ANSWERS,
+            "state": STATES,
+        },
+        rows=_rows(config, accuracy.values),
         verdict=["", story.line],
-        made=records.provenance(time.monotonic() - start),
     )
 
 
@@ -136,11 +139,21 @@ def _check_memory(config: Config) -> None:
     memory_limit.check(asdict(config) | {"lags": max(config.lags)}, arrays)
 
 
-def _labels(config: Config, cell: str) -> list[str]:
-    if cell not in HAS_FORGET_BIAS:
-        return [cell]
-    biases = wording.told_apart(config.forget_bias, digits=3)
-    return [f"{cell} b_f={bias}" for bias in biases]
+def _variants(config: Config) -> list[dict[str, Any]]:
+    """Returns cells and their forget biases, as a record's axis has them."""
+    texts = wording.told_apart(config.forget_bias, digits=3)
+    found = []
+    for cell in config.cells:
+        if cell not in HAS_FORGET_BIAS:
+            found.append({"label": cell, "cell": cell, "order": 0})
+            continue
+        for order, (bias, text) in enumerate(
+            zip(config.forget_bias, texts, strict=True)
+        ):
+            label = f"{cell} b_f={text}"
+            settings = {"cell": cell, "forget_bias": bias, "order": order}
+            found.append({"label": label, **settings})
+    return found
 
 
 def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
@@ -181,31 +194,18 @@ def _biases(config: Config, name: str, lag: int) -> list[float | None]:
     ]
 
 
-def _rows(config: Config, arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
+def _rows(config: Config, accuracies: np.ndarray) -> list[dict[str, str]]:
     rows = []
-    for cell in config.cells:
-        for label in _labels(config, cell):
-            accuracy = arrays[f"{label}/accuracy"]
-            low, high = mean_interval(accuracy)
-            solved = (accuracy >= SOLVED).sum(0)
-            row = {"cell": label}
-            for k, lag in enumerate(config.lags):
-                mean = accuracy[:, k].mean()
-                row[f"lag {lag}"] = f"{mean:.2f} [{low[k]:.2f}, {high[k]:.2f}]"
-                row[f"solved at {lag}"] = f"{solved[k]}/{len(accuracy)}"
-            rows.append(row)
+    for entry, accuracy in zip(_variants(config), accuracies, strict=True):
+        low, high = mean_interval(accuracy)
+        solved = (accuracy >= SOLVED).sum(0)
+        row = {"cell": entry["label"]}
+        for k, lag in enumerate(config.lags):
+            mean = accuracy[:, k].mean()
+            row[f"lag {lag}"] = f"{mean:.2f} [{low[k]:.2f}, {high[k]:.2f}]"
+            row[f"solved at {lag}"] = f"{solved[k]}/{len(accuracy)}"
+        rows.append(row)
     return rows
-
-
-def mean_interval(values: np.ndarray) -> np.ndarray:
-    """Returns the 95 % Student-t interval of the mean over the first axis, in [0, 1].
-
-    (2, ...) from (seed, ...). Rough where seeds either solve the task or do not; the
-    count of solved seeds stands beside it.
-    """
-    count = len(values)
-    half = scipy.stats.t.ppf(0.975, count - 1) * values.std(0, ddof=1) / count**0.5
-    return np.clip([values.mean(0) - half, values.mean(0) + half], 0, 1)
 
 
 class Story(NamedTuple):
@@ -213,11 +213,12 @@ class Story(NamedTuple):
 
     Attributes:
       line: the probabilities, from the last image alone and with the memory.
-      arrays: what the film strip shows, named "story/...".
+      arrays: what the film strip shows; "story_role" is NaN at the last image, which
+        is ambiguous.
     """
 
     line: str
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, Quantity]
 
 
 def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
@@ -233,17 +234,19 @@ def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
     model = _best(trained)
     with_memory = jax.nn.softmax(_answers(cell, model, inputs))
     alone = _from_last_image(config, np.asarray(inputs[-1]), lag)
-    roles = [int(show.scene[told]), *map(int, show.distractors[:, told])]
+    roles = [show.scene[told], *show.distractors[:, told], np.nan]
+    told_by = np.stack([alone, with_memory])
+    arrays = {
+        "story_input": Quantity(np.asarray(inputs), ("time", "pixel"), "1"),
+        "story_role": Quantity(np.array(roles, float), ("time",), "1"),
+        "story_probability": Quantity(told_by, ("seen", "answer"), "1"),
+    }
+    if name == "lstm":
+        arrays["story_state"] = _inside(cell, model, inputs)
     return Story(
-        line=f"The last image alone: {_probabilities(alone)}.  {name}, after the bear "
-        f"{lag + 1} steps earlier: {_probabilities(np.asarray(with_memory))}.",
-        arrays={
-            "story/inputs": np.asarray(inputs),
-            "story/roles": np.array(roles),
-            "story/alone": alone,
-            "story/with_memory": np.asarray(with_memory),
-            **_inside(name, cell, model, inputs),
-        },
+        line=f"The last image alone: {probabilities(alone)}.  {name}, after the bear "
+        f"{lag + 1} steps earlier: {probabilities(np.asarray(with_memory))}.",
+        arrays=arrays,
     )
 
 
@@ -258,17 +261,14 @@ def _answers(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> jax.A
     return ys[-1] @ model.readout.w + model.readout.b
 
 
-def _inside(
-    name: str, cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array
-) -> dict[str, np.ndarray]:
-    """Returns gates and memories at every step, (time, hidden) each; of an LSTM."""
-    if name != "lstm":
-        return {}
+def _inside(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> Quantity:
+    """Returns gates and memories of an LSTM at every step."""
     carries, _ = lj.unroll_carries(cell, model.cell, inputs)
     before = np.concatenate([np.zeros_like(carries.h[:1]), carries.h[:-1]])
     gates = lj.lstm_gates(model.cell, jax.numpy.asarray(before), inputs)
     found = {**gates._asdict(), **carries._asdict()}
-    return {f"story/{letter}": np.asarray(value) for letter, value in found.items()}
+    states = np.stack([np.asarray(found[state]) for state in STATES])
+    return Quantity(states, ("state", "time", "unit"), "1")
 
 
 def _from_last_image(config: Config, image: np.ndarray, lag: int) -> np.ndarray:
@@ -278,78 +278,6 @@ def _from_last_image(config: Config, image: np.ndarray, lag: int) -> np.ndarray:
     predictor = LogisticRegression(max_iter=2000)
     predictor.fit(np.asarray(batch.inputs[-1]), np.asarray(batch.targets))
     return predictor.predict_proba(image[None])[0]
-
-
-def _probabilities(values: np.ndarray) -> str:
-    pairs = zip(ANSWERS, values, strict=True)
-    return ", ".join(f"{animal} {value:.2f}" for animal, value in pairs)
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws accuracy against lag and, under its images, the inside of an LSTM."""
-    inside = [letter for letter in "ifgoch" if f"story/{letter}" in record.arrays]
-    film = inside and record.config["rendering"] == "digits"
-    rows = ["accuracy", "film", *inside] if film else ["accuracy"]
-    heights = [4, 0.75, *(0.8 for _ in inside)] if film else [1]
-    figure = Figure(figsize=(6.6, 7.4 if film else 3), layout="constrained")
-    axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
-    _plot_accuracy(axes["accuracy"], record)
-    if film:
-        _plot_film(axes, record, inside)
-    return figure
-
-
-def _plot_accuracy(axes: Axes, record: Record) -> None:
-    config = Config(**records.config_fields(record))
-    for cell in config.cells:
-        for index, label in enumerate(_labels(config, cell)):
-            accuracy = record.arrays[f"{label}/accuracy"]
-            plots.accuracy_curve(
-                axes,
-                config.lags,
-                accuracy,
-                mean_interval(accuracy),
-                cell,
-                label.replace("b_f", "$b_f$"),
-                variant=index,
-            )
-    axes.axhline(0.5, color=plots.GREY, linewidth=0.6)
-    axes.annotate("no memory", (config.lags[0], 0.505), color=plots.GREY, fontsize=8)
-    axes.set_xlabel("lag: distractors between scene and question")
-    axes.set_ylabel("accuracy on ambiguous images")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(config.lags, [str(lag) for lag in config.lags])
-    axes.set_ylim(0.4, 1.02)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None:
-    roles = [ROLES[role] for role in record.arrays["story/roles"]]
-    plots.film_strip(
-        axes["film"], record.arrays["story/inputs"], [*roles, "dog or wolf?"]
-    )
-    order = np.argsort(record.arrays["story/c"][-1])
-    for letter in inside:
-        values = record.arrays[f"story/{letter}"][:, order]
-        plots.heat_map(
-            axes[letter], values, INSIDE_LABELS[letter], signed=letter in "gch"
-        )
-    axes[inside[-1]].set_xlabel(
-        f"last image alone: {_probabilities(record.arrays['story/alone'])}\n"
-        f"with the memory of the show: "
-        f"{_probabilities(record.arrays['story/with_memory'])}"
-    )
-
-
-INSIDE_LABELS = {
-    "i": "input gate $i$",
-    "f": "forget gate $f$",
-    "g": "candidate $g$",
-    "o": "output gate $o$",
-    "c": "long-term $c$",
-    "h": "short-term $h$",
-}
 
 
 if __name__ == "__main__":

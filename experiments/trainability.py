@@ -31,7 +31,7 @@ https://arxiv.org/abs/1806.05394, for gated cells.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -40,10 +40,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from scipy.stats import rankdata
-from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
 from experiments.common import (
@@ -56,21 +52,19 @@ from experiments.common import (
 )
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
-from experiments.common.records import Record
-from lstm_jax import plots, readouts
+from experiments.common.records import Quantity, Record
+from experiments.common.statistics import Area, area_under_roc
+from experiments.figures.trainability import MEASURES, SOLVED, SWEPT, plot
+from lstm_jax import readouts
 from lstm_jax.tasks.nature_show import margins
 from lstm_jax.training import loop
 
 NAME = "trainability"
-SOLVED = 0.95
 WATCHED_EXAMPLES = 16
 TEST_EXAMPLES = 1024
-BOOTSTRAPS = 2000
 TASKS = ("nature_show", "adding")
 # On a clear goldfish there is nothing to remember.
 WATCHED = lj.TASKS | {"nature_show": lj.tasks.nature_show(goldfish_rate=0.0)}
-SWEPT = {"lstm": "forget_bias", "rnn": "gain"}
-MEASURES = {"share": "share of the gradient", "signal": "signal / noise"}
 
 
 @dataclass(frozen=True)
@@ -133,26 +127,45 @@ class Swept(NamedTuple):
     accuracy: np.ndarray
 
 
+Found = dict[str, dict[str, Swept]]
+"""What was found, by task and cell."""
+
+
 def run(config: Config) -> Record:
     """Measures, trains and tests every network, and says how well the one foretells."""
     start = time.monotonic()
     _check_memory(config)
-    arrays: dict[str, np.ndarray] = {"lags": np.array(config.lags)}
     steps = len(config.tasks) * len(config.cells) * sum(config.lags) * config.num_steps
     with progress(steps) as advance:
-        for task in config.tasks:
-            for cell in config.cells:
-                found = _swept(config, task, cell, advance)
-                arrays |= {f"{task}/{cell}/{k}": v for k, v in found._asdict().items()}
-    rows, areas = _rows(config, arrays)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=arrays | areas,
-        rows=rows,
-        verdict=["", *_verdict(config, arrays)],
-        made=records.provenance(time.monotonic() - start),
+        found = {
+            task: {cell: _swept(config, task, cell, advance) for cell in config.cells}
+            for task in config.tasks
+        }
+    areas = _areas(config, found)
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(config, found) | _area_quantities(config, areas),
+        axes={
+            "task": config.tasks,
+            "variant": _variants(config),
+            "lag": config.lags,
+            "networks": _groups(config),
+            "measure": MEASURES,
+        },
+        rows=_rows(config, found, areas),
+        verdict=["", *_verdict(config, found)],
     )
+
+
+def _variants(config: Config) -> list[dict[str, Any]]:
+    """Returns the settings of all cells, as a record's axis has them."""
+    return [
+        {"label": f"{cell} {SWEPT[cell]}={text}", "cell": cell, SWEPT[cell]: value}
+        for cell in config.cells
+        for value, text in zip(config.values(cell), config.texts(cell), strict=True)
+    ]
 
 
 def _check_memory(config: Config) -> None:
@@ -292,93 +305,82 @@ def _tested(
     return jax.lax.map(one, models)
 
 
-class Area(NamedTuple):
-    """The area under a ROC curve with the ends of its 95 % interval."""
-
-    area: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """The area and its interval; "-" where all networks end alike."""
-        if np.isnan(self.area):
-            return "-"
-        return f"{self.area:.2f} [{self.low:.2f}, {self.high:.2f}]"
+def _groups(config: Config) -> Mapping[str, Sequence[str]]:
+    """Returns the cells that are pooled, by what their networks are called."""
+    between = {"between cells": config.cells} if len(config.cells) > 1 else {}
+    return {f"within {cell}": (cell,) for cell in config.cells} | between
 
 
-def area_under_roc(scores: np.ndarray, solved: np.ndarray, seed: int = 0) -> Area:
-    """Returns how well scores separate the solved from the others, (network,) each.
-
-    The probability that a solved network has the higher score; NaN where all ended
-    alike. Networks whose score is NaN do not count. The interval is the bootstrap's
-    over networks, percentile method.
-
-    References:
-      Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
-    """
-    known = ~np.isnan(scores)
-    scores, solved = scores[known], solved[known]
-    if solved.all() or not solved.any():
-        return Area(np.nan, np.nan, np.nan)
-    # Only the order counts, and scikit-learn takes no infinite scores.
-    ranks = rankdata(scores)
-    low, high = np.percentile(_bootstrapped(ranks, solved, seed), (2.5, 97.5))
-    return Area(float(roc_auc_score(solved, ranks)), float(low), float(high))
+def _pooled(found: dict[str, Swept], cells: Sequence[str], name: str) -> np.ndarray:
+    return np.concatenate([getattr(found[cell], name).ravel() for cell in cells])
 
 
-def _bootstrapped(scores: np.ndarray, solved: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the areas of those resamples in which some solved and some did not."""
-    shape = (BOOTSTRAPS, len(scores))
-    drawn = np.random.default_rng(seed).integers(len(scores), size=shape)
-    times = np.stack([np.bincount(row, minlength=len(scores)) for row in drawn])
-    here, there = scores[solved][:, None], scores[~solved]
-    won = (here > there) + 0.5 * (here == there)
-    num_pairs = times[:, solved].sum(-1) * times[:, ~solved].sum(-1)
-    num_won = (times[:, solved] @ won * times[:, ~solved]).sum(-1)
-    return num_won[num_pairs > 0] / num_pairs[num_pairs > 0]
-
-
-def _groups(config: Config) -> list[tuple[str, str, Sequence[str]]]:
-    """Returns (task, "within lstm" or "between cells", the cells that are pooled)."""
-    between = [("between cells", config.cells)] if len(config.cells) > 1 else []
-    return [
-        (task, name, cells)
+def _areas(config: Config, found: Found) -> dict[tuple[str, str, str], Area]:
+    """Returns the areas by task, networks and measure."""
+    return {
+        (task, name, measure): area_under_roc(
+            _pooled(found[task], cells, measure),
+            _pooled(found[task], cells, "accuracy") >= SOLVED,
+        )
         for task in config.tasks
-        for name, cells in [*((f"within {c}", (c,)) for c in config.cells), *between]
-    ]
+        for name, cells in _groups(config).items()
+        for measure in MEASURES
+    }
 
 
-def _pooled(
-    arrays: dict[str, np.ndarray], task: str, cells: Sequence[str], name: str
-) -> np.ndarray:
-    return np.concatenate([arrays[f"{task}/{cell}/{name}"].ravel() for cell in cells])
+def _quantities(config: Config, found: Found) -> dict[str, Quantity]:
+    """Returns what was swept, (task, variant, seed, lag)."""
+    axes, units = ("task", "variant", "seed", "lag"), ("nats", "1", "steps", "1")
+
+    def of_all(name):
+        cells = [
+            [np.moveaxis(getattr(found[task][cell], name), 0, -1) for task in found]
+            for cell in config.cells
+        ]
+        return np.concatenate([np.stack(tasks) for tasks in cells], axis=1)
+
+    return {
+        name: Quantity(of_all(name), axes, unit)
+        for name, unit in zip(Swept._fields, units, strict=True)
+    }
+
+
+def _area_quantities(
+    config: Config, areas: dict[tuple[str, str, str], Area]
+) -> dict[str, Quantity]:
+    shape = (len(config.tasks), len(_groups(config)), len(MEASURES), 3)
+    area, low, high = np.moveaxis(np.reshape([*areas.values()], shape), -1, 0)
+    axes = ("task", "networks", "measure")
+    return {
+        "roc_area": Quantity(area, axes, "1"),
+        "roc_area_low": Quantity(low, axes, "1"),
+        "roc_area_high": Quantity(high, axes, "1"),
+    }
 
 
 def _rows(
-    config: Config, arrays: dict[str, np.ndarray]
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    rows, areas = [], {}
-    for task, name, cells in _groups(config):
-        solved = _pooled(arrays, task, cells, "accuracy") >= SOLVED
-        row = {
-            "task": task,
-            "networks": name,
-            "solved": f"{solved.sum()}/{solved.size}",
-        }
-        for measure, label in MEASURES.items():
-            found = area_under_roc(_pooled(arrays, task, cells, measure), solved)
-            areas[f"areas/{task}/{name}/{measure}"] = np.array(found)
-            row[f"ROC area, {label}"] = str(found)
-        rows.append(row)
-    return rows, areas
+    config: Config, found: Found, areas: dict[tuple[str, str, str], Area]
+) -> list[dict[str, str]]:
+    rows = []
+    for task in config.tasks:
+        for name, cells in _groups(config).items():
+            solved = _pooled(found[task], cells, "accuracy") >= SOLVED
+            of_measures = {
+                f"ROC area, {label}": str(areas[task, name, measure])
+                for measure, label in MEASURES.items()
+            }
+            count = f"{solved.sum()}/{solved.size}"
+            row = {"task": task, "networks": name, "solved": count}
+            rows.append(row | of_measures)
+    return rows
 
 
-def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
+def _verdict(config: Config, found: Found) -> list[str]:
     """Returns a line per task and cell: the farthest lag that each setting solves."""
     lines = []
     for task in config.tasks:
         for cell in config.cells:
-            solved = (arrays[f"{task}/{cell}/accuracy"] >= SOLVED).mean(-1) > 0.5
+            solved = (found[task][cell].accuracy >= SOLVED).mean(-1) > 0.5
             farthest = [
                 max(np.array(config.lags)[column], default="none")
                 for column in solved.T
@@ -392,78 +394,6 @@ def _verdict(config: Config, arrays: dict[str, np.ndarray]) -> list[str]:
                 f"{SWEPT[cell]}: {', '.join(reached)}"
             )
     return lines
-
-
-@plots.styled
-def plot(record: Record) -> Figure:
-    """Draws the maps, and under them the areas under the ROC curves."""
-    config = Config(**records.config_fields(record))
-    names = [[f"{task}/{cell}" for task in config.tasks] for cell in config.cells]
-    mosaic: Any = [*names, [f"{task}/areas" for task in config.tasks]]
-    figure = Figure(
-        figsize=(3.5 * len(config.tasks), 2.3 * len(mosaic)), layout="constrained"
-    )
-    axes = figure.subplot_mosaic(mosaic)
-    for task in config.tasks:
-        for cell in config.cells:
-            _plot_map(axes[f"{task}/{cell}"], record, config, task, cell)
-        _plot_areas(axes[f"{task}/areas"], record, config, task)
-    handles, labels = axes[mosaic[-1][0]].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    return figure
-
-
-def _plot_map(axes: Axes, record: Record, config: Config, task: str, cell: str) -> None:
-    solved = (record.arrays[f"{task}/{cell}/accuracy"] >= SOLVED).mean(-1)
-    plots.success_map(
-        axes,
-        solved,
-        config.texts(cell),
-        [str(lag) for lag in config.lags],
-    )
-    longest = int(np.argmax(config.lags))
-    horizon = np.median(record.arrays[f"{task}/{cell}/horizon"], axis=-1)[longest]
-    order = np.argsort(config.lags)
-    # A lag below the first is drawn as that: a network may lose all at once, at lag 0.
-    places = np.interp(
-        np.log(np.maximum(horizon, config.lags[order[0]])),
-        np.log(np.array(config.lags)[order]),
-        order,
-        right=np.nan,
-    )
-    axes.plot(
-        np.arange(len(places)),
-        places,
-        color=plots.colour_of(cell),
-        marker="o",
-        markeredgecolor="white",
-    )
-    label = "forget bias" if cell == "lstm" else "gain"
-    axes.set_xlabel(f"{label} of the {cell.upper()}")
-    axes.set_ylabel("lag")
-    axes.set_title(f"{task.replace('_', ' ')}: seeds that solve", fontsize=8)
-
-
-def _plot_areas(axes: Axes, record: Record, config: Config, task: str) -> None:
-    groups = [name for of_task, name, _ in _groups(config) if of_task == task]
-    for offset, (measure, label) in zip((-0.1, 0.1), MEASURES.items(), strict=True):
-        found = [record.arrays[f"areas/{task}/{name}/{measure}"] for name in groups]
-        area, low, high = np.array(found).T
-        axes.errorbar(
-            area,
-            np.arange(len(groups)) + offset,
-            xerr=np.array([area - low, high - area]),
-            fmt="o" if measure == "share" else "s",
-            color="black" if measure == "share" else plots.GREY,
-            markersize=4,
-            linewidth=0.9,
-            label=label,
-        )
-    axes.axvline(0.5, color=plots.GREY, linewidth=0.6)
-    axes.set_xlim(0, 1.02)
-    axes.set_yticks(range(len(groups)), groups)
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.set_xlabel("area under the ROC curve")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 import lstm_jax as lj
 
-QUARTILES = (25, 50, 75)
-
 
 class Decay(NamedTuple):
     """Of every curve, the leaves (*batch,).
@@ -57,19 +55,24 @@ def decay_of(
     )
 
 
+def by_lag(in_time_order: ArrayLike) -> NDArray[Any]:
+    """Returns (..., example, lag) from (..., time, example); lag 0 is the last step."""
+    return np.swapaxes(np.asarray(in_time_order)[..., ::-1, :], -1, -2)
+
+
 def shares(log_norms: ArrayLike, of: ArrayLike | None = None) -> NDArray[Any]:
-    """Returns ln(norm / norm entering the last step) by lag, entry 0 the last step.
+    """Returns ln(norm / norm entering the last step), (..., example, lag).
 
     -inf at every lag where that norm is zero: no step is left anything.
 
     Args:
-      log_norms: (..., time, examples), in time order.
+      log_norms: (..., time, example), in time order.
       of: those whose norm entering the last step is the whole; the same by default.
     """
-    logs = np.asarray(log_norms)
-    whole = (logs if of is None else np.asarray(of))[..., -1:, :]
+    logs = by_lag(log_norms)
+    whole = logs[..., :1] if of is None else by_lag(of)[..., :1]
     nothing = np.full_like(logs, -np.inf)
-    return np.subtract(logs, whole, out=nothing, where=whole != -np.inf)[..., ::-1, :]
+    return np.subtract(logs, whole, out=nothing, where=whole != -np.inf)
 
 
 def overflow(log_norms: ArrayLike) -> str | None:
@@ -78,21 +81,9 @@ def overflow(log_norms: ArrayLike) -> str | None:
     Args:
       log_norms: (..., time, examples), in time order.
     """
-    lost = ~(np.asarray(log_norms) < np.inf)[..., ::-1, :]
-    lost = np.moveaxis(lost, -2, 0).reshape(lost.shape[-2], -1)
+    lost = ~(by_lag(log_norms) < np.inf)
+    lost = lost.reshape(-1, lost.shape[-1])
     if not lost.any():
         return None
-    first = int(lost.any(1).argmax())
-    return f"from lag {first} on, in {lost.any(0).sum()} of {lost.shape[1]} curves"
-
-
-def quartiles(values: ArrayLike, axis: Any = None) -> NDArray[Any]:
-    """Returns the quartiles, median in the middle, the first axis.
-
-    Interpolated, but where a value is infinite: between that and a number there is
-    none.
-    """
-    numbers = np.asarray(values)
-    finite = np.isfinite(numbers).all()
-    method = "linear" if finite else "nearest"
-    return np.percentile(numbers, QUARTILES, axis=axis, method=method)
+    first = int(lost.any(0).argmax())
+    return f"from lag {first} on, in {lost.any(1).sum()} of {len(lost)} curves"

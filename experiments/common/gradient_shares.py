@@ -41,7 +41,7 @@ class Measured(NamedTuple):
     Attributes:
       log_norms: of the whole carry entering each step, (..., time, examples).
       log_carousel: the share that the forget gates alone would leave in a typical unit,
-        the same shape; None for a cell without a memory that is kept.
+        the same shape; NaN for a cell without a memory that is kept.
       accuracy: on test shows, (...); None without a task.
       saturation: by a sequence of one's own, leaves (...); None on a task.
     """
@@ -87,11 +87,15 @@ def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Me
         def score(ys):
             return jnp.sum(_scores(model, ys[-1], watched))
 
-        log_norms = lj.log_gradient_norms(cell, model.cell, inputs, score)
-        kept, task = cell.memory is not None, watched.task
+        of_leaves = lj.log_gradient_norms(cell, model.cell, inputs, score)
+        log_norms, task = lj.joint_log_norms(of_leaves), watched.task
+        if cell.memory is None:
+            log_carousel = jnp.full_like(log_norms, jnp.nan)
+        else:
+            log_carousel = _log_carousel(cell, model, inputs)
         return Measured(
-            log_norms=lj.joint_log_norms(log_norms),
-            log_carousel=_log_carousel(cell, model, inputs) if kept else None,
+            log_norms=log_norms,
+            log_carousel=log_carousel,
             accuracy=None if task is None else _accuracy(cell, task, watched, model),
             saturation=None if task else saturation(cell, model.cell, inputs),
         )

@@ -1,23 +1,22 @@
 """An experiment made of parts: each measures one law, together they are the record."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from experiments.common import records
 from experiments.common.progress import progress
-from experiments.common.records import Record
+from experiments.common.records import Quantity, Record
 
 
 class Found(NamedTuple):
-    """What one part of the experiment found: arrays by name, rows, lines."""
+    """What one part of the experiment found, as a `Record` has it."""
 
-    arrays: dict[str, np.ndarray]
-    rows: list[dict[str, Any]]
-    lines: list[str]
+    arrays: dict[str, Quantity]
+    axes: Mapping[str, Iterable[Any]] = {}
+    rows: Sequence[dict[str, Any]] = ()
+    lines: Sequence[str] = ()
 
 
 def row(what: str, quantity: str, measured: str, expected: str) -> dict[str, str]:
@@ -46,11 +45,12 @@ def record_of(
             advance(what, 0)
             found.append(measure(config))
             advance(what, 1)
-    return Record(
-        experiment=name,
-        config=asdict(config),
+    return records.new(
+        name,
+        asdict(config),
+        start,
         arrays={name: array for part in found for name, array in part.arrays.items()},
+        axes={axis: entries for part in found for axis, entries in part.axes.items()},
         rows=[row for part in found for row in part.rows],
         verdict=["", *(line for part in found for line in part.lines)],
-        made=records.provenance(time.monotonic() - start),
     )

@@ -17,7 +17,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,11 +28,26 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.common import environment, tables, wording
+from experiments.common.errors import ConfigError
 from lstm_jax.training import disk
 
 PACKAGES = ("jax", "jaxlib", "lstm_jax", "numpy", "optax")
 COMMITTED = ".record"
 STORED = ("benchmarks/results", "experiments/reference")  # what runs write
+
+
+class Quantity(NamedTuple):
+    """Numbers over named axes.
+
+    Attributes:
+      values: an axis for each name; NaN at the entries that have no such number.
+      axes: their names, each one of the record's.
+      unit: "nats", "steps", "nats/step"; "1" for shares and counts.
+    """
+
+    values: np.ndarray
+    axes: tuple[str, ...]
+    unit: str
 
 
 class Record(NamedTuple):
@@ -40,7 +56,10 @@ class Record(NamedTuple):
     Attributes:
       experiment: the module that made it.
       config: the fields of its Config.
-      arrays: every number of the figure and more, by name.
+      arrays: every number of the figure and more, by the name of the quantity.
+      axes: one entry per index of each axis, as JSON knows it. An entry of "variant"
+        is an object: the settings that were compared, with a "label" of its own. "lag"
+        counts steps back from the last one, "time" steps, "update" those of training.
       rows: the table, one dictionary a row.
       verdict: lines for the reader.
       made: versions, device, threads of the CPU, commit, date and wall time.
@@ -48,10 +67,77 @@ class Record(NamedTuple):
 
     experiment: str
     config: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, Quantity]
+    axes: dict[str, list[Any]]
     rows: list[dict[str, Any]]
     verdict: list[str]
     made: dict[str, Any]
+
+
+def take(record: Record, name: str, **entries: Any) -> np.ndarray:
+    """Returns a quantity at entries of its axes; the other axes keep their order.
+
+        take(record, "log_share", variant=variant, stage="trained")
+
+    Args:
+      record: that holds it.
+      name: of the quantity.
+      **entries: by axis.
+
+    Raises:
+      ValueError: the quantity has no such axis, or the axis no such entry.
+    """
+    quantity = record.arrays[name]
+    for axis, entry in entries.items():
+        allowed = record.axes[axis] if axis in quantity.axes else []
+        if entry not in allowed:
+            raise ValueError(f"{name}: got {axis}={entry!r}; it must be in {allowed}")
+    return quantity.values[
+        tuple(
+            record.axes[axis].index(entries[axis]) if axis in entries else slice(None)
+            for axis in quantity.axes
+        )
+    ]
+
+
+def new(
+    experiment: str,
+    config: dict[str, Any],
+    start: float,
+    arrays: dict[str, Quantity],
+    axes: Mapping[str, Iterable[Any]],
+    rows: Iterable[dict[str, Any]] = (),
+    verdict: Iterable[str] = (),
+) -> Record:
+    """Returns the record of a run that ends now; the other arguments are its fields.
+
+    Args:
+      experiment: see `Record`.
+      config: see `Record`.
+      start: of the run, as `time.monotonic` says it.
+      arrays: see `Record`.
+      axes: entries by axis; one that isn't here has the entries 0, 1, 2, ...
+      rows: see `Record`.
+      verdict: see `Record`.
+
+    Raises:
+      ValueError: a shape is not that of the axes it names.
+    """
+    sizes = {
+        axis: size
+        for quantity in arrays.values()
+        for axis, size in zip(quantity.axes, quantity.values.shape, strict=True)
+    }
+    entries = {axis: list(axes.get(axis, range(size))) for axis, size in sizes.items()}
+    for name, quantity in arrays.items():
+        wanted = tuple(len(entries[axis]) for axis in quantity.axes)
+        if quantity.values.shape != wanted:
+            raise ValueError(
+                f"{name}: got the shape {quantity.values.shape}; it must be {wanted}, "
+                f"for the axes {', '.join(quantity.axes)}"
+            )
+    made = provenance(time.monotonic() - start)
+    return Record(experiment, config, arrays, entries, list(rows), list(verdict), made)
 
 
 def provenance(wall_seconds: float) -> dict[str, Any]:
@@ -119,10 +205,22 @@ def settle(out: Path) -> None:
 
 
 def load(out: Path) -> Record:
-    """Returns the record saved in a folder."""
+    """Returns the record saved in a folder.
+
+    Raises:
+      ConfigError: it was saved before the axes of its arrays had names.
+    """
     fields = json.loads(_place(out, "record.json").read_text())
+    if "axes" not in fields:
+        raise ConfigError(
+            f"out: {str(out)!r} holds a record without named axes; it must be one of "
+            "this version, made anew"
+        )
     with np.load(_place(out, "record.npz")) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+        arrays = {
+            name: Quantity(stored[name], tuple(of["axes"]), of["unit"])
+            for name, of in fields.pop("arrays").items()
+        }
     return Record(arrays=arrays, **fields)
 
 
@@ -149,18 +247,36 @@ def show(record: Record) -> None:
 
 
 def _files(record: Record, figure: Figure) -> dict[str, bytes]:
-    fields = record._asdict()
-    arrays = fields.pop("arrays")
+    described = {
+        name: {"axes": list(quantity.axes), "unit": quantity.unit}
+        for name, quantity in record.arrays.items()
+    }
+    values: Any = {name: quantity.values for name, quantity in record.arrays.items()}
     npz, png, svg = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    np.savez_compressed(npz, **arrays)
+    np.savez_compressed(npz, **values)
     figure.savefig(png, format="png", dpi=200)
     figure.savefig(svg, format="svg")
     return {
-        "record.json": (json.dumps(fields, indent=1) + "\n").encode(),
+        "record.json": (
+            _json(record._asdict() | {"arrays": described}) + "\n"
+        ).encode(),
         "record.npz": npz.getvalue(),
         "figure.png": png.getvalue(),
         "figure.svg": svg.getvalue(),
     }
+
+
+def _json(value: Any, depth: int = 2) -> str:
+    """Returns JSON with a line for each row, array and axis, however long it is."""
+    if not depth or not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    inside = "\n" + (3 - depth) * " "
+    if isinstance(value, list):
+        parts, ends = [_json(part, depth - 1) for part in value], "[]"
+    else:
+        parts = [f"{json.dumps(k)}: {_json(v, depth - 1)}" for k, v in value.items()]
+        ends = "{}"
+    return ends[0] + inside + f",{inside}".join(parts) + inside[:-1] + ends[1]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 import lstm_jax as lj
-from experiments.common import decay, wording
+from experiments.common import decay, statistics, wording
 from experiments.common.gradient_shares import Measured
 from experiments.common.variants import Variant
 
@@ -24,7 +24,7 @@ def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
     """
     in_time_order = np.moveaxis(found.log_norms, -2, 0)
     of_curves = decay.decay_of(in_time_order, HORIZON_FRACTION, DTYPES)
-    low, middle, high = decay.quartiles(of_curves.rate)
+    low, middle, high = statistics.quartiles(of_curves.rate)
     beyond = f"> {len(in_time_order) - 1}"
     spread = (
         f" [{wording.rate(low)}, {wording.rate(high)}]" if np.isfinite(middle) else ""
@@ -88,7 +88,7 @@ def _left(log_norms: np.ndarray, lag: int) -> str:
     if overflow is not None:
         return f"{wording.OVERFLOW} {overflow}: no share is known"
     share = f"share at lag {lag}: "
-    share += wording.power(np.median(decay.shares(log_norms)[..., lag, :]))
+    share += wording.power(np.median(decay.shares(log_norms)[..., lag]))
     lost = np.median(log_norms[..., -2, :]) == -np.inf
     return f"{share}, {wording.LOST}" if lost else share
 

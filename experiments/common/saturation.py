@@ -1,4 +1,4 @@
-"""How much of a network a sequence saturates: sums that its squashes leave no slope.
+"""How much of a network a sequence saturates: sums that its activations leave no slope.
 
 On raw data, passengers in hundreds, every gate is 0 or 1 whatever the weights are. What
 a gradient then does says little about the network on data as it was made for.
@@ -25,7 +25,7 @@ Sequence = Float[Array, "time *batch input"]
 
 
 class Saturation(NamedTuple):
-    """The share of the squashed sums whose slope is below 1 % of the steepest.
+    """The share of the activated sums whose slope is below 1 % of the steepest.
 
     Attributes:
       given: on the sequence as it is.

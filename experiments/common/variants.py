@@ -39,14 +39,24 @@ class Variant(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The name in tables and of arrays."""
+        """The name in tables."""
         return self.cell if self.forget_bias is None else f"{self.cell} b_f={self.bias}"
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The entry of a record's axis "variant"."""
+        return {"label": self.label, **self._asdict()}
 
     @property
     def carousel_rate(self) -> float:
         """The rate ln σ(b_f) in nats per step; 0 where nothing is forgotten."""
         bias = self.forget_bias
         return 0.0 if bias is None else float(theory.carousel_rate(bias))
+
+
+def variant_of(entry: dict[str, Any]) -> Variant:
+    """Returns the variant of which a record's axis has the entry."""
+    return Variant(**{name: entry[name] for name in Variant._fields})
 
 
 def carousel_bias(lag: int, kept: float) -> float:

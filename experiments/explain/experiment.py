@@ -13,9 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from experiments.common import decay, records, wording
+from experiments.common import records, wording
 from experiments.common.progress import progress
-from experiments.common.records import Record
+from experiments.common.records import Record, take
+from experiments.common.report import INITIAL, TRAINED
+from experiments.common.saturation import Saturation
+from experiments.common.statistics import quartiles
 from experiments.explain import measurements, models, report
 from experiments.explain.models import Config as Config
 from experiments.train import saved_run
@@ -37,22 +40,22 @@ def run(config: Config) -> Record:
         advance("measuring", 0)
         found = measure(model.layers, model.readout, read.inputs, read.counts)
         measurements.check_finite(config, read, found)
-        arrays = measurements.arrays_of(found)
+        stages = {TRAINED: found}
         if model.run is not None:
             began = saved_run.untrained(model.run)
             before = measure((began.cell,), began.readout, read.inputs, read.counts)
-            of_before = measurements.arrays_of(before)
-            arrays |= {f"untrained/{k}": v for k, v in of_before.items()}
+            stages = {INITIAL: before, TRAINED: found}
         advance("measured", 1)
-    return Record(
-        experiment=NAME,
-        config=asdict(config)
+    return records.new(
+        NAME,
+        asdict(config)
         | {"lag": read.lag, "cell": model.cell.name, "name": model.name}
         | {"model": report.model_in_words(config, model), "read": read.what},
-        arrays=arrays,
+        start,
+        measurements.quantities(stages),
+        axes={"stage": stages, "columns": Saturation._fields},
         rows=report.table(found, read.lag),
-        verdict=report.verdict(config, model, read, found, arrays),
-        made=records.provenance(time.monotonic() - start),
+        verdict=report.verdict(config, model, read, stages),
     )
 
 
@@ -73,9 +76,9 @@ def plot(record: Record) -> Figure:
 
 
 def _plot_gates(axes: Axes, record: Record) -> None:
-    cell, half_lives = record.config["cell"], record.arrays["layers/half_life"]
+    cell, half_lives = record.config["cell"], take(record, "half_life", stage=TRAINED)
     ranks = 1 + np.arange(half_lives.shape[1])
-    for of_layer in record.arrays.get("untrained/layers/half_life", []):
+    for of_layer in _before(record, "half_life"):
         axes.plot(ranks, np.maximum(np.sort(of_layer), LEAST_DRAWN), **UNTRAINED)
     for number, of_layer in enumerate(half_lives):
         axes.plot(
@@ -114,6 +117,13 @@ def _plot_gates(axes: Axes, record: Record) -> None:
         axes.legend(loc="lower right")
 
 
+def _before(record: Record, name: str) -> np.ndarray:
+    """Returns what a run began with; nothing where only weights are known."""
+    if INITIAL not in record.axes["stage"]:
+        return np.empty(0)
+    return take(record, name, stage=INITIAL)
+
+
 def _mark_slowest(axes: Axes, half_lives: np.ndarray) -> None:
     """Writes which unit is the slowest, unless it keeps all and has no place."""
     slowest = half_lives.max()
@@ -148,12 +158,12 @@ def _say_all_is_kept(axes: Axes, num_units: int, lag: int) -> None:
 
 def _plot_gradient(axes: Axes, record: Record) -> None:
     cell, lag = record.config["cell"], record.config["lag"]
-    shares = record.arrays["log_share"]
-    before = record.arrays.get("untrained/log_share")
-    quartiles = decay.quartiles(shares, axis=1)
-    what = "all of the memory" + (", trained" if before is not None else "")
-    plots.share_curve(axes, quartiles, cell, what)
-    of_gates = record.arrays["layers/mean_log_gate"].max() * np.arange(lag + 1)
+    found = quartiles(take(record, "log_share", stage=TRAINED), axis=0)
+    before = _before(record, "log_share")
+    what = "all of the memory" + (", trained" if len(before) else "")
+    plots.share_curve(axes, found, cell, what)
+    slowest = take(record, "mean_log_gate", stage=TRAINED).max()
+    of_gates = slowest * np.arange(lag + 1)
     axes.plot(
         np.arange(lag + 1),
         of_gates / math.log(10),
@@ -162,8 +172,8 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         linestyle=(0, (2, 2)),
         label="the slowest gate alone",
     )
-    if before is not None:
-        median = np.median(before, axis=1) / math.log(10)
+    if len(before):
+        median = np.median(before, axis=0) / math.log(10)
         axes.plot(np.arange(lag + 1), median, label="before training", **UNTRAINED)
     bottom, top = axes.get_ylim()
     bottom, top = min(bottom, -2), max(top, 0.3)

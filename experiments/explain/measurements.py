@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 import lstm_jax as lj
 from experiments.common import decay
 from experiments.common.cli import ConfigError
+from experiments.common.records import Quantity
 from experiments.common.saturation import Saturation, saturation
 from experiments.explain.models import Config, Model, Sequences
 from lstm_jax import readouts
@@ -99,15 +100,19 @@ def check_finite(config: Config, read: Sequences, found: Measured) -> None:
     )
 
 
-def arrays_of(found: Measured) -> dict[str, np.ndarray]:
+def quantities(stages: dict[str, Measured]) -> dict[str, Quantity]:
     """Returns the arrays of a record: shares by lag, gates and half-lives by unit."""
-    saturated = found.saturation
-    of_sequence = {} if saturated is None else {"saturation": np.stack(saturated)}
-    return {
-        "lags": np.arange(found.log_norms.shape[0]),
-        "log_share": decay.shares(found.log_norms),
-        "layers/log_share": decay.shares(found.layer_log_norms),
-        "layers/mean_log_gate": np.asarray(found.log_kept),
-        "layers/half_life": np.asarray(lj.half_life(found.log_kept)),
-        **of_sequence,
+    found = jax.tree.map(lambda *of: np.stack(of), *stages.values())
+    shares, layer_shares = map(decay.shares, (found.log_norms, found.layer_log_norms))
+    curve, units = ("example", "lag"), ("stage", "layer", "unit")
+    half_lives = np.asarray(lj.half_life(found.log_kept))
+    arrays = {
+        "log_share": Quantity(shares, ("stage", *curve), "nats"),
+        "layer_log_share": Quantity(layer_shares, ("stage", "layer", *curve), "nats"),
+        "mean_log_gate": Quantity(found.log_kept, units, "nats/step"),
+        "half_life": Quantity(half_lives, units, "steps"),
     }
+    if found.saturation is not None:
+        saturated = np.stack(found.saturation, axis=-1)
+        arrays["saturation"] = Quantity(saturated, ("stage", "columns"), "1")
+    return arrays

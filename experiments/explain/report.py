@@ -6,6 +6,7 @@ import numpy as np
 
 import lstm_jax as lj
 from experiments.common import decay, saturation, wording
+from experiments.common.report import INITIAL, TRAINED
 from experiments.explain.measurements import Measured
 from experiments.explain.models import Config, Model, Sequences
 from experiments.train.saved_run import TrainedRun
@@ -40,8 +41,7 @@ def verdict(
     config: Config,
     model: Model,
     read: Sequences,
-    found: Measured,
-    arrays: dict[str, np.ndarray],
+    stages: dict[str, Measured],
 ) -> list[str]:
     """Returns the lines for the reader.
 
@@ -49,9 +49,9 @@ def verdict(
       config: what was asked.
       model: what was measured.
       read: by the model.
-      found: by the measurement.
-      arrays: of the record; of a run they hold what it began with.
+      stages: what was measured, TRAINED and, of a run, INITIAL.
     """
+    found, before = stages[TRAINED], stages.get(INITIAL)
     return [
         "",
         *([] if model.run is None else _passed_over(model.run)),
@@ -59,7 +59,7 @@ def verdict(
         *_input_lines(read, found),
         *_gate_lines(found),
         *_gradient_lines(found, read.lag),
-        *([] if model.run is None else _untrained_lines(arrays, read.lag)),
+        *([] if before is None else _untrained_lines(before, read.lag)),
     ]
 
 
@@ -86,9 +86,9 @@ def _passed_over(run: TrainedRun) -> list[str]:
     ]
 
 
-def _untrained_lines(arrays: dict[str, np.ndarray], lag: int) -> list[str]:
-    slowest = wording.steps(arrays["untrained/layers/half_life"].max())
-    share = wording.power(np.median(arrays["untrained/log_share"][-1]))
+def _untrained_lines(before: Measured, lag: int) -> list[str]:
+    slowest = wording.steps(np.asarray(lj.half_life(before.log_kept)).max())
+    share = wording.power(np.median(decay.shares(before.log_norms)[..., -1]))
     return [
         f"  before:   untrained, the slowest unit kept half for {slowest} steps, and "
         f"at lag {lag} {share} was left"
@@ -124,7 +124,7 @@ def _gradient_lines(found: Measured, lag: int) -> list[str]:
         down = f"it is down to 1e-6 after {horizon:.0f} steps"
     else:
         down = f"it is never down to 1e-6 within {lag} steps"
-    left = wording.power(np.median(decay.shares(found.log_norms)[-1]))
+    left = wording.power(np.median(decay.shares(found.log_norms)[..., -1]))
     rates = [wording.rate(rate, 4) for rate in (np.median(of_all.rate), gate)]
     heard = ", ".join(
         f"{dtype} {wording.steps(np.median(lags), f'> {lag}')}"

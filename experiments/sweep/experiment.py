@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from experiments.common import cli, records
 from experiments.common.lock import alone_in
 from experiments.common.progress import Advance, progress
-from experiments.common.records import Record
+from experiments.common.records import Quantity, Record
 from experiments.sweep import figure, store
 from experiments.sweep.config import Config as Config
 from experiments.sweep.config import identity, run_config
 from experiments.sweep.parts import Outcome, Part, plan, train_part
-from experiments.sweep.rows import STATISTICS, ranking, rows_of, table, verdict
+from experiments.sweep.rows import STATISTICS, labels, ranking, rows_of, table, verdict
 from experiments.train import processes
 from lstm_jax import plots
 
@@ -57,11 +57,11 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
     if out is not None:
         rows = rows_of(config, outcome)
         store.write_csv(out / "sweep.csv", rows)
-    return record_of(config, outcome, notes, time.monotonic() - start)
+    return record_of(config, outcome, notes, start)
 
 
 def record_of(
-    config: Config, outcome: Outcome, notes: Sequence[str], seconds: float
+    config: Config, outcome: Outcome, notes: Sequence[str], start: float
 ) -> Record:
     """Returns the record.
 
@@ -69,16 +69,18 @@ def record_of(
       config: of the sweep.
       outcome: of all settings.
       notes: what the user must know about how it came about.
-      seconds: it took.
+      start: of the sweep, as `time.monotonic` says it.
     """
     rows = rows_of(config, outcome)
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=_arrays(config, outcome, rows),
+    named = zip(labels(config, rows), config.settings(), strict=True)
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(outcome, rows),
+        axes={"variant": [{"label": label, **setting} for label, setting in named]},
         rows=table(config, rows),
         verdict=[*notes, *verdict(config, rows)],
-        made=records.provenance(seconds),
     )
 
 
@@ -129,30 +131,32 @@ def _in_order(parts: list[Part], outcomes: list[Outcome]) -> Outcome:
     return Outcome(*(leaf[np.argsort(members)] for leaf in joined))
 
 
-def _arrays(
-    config: Config, outcome: Outcome, rows: list[dict[str, Any]]
-) -> dict[str, np.ndarray]:
-    swept = {
-        f"swept/{name}": np.array([r[name] for r in rows]) for name in config.swept()
+def _quantities(outcome: Outcome, rows: list[dict[str, Any]]) -> dict[str, Quantity]:
+    """Returns the arrays of the record; "best_first" counts the settings from 0."""
+    statistics = {
+        name: Quantity(np.array([row[name] for row in rows]), ("variant",), "1")
+        for name in STATISTICS
     }
-    statistics = {n: np.array([r[n] for r in rows]) for n in STATISTICS}
-    return {
-        **swept,
-        **statistics,
-        "test_loss": outcome.loss,
-        "test_accuracy": outcome.accuracy,
-        "updates": outcome.updates,
-        "diverged_at": outcome.diverged_at,
-        "solved_at": outcome.solved_at,
-        "diverged_run": outcome.diverged,
-        "best_first": ranking(rows),
+    runs = {
+        "test_loss": (outcome.loss, "1"),
+        "test_accuracy": (outcome.accuracy, "1"),
+        "updates": (outcome.updates, "updates"),
+        "diverged_at": (outcome.diverged_at, "updates"),
+        "solved_at": (outcome.solved_at, "updates"),
+        "diverged_run": (outcome.diverged, "1"),
     }
+    of_runs = {
+        name: Quantity(values, ("variant", "seed"), unit)
+        for name, (values, unit) in runs.items()
+    }
+    best_first = Quantity(ranking(rows), ("rank",), "1")
+    return {**statistics, **of_runs, "best_first": best_first}
 
 
 @plots.styled
 def plot(record: Record) -> Figure:
     """Draws a curve, a map, or all settings from the best to the worst."""
-    return figure.draw(Config(**records.config_fields(record)), record.arrays)
+    return figure.draw(Config(**records.config_fields(record)), record)
 
 
 def command(config: Config, out: Path) -> None:

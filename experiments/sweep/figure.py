@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from experiments.common.records import Record
 from experiments.sweep.config import Config
 from experiments.sweep.rows import told
 from lstm_jax import plots
@@ -20,13 +21,14 @@ MOST_TEXTS = 40  # settings whose values can be written into a strip
 MOST_LEVEL_TEXTS = 10  # of them, those that need not be written upwards
 
 
-def draw(config: Config, arrays: Arrays) -> Figure:
+def draw(config: Config, record: Record) -> Figure:
     """Returns the figure for the number of swept fields.
 
     Args:
       config: of the sweep.
-      arrays: of its record.
+      record: of the same.
     """
+    arrays = {name: quantity.values for name, quantity in record.arrays.items()}
     fields = list(config.swept())
     if len(fields) == 1:
         return _curves(config, arrays, fields[0])
@@ -60,7 +62,7 @@ def _label(name: str) -> str:
 def _curves(config: Config, arrays: Arrays, field: str) -> Figure:
     figure = Figure(figsize=(5.6, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    values = arrays[f"swept/{field}"]
+    values = _swept(config, field)
     is_number = values.dtype.kind in "if"
     x = values if is_number else np.arange(len(values))
     _plot_losses(upper, config, arrays, x, joined=is_number)
@@ -211,7 +213,8 @@ def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     losses.set_title(_title(config))
     for row, name in enumerate(fields):
         texts = np.array(_texts(config, name))[best_first]
-        _plot_strip(strips, row, ranked[f"swept/{name}"], texts, upwards=upwards)
+        values = _swept(config, name)[best_first]
+        _plot_strip(strips, row, values, texts, upwards=upwards)
     strips.set_yticks(range(len(fields)), [_label(name) for name in fields])
     strips.set_ylim(len(fields) - 0.5, -0.5)
     strips.set_xlim(-0.5, len(x) - 0.5)
@@ -220,6 +223,11 @@ def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     strips.spines[:].set_visible(False)
     strips.set_xlabel("settings, the best first")
     return figure
+
+
+def _swept(config: Config, field: str) -> np.ndarray:
+    """Returns the value of each setting."""
+    return np.array([setting[field] for setting in config.settings()])
 
 
 def _texts(config: Config, field: str) -> list[str]:

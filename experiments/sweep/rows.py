@@ -110,8 +110,8 @@ def told(values: Iterable[Any]) -> list[str]:
     return wording.told_apart(values, digits=4)
 
 
-def _named(config: Config, rows: list[Row]) -> list[str]:
-    """Returns each setting in words."""
+def labels(config: Config, rows: list[Row]) -> list[str]:
+    """Returns each setting in words, told apart."""
     fields = list(config.swept())
     texts = [told(row[name] for row in rows) for name in fields]
     return [
@@ -136,7 +136,7 @@ def _spread(row: Row, of: str, form: str) -> str:
 
 def verdict(config: Config, rows: list[Row]) -> list[str]:
     """Returns the best setting, how many succeed, and which diverged."""
-    settings, best = _named(config, rows), int(ranking(rows)[0])
+    settings, best = labels(config, rows), int(ranking(rows)[0])
     most = sum(2 * row["successes"] > row["runs"] for row in rows)
     wanted = (
         f"test accuracy of at least {config.success_accuracy:g}"

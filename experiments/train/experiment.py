@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import lstm_jax as lj
 from experiments.common import cli, records
-from experiments.common.records import Record
+from experiments.common.records import Quantity, Record, take
 from experiments.train import chunks, metrics, processes
 from experiments.train.chunks import Diverged as Diverged
 from experiments.train.chunks import Interrupted as Interrupted
@@ -61,13 +61,18 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
         tested = np.stack(job.gather(job.test(job.place(trained.state))))
     if out is not None:
         processes.by_first(lambda: _save_end(config, trained, out))
-    return Record(
-        experiment=NAME,
-        config=asdict(config),
-        arrays=_arrays(config, trained, tested),
+    return records.new(
+        NAME,
+        asdict(config),
+        start,
+        _quantities(config, trained, tested),
+        axes={
+            "update": trained.metrics["step"].tolist(),
+            "seed": seeds(config),
+            "level": _levels(config),
+        },
         rows=_rows(config, trained, tested),
         verdict=[*trained.notes, *_verdict(config, tested)],
-        made=records.provenance(time.monotonic() - start),
     )
 
 
@@ -78,17 +83,29 @@ def _save_end(config: Config, trained: Trained, out: Path) -> None:
     metrics.save_arrays(out / "final.npz", checkpoints.named_arrays(params))
 
 
-def _arrays(
-    config: Config, trained: Trained, tested: np.ndarray
-) -> dict[str, np.ndarray]:
+def _levels(config: Config) -> dict[str, float]:
+    """Returns the losses that a network without memory, or with less, can reach."""
     task = lj.TASKS[config.task]
-    plateaus = task.plateaus(config.length)
+    return {"no memory": task.floor(config.length), **task.plateaus(config.length)}
+
+
+def _quantities(
+    config: Config, trained: Trained, tested: np.ndarray
+) -> dict[str, Quantity]:
+    """Returns the arrays of the record; a test's are NaN at updates without one."""
+    lines = dict(trained.metrics)
+    count, rates = len(lines.pop("step")), lines.pop("steps_per_second")
+    curves = {
+        name: Quantity(of.reshape(count, config.num_seeds), ("update", "seed"), "1")
+        for name, of in lines.items()
+    }
+    levels = np.array([*_levels(config).values()])
     return {
-        **trained.metrics,
-        "final_test_loss": tested[0],
-        "final_test_accuracy": tested[1],
-        "level/no memory": np.array(task.floor(config.length)),
-        **{f"level/{name}": np.array(loss) for name, loss in plateaus.items()},
+        **curves,
+        "steps_per_second": Quantity(rates, ("update",), "1/s"),
+        "final_test_loss": Quantity(tested[0], ("seed",), "1"),
+        "final_test_accuracy": Quantity(tested[1], ("seed",), "1"),
+        "level": Quantity(levels, ("level",), "1"),
     }
 
 
@@ -130,16 +147,17 @@ def plot(record: Record) -> Figure:
     figure = Figure(figsize=(6.6, 4.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     colour = plots.colour_of(record.config["cell"])
-    arrays = record.arrays
     for axes, name in ((upper, "loss"), (lower, "accuracy")):
-        axes.plot(arrays["step"], arrays[name], color=colour, linewidth=0.7, alpha=0.8)
+        updates, curves = record.axes["update"], take(record, name)
+        axes.plot(updates, curves, color=colour, linewidth=0.7, alpha=0.8)
         axes.set_ylabel(name)
-    for name, level in arrays.items():
-        if name.startswith("level/") and level > 0:  # the axis is logarithmic
-            upper.axhline(float(level), color=plots.GREY, linewidth=0.6)
+    for name in record.axes["level"]:
+        level = float(take(record, "level", level=name))
+        if level > 0:  # the axis is logarithmic
+            upper.axhline(level, color=plots.GREY, linewidth=0.6)
             upper.annotate(
-                name.removeprefix("level/"),
-                (1, float(level)),
+                name,
+                (1, level),
                 xycoords=("axes fraction", "data"),
                 xytext=(4, 0),
                 textcoords="offset points",

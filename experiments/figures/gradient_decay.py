@@ -1,0 +1,124 @@
+"""The figure of `experiments.gradient_decay`: shares of the gradient by lag."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from experiments.common import wording
+from experiments.common.records import Record, take
+from experiments.common.report import INITIAL, TRAINED
+from experiments.common.statistics import quartiles
+from experiments.common.variants import Variant, variant_of
+from lstm_jax import plots
+
+TITLES = {INITIAL: "Before training", TRAINED: "After training"}
+NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
+
+
+@plots.styled
+def plot(record: Record) -> Figure:
+    """Draws the shares before and after training, and the two lines of theory."""
+    stages, recorded = record.axes["stage"], "recorded_log_share" in record.arrays
+    further = {"undriven": "undriven_log_share", "carousel": "log_carousel"}
+    panels = [*stages, *(name for name, of in further.items() if of in record.arrays)]
+    mosaic: Any = [panels] if len(panels) < 4 else [panels[:2], panels[2:]]
+    size = (3.5 * len(mosaic[0]), 2.6 * (len(mosaic) + recorded) + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    upper: Any = figure
+    if recorded:
+        parts: Any = figure.subfigures(2, 1, height_ratios=[len(mosaic), 1])
+        upper, lower = parts
+        _plot_recording(lower, record)
+    axes = upper.subplot_mosaic(mosaic, sharex=True, sharey=True)
+    for when in stages:
+        _plot_shares(axes[when], record, when)
+    if "undriven" in axes:
+        _plot_undriven(axes["undriven"], record)
+    if "carousel" in axes:
+        _plot_carousel(axes["carousel"], record)
+    for panel in mosaic:
+        axes[panel[0]].set_ylabel("share of the gradient left")
+    handles, labels = axes[INITIAL].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _plot_shares(axes: Axes, record: Record, when: str) -> None:
+    for entry in record.axes["variant"]:
+        variant = variant_of(entry)
+        label = _legend(variant)
+        if when == TRAINED:
+            right = take(record, "accuracy", variant=entry, stage=when)
+            label = f"{right.mean():.2f}"
+        shares = take(record, "log_share", variant=entry, stage=when)
+        found = quartiles(shares, axis=(0, 1))
+        label += _undrawn(found)
+        plots.share_curve(axes, found, variant.cell, label, variant=variant.order)
+    plots.log_axis(axes, record.axes["lag"][-1], TITLES[when])
+    if record.config["sequence"] is None:
+        plots.mark_lag(axes, record.config["lag"], "scene")
+    if when == TRAINED:
+        axes.legend(
+            title="answers right",
+            title_fontsize=8,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+        )
+
+
+def _undrawn(found: np.ndarray) -> str:
+    """Returns why a curve has no place on a logarithmic axis, where it has none."""
+    of_lags = found[1, 1:]
+    if np.isnan(of_lags).all():
+        return f": {wording.OVERFLOW}"
+    return f": {wording.LOST}" if (of_lags == -np.inf).all() else ""
+
+
+def _plot_recording(figure: SubFigure, record: Record) -> None:
+    """Draws training time against lag, one picture per variant."""
+    variants, updates = record.axes["variant"], np.array(record.axes["update"])
+    panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
+    picture: Any = None
+    for axes, entry in zip(panels, variants, strict=True):
+        shares = take(record, "recorded_log_share", variant=entry)
+        picture = plots.time_lag_picture(axes, shares, updates)
+        axes.set_title(_legend(variant_of(entry)), fontsize=8)
+        axes.set_xlabel("lag")
+    panels[0].set_ylabel("updates")
+    bar = figure.colorbar(picture, ax=list(panels), label="share left, $\\log_{10}$")
+    bar.outline.set_visible(False)
+
+
+def _plot_undriven(axes: Axes, record: Record) -> None:
+    last_lag = record.axes["lag"][-1]
+    found = quartiles(take(record, "undriven_log_share"), axis=0)
+    plots.share_curve(axes, found, "rnn", "rnn")
+    rate = float(np.median(take(record, "undriven_ln_spectral_radius")))
+    plots.predicted_line(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
+    title = f"Before training: RNN without input{_undrawn(found)}"
+    plots.log_axis(axes, last_lag, title)
+
+
+def _plot_carousel(axes: Axes, record: Record) -> None:
+    last_lag = record.axes["lag"][-1]
+    for entry in record.axes["variant"]:
+        variant = variant_of(entry)
+        shares = take(record, "log_carousel", variant=entry, stage=INITIAL)
+        if np.isnan(shares).all():
+            continue
+        found = quartiles(shares, axis=(0, 1))
+        name, rate = _legend(variant), variant.carousel_rate
+        plots.share_curve(axes, found, variant.cell, name, variant=variant.order)
+        if variant.cell == "lstm":
+            plots.predicted_line(
+                axes, rate, last_lag, f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"
+            )
+    plots.log_axis(axes, last_lag, "Before training: forget gates alone")
+
+
+def _legend(variant: Variant) -> str:
+    name = NAMES.get(variant.cell, variant.cell)
+    bias = variant.forget_bias
+    return name if bias is None else f"{name}, $b_f$ = {variant.bias}"

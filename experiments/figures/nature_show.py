@@ -1,0 +1,78 @@
+"""The figure of `experiments.nature_show`: accuracy by lag, and one show, told."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.common.records import Record, take
+from experiments.common.statistics import mean_interval
+from lstm_jax import plots
+from lstm_jax.tasks.nature_show import ANSWERS, ROLES
+
+STATES = {
+    "i": "input gate $i$",
+    "f": "forget gate $f$",
+    "g": "candidate $g$",
+    "o": "output gate $o$",
+    "c": "long-term $c$",
+    "h": "short-term $h$",
+}
+
+
+@plots.styled
+def plot(record: Record) -> Figure:
+    """Draws accuracy against lag and, under its images, the inside of an LSTM."""
+    film = "state" in record.axes and record.config["rendering"] == "digits"
+    inside = list(STATES) if film else []
+    rows = ["accuracy", "film", *inside] if film else ["accuracy"]
+    heights = [4, 0.75, *(0.8 for _ in inside)] if film else [1]
+    figure = Figure(figsize=(6.6, 7.4 if film else 3), layout="constrained")
+    axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
+    _plot_accuracy(axes["accuracy"], record)
+    if film:
+        _plot_film(axes, record, inside)
+    return figure
+
+
+def _plot_accuracy(axes: Axes, record: Record) -> None:
+    lags = record.axes["lag"]
+    for entry in record.axes["variant"]:
+        accuracy = take(record, "accuracy", variant=entry)
+        plots.accuracy_curve(
+            axes,
+            lags,
+            accuracy,
+            mean_interval(accuracy),
+            entry["cell"],
+            entry["label"].replace("b_f", "$b_f$"),
+            variant=entry["order"],
+        )
+    axes.axhline(0.5, color=plots.GREY, linewidth=0.6)
+    axes.annotate("no memory", (lags[0], 0.505), color=plots.GREY, fontsize=8)
+    axes.set_xlabel("lag: distractors between scene and question")
+    axes.set_ylabel("accuracy on ambiguous images")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lags, [str(lag) for lag in lags])
+    axes.set_ylim(0.4, 1.02)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None:
+    roles = [ROLES[int(role)] for role in take(record, "story_role")[:-1]]
+    captions = [*roles, "dog or wolf?"]
+    plots.film_strip(axes["film"], take(record, "story_input"), captions)
+    order = np.argsort(take(record, "story_state", state="c")[-1])
+    for letter in inside:
+        values = take(record, "story_state", state=letter)[:, order]
+        plots.heat_map(axes[letter], values, STATES[letter], signed=letter in "gch")
+    alone, with_memory = take(record, "story_probability")
+    axes[inside[-1]].set_xlabel(
+        f"last image alone: {probabilities(alone)}\n"
+        f"with the memory of the show: {probabilities(with_memory)}"
+    )
+
+
+def probabilities(values: np.ndarray) -> str:
+    """Returns the probability of each answer, for people."""
+    pairs = zip(ANSWERS, values, strict=True)
+    return ", ".join(f"{animal} {value:.2f}" for animal, value in pairs)
