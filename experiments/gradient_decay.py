@@ -333,8 +333,8 @@ def _trained_models(
 def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
     """Measures the untrained RNN on zero inputs, where theory says ln ρ(W).
 
-    At h = 0 an activation with φ(0) = 0 and φ'(0) = 1 is the identity to first order, so
-    every step's Jacobian is W_hh itself; with another there is no such line.
+    Where φ(0) = 0 and φ'(0) = 1, φ is the identity to first order at h = 0, and every
+    Jacobian W_hh itself. With another activation there is no such line.
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}

@@ -29,10 +29,7 @@ from jaxtyping import Array, Bool
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import as_array, check_flag
-from lstm_jax.engine.carry_types import (
-    check_kept,
-    with_weak_types_promoted,
-)
+from lstm_jax.engine.carry_types import check_kept, with_weak_types_promoted
 from lstm_jax.engine.placing import cond, cut_alike, spread_like
 from lstm_jax.engine.scanning import first_entries
 from lstm_jax.engine.shapes import shapes_of, with_params_kept

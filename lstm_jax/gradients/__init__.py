@@ -64,51 +64,29 @@ from lstm_jax.gradients.singular_values import (
 from lstm_jax.gradients.units import log_gradients
 
 __all__ = [
-    "carry_gradients",
-    "gradient_norms",
-    "log_gradient_norms",
-    "joint_log_norms",
+    # How much is left at every lag, of the memory
+    "carry_gradients", "gradient_norms", "log_gradient_norms", "joint_log_norms",
     "log_shares",
-    "decay_rate",
-    "fit_decay",
-    "DecayFit",
-    "half_life",
-    "horizon",
-    "rounding_lag",
-    "underflow_lag",
-    "by_lag",
-    "log_gradients",
-    "input_gradients",
-    "log_input_gradient_norms",
-    "influence",
-    "input_influence",
-    "weight_contributions",
-    "log_weight_contributions",
-    "effective_window",
-    "first_step_signal",
-    "FirstStepSignal",
-    "path_names",
-    "path_jacobians",
-    "path_gradients",
-    "log_path_norms",
-    "path_shares",
-    "forget_factors",
-    "time_constants",
-    "unit_time_constants",
-    "log_carousel_norms",
+    # ... as a few numbers
+    "decay_rate", "fit_decay", "DecayFit", "half_life", "horizon", "rounding_lag",
+    "underflow_lag", "by_lag",
+    # ... of single units, and of the inputs
+    "log_gradients", "input_gradients", "log_input_gradient_norms",
+    # Which step hears which
+    "influence", "input_influence",
+    # What trains the weights
+    "weight_contributions", "log_weight_contributions", "effective_window",
+    "first_step_signal", "FirstStepSignal",
+    # Which path the gradient takes
+    "path_names", "path_jacobians", "path_gradients", "log_path_norms", "path_shares",
+    "forget_factors", "time_constants", "unit_time_constants", "log_carousel_norms",
     "CarouselLogNorms",
-    "step_jacobians",
-    "jacobian_products",
-    "product_singular_values",
-    "ProductSpectrum",
-    "log_condition_number",
-    "lyapunov_exponents",
-    "lyapunov_spectrum",
-    "LyapunovSpectrum",
+    # What one step does, and what a whole run does
+    "step_jacobians", "jacobian_products",
+    "product_singular_values", "ProductSpectrum", "log_condition_number",
+    "lyapunov_exponents", "lyapunov_spectrum", "LyapunovSpectrum",
     "kaplan_yorke_dimension",
     "entropy_rate",
-    "recorder",
-    "Recorder",
-    "Recording",
-    "omega",
-]
+    # In training: to record it, and to shape it
+    "recorder", "Recorder", "Recording", "omega",
+]  # fmt: skip

@@ -29,25 +29,9 @@ from lstm_jax.plots.style import (
 from lstm_jax.plots.surfaces import error_surface, walk
 
 __all__ = [
-    "accuracy_curve",
-    "log_axis",
-    "mark_lag",
-    "predicted_line",
-    "share_curve",
-    "film_strip",
-    "heat_map",
-    "success_map",
-    "time_lag_picture",
-    "cumulative_curve",
-    "path_curves",
-    "GREY",
-    "LINE_STYLES",
-    "MARKERS",
-    "PALETTE",
-    "STYLE",
-    "colour_of",
-    "marker_of",
+    "accuracy_curve", "log_axis", "mark_lag", "predicted_line", "share_curve",
+    "film_strip", "heat_map", "success_map", "time_lag_picture",
+    "cumulative_curve", "path_curves", "error_surface", "walk",
+    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "colour_of", "marker_of",
     "styled",
-    "error_surface",
-    "walk",
-]
+]  # fmt: skip
