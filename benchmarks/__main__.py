@@ -29,7 +29,7 @@ from benchmarks.shapes import Shape
 from benchmarks.sides import Setting
 from experiments.common import cli
 from experiments.common.cli import (
-    check,
+    Flags,
     integer,
     list_of,
     one_of,
@@ -60,7 +60,7 @@ SHAPES = tuple(
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Flags):
     """The flags of the benchmark."""
 
     cases: tuple[str, ...] = option(
@@ -78,10 +78,6 @@ class Config:
     compiler_options: str | None = option(
         None, optional(text()), "of every program of JAX: name=value,name=value"
     )
-
-    def __post_init__(self):
-        """Refuses what is not allowed."""
-        check(self)
 
 
 def run(config: Config, write: Callable[[dict[str, Any]], None]) -> None:

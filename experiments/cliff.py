@@ -52,7 +52,7 @@ COORDINATES = ("w", "b")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     w: float = option(
@@ -63,10 +63,6 @@ class Config:
     max_norm: float = option(1.0, cli.number(above=0), "norm that gradients keep")
     num_updates: int = option(2000, cli.integer(minimum=1), "updates of both walks")
     resolution: int = option(301, cli.integer(minimum=3), "points per axis")
-
-    def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
 
 
 def run(config: Config) -> Record:

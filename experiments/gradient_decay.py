@@ -65,7 +65,7 @@ DEFAULT_LAG = 40
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     cells: tuple[str, ...] = option(TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells")
@@ -116,8 +116,8 @@ class Config:
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
+        """Checks what depends on several fields, beside each alone."""
+        super().__post_init__()
         if self.recorder and (self.sequence is not None or not self.num_steps):
             raise ConfigError(
                 f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "

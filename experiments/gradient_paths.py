@@ -83,7 +83,7 @@ WITH_MEMORY = tuple(name for name, cell in lj.CELLS.items() if cell.memory)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     cell: str = option("lstm", cli.one_of(WITH_MEMORY), "cell with a kept memory")
@@ -104,10 +104,6 @@ class Config:
         32, cli.integer(minimum=1), "test shows that are measured"
     )
     seed: int = option(0, cli.seed(), "everything random follows from it")
-
-    def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
 
 
 class Measured(NamedTuple):

@@ -85,7 +85,7 @@ NETS = (
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     hidden_size: int = option(64, cli.integer(minimum=2), "units of the nets")
@@ -101,10 +101,6 @@ class Config:
         10_000, cli.integer(minimum=200), "steps of the run in float32"
     )
     seed: int = option(0, cli.seed(), "everything random follows from it")
-
-    def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
 
 
 def run(config: Config) -> Record:

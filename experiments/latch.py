@@ -65,7 +65,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     weights: tuple[float, ...] = option(
@@ -90,10 +90,6 @@ class Config:
     num_train: int = option(200, cli.integer(minimum=2), "training sequences")
     num_test: int = option(300, cli.integer(minimum=2), "test sequences")
     seed: int = option(0, cli.seed(), "everything random follows from it")
-
-    def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
 
     def ranges(self) -> dict[float, str]:
         """Returns the name of each weight range."""

@@ -54,7 +54,7 @@ GAIN = cli.list_of(cli.number(above=0))
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     hidden_size: int = option(
@@ -78,8 +78,8 @@ class Config:
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
+        """Checks what depends on several fields, beside each alone."""
+        super().__post_init__()
         if self.matrix_size > 256:
             raise ConfigError(
                 f"matrix_size: got {self.matrix_size}; it must be at most 256, for the "

@@ -55,7 +55,7 @@ STORY_LAG = 10  # of the film strip: twelve images are still readable
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is compared; every field is a flag."""
 
     cells: tuple[str, ...] = option(TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells")
@@ -77,10 +77,6 @@ class Config:
     learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
     rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     seed: int = option(0, cli.seed(), "everything random follows from it")
-
-    def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
 
 
 class Trained(NamedTuple):

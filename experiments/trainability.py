@@ -68,7 +68,7 @@ WATCHED = lj.TASKS | {"nature_show": lj.tasks.nature_show(goldfish_rate=0.0)}
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is swept; every field is a flag."""
 
     tasks: tuple[str, ...] = option(TASKS, cli.list_of(cli.one_of(TASKS)), "tasks")
@@ -97,8 +97,8 @@ class Config:
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
+        """Checks what depends on several fields, beside each alone."""
+        super().__post_init__()
         if self.fraction >= 1:
             raise cli.ConfigError(f"fraction: got {self.fraction}; it must be below 1")
 

@@ -3,11 +3,8 @@
 A default, its help and what is allowed are written once, in the dataclass:
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(Flags):
         lag: int = option(40, integer(minimum=1), "steps between scene and question")
-
-        def __post_init__(self):
-            check(self)
 
 so `run(Config(lag=0))` in a notebook and `--lag=0` on a command line say the same.
 """
@@ -152,16 +149,22 @@ def option(default: Any, kind: Kind, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"kind": kind, "help": help})
 
 
-def check(config: Any) -> None:
-    """Raises `ConfigError` for the first field that holds what it must not.
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """What an experiment is told: every field is a flag, of `option`."""
 
-    NumPy's numbers become Python's, as a record and a command line write them.
-    """
-    for field in dataclasses.fields(config):
-        value, kind = _python(getattr(config, field.name)), field.metadata["kind"]
-        if not kind.holds(value):
-            raise ConfigError(f"{field.name}: got {value!r}; it must be {kind.allowed}")
-        object.__setattr__(config, field.name, value)
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` for the first field that holds something else.
+
+        NumPy's numbers become Python's, as a record and a command line write them.
+        """
+        for field in dataclasses.fields(self):
+            value, kind = _python(getattr(self, field.name)), field.metadata["kind"]
+            if not kind.holds(value):
+                raise ConfigError(
+                    f"{field.name}: got {value!r}; it must be {kind.allowed}"
+                )
+            object.__setattr__(self, field.name, value)
 
 
 def _python(value: Any) -> Any:

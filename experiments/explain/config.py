@@ -9,7 +9,7 @@ DEFAULT_LAG = 200
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is explained; every field is a flag."""
 
     torch: str | None = option(
@@ -58,8 +58,8 @@ class Config:
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
+        """Checks what depends on several fields, beside each alone."""
+        super().__post_init__()
         given = [self.torch, self.weights, self.checkpoint]
         if sum(path is not None for path in given) != 1:
             raise ConfigError(

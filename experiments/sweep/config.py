@@ -68,7 +68,7 @@ class Config(RunConfig):
     )
 
     def __post_init__(self) -> None:
-        """Refuses what is not allowed, in every setting."""
+        """Checks every setting of the sweep."""
         super().__post_init__()
         for field in fields(RunConfig):
             value = getattr(self, field.name)

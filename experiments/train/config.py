@@ -39,7 +39,7 @@ def a_mesh() -> Kind:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(cli.Flags):
     """What is trained; every field is a flag."""
 
     task: str = option("adding", cli.one_of(lj.TASKS), "what is learned")
@@ -113,8 +113,8 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        """Refuses what is not allowed."""
-        cli.check(self)
+        """Checks what depends on several fields, beside each alone."""
+        super().__post_init__()
         _check_curriculum(self)
         if seeds(self)[-1] > cli.SEED_MAX:
             raise ConfigError(
