@@ -147,20 +147,8 @@ def unroll_truncated(
     exact one of the loss in which every window begins with a given carry: truncated
     back-propagation through time.
 
-    Args:
-      cell: any `Cell`.
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      carry: what enters the first step; `cell.init_carry` by default.
-      window: steps per window, at least 1; the last window may be shorter.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
-
-    Returns:
-      As `unroll`.
-
-    Raises:
-      TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument has a shape, structure or value that is not allowed.
+    A `window` has at least 1 step; the last one may be shorter. Other arguments, result
+    and errors as for `unroll`.
 
     References:
       Williams & Peng (1990), https://doi.org/10.1162/neco.1990.2.4.490
@@ -214,11 +202,7 @@ def unroll_bidirectional(
 
     Returns:
       The two carries that leave their last steps, and ys (time, *batch, output), the
-      forward cell's features first.
-
-    Raises:
-      TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument has a shape, structure or value that is not allowed.
+      forward cell's features first; errors as for `unroll`.
 
     References:
       Schuster & Paliwal (1997), https://doi.org/10.1109/78.650093

@@ -49,15 +49,8 @@ def forget_factors(
     The diagonal of the cell path's Jacobian: the forget gate of an LSTM, z of a GRU, 1
     in the LSTM of 1997. It is 1 at a step that does not count, and 0 at a reset.
 
-    Args:
-      cell: one with a memory which is kept (`Cell.memory`).
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      carry: what enters the first step; `cell.init_carry` by default.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
-
-    Raises:
-      ValueError: the cell has no such memory, or another argument is not allowed.
+    Arguments and errors as for `step_jacobians`, of a cell with a memory that is kept
+    (`Cell.memory`); another one is a `ValueError`.
     """
     field = memory_field(cell)
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)

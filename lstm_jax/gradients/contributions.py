@@ -48,21 +48,11 @@ def log_weight_contributions(
     What a learned initial carry adds belongs to no step. Products run at the highest
     matmul precision.
 
-    Args:
-      cell: any `Cell`.
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      loss_fn: maps ys (time, *batch, output) to a real scalar.
-      carry: what enters the first step; `cell.init_carry` by default.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
+    Arguments and errors as for `carry_gradients`.
 
     Returns:
       The structure of params, leaves (time,); -inf where a step contributes nothing.
       `joint_log_norms` of it takes all weights together.
-
-    Raises:
-      TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument is not allowed, or the loss is not a real scalar.
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
     norms = observed_on_the_way_back(way, _log_norms)

@@ -41,14 +41,9 @@ def influence(
     Costs time * num_probes runs of `log_gradient_norms`, so time² steps back, and the
     memory of `num_probes` such runs beside the result.
 
-    Args:
-      cell: any `Cell`.
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      carry: what enters the first step; `cell.init_carry` by default.
-      num_probes: k, from 1 to n; n, the exact answer, by default.
-      key: draws the directions; needed where num_probes < n.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
+    `num_probes` is k, from 1 to n; n, the exact answer, by default. `key` draws the
+    directions and is needed where num_probes < n. Other arguments as for
+    `step_jacobians`.
 
     Returns:
       The structure of the carry, leaves (time t, time s, *batch), natural logarithms;

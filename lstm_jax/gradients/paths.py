@@ -105,20 +105,11 @@ def path_gradients(
     Arguments and errors as for `carry_gradients`; right as long as the gradients do not
     underflow. Products run at the highest matmul precision.
 
-    Args:
-      cell: any `Cell`.
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      loss_fn: maps ys (time, *batch, output) to a real scalar.
-      carry: what enters the first step; `cell.init_carry` by default.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
+    Arguments as for `carry_gradients`; errors as for it and for `path_names`.
 
     Returns:
       By the name of the path, the structure of the carry with leaves (time, *batch,
       ...); their sum is `carry_gradients`.
-
-    Raises:
-      ValueError: as for `carry_gradients` and `path_names`.
     """
     return _along_paths(cell, params, xs, loss_fn, carry, masks, _gradients)
 
@@ -195,19 +186,8 @@ def path_jacobians(
     The state is the carry as one vector, as for `step_jacobians`. The result is whole
     in memory, paths * time * batch * state² numbers.
 
-    Args:
-      cell: any `Cell`.
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      carry: what enters the first step; `cell.init_carry` by default.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
-
-    Returns:
-      By the name of the path.
-
-    Raises:
-      TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument is not allowed, or as for `path_names`.
+    By the name of the path. Arguments as for `step_jacobians`; errors as for it and
+    for `path_names`.
     """
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     by_path = with_exact_slopes(by_path)

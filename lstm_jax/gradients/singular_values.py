@@ -72,19 +72,10 @@ def product_singular_values(
     hundredth of random ones. It can be far too large where values lie close together
     at the frame's end; `num_values=None` has no such end.
 
-    Args:
-      cell: any `Cell`.
-      params: what `cell.init` returned.
-      xs: (time, *batch, input), floating.
-      carry: what enters the first step; `cell.init_carry` by default.
-      num_values: how many, the largest ones, k; in [1, state]. None: all.
-      tolerance: the error that is wanted, in nats, above 0; it may be traced.
-      num_sweeps: the most sweeps, there and back, at least 2.
-      **masks: lengths, mask, resets, reverse, as for `unroll`.
-
-    Raises:
-      TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument is not allowed.
+    `num_values` is how many, the largest ones, k in [1, state]; None: all. `tolerance`
+    is the error that is wanted, in nats, above 0; it may be traced. `num_sweeps` is the
+    most sweeps, there and back, at least 2. Other arguments and errors as for
+    `step_jacobians`.
 
     References:
       Oliveira & Stewart (2000), Exponential splittings of products of matrices and
