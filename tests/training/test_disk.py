@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from killing import heard
 from matplotlib.figure import Figure
-from test_checkpoints import save
+from training.saving import save
 
 from experiments.common import records
 from experiments.common.records import Record

@@ -1,4 +1,4 @@
-"""experiments.sweep: what is swept, killed and resumed, counted, drawn and refused."""
+"""experiments.sweep: parts, killed and resumed, over devices."""
 
 import csv
 import dataclasses
@@ -13,39 +13,23 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from small_sweeps import SMALL, changed, ended
 
 from experiments import sweep, train
-from experiments.common import environment, records
+from experiments.common import environment
 from experiments.common.cli import ConfigError
 from experiments.common.lock import alone_in
 from experiments.sweep import Config, experiment, store
-from experiments.sweep.config import SWEEPABLE, run_config
-from experiments.sweep.parts import Outcome, Part, parts_of, plan
-from experiments.sweep.rows import STATISTICS, ranking, rows_of, successes
-from experiments.sweep.settings import drawn, grid, parse
+from experiments.sweep.config import run_config
+from experiments.sweep.parts import Part, parts_of, plan
+from experiments.sweep.rows import STATISTICS
 from experiments.train.config import Config as RunConfig
 from experiments.train.processes import Processes
 
-ROOT = Path(__file__).parent.parent
-# One setting a part, and long enough for a kill in the middle.
-SMALL = Config(
-    cell="rnn",
-    hidden_size=3,
-    length=4,
-    batch_size=2,
-    num_steps=800,
-    num_seeds=2,
-    test_size=5,
-    sweep="learning_rate=1e-3,1e-2,1e-1;clip=1,none",
-    at_once=1,
-)
-NAN, INF = float("nan"), float("inf")
+ROOT = Path(__file__).parents[3]
+
+
 ANY_LOSS = 1e9
-QUARTERS = (0.25, 0.5, 0.75)
-
-
-def changed(**values):
-    return dataclasses.replace(SMALL, **values)
 
 
 def start(config, out, *flags):
@@ -374,242 +358,3 @@ def test_settings_that_share_a_program_come_back_in_the_order_of_the_sweep():
 
 def part_of(*members):
     return Part(RunConfig(), members, len(members))
-
-
-def ended(loss, accuracy=None, diverged_at=None):
-    """An outcome made up."""
-    loss = np.array(loss, float)
-    never = np.full(loss.shape, -1)
-    return Outcome(
-        loss=loss,
-        accuracy=np.zeros_like(loss) if accuracy is None else np.array(accuracy),
-        updates=np.full(loss.shape, 9),
-        diverged_at=never if diverged_at is None else np.array(diverged_at),
-        solved_at=never,
-    )
-
-
-OUTCOME = ended(
-    [
-        [0.5, 0.1, 0.2, 0.3, 0.4],
-        [0.1, 0.1, 0.1, 0.1, NAN],
-        [0.1, 0.1, 0.1, 0.1, 0.1],
-        [0.9, INF, 1e13, 0.1, 0.1],
-        [0.2, 0.2, 0.2, 0.2, 0.9],
-    ],
-    accuracy=np.full((5, 5), 0.5),
-    diverged_at=[[-1] * 5, [-1] * 5, [-1] * 5, [3, -1, -1, 4, 5], [-1] * 5],
-)
-OF_FIVE = Config(sweep="seed=0,1,2,3,4", success_loss=0.2, num_seeds=5)
-
-
-def test_statistics_are_those_of_the_runs_that_did_not_diverge():
-    rows = rows_of(OF_FIVE, OUTCOME)
-    assert [row["successes"] for row in rows] == [2, 4, 5, 0, 4]
-    assert [row["diverged"] for row in rows] == [0, 1, 0, 5, 0]
-    quartiles = [rows[0][f"loss_{name}"] for name in ("q25", "median", "q75")]
-    assert_allclose(quartiles, [0.2, 0.3, 0.4])
-    assert rows[1]["loss_q75"] == 0.1 and np.isnan(rows[3]["loss_median"])
-    assert rows[0]["accuracy_median"] == 0.5
-    # Wilson's interval, for 5 of 5: n / (n + z²).
-    assert_allclose(rows[2]["success_low"], 5 / (5 + 1.959964**2), rtol=1e-6)
-    assert rows[2]["success_rate"] == rows[2]["success_high"] == 1
-    # By successes, then fewest diverged, then the loss.
-    assert ranking(rows).tolist() == [2, 4, 1, 0, 3]
-
-
-def test_without_a_loss_the_accuracy_decides():
-    config = dataclasses.replace(OF_FIVE, success_loss=None, success_accuracy=0.5)
-    assert successes(config, OUTCOME).sum(1).tolist() == [5, 4, 5, 0, 5]
-    config = dataclasses.replace(config, success_accuracy=0.51)
-    assert not successes(config, OUTCOME).any()
-
-
-def test_table_and_verdict_name_the_best_and_what_diverged():
-    record = experiment.record_of(OF_FIVE, OUTCOME, ["A note."], 1.0)
-    assert [row["seed"] for row in record.rows] == ["2", "4", "1", "0", "3"]
-    assert record.rows[0]["succeed"] == "5/5 [0.57, 1.00]"
-    assert record.rows[-1]["test loss"] == "-"
-    assert record.verdict == [
-        "A note.",
-        "In 3 of 5 settings most seeds succeed: a test loss of at most 0.2.",
-        "Best: seed=2: 5/5 [0.57, 1.00] succeed, median test loss 0.1.",
-        "6 of 25 runs diverged: seed=1; seed=3.",
-    ]
-
-
-def figure_of(text, loss, **values):
-    config = changed(sweep=text, num_seeds=len(loss[0]), success_loss=0.25, **values)
-    return experiment.plot(experiment.record_of(config, ended(loss), [], 1.0))
-
-
-def markers_of(axes):
-    """The line of what `errorbar` drew first."""
-    (bars, *_) = axes.containers
-    return bars.lines[0]
-
-
-def test_one_field_is_a_curve_of_median_quartiles_and_share(tmp_path):
-    figure = figure_of("learning_rate=1e-1,1e-3", [[0.2, 0.3, 0.1], [0.9, NAN, NAN]])
-    upper, lower = figure.axes
-    assert upper.get_yscale() == lower.get_xscale() == "log"
-    median = markers_of(upper)
-    assert_allclose(median.get_xydata(), [[1e-3, 0.9], [1e-1, 0.2]])
-    share = markers_of(lower)
-    assert_allclose(share.get_ydata(), [0, 2 / 3])
-    crosses = [text for text in upper.texts if text.get_text() == "×"]
-    places = [getattr(cross, "xy", None) for cross in crosses]
-    assert places == [(1e-3, 1)]
-    figure.savefig(tmp_path / "figure.png")
-
-
-def test_two_fields_are_maps(tmp_path):
-    losses = [[0.1, 0.2], [0.3, 0.4], [0.1, 0.3], [0.5, 0.6], [NAN, 0.7], [NAN, NAN]]
-    figure = figure_of("cell=rnn,gru;hidden_size=2,4,8", losses)
-    shares, medians = (np.ma.array(axes.images[0].get_array()) for axes in figure.axes)
-    assert_allclose(shares, [[1, 0, 0.5], [0, 0, 0]])
-    assert_allclose(medians.filled(9), [[0.15, 0.35, 0.2], [0.55, 0.7, 9]])
-    left, right = figure.axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["rnn", "gru"]
-    assert [text.get_text() for text in right.texts][4:6] == ["0.7 ×1", "×2"]
-    figure.savefig(tmp_path / "figure.png")
-
-
-@pytest.mark.parametrize("count", [5, 60])
-def test_more_fields_are_strips_the_best_first(count, tmp_path):
-    losses = [[(7 * n % count + 1) / 100] for n in range(count)]
-    figure = figure_of(
-        "learning_rate=log:1e-3:1;cell=rnn,gru;clip=uniform:1:2", losses, random=count
-    )
-    upper, _, strips = figure.axes
-    drawn = markers_of(upper).get_ydata()
-    assert_array_equal(drawn, np.sort(np.ravel(losses)))
-    assert len(strips.images) == 3
-    assert len(strips.texts) == (15 if count == 5 else 0)
-    figure.savefig(tmp_path / "figure.png")
-
-
-def test_a_record_is_drawn_from_its_files(tmp_path):
-    record = experiment.record_of(OF_FIVE, OUTCOME, [], 1.0)
-    records.save(record, experiment.plot(record), tmp_path)
-    loaded = records.load(tmp_path)
-    assert_array_equal(loaded.arrays["test_loss"], OUTCOME.loss)
-    assert len(experiment.plot(loaded).axes) == 2
-
-
-def test_a_grid_has_every_combination_the_last_field_fastest():
-    swept = parse("cell=rnn,gru; learning_rate=1e-3,2;clip=none", SWEEPABLE)
-    assert grid(swept) == [
-        {"cell": cell, "learning_rate": rate, "clip": "none"}
-        for cell in ("rnn", "gru")
-        for rate in (1e-3, 2.0)
-    ]
-
-
-def draws(text, count, seed=0):
-    return drawn(parse(text, SWEEPABLE), count, seed)
-
-
-def test_draws_are_even_in_the_logarithm_or_in_the_value():
-    found = draws(
-        "learning_rate=log:1e-4:1;forget_bias=uniform:-1:3;cell=rnn,gru", 2000
-    )
-    rates = np.array([setting["learning_rate"] for setting in found])
-    biases = np.array([setting["forget_bias"] for setting in found])
-    # Standard errors of these shares are 0.011.
-    assert_allclose(
-        [(rates < x).mean() for x in (1e-3, 1e-2, 0.1)], QUARTERS, atol=0.05
-    )
-    assert_allclose([(biases < x).mean() for x in (0, 1, 2)], QUARTERS, atol=0.05)
-    assert abs(np.mean([s["cell"] == "rnn" for s in found]) - 0.5) < 0.05
-    assert (
-        (rates >= 1e-4).all() and (rates <= 1).all() and (np.abs(biases - 1) <= 2).all()
-    )
-    # What a table shows can be given to --sweep again.
-    assert all(float(f"{rate:.4g}") == rate for rate in rates)
-
-
-def test_draws_are_different_follow_from_the_seed_and_keep_integers():
-    found = draws("hidden_size=log:2:6", 5)
-    assert sorted(setting["hidden_size"] for setting in found) == [2, 3, 4, 5, 6]
-    assert all(isinstance(setting["hidden_size"], int) for setting in found)
-    assert (
-        found == draws("hidden_size=log:2:6", 5) != draws("hidden_size=log:2:6", 5, 1)
-    )
-    assert draws("cell=rnn,gru", 1, 3) == draws("cell=rnn,gru", 2, 3)[:1]
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        (
-            {"sweep": "rate=1"},
-            r"sweep: got the field 'rate'; it must be one of task, ce",
-        ),
-        (
-            {"sweep": "num_seeds=1,2"},
-            "sweep: got the field 'num_seeds'; it must be one",
-        ),
-        ({"sweep": "seed=1;cell=rnn;seed=2"}, "sweep: got the field 'seed' twice"),
-        ({"sweep": "seed"}, "sweep: got 'seed'; it must be FIELD=VALUE"),
-        ({"sweep": "seed=1;"}, "sweep: got ''; it must be FIELD=VALUE"),
-        ({"sweep": ""}, "sweep: got ''; it must be text"),
-        (
-            {"sweep": "seed="},
-            "seed: got no value to sweep; it must be an integer, at le",
-        ),
-        ({"sweep": "seed=1,,2"}, "seed: got ''; it must be an integer, at least 0"),
-        ({"sweep": "seed=1,-1"}, "seed: got '-1'; it must be an integer, at least 0"),
-        ({"sweep": "cell=lst"}, "cell: got 'lst'; it must be one of rnn"),
-        (
-            {"sweep": "learning_rate=0"},
-            "learning_rate: got '0'; it must be a finite num",
-        ),
-        (
-            {"sweep": "learning_rate=nan"},
-            "learning_rate: got 'nan'; it must be a finite",
-        ),
-        ({"sweep": "clip=1,some"}, "clip: got 'some'; it must be .*, or 'none'"),
-        ({"sweep": "clip=1,1.0"}, "clip: got 1,1.0; its values must be different"),
-        ({"sweep": "seed=uniform:0:9"}, "seed: got the range uniform:0:9; .* --random"),
-        ({"sweep": "cell=lstm,rnn;forget_bias=1"}, "forget_bias: got 1.0; it must not"),
-        ({"sweep": "length=2,1;seed=1"}, "length: got 1"),
-        ({"sweep": "mesh=seed:1"}, "sweep: got the field 'mesh'; it must be one of"),
-        ({"mesh": "seed:999"}, "mesh: got 'seed:999', 999 devices; it must be at most"),
-        (
-            {"eval_interval": 10},
-            "eval_interval: got 10; it must not be given to a sweep",
-        ),
-        (
-            {"learning_rate": -1.0},
-            "learning_rate: got -1.0; it must be a finite number",
-        ),
-    ],
-)
-def test_what_can_not_be_swept_is_one_line_before_anything_runs(
-    values, told, no_training
-):
-    with pytest.raises(ConfigError, match=told) as refused:
-        sweep.run(changed(**values))
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("forget_bias=log:0:1", "'log:0:1'; the ends of log must be above 0"),
-        ("forget_bias=log:-1:1", "'log:-1:1'; the ends of log must be above 0"),
-        ("clip=log:0:1", "clip: got '0'; it must be a finite number above 0"),
-        ("clip=log:none:1", "clip: got 'log:none:1'; the ends must be numbers"),
-        ("cell=uniform:rnn:gru", "cell: got .*; the ends must be numbers"),
-        ("clip=log:1:1", "'log:1:1'; the first end must be the smaller"),
-        ("clip=log:1", "'log:1'; a range must be log:LOW:HIGH or uniform:LOW:HIGH"),
-        ("clip=lin:1:2", "'lin:1:2'; a range must be log:LOW:HIGH or uniform"),
-        ("clip=log:1:inf", "clip: got 'inf'; it must be a finite number"),
-        ("seed=log:1:2.5", "seed: got '2.5'; it must be an integer"),
-        ("cell=rnn,gru;seed=1,2", "random: got 5; it must be at most 4, for --sweep"),
-    ],
-)
-def test_a_range_that_makes_no_sense_is_one_line(text, told):
-    with pytest.raises(ConfigError, match=told):
-        changed(sweep=text, random=5, cell="gru")

@@ -1,15 +1,10 @@
-"""experiments.train: killed, interrupted, out of room, and the same bits at the end."""
+"""experiments.train: what a run leaves, how it goes on, and what is refused."""
 
-import dataclasses
 import json
 import os
-import random
-import resource
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -19,6 +14,15 @@ import numpy as np
 import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from small_runs import (
+    ROOT,
+    SMALL,
+    assert_same_run,
+    changed,
+    finish,
+    lines_of,
+    start,
+)
 
 from experiments import train
 from experiments.common import environment
@@ -28,63 +32,6 @@ from experiments.train.chunks import Diverged
 from lstm_jax.readouts import LinearParams
 from lstm_jax.training import checkpoints
 from lstm_jax.training.loop import ModelParams, begin_training
-
-ROOT = Path(__file__).parent.parent
-# Small steps and many checkpoints: most of the run lies between two of its writes.
-SMALL = Config(
-    task="adding",
-    cell="rnn",
-    hidden_size=4,
-    length=6,
-    batch_size=3,
-    num_steps=300,
-    log_interval=7,
-    checkpoint_interval=20,
-    test_size=5,
-)
-
-
-def start(out, config=SMALL, *flags):
-    """A real process on its way."""
-    values = dataclasses.asdict(config).items()
-    given = [f"--{name}={value}" for name, value in values if value is not None]
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments.train", *given, f"--out={out}", *flags],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process):
-    """Exit status, stdout and stderr."""
-    out, errors = process.communicate(timeout=120)
-    return process.returncode, out, errors
-
-
-def wait_for(process, path):
-    while not path.exists():
-        assert process.poll() is None, finish(process)
-        time.sleep(0.01)
-
-
-def lines_of(out):
-    """What the metrics say, but for how fast it went."""
-    text = (out / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    rates = [line.pop("steps_per_second") for line in lines]
-    assert all(rate > 0 for rate in rates)
-    return lines
-
-
-def assert_same_run(out, wanted):
-    """Parameters bit by bit, and every line."""
-    assert lines_of(out) == lines_of(wanted)
-    with np.load(out / "final.npz") as found, np.load(wanted / "final.npz") as params:
-        assert found.files == params.files
-        for name in params.files:
-            assert found[name].tobytes() == params[name].tobytes(), name
 
 
 @pytest.fixture(scope="module")
@@ -112,117 +59,12 @@ def test_a_run_leaves_metrics_checkpoints_and_every_parameter(whole):
     assert shapes["readout/w"] == (4, 1) and len(shapes) == 5
 
 
-def kill_and_resume(out, whole, seed):
-    """Kills at a random moment after the start, or after the first checkpoint."""
-    moment = random.Random(seed)
-    process = start(out)
-    wait_for(process, out / ("checkpoints/20" if seed % 3 else "metrics.jsonl"))
-    time.sleep(moment.uniform(0, 0.4))
-    process.kill()
-    finish(process)
-    train.run(SMALL, out, resume=True)
-    assert_same_run(out, whole)
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_at_a_random_moment_it_goes_on_to_the_same_bits(seed, whole, tmp_path):
-    kill_and_resume(tmp_path, whole, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 23))
-def test_killed_at_twenty_moments(seed, whole, tmp_path):
-    kill_and_resume(tmp_path, whole, seed)
-
-
-def killed_before(operations, keep, folder):
-    """How each of these runs ended; it died before that operation on its files."""
-    words = [sys.executable, "tests/killing.py", folder, str(keep)]
-    done = subprocess.run(
-        [*words, *map(str, operations)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    ends = [line.split() for line in done.stdout.splitlines()]
-    assert [int(number) for number, _ in ends] == list(operations), done.stderr
-    return [int(status) for _, status in ends]
-
-
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """The run of three checkpoints, undisturbed."""
     out = tmp_path_factory.mktemp("three")
     train.run(killing.small(keep=3), out)
     return out
-
-
-def assert_goes_on(out, keep, three):
-    train.run(killing.small(keep), out, resume=True)
-    assert_same_run(out, three)
-    assert checkpoints.steps(out / "checkpoints") == [10, 20, 30][-keep:]
-    left = [path.name for path in out.rglob(".*")]
-    assert left == [], "unfinished, or a lock"
-
-
-@pytest.mark.parametrize("keep", [1, 3])
-def test_killed_at_five_operations_on_files_it_goes_on_to_the_same_bits(
-    keep, three, tmp_path
-):
-    operations = random.Random(keep).sample(range(1, 150), 5)
-    assert killed_before(operations, keep, tmp_path) == [-signal.SIGKILL] * 5
-    for number in operations:
-        assert_goes_on(tmp_path / str(number), keep, three)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("keep", [1, 3])
-def test_killed_at_every_operation_on_files(keep, three, tmp_path):
-    ends = []
-    while 0 not in ends:
-        operations = range(len(ends) + 1, len(ends) + 21)
-        ends += killed_before(operations, keep, tmp_path)
-        for number in operations:
-            assert_goes_on(tmp_path / str(number), keep, three)
-    assert ends.index(0) > 100 and set(ends) == {0, -signal.SIGKILL}
-
-
-def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
-    process = start(tmp_path)
-    wait_for(process, tmp_path / "checkpoints" / "40")
-    process.send_signal(signal.SIGINT)
-    status, _, errors = finish(process)
-    assert status == 128 + signal.SIGINT
-    told, command = errors.splitlines()[-2:]
-    step = checkpoints.latest(tmp_path / "checkpoints")
-    assert told == f"error: stopped at step {step} and saved; go on with"
-    words = command.split()
-    assert words[:3] == ["python", "-m", "experiments.train"]
-    # What was said, done.
-    done = subprocess.run(
-        [sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "300" in done.stdout and str(tmp_path) in done.stdout
-    assert_same_run(tmp_path, whole)
-    written = {path.name for path in tmp_path.iterdir()}
-    assert {"record.json", "record.npz", "figure.png"} < written
-
-
-@pytest.mark.slow  # of the trainer alone: tests/test_checkpoints.py
-def test_on_a_full_disk_it_stops_and_the_older_checkpoint_is_whole(whole, tmp_path):
-    process = start(tmp_path)
-    wait_for(process, tmp_path / "checkpoints" / "40")
-    # No file may grow beyond this: the metrics stay below it, a checkpoint does not.
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (30_000, 30_000))
-    status, _, errors = finish(process)
-    assert status == 1
-    (told,) = [line for line in errors.splitlines() if line.startswith("error")]
-    latest = checkpoints.latest(tmp_path / "checkpoints")
-    assert "could not be written" in told and f"that of step {latest} is whole" in told
-    train.run(SMALL, tmp_path, resume=True)
-    assert_same_run(tmp_path, whole)
 
 
 def test_nan_stops_with_the_step_the_norm_and_the_last_good_checkpoint(tmp_path):
@@ -233,29 +75,6 @@ def test_nan_stops_with_the_step_the_norm_and_the_last_good_checkpoint(tmp_path)
         train.run(changed(learning_rate=1e30, checkpoint_interval=1), tmp_path)
     assert checkpoints.latest(tmp_path / "checkpoints") == 1
     assert not (tmp_path / "final.npz").exists()
-
-
-def test_behind_a_damaged_checkpoint_it_goes_on_and_says_so(whole, stored, capsys):
-    (stored / "checkpoints" / "300" / "_CHECKPOINT_METADATA").write_bytes(b"")
-    record = train.run(SMALL, stored, resume=True)
-    told = (
-        "The checkpoint of step 300 is damaged; the run goes on from that of step 280."
-    )
-    assert told in record.verdict and told in capsys.readouterr().err
-    assert_same_run(stored, whole)
-    assert checkpoints.steps(stored / "checkpoints") == [260, 280, 300]
-
-
-def test_torn_and_missing_lines_come_back(whole, stored):
-    lines = (stored / "metrics.jsonl").read_text()
-    (stored / "metrics.jsonl").write_text(lines[: len(lines) // 3])
-    train.run(SMALL, stored, resume=True)
-    assert (stored / "metrics.jsonl").read_text() == lines
-    assert_same_run(stored, whole)
-
-
-def changed(**values):
-    return dataclasses.replace(SMALL, **values)
 
 
 @pytest.mark.parametrize(
@@ -320,19 +139,6 @@ def test_what_is_no_checkpoint_stops_no_run(three, tmp_path):
     assert checkpoints.steps(tmp_path / "checkpoints") == [10, 20, 30]
     names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert names == {"10", "20", "30", "50", "²"}
-
-
-def test_a_second_run_in_a_folder_is_refused_and_the_first_goes_on(tmp_path):
-    process = start(tmp_path, changed(num_steps=10**7))
-    wait_for(process, tmp_path / "checkpoints" / "20")
-    told = f"out: got {str(tmp_path)!r}, where process {process.pid} on .* is at work"
-    for resume in (False, True):
-        with pytest.raises(ConfigError, match=told):
-            train.run(SMALL, tmp_path, resume=resume)
-    step = checkpoints.steps(tmp_path / "checkpoints")[-1]
-    wait_for(process, tmp_path / "checkpoints" / str(step + 40))
-    process.kill()
-    finish(process)
 
 
 def test_a_run_that_goes_on_with_other_threads_says_so(stored, monkeypatch, capsys):
