@@ -71,7 +71,8 @@ LEAKY = lj.Cell(
 )
 """A user's cell: it learns where it starts, counts its steps, and shows one number."""
 
-CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]  # test_cells runs the others against oracles
+# cells/test_cells.py runs the others against oracles.
+CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]
 EVERY_CELL = [*CELLS, LEAKY]
 for_every_cell = pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.name)
 both_ways = pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import lstm_jax as lj
 TIME, INPUT, HIDDEN = 6, 3, 4
 LONG = 10_000
 
-CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]  # test_cells compares the others with oracles
+# cells/test_cells.py compares the others with oracles.
+CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 
 
