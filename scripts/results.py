@@ -1,9 +1,15 @@
-"""Writes into the README what the records say: tables, verdicts, timings."""
+"""Writes what docs say of records, cells and tasks: tables, verdicts, timings."""
 
+import inspect
 import re
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import lstm_jax as lj
 from benchmarks import table as bench
 from experiments.common import records
 
@@ -61,6 +67,54 @@ def with_results(readme: str) -> str:
     return _filled(readme, "bench", f"\n{summary}\n")
 
 
+def cells() -> str:
+    """Returns `docs/cells.md`: every cell of `lj.CELLS`, in the words of its file."""
+    rows = [
+        {
+            **_named(name, import_module(f"lstm_jax.cells.{name}")),
+            "gates": ", ".join(cell.gates),
+            "memory that is kept": cell.memory or "none",
+        }
+        for name, cell in lj.CELLS.items()
+    ]
+    return _document("cells", rows)
+
+
+def tasks() -> str:
+    """Returns `docs/tasks.md`: every task of `lj.TASKS`, in the words of its file."""
+    rows = [
+        {
+            **_named(name, _module(task.floor)),
+            "inputs": str(task.input_size),
+            "outputs": str(task.output_size),
+            "answers": task.answers.replace("_", " "),
+        }
+        for name, task in lj.TASKS.items()
+    ]
+    return _document("tasks", rows)
+
+
+def _document(what: str, rows: list[dict[str, Any]]) -> str:
+    said = f"`lj.{what.upper()}` has them by name. This page is made by"
+    return f"# The {what}\n\n{said} `./scripts/results`.\n\n{_table(rows)}\n"
+
+
+def _named(name: str, module: ModuleType) -> dict[str, str]:
+    path = module.__name__.replace(".", "/")
+    first, *_ = inspect.cleandoc(module.__doc__ or "").split("\n\n")
+    return {"name": f"[`{name}`](../{path}.py)", "": first.replace("\n", " ")}
+
+
+def _module(function: Callable) -> ModuleType:
+    """Returns the file in which a function is written."""
+    while isinstance(function, partial):
+        function = function.func
+    return import_module(function.__module__)
+
+
+DOCS = {"docs/cells.md": cells, "docs/tasks.md": tasks}
+
+
 def _filled(readme: str, name: str, text: str) -> str:
     """Returns the README with a text between the marks of that name."""
     marks = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
@@ -70,3 +124,5 @@ def _filled(readme: str, name: str, text: str) -> str:
 if __name__ == "__main__":
     path = ROOT / "README.md"
     path.write_text(with_results(path.read_text()))
+    for document, text in DOCS.items():
+        (ROOT / document).write_text(text())

@@ -21,6 +21,14 @@ def test_what_is_made_from_records_is_what_they_say():
     assert results.findings() in README
 
 
+@pytest.mark.parametrize("document", results.DOCS)
+def test_the_tables_of_cells_and_tasks_are_theirs(document):
+    text = results.DOCS[document]()
+    assert (ROOT / document).read_text() == text, HOW_TO_REGENERATE
+    for path in re.findall(r"\]\(\.\./([^)]+)\)", text):
+        assert (ROOT / path).exists()
+
+
 @pytest.mark.parametrize("name", [*results.TABLES, *results.VERDICTS])
 def test_a_reference_is_of_a_commit(name):
     record = records.load(ROOT / "experiments" / "reference" / name)
