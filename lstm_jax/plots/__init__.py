@@ -11,8 +11,9 @@ from lstm_jax.plots.curves import (
     accuracy_curve,
     log_axis,
     mark_lag,
-    predicted_line,
+    note,
     share_curve,
+    theory_line,
 )
 from lstm_jax.plots.heatmaps import film_strip, heat_map, success_map, time_lag_picture
 from lstm_jax.plots.paths import cumulative_curve, path_curves
@@ -32,8 +33,9 @@ __all__ = [
     "accuracy_curve",
     "log_axis",
     "mark_lag",
-    "predicted_line",
+    "note",
     "share_curve",
+    "theory_line",
     "film_strip",
     "heat_map",
     "success_map",
