@@ -153,7 +153,7 @@ def _wall(config: Config) -> Found:
         _start(),
     )
     of_both = np.array([gradient.w_hh[0, 0], gradient.b[0]])
-    growth = np.exp(np.asarray(log_norms.h[0]))
+    growth = np.asarray(np.exp(log_norms.h[0]))
     return Found(
         arrays={
             "wall_gradient": Quantity(of_both, ("coordinate",), "1"),

@@ -182,12 +182,16 @@ def _rates(config: Config) -> Found:
     curves = [Curves(*(leaf[0] for leaf in of_gains)) for of_gains in found]
     shares = np.stack([of.log_norms for of in curves])
     measured = np.stack([_fitted_rates(of.log_norms) for of in curves])
-    pairs = list(zip(NETS, curves, strict=True))
-    predicted = np.stack([_predicted_rates(config, *pair) for pair in pairs])
+    # All eigenvalues of the first, g Q, have modulus g.
+    radii = [theory.spectral_radius_rate(of.last_jacobians) for of in curves[1:]]
+    predicted = np.stack([np.full(config.num_seeds, math.log(config.gain)), *radii])
     rows = []
-    for k, (net, of) in enumerate(pairs):
-        rows.append(_rate_row(config, net, measured[k], predicted[k]))
-        rows += [_closed_form_row(net.label, of)] * (net.activation == "linear")
+    for k, net in enumerate(NETS):
+        what, law = f"{net.label}, g = {config.gain:g}", np.median(predicted[k])
+        expected = f"{law:+.4f}: {net.law}"
+        rows.append(row(what, "rate, nats per step", _spread(measured[k]), expected))
+        if net.activation == "linear":
+            rows.append(_closed_form_row(net.label, curves[k]))
     return Found(
         arrays={
             "log_share": Quantity(shares, ("variant", "seed", "lag"), "nats"),
@@ -196,23 +200,6 @@ def _rates(config: Config) -> Found:
         },
         axes={"variant": [net._asdict() for net in NETS]},
         rows=rows,
-    )
-
-
-def _predicted_rates(config: Config, net: Net, curves: Curves) -> np.ndarray:
-    if net.recurrent_init == "orthogonal":
-        return np.full(config.num_seeds, math.log(config.gain))
-    return theory.spectral_radius_rate(curves.last_jacobians)
-
-
-def _rate_row(
-    config: Config, net: Net, measured: np.ndarray, predicted: np.ndarray
-) -> dict[str, str]:
-    return row(
-        f"{net.label}, g = {config.gain:g}",
-        "rate, nats per step",
-        _spread(measured),
-        f"{np.median(predicted):+.4f}: {net.law}",
     )
 
 

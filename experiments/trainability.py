@@ -112,7 +112,7 @@ class Config(cli.Flags):
 
 
 class Swept(NamedTuple):
-    """The networks of one cell at one task, (lag, setting, seed).
+    """The networks of one cell at one task, (lag, setting, seed), or of all of them.
 
     Attributes:
       share: ln of the share that reaches the start, before training.
@@ -127,26 +127,23 @@ class Swept(NamedTuple):
     accuracy: np.ndarray
 
 
-Found = dict[str, dict[str, Swept]]
-"""What was found, by task and cell."""
-
-
 def run(config: Config) -> Record:
     """Measures, trains and tests every network, and says how well the one foretells."""
     start = time.monotonic()
     _check_memory(config)
     steps = len(config.tasks) * len(config.cells) * sum(config.lags) * config.num_steps
     with progress(steps) as advance:
-        found = {
-            task: {cell: _swept(config, task, cell, advance) for cell in config.cells}
+        found = [
+            _over_cells([_swept(config, task, cell, advance) for cell in config.cells])
             for task in config.tasks
-        }
-    areas = _areas(config, found)
+        ]
+    swept = Swept(*(np.stack(of_tasks) for of_tasks in zip(*found, strict=True)))
+    areas = _areas(config, swept)
     return records.new(
         NAME,
         asdict(config),
         start,
-        _quantities(config, found) | _area_quantities(config, areas),
+        _quantities(swept, areas),
         axes={
             "task": config.tasks,
             "variant": _variants(config),
@@ -154,8 +151,18 @@ def run(config: Config) -> Record:
             "networks": _groups(config),
             "measure": MEASURES,
         },
-        rows=_rows(config, found, areas),
-        verdict=["", *_verdict(config, found)],
+        rows=_rows(config, swept, areas),
+        verdict=["", *_verdict(config, swept)],
+    )
+
+
+def _over_cells(found: list[Swept]) -> Swept:
+    """Returns what cells have, (variant, seed, lag), from (lag, setting, seed) each."""
+    return Swept(
+        *(
+            np.concatenate([np.moveaxis(of_cell, 0, -1) for of_cell in of_cells])
+            for of_cells in zip(*found, strict=True)
+        )
     )
 
 
@@ -311,76 +318,72 @@ def _groups(config: Config) -> Mapping[str, Sequence[str]]:
     return {f"within {cell}": (cell,) for cell in config.cells} | between
 
 
-def _pooled(found: dict[str, Swept], cells: Sequence[str], name: str) -> np.ndarray:
-    return np.concatenate([getattr(found[cell], name).ravel() for cell in cells])
+def _of_cell(config: Config, values: np.ndarray, cell: str) -> np.ndarray:
+    """Returns (lag, setting, seed) of a cell, from (variant, seed, lag)."""
+    is_its = [variant["cell"] == cell for variant in _variants(config)]
+    return np.moveaxis(values[is_its], -1, 0)
 
 
-def _areas(config: Config, found: Found) -> dict[tuple[str, str, str], Area]:
-    """Returns the areas by task, networks and measure."""
-    return {
-        (task, name, measure): area_under_roc(
-            _pooled(found[task], cells, measure),
-            _pooled(found[task], cells, "accuracy") >= SOLVED,
-        )
-        for task in config.tasks
-        for name, cells in _groups(config).items()
-        for measure in MEASURES
-    }
+def _pooled(config: Config, values: np.ndarray, cells: Sequence[str]) -> np.ndarray:
+    return np.concatenate([_of_cell(config, values, cell).ravel() for cell in cells])
 
 
-def _quantities(config: Config, found: Found) -> dict[str, Quantity]:
-    """Returns what was swept, (task, variant, seed, lag)."""
-    axes, units = ("task", "variant", "seed", "lag"), ("nats", "1", "steps", "1")
+def _areas(config: Config, swept: Swept) -> np.ndarray:
+    """Returns areas and the ends of their intervals, (task, networks, measure, 3)."""
 
-    def of_all(name):
-        cells = [
-            [np.moveaxis(getattr(found[task][cell], name), 0, -1) for task in found]
-            for cell in config.cells
+    def of_task(found):
+        pooled = lambda values, cells: _pooled(config, values, cells)
+        return [
+            [
+                area_under_roc(
+                    pooled(of, cells), pooled(found.accuracy, cells) >= SOLVED
+                )
+                for of in (found.share, found.signal)
+            ]
+            for cells in _groups(config).values()
         ]
-        return np.concatenate([np.stack(tasks) for tasks in cells], axis=1)
 
+    return np.array([of_task(Swept(*of)) for of in zip(*swept, strict=True)])
+
+
+def _quantities(swept: Swept, areas: np.ndarray) -> dict[str, Quantity]:
+    networks, of_areas = (
+        ("task", "variant", "seed", "lag"),
+        ("task", "networks", "measure"),
+    )
     return {
-        name: Quantity(of_all(name), axes, unit)
-        for name, unit in zip(Swept._fields, units, strict=True)
+        "share": Quantity(swept.share, networks, "nats"),
+        "signal": Quantity(swept.signal, networks, "1"),
+        "horizon": Quantity(swept.horizon, networks, "steps"),
+        "accuracy": Quantity(swept.accuracy, networks, "1"),
+        "roc_area": Quantity(areas[..., 0], of_areas, "1"),
+        "roc_area_low": Quantity(areas[..., 1], of_areas, "1"),
+        "roc_area_high": Quantity(areas[..., 2], of_areas, "1"),
     }
 
 
-def _area_quantities(
-    config: Config, areas: dict[tuple[str, str, str], Area]
-) -> dict[str, Quantity]:
-    shape = (len(config.tasks), len(_groups(config)), len(MEASURES), 3)
-    area, low, high = np.moveaxis(np.reshape([*areas.values()], shape), -1, 0)
-    axes = ("task", "networks", "measure")
-    return {
-        "roc_area": Quantity(area, axes, "1"),
-        "roc_area_low": Quantity(low, axes, "1"),
-        "roc_area_high": Quantity(high, axes, "1"),
-    }
-
-
-def _rows(
-    config: Config, found: Found, areas: dict[tuple[str, str, str], Area]
-) -> list[dict[str, str]]:
+def _rows(config: Config, swept: Swept, areas: np.ndarray) -> list[dict[str, str]]:
     rows = []
-    for task in config.tasks:
-        for name, cells in _groups(config).items():
-            solved = _pooled(found[task], cells, "accuracy") >= SOLVED
+    for task, accuracy, of_task in zip(
+        config.tasks, swept.accuracy, areas, strict=True
+    ):
+        for (name, cells), found in zip(_groups(config).items(), of_task, strict=True):
+            solved = _pooled(config, accuracy, cells) >= SOLVED
             of_measures = {
-                f"ROC area, {label}": str(areas[task, name, measure])
-                for measure, label in MEASURES.items()
+                f"ROC area, {label}": str(Area(*area))
+                for label, area in zip(MEASURES.values(), found, strict=True)
             }
             count = f"{solved.sum()}/{solved.size}"
-            row = {"task": task, "networks": name, "solved": count}
-            rows.append(row | of_measures)
+            rows.append({"task": task, "networks": name, "solved": count} | of_measures)
     return rows
 
 
-def _verdict(config: Config, found: Found) -> list[str]:
+def _verdict(config: Config, swept: Swept) -> list[str]:
     """Returns a line per task and cell: the farthest lag that each setting solves."""
     lines = []
-    for task in config.tasks:
+    for task, accuracy in zip(config.tasks, swept.accuracy, strict=True):
         for cell in config.cells:
-            solved = (found[task][cell].accuracy >= SOLVED).mean(-1) > 0.5
+            solved = (_of_cell(config, accuracy, cell) >= SOLVED).mean(-1) > 0.5
             farthest = [
                 max(np.array(config.lags)[column], default="none")
                 for column in solved.T

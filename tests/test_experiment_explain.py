@@ -18,6 +18,7 @@ import lstm_jax as lj
 from experiments import explain, train
 from experiments.common import records
 from experiments.common.cli import ConfigError
+from experiments.common.records import take
 from experiments.explain import measurements, report
 from experiments.explain.models import Model, read_model, sequences_of
 from experiments.explain.weights_file import read_npz, read_torch
@@ -83,11 +84,9 @@ def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     path = save_npz(tmp_path / "final.npz", {"cell": make(biases)})
     record = explain.run(explain.Config(weights=path, **SMALL))
     rates = log_sigmoid(biases)
+    np.testing.assert_allclose(take(record, "mean_log_gate")[0], rates[None], rtol=1e-5)
     np.testing.assert_allclose(
-        record.arrays["layers/mean_log_gate"], rates[None], rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        record.arrays["layers/half_life"], np.log(0.5) / rates[None], rtol=1e-5
+        take(record, "half_life")[0], np.log(0.5) / rates[None], rtol=1e-5
     )
     # Unit k of the adjoint is u_k σ(b_k)^(steps); its norm is taken over the units.
     key = jax.random.fold_in(jax.random.key(0), 1)
@@ -97,7 +96,7 @@ def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     lags = np.arange(LAG + 1)[:, None, None]
     norms = np.linalg.norm(u * np.exp(rates * (lags + 1)), axis=-1)
     np.testing.assert_allclose(
-        record.arrays["log_share"], np.log(norms / norms[0]), atol=1e-5
+        take(record, "log_share")[0].T, np.log(norms / norms[0]), atol=1e-5
     )
 
 
@@ -145,11 +144,11 @@ def test_layers_are_measured_on_what_they_read(two_layers, of_two_layers):
     for k in range(2):
         wanted = np.mean([log_f for j, log_f in kept if j == k], axis=0)
         np.testing.assert_allclose(
-            record.arrays["layers/mean_log_gate"][k], wanted, rtol=1e-5
+            take(record, "mean_log_gate", layer=k)[0], wanted, rtol=1e-5
         )
     total = np.logaddexp(*(2 * norms for norms in _layer_norms(layers, xs)))
     np.testing.assert_allclose(
-        record.arrays["log_share"], 0.5 * (total - total[-1])[::-1], atol=1e-4
+        take(record, "log_share")[0].T, 0.5 * (total - total[-1])[::-1], atol=1e-4
     )
 
 
@@ -217,9 +216,9 @@ def test_a_lag_shorter_than_the_sequence_reads_its_beginning_as_a_warm_up(tmp_pa
         kept.append(np.log(z))
         h = lj.GRU.step(params, lj.cells.GRUCarry(h=h), x)[1]
     np.testing.assert_allclose(
-        record.arrays["layers/mean_log_gate"][0], np.mean(kept[-4:], axis=0), rtol=1e-5
+        take(record, "mean_log_gate", layer=0)[0], np.mean(kept[-4:], axis=0), rtol=1e-5
     )
-    assert record.arrays["log_share"].shape == (4, 1)
+    assert take(record, "log_share").shape == (1, 1, 4)
     assert "mine.npy" in record.verdict[1]
 
 
@@ -317,15 +316,14 @@ def test_a_run_is_measured_on_its_own_task_by_its_answer(trained, of_trained):
     with np.load(trained / "final.npz") as final:
         stored = {name: jnp.asarray(final[name]) for name in final.files}
     params = lj.LSTMParams(*(stored[f"cell/{name}"] for name in lj.LSTMParams._fields))
-    _assert_measured(of_trained.arrays, "", params, stored["readout/w"])
+    _assert_measured(of_trained, "trained", params, stored["readout/w"])
     job = job_of(train.Config(num_steps=4, **RUN))
     began = jax.tree.map(lambda leaf: leaf[0], job.initial().params)
-    _assert_measured(of_trained.arrays, "untrained/", began.cell, began.readout.w)
-    gates = [of_trained.arrays[f"{k}layers/half_life"] for k in ("", "untrained/")]
-    assert not np.array_equal(*gates)
+    _assert_measured(of_trained, "initial", began.cell, began.readout.w)
+    assert not np.array_equal(*take(of_trained, "half_life"))
 
 
-def _assert_measured(arrays, prefix, params, w):
+def _assert_measured(record, stage, params, w):
     """Of the answer, with respect to zeros added to each carry of a Python loop."""
     xs = lj.TASKS["adding"].sample_test(jax.random.key(0), 2, LENGTH).inputs
     u = jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), (2, 1))
@@ -342,10 +340,12 @@ def _assert_measured(arrays, prefix, params, w):
     adjoints, kept = jax.jit(jax.grad(answer, has_aux=True))(zeros)
     norms = np.log(np.sqrt((np.asarray(adjoints) ** 2).sum((1, 3))))
     np.testing.assert_allclose(
-        arrays[f"{prefix}log_share"], (norms - norms[-1])[::-1], atol=1e-4
+        take(record, "log_share", stage=stage).T,
+        (norms - norms[-1])[::-1],
+        atol=1e-4,
     )
     np.testing.assert_allclose(
-        arrays[f"{prefix}layers/mean_log_gate"][0], kept, rtol=1e-4
+        take(record, "mean_log_gate", stage=stage, layer=0), kept, rtol=1e-4
     )
 
 
@@ -507,11 +507,15 @@ def test_a_lag_beyond_the_sequences_of_the_task_is_refused(trained):
     assert message.startswith("lag: got 5; it must be in [2, 4], for the 5 steps of 16")
 
 
+def with_half_lives(record, values):
+    of_units = record.arrays["half_life"]._replace(values=values)
+    return record._replace(arrays=record.arrays | {"half_life": of_units})
+
+
 def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_path):
-    half_lives = of_two_layers.arrays["layers/half_life"].copy()
-    half_lives[0, :2] = 0, np.inf  # of gates that are 0, and 1
-    arrays = of_two_layers.arrays | {"layers/half_life": half_lives}
-    record = of_two_layers._replace(arrays=arrays)
+    half_lives = take(of_two_layers, "half_life").copy()
+    half_lives[0, 0, :2] = 0, np.inf  # of gates that are 0, and 1
+    record = with_half_lives(of_two_layers, half_lives)
     records.save(record, explain.plot(record), tmp_path / "out")
     figure = explain.plot(records.load(tmp_path / "out"))
     gates, gradient = figure.axes
@@ -522,9 +526,8 @@ def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_
 
 
 def test_where_every_unit_keeps_all_the_panel_says_so(of_two_layers):
-    lasting = np.full_like(of_two_layers.arrays["layers/half_life"], np.inf)
-    arrays = of_two_layers.arrays | {"layers/half_life": lasting}
-    gates, _ = explain.plot(of_two_layers._replace(arrays=arrays)).axes
+    lasting = np.full_like(take(of_two_layers, "half_life"), np.inf)
+    gates, _ = explain.plot(with_half_lives(of_two_layers, lasting)).axes
     assert "every unit keeps all it holds" in [text.get_text() for text in gates.texts]
     assert gates.get_xlim() == (0.5, HIDDEN + 0.5)
     assert gates.get_ylim() == (1, 10 * LAG)

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import gradient_paths
 from experiments.common.cli import ConfigError
+from experiments.common.records import take
 from experiments.common.variants import Variant
 
 SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_examples": 3}
@@ -30,26 +31,25 @@ def test_a_row_and_a_verdict_per_bias_and_stage(record):
 
 
 def test_arrays_count_the_lag_from_the_last_step(record):
-    name = "lstm b_f=1/trained"
-    arrays = {
-        path: record.arrays[f"{name}/share_{path}"] for path in "cell i f g o".split()
-    }
-    assert {array.shape for array in arrays.values()} == {(2, 6, 3)}
-    np.testing.assert_allclose(sum(arrays.values()), 1, rtol=1e-5)
-    total = record.arrays[f"{name}/log_total"]
-    np.testing.assert_array_equal(total[:, 0], 0)
-    np.testing.assert_array_equal(record.arrays[f"{name}/log_carousel"][:, 0], 0)
-    np.testing.assert_array_equal(record.arrays[f"{name}/log_rest"][:, 0], -np.inf)
-    assert np.isfinite(record.arrays[f"{name}/log_rest"][:, 1:]).all()
-    assert record.arrays[f"{name}/time_constants"].shape == (2, 5)
-    assert record.arrays[f"{name}/log_contributions"].shape == (2, 6)
+    at = {"variant": record.axes["variant"][0], "stage": "trained"}
+    assert record.axes["path"] == "cell i f g o".split()
+    shares = take(record, "path_share", **at)
+    assert shares.shape == (5, 2, 3, 6)  # path, seed, example, lag
+    np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-5)
+    total, carousel, rest = take(record, "log_share", **at)
+    np.testing.assert_array_equal(total[..., 0], 0)
+    np.testing.assert_array_equal(carousel[..., 0], 0)
+    np.testing.assert_array_equal(rest[..., 0], -np.inf)
+    assert np.isfinite(rest[..., 1:]).all()
+    assert take(record, "time_constant", **at).shape == (2, 5)
+    assert take(record, "log_contribution", **at).shape == (2, 6)
 
 
 def test_the_carousel_fades_with_the_time_constants(record):
     """Near zero weights one number says both: the carousel loses 1/τ per step."""
-    name = "lstm b_f=2.6/initial"
-    carousel = np.median(record.arrays[f"{name}/log_carousel"][:, 4])
-    tau = np.median(record.arrays[f"{name}/time_constants"])
+    at = {"variant": record.axes["variant"][1], "stage": "initial"}
+    carousel = np.median(take(record, "log_share", part="carousel", lag=4, **at))
+    tau = np.median(take(record, "time_constant", **at))
     assert abs(carousel + 4 / tau) < 0.25 * 4 / tau
 
 
@@ -62,16 +62,16 @@ def test_the_figure_draws_from_a_record_that_was_saved(record):
 
 def test_a_cell_that_never_forgets_has_no_end(record):
     """As of lstm97, untrained: no forget bias, no second stage, time constants inf."""
-    prefix = "lstm b_f=1/initial/"
-    found = {k.removeprefix(prefix): v for k, v in record.arrays.items() if prefix in k}
-    found["time_constants"] = np.full((2, 5), np.inf)
-    row = gradient_paths._row(Variant("lstm97", None, 0), "initial", 4, found)
+    constants = record.arrays["time_constant"]
+    untrained = record._replace(
+        arrays=record.arrays
+        | {"time_constant": constants._replace(values=np.full((1, 1, 2, 5), np.inf))},
+        axes=record.axes
+        | {"variant": [Variant("lstm97", None, 0).entry], "stage": ["initial"]},
+    )
+    (row,) = gradient_paths.rows(untrained)
     assert (row["cell"], row["σ(b_f)^lag"]) == ("lstm97", "1")
     assert (row["time constant"], row["-1/ln σ(b_f)"]) == ("inf [inf, inf]", "inf")
-    untrained = record._replace(
-        config=record.config | {"cell": "lstm97", "num_steps": 0},
-        arrays={f"lstm97/initial/{k}": v for k, v in found.items()},
-    )
     assert len(gradient_paths.plot(untrained).axes) == 3
 
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 import lstm_jax as lj
 from experiments import cliff, latch
 from experiments.common.cli import ConfigError
+from experiments.common.records import take
 from lstm_jax import theory
 
 SMALL_LATCH: dict[str, Any] = {
@@ -44,24 +45,24 @@ def cliff_record():
 
 
 def test_measured_margins_and_rates_are_those_of_theory(latch_record):
-    arrays = latch_record.arrays
+    weights = np.array(latch_record.axes["weight"])
     # 400 steps: a push (π/400)² above the margin takes longer to unlatch than that.
-    found = arrays["margin"] - theory.latch_threshold(arrays["w"])
+    found = take(latch_record, "margin") - theory.latch_threshold(weights)
     assert np.all((found >= 0) & (found < 3e-4))
-    assert_allclose(arrays["rate"], theory.tanh_rate(arrays["w"]), atol=1e-6)
+    assert_allclose(take(latch_record, "rate"), theory.tanh_rate(weights), atol=1e-6)
 
 
 def test_the_critical_gradient_is_the_iterated_product(latch_record):
     time = np.arange(1001)
     assert_allclose(
-        np.exp(latch_record.arrays["critical/log_product"]),
+        np.exp(take(latch_record, "critical_log_product")),
         theory.critical_tanh_product(time),
         rtol=1e-11,
     )
 
 
 def test_searches_end_at_the_first_net_that_solves_both_sets(latch_record):
-    trials = latch_record.arrays["trials/10"]
+    trials = take(latch_record, "trials", weight_range=10.0)
     assert trials.shape == (2,)
     assert np.all((trials >= 1) & (trials <= 5000))
     config = latch.Config(**SMALL_LATCH)
@@ -147,16 +148,16 @@ def test_a_latch_needs_a_weight_above_one():
 
 
 def test_the_wall_is_as_steep_as_theory_says(cliff_record):
-    arrays = cliff_record.arrays
+    gradient = take(cliff_record, "wall_gradient")
     exact = theory.logistic_map_gradient(5.0, theory.cliff_bias(5.0))
-    assert_allclose(arrays["wall/gradient"], [exact.w, exact.b], rtol=1e-10)
-    # SCIENCE 11.
-    assert_allclose(arrays["wall/gradient"], [-411.871, -661.683], rtol=1e-3)
-    assert_allclose(arrays["wall/growth"], 3178.60, rtol=1e-5)
+    assert_allclose(gradient, [exact.w, exact.b], rtol=1e-10)
+    # Pascanu et al. (2013), the wall at w = 5.
+    assert_allclose(gradient, [-411.871, -661.683], rtol=1e-3)
+    assert_allclose(take(cliff_record, "wall_growth"), 3178.60, rtol=1e-5)
 
 
 def test_both_walks_start_alike_and_only_one_is_thrown_away(cliff_record):
-    plain, clipped = (cliff_record.arrays[f"walk/{name}"] for name in cliff.WALKS)
+    plain, clipped = take(cliff_record, "walk")
     assert plain.shape == clipped.shape == (21, 2)
     first = plain[1] - plain[0]
     assert_allclose(first, [4.12, 6.62], atol=5e-3)
@@ -165,28 +166,28 @@ def test_both_walks_start_alike_and_only_one_is_thrown_away(cliff_record):
     assert_allclose(step, 0.01 * first / np.hypot(*first), rtol=1e-9)
     assert np.all(np.hypot(*np.diff(clipped, axis=0).T) <= 0.01 * (1 + 1e-12))
     # Where the plain step lands, σ(x_50) = 1 and nothing moves any more.
-    assert_allclose(cliff_record.arrays["walk/plain/error"][1:], 0.09, atol=1e-4)
+    assert_allclose(take(cliff_record, "walk_error", walk="plain")[1:], 0.09, atol=1e-4)
     assert_allclose(plain[-1], plain[1], atol=1e-4)
 
 
 def test_the_folds_are_the_saddle_nodes(cliff_record):
     wanted = theory.saddle_nodes(5.0)
-    found = cliff_record.arrays["folds"]
+    found = take(cliff_record, "saddle_node_b")
     assert_allclose(found, [wanted.lower, wanted.upper], atol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["far", "near"])
+@pytest.mark.parametrize("name", ["far_error", "near_error"])
 def test_the_surface_is_that_of_the_map(cliff_record, name):
-    parts = ("w", "b", "error")
-    w, b, error = (cliff_record.arrays[f"{name}/{part}"] for part in parts)
+    error, axes, _ = cliff_record.arrays[name]
+    b, w = (np.array(cliff_record.axes[axis]) for axis in axes)
     assert error.shape == (9, 9)
     wanted = theory.logistic_map_error(w[None, :], b[:, None])
     assert_allclose(error, wanted, atol=1e-8)
 
 
 def test_the_section_peaks_on_the_wall(cliff_record):
-    norms = cliff_record.arrays["section/gradient_norm"]
-    b = cliff_record.arrays["section/b"]
+    norms = take(cliff_record, "section_gradient_norm")
+    b = np.array(cliff_record.axes["section_b"])
     assert np.all(np.diff(b) > 0)
     exact = theory.logistic_map_gradient(5.0, b)
     assert_allclose(norms, np.hypot(exact.w, exact.b), rtol=1e-6)

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from experiments import jacobian_laws, lyapunov
 from experiments.common.cli import ConfigError
+from experiments.common.records import take
 from lstm_jax import theory
 
 
@@ -37,20 +38,24 @@ def spectra():
 
 
 def test_measured_rates_stand_beside_their_laws(laws):
-    arrays = laws.arrays
-    for name, net in jacobian_laws.NETS.items():
-        assert arrays[f"{name}/log_share"].shape == (2, 31)  # seed, lag
-        assert_array_equal(arrays[f"{name}/log_share"][:, 0], 0)
-        assert any(net.predicted_by in row["expected"] for row in laws.rows)
-    assert_allclose(arrays["orthogonal/rate"], math.log(0.9), rtol=1e-10)
+    nets = {net["label"]: net for net in laws.axes["variant"]}
+    shares = {name: take(laws, "log_share", variant=net) for name, net in nets.items()}
+    for name, net in nets.items():
+        assert shares[name].shape == (2, 31)  # seed, lag
+        assert_array_equal(shares[name][:, 0], 0)
+        assert any(net["law"] in row["expected"] for row in laws.rows)
+    orthogonal = take(laws, "rate", variant=nets["orthogonal"])
+    assert_allclose(orthogonal, math.log(0.9), rtol=1e-10)
     lags = np.arange(31)
     expected = np.broadcast_to(lags * math.log(0.9), (2, 31))
-    assert_allclose(arrays["orthogonal/log_share"], expected, atol=1e-12)
+    assert_allclose(shares["orthogonal"], expected, atol=1e-12)
     # Of 8 units the rates of Gaussian W still swing with the angle of an eigenvalue.
     for name in ("linear", "tanh", "logistic"):
-        assert_allclose(arrays[f"{name}/rate"], arrays[f"{name}/predicted"], atol=0.15)
+        measured = take(laws, "rate", variant=nets[name])
+        predicted = take(laws, "predicted_rate", variant=nets[name])
+        assert_allclose(measured, predicted, atol=0.15)
     # tanh forgets its state at g < 1, and is then the linear net of the same weights.
-    assert_allclose(arrays["tanh/log_share"], arrays["linear/log_share"], atol=1e-6)
+    assert_allclose(shares["tanh"], shares["linear"], atol=1e-6)
 
 
 def test_closed_forms_and_the_bound_are_kept(laws):
@@ -59,23 +64,23 @@ def test_closed_forms_and_the_bound_are_kept(laws):
         assert float(rows[name, "error of ||(Wᵀ)^k u||"]) < 1e-10
     bound = ("the bound (γ σ_max)^k", "violated, up to lag 50")
     assert rows[bound] == "0 of 12 nets"
-    for name in theory.STEEPEST_SLOPES:
-        shown = np.isfinite(laws.arrays[f"bound/{name}/rate"])
-        rate = laws.arrays[f"bound/{name}/rate"][shown]
-        assert (rate < laws.arrays[f"bound/{name}/bound"][shown]).all()
+    assert laws.axes["activation"] == list(theory.STEEPEST_SLOPES)
+    rate, bound = take(laws, "bounded_rate"), take(laws, "bound")
+    shown = np.isfinite(rate)
+    assert shown.any(1).all() and (rate[shown] < bound[shown]).all()
 
 
 def test_float32_keeps_its_slope_where_plain_norms_end(laws):
-    log_norm = laws.arrays["float32/log_norm"]
+    log_norm = take(laws, "long_log_norm")
     lags = np.arange(1, 401)
     assert_allclose(log_norm, lags * math.log(0.5), rtol=1e-5)
     for name, last in {
-        "log_plain": (100, 150),
-        "log_root_of_squares": (50, 80),
+        "long_log_plain": (100, 150),
+        "long_log_root_of_squares": (50, 80),
     }.items():
-        alive = np.isfinite(laws.arrays[f"float32/{name}"])
+        alive = np.isfinite(take(laws, name))
         assert last[0] < alive.sum() < last[1]
-        assert not np.isfinite(laws.arrays[f"float32/{name}"][alive.sum() :]).any()
+        assert not alive[alive.sum() :].any()
 
 
 def test_laws_have_a_figure_of_four_panels(laws):
@@ -85,19 +90,20 @@ def test_laws_have_a_figure_of_four_panels(laws):
 
 
 def test_slopes_are_the_largest_exponents(spectra):
-    arrays = spectra.arrays
-    assert arrays["largest"].shape == arrays["slope"].shape == (2, 2)  # gain, seed
-    assert_allclose(arrays["slope"][0], arrays["largest"][0], atol=0.02)
-    assert_allclose(arrays["slope"][0], arrays["ln_spectral_radius"][0], atol=0.03)
-    assert_allclose(arrays["slope"][1], arrays["largest"][1], atol=0.1)
+    slope, largest = take(spectra, "gradient_rate"), take(spectra, "largest_exponent")
+    assert largest.shape == slope.shape == (2, 2)  # gain, seed
+    assert_allclose(slope[0], largest[0], atol=0.02)
+    radius = take(spectra, "ln_spectral_radius", gain=0.5)
+    assert_allclose(slope[0], radius, atol=0.03)
+    assert_allclose(slope[1], largest[1], atol=0.1)
 
 
 def test_spectra_keep_the_sum_rule_and_have_their_theory_beside_them(spectra):
     sums = [row for row in spectra.rows if row["quantity"] == "Σ λ - mean ln|det J|"]
     assert len(sums) == 2
     assert all(float(row["measured"]) < 1e-8 for row in sums)
-    assert spectra.arrays["spectra/exponents"].shape == (2, 2, 12)
-    assert (spectra.arrays["spectra/dimension"] >= 0).all()
+    assert take(spectra, "exponent").shape == (2, 2, 12)
+    assert (take(spectra, "dimension") >= 0).all()
     expected = [row["expected"] for row in spectra.rows]
     assert any(
         f"{float(theory.mean_field_exponent(3)):+.4f}" in law for law in expected
@@ -108,7 +114,7 @@ def test_spectra_keep_the_sum_rule_and_have_their_theory_beside_them(spectra):
 
 
 def test_fresh_matrices_are_within_their_errors(spectra):
-    z = spectra.arrays["fresh/z"]
+    z = take(spectra, "fresh_z")
     assert z.shape == (6,)
     assert np.abs(z).max() < 5
     assert np.ptp(z) > 0

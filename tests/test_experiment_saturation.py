@@ -78,7 +78,7 @@ def test_a_verdict_on_raw_columns_says_what_helps(tmp_path, scale, of):
             sequence=sequence, cells=("rnn",), hidden_size=8, num_seeds=1
         )
         record = gradient_decay.run(config)
-        assert record.arrays["rnn/initial/saturation"].shape == (1, 2)
+        assert record.arrays["saturation"].values.shape == (1, 1, 1, 2)
     (line,) = (line for line in record.verdict if line.startswith("  inputs:"))
     if scale == "raw":
         assert line.startswith("  inputs:   up to 600; they saturate ")

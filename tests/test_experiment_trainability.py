@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
 from experiments import trainability
-from experiments.common import gradient_shares
+from experiments.common import gradient_shares, statistics
+from experiments.common.statistics import area_under_roc
 from experiments.trainability import Config
 from lstm_jax import readouts
 from lstm_jax.training import loop, runs
@@ -60,17 +61,14 @@ def test_all_lags_are_measured_by_one_program_and_trained_at_their_length(
 ):
     assert traced == {"signals": 1, "lengths": [4, 6]}
     for name in trainability.Swept._fields:
-        assert record.arrays[f"adding/rnn/{name}"].shape == (2, 2, 2)
+        assert record.arrays[name].values.shape == (1, 2, 2, 2)
 
 
 def test_a_row_per_group_and_a_map_per_cell(record):
     assert [row["networks"] for row in record.rows] == ["within rnn"]
-    groups = trainability._groups(Config(**SMALL))
-    assert [(task, name) for task, name, _ in groups[:3]] == [
-        ("nature_show", "within lstm"),
-        ("nature_show", "within rnn"),
-        ("nature_show", "between cells"),
-    ]
+    assert record.axes["networks"] == ["within rnn"]
+    labels = [variant["label"] for variant in record.axes["variant"]]
+    assert labels == ["rnn gain=0.5", "rnn gain=1.2"]
     assert [line.split(":")[0] for line in record.verdict] == ["", "adding, rnn"]
     titles = [axes.get_title(loc="left") for axes in trainability.plot(record).axes]
     assert "adding: seeds that solve" in titles[0]
@@ -178,17 +176,17 @@ def test_the_area_is_the_chance_that_the_solved_score_higher():
     scores = np.array([0.1, 0.4, 0.4, 0.8])
     solved = np.array([False, True, False, True])
     # Of the four pairs one is a tie, and three are in order.
-    area = trainability.area_under_roc(scores, solved)
+    area = area_under_roc(scores, solved)
     assert area.area == 3.5 / 4
     assert area.low <= area.area <= area.high
-    assert trainability.area_under_roc(-scores, solved).area == 0.5 / 4
-    assert trainability._bootstrapped(scores, solved, 0).max() == 1
-    alike = trainability.area_under_roc(scores, np.ones(4, bool))
+    assert area_under_roc(-scores, solved).area == 0.5 / 4
+    assert area.high == 1
+    alike = area_under_roc(scores, np.ones(4, bool))
     assert np.isnan(alike.area) and str(alike) == "-"
 
 
 def test_the_interval_is_of_resampled_networks(monkeypatch):
-    monkeypatch.setattr(trainability, "BOOTSTRAPS", 30)
+    monkeypatch.setattr(statistics, "BOOTSTRAPS", 30)
     scores = np.array([0.3, 0.1, 0.4, 0.4, 0.8, 0.2])
     solved = np.array([True, False, True, False, True, False])
     drawn = np.random.default_rng(5).integers(6, size=(30, 6))
@@ -197,9 +195,7 @@ def test_the_interval_is_of_resampled_networks(monkeypatch):
         for row in drawn
         if 0 < solved[row].sum() < 6
     ]
-    found = trainability._bootstrapped(scores, solved, 5)
-    np.testing.assert_allclose(found, wanted)
-    area = trainability.area_under_roc(scores, solved, 5)
+    area = area_under_roc(scores, solved, 5)
     np.testing.assert_allclose(area[1:], np.percentile(wanted, (2.5, 97.5)))
 
 

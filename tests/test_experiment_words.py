@@ -7,9 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from experiments import gradient_decay, gradient_paths, latch, sweep, trainability
-from experiments.common import decay, report, variants, wording
+from experiments import gradient_decay, gradient_paths, latch, sweep
+from experiments.common import decay, records, report, variants, wording
 from experiments.common.gradient_shares import Measured
+from experiments.common.records import Quantity, take
+from experiments.common.statistics import area_under_roc
 from experiments.common.variants import Variant
 from experiments.sweep import experiment
 from experiments.sweep.parts import Outcome
@@ -118,10 +120,10 @@ def test_a_lost_gradient_is_lost_at_once_and_an_overflow_is_no_number(
 def test_of_a_lost_gradient_no_share_is_left_and_none_of_the_others_is_touched():
     log_norms = curves(HALVING + 2, [-INF] * 6, [NAN] * 6)
     shares = decay.shares(log_norms)
-    assert_allclose(shares[:, 0], HALVING[::-1], atol=1e-6)
-    assert (shares[:, 1] == -INF).all() and np.isnan(shares[:, 2]).all()
+    assert_allclose(shares[0], HALVING[::-1], atol=1e-6)
+    assert (shares[1] == -INF).all() and np.isnan(shares[2]).all()
     of_another = decay.shares(log_norms[:, :1] - 1, of=log_norms[:, :1])
-    assert_allclose(of_another[:, 0], HALVING[::-1] - 1, atol=1e-6)
+    assert_allclose(of_another[0], HALVING[::-1] - 1, atol=1e-6)
 
 
 def test_an_overflow_is_told_with_its_lag_and_how_many_it_met():
@@ -182,8 +184,8 @@ def test_an_experiment_without_recurrent_weights_says_so(lost):
     (row,) = lost.rows
     assert row["half-life"] == "lost at once"
     assert "share at lag 2: nothing, lost at once" in lost.verdict[-1]
-    assert (lost.arrays["rnn/initial/log_share"] == -INF).all()
-    assert lost.arrays["undriven/ln_spectral_radius"] == -INF
+    assert (take(lost, "log_share") == -INF).all()
+    assert take(lost, "undriven_ln_spectral_radius") == -INF
     figure = gradient_decay.plot(lost)
     assert figure.legends[0].get_texts()[0].get_text() == "RNN: lost at once"
     assert "without input: lost at once" in figure.axes[1].get_title(loc="left")
@@ -192,30 +194,40 @@ def test_an_experiment_without_recurrent_weights_says_so(lost):
 def test_a_road_of_nothing_and_a_bias_that_no_exponential_holds():
     variant = Variant("lstm", -1000.0, 0, "-1000")
     assert variant.carousel_rate == -1000
-    nothing = np.full((1, 5, 2), -INF)
+    networks = ("variant", "stage", "seed")
+    curves = ("variant", "stage", "part", "seed", "example", "lag")
+    paths = ("variant", "stage", "path", *curves[3:])
     found = {
-        "share_cell": np.zeros((1, 5, 2)),
-        "log_total": nothing,
-        "log_carousel": nothing,
-        "time_constants": np.zeros((1, 3)),
-        "log_contributions": np.full((1, 5), NAN),
-        "accuracy": np.array([0.5]),
+        "path_share": Quantity(np.zeros((1, 1, 1, 1, 2, 5)), paths, "1"),
+        "log_share": Quantity(np.full((1, 1, 2, 1, 2, 5), -INF), curves, "nats"),
+        "time_constant": Quantity(np.zeros((1, 1, 1, 3)), (*networks, "unit"), "steps"),
+        "log_contribution": Quantity(
+            np.full((1, 1, 1, 5), NAN), (*networks, "lag"), "nats"
+        ),
+        "accuracy": Quantity(np.full((1, 1, 1), 0.5), networks, "1"),
     }
-    row = gradient_paths._row(variant, "initial", 3, found)
+    axes = {
+        "variant": [variant.entry],
+        "stage": ["initial"],
+        "path": ["cell"],
+        "part": ["total", "carousel"],
+    }
+    record = records.new("gradient_paths", {"lag": 3}, 0.0, found, axes)
+    (row,) = gradient_paths.rows(record)
     assert row["σ(b_f)^lag"] == "1.3e-1303"  # e^-3000
     assert (row["total"], row["effective window"]) == ("nothing", "-")
-    line = gradient_paths._verdict_line(variant, "initial", 3, found)
+    line = gradient_paths.verdict(record)[-1]
     assert "nothing of the whole is left at the lag" in line
     assert "nan" not in line
 
 
 def test_a_measure_without_a_number_foretells_nothing():
     solved = np.array([True, False, True, False, True])
-    plain = trainability.area_under_roc(np.array([3.0, 1, 4, 2, 5]), solved)
+    plain = area_under_roc(np.array([3.0, 1, 4, 2, 5]), solved)
     assert plain.area == 1
-    odd = trainability.area_under_roc(np.array([3, -INF, INF, 2, NAN]), solved)
+    odd = area_under_roc(np.array([3, -INF, INF, 2, NAN]), solved)
     assert odd.area == 1
-    lost = trainability.area_under_roc(np.array([3, -INF, -INF, 2, NAN]), solved)
+    lost = area_under_roc(np.array([3, -INF, -INF, 2, NAN]), solved)
     assert lost.area == 0.625  # of four pairs, one is tied and one is lost
 
 
@@ -235,7 +247,8 @@ def test_two_biases_that_agree_in_three_digits_are_two_curves():
     record = gradient_decay.run(config)
     labels = ["janet b_f=4.001", "janet b_f=4.002"]
     assert [row["cell"] for row in record.rows] == labels
-    first, second = (record.arrays[f"{label}/initial/log_share"] for label in labels)
+    assert [variant["label"] for variant in record.axes["variant"]] == labels
+    first, second = take(record, "log_share")
     assert not np.array_equal(first, second)
     texts = gradient_decay.plot(record).legends[0].get_texts()
     assert [text.get_text() for text in texts] == [
@@ -302,6 +315,6 @@ def test_a_logarithmic_axis_labels_shares_that_are_where_it_says(low, high, labe
 
 def test_a_line_of_a_rate_that_loses_all_is_not_drawn():
     axes = Figure().subplots()
-    plots.predicted_line(axes, -INF, 10, "nothing")
-    plots.predicted_line(axes, -0.1, 10, "something")
+    plots.theory_line(axes, [0, 10], [0, -INF], "nothing")
+    plots.theory_line(axes, [0, 10], [0, -1.0], "something")
     assert len(axes.lines) == 1

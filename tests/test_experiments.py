@@ -18,7 +18,9 @@ import lstm_jax as lj
 from experiments import gradient_decay, nature_show
 from experiments.common import cli, records
 from experiments.common.cli import ConfigError
+from experiments.common.records import take
 from experiments.common.sequence_file import read_sequence
+from experiments.common.statistics import mean_interval
 from experiments.common.variants import matched_bias, variants_of
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +53,11 @@ def show_record():
     )
 
 
+def of_stage(record, name, label, when):
+    (variant,) = (v for v in record.axes["variant"] if v["label"] == label)
+    return take(record, name, variant=variant, stage=when)
+
+
 def command_line(module, *arguments, **options):
     return subprocess.run(
         [sys.executable, "-m", f"experiments.{module}", *arguments],
@@ -67,15 +74,15 @@ def test_decay_has_a_row_and_arrays_per_cell_bias_and_stage(decay_record):
     assert [row["when"] for row in decay_record.rows] == ["initial", "trained"] * 3
     for label in labels:
         for when in ("initial", "trained"):
-            shares = decay_record.arrays[f"{label}/{when}/log_share"]
-            assert shares.shape == (2, 6, 3)  # seed, lag, example
-            assert (shares[:, 0] == 0).all()
+            shares = of_stage(decay_record, "log_share", label, when)
+            assert shares.shape == (2, 3, 6)  # seed, example, lag
+            assert (shares[..., 0] == 0).all()
 
 
 def test_decay_shares_are_those_of_the_python_loop(decay_record):
     """One network, measured again by restarting the reference at every step."""
     config = gradient_decay.Config(num_steps=4, **SMALL)
-    found = decay_record.arrays["lstm b_f=1/initial/log_share"][0, :, 0]
+    found = of_stage(decay_record, "log_share", "lstm b_f=1", "initial")[0, 0]
     watched = gradient_decay._watched(config)
     variants = variants_of("lstm", config.forget_bias, watched.lag)
     models = gradient_decay._initial_models(config, watched, "lstm", lj.LSTM, variants)
@@ -98,23 +105,20 @@ def test_decay_shares_are_those_of_the_python_loop(decay_record):
 
 
 def test_carousel_is_the_mean_log_of_the_forget_gates_that_acted(decay_record):
-    carousel = decay_record.arrays["lstm b_f=1/initial/log_carousel"]
-    assert (carousel[:, 0] == 0).all()
-    assert (np.diff(carousel, axis=1) < 0).all()
+    carousel = of_stage(decay_record, "log_carousel", "lstm b_f=1", "initial")
+    assert (carousel[..., 0] == 0).all()
+    assert (np.diff(carousel) < 0).all()
     # Weights are small beside a bias of 1: f_t scatters around σ(1).
-    rate = carousel[:, -1].mean() / 5
+    rate = carousel[..., -1].mean() / 5
     assert abs(rate - np.log(1 / (1 + np.exp(-1)))) < 0.2
 
 
 def test_without_input_an_untrained_rnn_keeps_the_spectral_radius(decay_record):
-    arrays = decay_record.arrays
-    np.testing.assert_allclose(
-        arrays["undriven/ln_spectral_radius"], np.log(0.5), atol=1e-6
-    )
-    lags = np.arange(6)[None, :, None] + np.zeros((2, 1, 1))
-    np.testing.assert_allclose(
-        arrays["undriven/log_share"], np.log(0.5) * lags, rtol=1e-5
-    )
+    rates = take(decay_record, "undriven_ln_spectral_radius")
+    np.testing.assert_allclose(rates, np.log(0.5), atol=1e-6)
+    shares = take(decay_record, "undriven_log_share")
+    lags = np.broadcast_to(np.arange(6), (2, 6))
+    np.testing.assert_allclose(shares, np.log(0.5) * lags, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +127,15 @@ def test_without_input_an_untrained_rnn_keeps_the_spectral_radius(decay_record):
 def test_decay_runs_in_other_dtypes(dtype):
     small = SMALL | {"cells": ("four_gate",), "forget_bias": (1.0,), "dtype": dtype}
     record = gradient_decay.run(gradient_decay.Config(num_steps=0, **small))
-    assert np.isfinite(record.arrays["four_gate b_f=1/initial/log_share"]).all()
+    assert np.isfinite(take(record, "log_share")).all()
 
 
 def test_the_recorder_keeps_the_curve_of_every_nth_update(decay_record):
-    arrays = decay_record.arrays
-    assert list(arrays["recorder/updates"]) == [0, 2, 4]
-    for label in ("rnn", "lstm b_f=1", "lstm b_f=2.6"):
-        recorded = arrays[f"{label}/recorder/log_share"]
-        for row, when in ((0, "initial"), (-1, "trained")):
-            shares = arrays[f"{label}/{when}/log_share"]
-            np.testing.assert_allclose(recorded[row], np.median(shares, axis=(0, 2)))
+    assert decay_record.axes["update"] == [0, 2, 4]
+    recorded = take(decay_record, "recorded_log_share")
+    for row, when in ((0, "initial"), (-1, "trained")):
+        shares = take(decay_record, "log_share", stage=when)
+        np.testing.assert_allclose(recorded[:, row], np.median(shares, axis=(1, 2)))
     assert len(gradient_decay.plot(decay_record).subfigs) == 2
 
 
@@ -158,7 +160,7 @@ def test_a_sequence_of_ones_own_is_measured_and_not_trained(tmp_path):
     record = gradient_decay.run(config)
     assert {row["when"] for row in record.rows} == {"initial"}
     assert record.config["lag"] == 8
-    assert record.arrays["rnn/initial/log_share"].shape == (2, 9, 1)
+    assert take(record, "log_share").shape == (1, 1, 2, 1, 9)
     assert gradient_decay.plot(record).axes
 
 
@@ -184,7 +186,11 @@ def test_a_record_comes_back_from_disk_and_draws_the_same(decay_record, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     loaded = records.load(tmp_path)
     assert loaded.rows == decay_record.rows
-    assert set(loaded.arrays) == set(decay_record.arrays)
+    assert loaded.axes == decay_record.axes
+    assert list(loaded.arrays) == list(decay_record.arrays)
+    for name, (values, axes, unit) in loaded.arrays.items():
+        np.testing.assert_array_equal(values, decay_record.arrays[name].values)
+        assert (axes, unit) == decay_record.arrays[name][1:]
     records.save(loaded, gradient_decay.plot(loaded), tmp_path / "again")
     again = tmp_path / "again" / "figure.png"
     assert again.read_bytes() == (tmp_path / "figure.png").read_bytes()
@@ -195,18 +201,18 @@ def test_a_record_comes_back_from_disk_and_draws_the_same(decay_record, tmp_path
 
 
 def test_nature_show_has_accuracies_and_a_story(show_record):
-    for label in ("lstm b_f=1", "lstm b_f=matched"):
-        accuracy = show_record.arrays[f"{label}/accuracy"]
-        assert accuracy.shape == (2, 1)  # seed, lag
-        assert ((accuracy >= 0) & (accuracy <= 1)).all()
+    labels = [variant["label"] for variant in show_record.axes["variant"]]
+    assert labels == ["lstm b_f=1", "lstm b_f=matched"]
+    accuracy = take(show_record, "accuracy")
+    assert accuracy.shape == (2, 2, 1)  # variant, seed, lag
+    assert ((accuracy >= 0) & (accuracy <= 1)).all()
     assert "The last image alone: dog" in show_record.verdict[-1]
-    roles = show_record.arrays["story/roles"]
-    assert nature_show.ROLES[roles[0]] == "bear"
-    for name in ("alone", "with_memory"):
-        np.testing.assert_allclose(
-            show_record.arrays[f"story/{name}"].sum(), 1, rtol=1e-5
-        )
-    i, f, g, c = (show_record.arrays[f"story/{letter}"] for letter in "ifgc")
+    roles = take(show_record, "story_role")
+    assert nature_show.ROLES[int(roles[0])] == "bear"
+    assert np.isnan(roles[-1])
+    probabilities = take(show_record, "story_probability")
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    i, f, g, c = (take(show_record, "story_state", state=state) for state in "ifgc")
     np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-6)
     np.testing.assert_allclose(c[0], i[0] * g[0], atol=1e-6)
 
@@ -222,7 +228,7 @@ def test_nature_show_draws_the_images_and_the_inside(show_record, tmp_path):
 
 
 def test_mean_interval_is_students():
-    low, high = nature_show.mean_interval(np.array([[0.4], [0.5], [0.6]]))
+    low, high = mean_interval(np.array([[0.4], [0.5], [0.6]]))
     # t(0.975, 2 degrees of freedom) = 4.3027, standard error 0.1 / sqrt(3)
     np.testing.assert_allclose(
         [low[0], high[0]], 0.5 + np.array([-1, 1]) * 0.24841, 1e-4

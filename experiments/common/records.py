@@ -92,12 +92,11 @@ def take(record: Record, name: str, **entries: Any) -> np.ndarray:
         allowed = record.axes[axis] if axis in quantity.axes else []
         if entry not in allowed:
             raise ValueError(f"{name}: got {axis}={entry!r}; it must be in {allowed}")
-    return quantity.values[
-        tuple(
-            record.axes[axis].index(entries[axis]) if axis in entries else slice(None)
-            for axis in quantity.axes
-        )
-    ]
+    index = tuple(
+        record.axes[axis].index(entries[axis]) if axis in entries else slice(None)
+        for axis in quantity.axes
+    )
+    return np.asarray(quantity.values[index])
 
 
 def new(
@@ -109,16 +108,10 @@ def new(
     rows: Iterable[dict[str, Any]] = (),
     verdict: Iterable[str] = (),
 ) -> Record:
-    """Returns the record of a run that ends now; the other arguments are its fields.
+    """Returns the record of a run that began at `start`, as `time.monotonic` says it.
 
-    Args:
-      experiment: see `Record`.
-      config: see `Record`.
-      start: of the run, as `time.monotonic` says it.
-      arrays: see `Record`.
-      axes: entries by axis; one that isn't here has the entries 0, 1, 2, ...
-      rows: see `Record`.
-      verdict: see `Record`.
+    The other arguments are fields of the record. An axis that `axes` doesn't name has
+    the entries 0, 1, 2, ...
 
     Raises:
       ValueError: a shape is not that of the axes it names.

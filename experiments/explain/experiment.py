@@ -91,14 +91,14 @@ def _plot_gates(axes: Axes, record: Record) -> None:
         )
     lag = record.config["lag"]
     axes.axhline(lag, color=plots.GREY, linewidth=0.6)
-    axes.annotate(
+    plots.note(
+        axes,
         f"lag {lag}",
         (0, lag),
-        xycoords=("axes fraction", "data"),
-        xytext=(2, 2),
-        textcoords="offset points",
+        (2, 2),
+        coords=("axes fraction", "data"),
+        size=9,
         color=plots.GREY,
-        fontsize=9,
     )
     axes.set_yscale("log")
     axes.margins(x=0.02, y=0.1)
@@ -131,14 +131,14 @@ def _mark_slowest(axes: Axes, half_lives: np.ndarray) -> None:
         return
     layer, unit = np.unravel_index(half_lives.argmax(), half_lives.shape)
     where = f"layer {layer}, unit" if len(half_lives) > 1 else "unit"
-    axes.annotate(
+    plots.note(
+        axes,
         f"{where} {unit}: {wording.steps(slowest)}",
         (half_lives.shape[1], slowest),
-        xytext=(-7, 0),
-        textcoords="offset points",
+        (-7, 0),
+        size=9,
         ha="right",
         va="center",
-        fontsize=9,
     )
 
 
@@ -146,13 +146,14 @@ def _say_all_is_kept(axes: Axes, num_units: int, lag: int) -> None:
     """Writes into a panel without curves, in the decade above the lag."""
     axes.set_xlim(0.5, num_units + 0.5)
     axes.set_ylim(1, 10 * lag)
-    axes.annotate(
+    plots.note(
+        axes,
         "every unit keeps all it holds",
         (0.5, lag * math.sqrt(10)),
-        xycoords=("axes fraction", "data"),
+        coords=("axes fraction", "data"),
+        size=9,
         ha="center",
         va="center",
-        fontsize=9,
     )
 
 
@@ -183,14 +184,13 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         if height < bottom:
             continue
         axes.axhline(height, color=plots.GREY, linewidth=0.5, linestyle=(0, (1, 2)))
-        axes.annotate(
+        plots.note(
+            axes,
             f"lost to {name}",
             (0, height),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, 2),
-            textcoords="offset points",
+            (2, 2),
+            coords=("axes fraction", "data"),
             color=plots.GREY,
-            fontsize=8,
         )
     plots.log_axis(axes, lag, "What the gradient hears")
     axes.set_ylabel("share of the gradient left")

@@ -49,13 +49,7 @@ def _plot_surface(axes: Axes, record: Record, name: str) -> None:
             colour=colour,
             marker=marker,
         )
-    axes.annotate(
-        "the wall $b^*(w)$",
-        (0.05, 0.06),
-        xycoords="axes fraction",
-        color="black",
-        fontsize=8,
-    )
+    plots.note(axes, "the wall $b^*(w)$", (0.05, 0.06), coords="axes fraction")
     axes.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
     axes.set(xlabel="weight $w$", ylabel="bias $b$")
 
@@ -66,13 +60,12 @@ def _plot_section(axes: Axes, record: Record) -> None:
         b, take(record, "section_gradient_norm"), color="#D55E00", linewidth=1.2
     )
     axes.axhline(record.config["max_norm"], color=plots.GREY, linewidth=0.6)
-    axes.annotate(
+    plots.note(
+        axes,
         "clipped to here",
         (b[0], record.config["max_norm"]),
-        xytext=(0, 3),
-        textcoords="offset points",
+        (0, 3),
         color=plots.GREY,
-        fontsize=8,
     )
     axes.set_title(f"Section at $w$ = {w:g}: steepness")
     axes.set(xlabel="bias $b$", ylabel="$||\\nabla E||$", xlim=(b[0], b[-1]))
@@ -88,13 +81,7 @@ def _plot_branches(axes: Axes, record: Record) -> None:
         axes.plot(b, shown, color="black", linewidth=1.2, linestyle=style, label=label)
     middle = theory.cliff_bias(w)
     axes.plot(middle, START, "o", color="white", markeredgecolor="black", markersize=5)
-    axes.annotate(
-        "start, on the wall",
-        (float(middle), START),
-        xytext=(7, -3),
-        textcoords="offset points",
-        fontsize=8,
-    )
+    plots.note(axes, "start, on the wall", (float(middle), START), (7, -3))
     for fold in folds:
         axes.axvline(fold, color=plots.GREY, linewidth=0.6)
     axes.set_title(f"Fixed points at $w$ = {w:g}, two saddle-nodes")

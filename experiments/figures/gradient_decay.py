@@ -96,7 +96,7 @@ def _plot_undriven(axes: Axes, record: Record) -> None:
     found = quartiles(take(record, "undriven_log_share"), axis=0)
     plots.share_curve(axes, found, "rnn", "rnn")
     rate = float(np.median(take(record, "undriven_ln_spectral_radius")))
-    plots.predicted_line(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
+    _plot_rate(axes, rate, last_lag, f"$\\ln\\,\\rho(W)$ = {rate:+.3f}")
     title = f"Before training: RNN without input{_undrawn(found)}"
     plots.log_axis(axes, last_lag, title)
 
@@ -112,10 +112,15 @@ def _plot_carousel(axes: Axes, record: Record) -> None:
         name, rate = _legend(variant), variant.carousel_rate
         plots.share_curve(axes, found, variant.cell, name, variant=variant.order)
         if variant.cell == "lstm":
-            plots.predicted_line(
-                axes, rate, last_lag, f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"
-            )
+            law = f"$\\ln\\,\\sigma(b_f)$ = {rate:.3f}"
+            _plot_rate(axes, rate, last_lag, law)
     plots.log_axis(axes, last_lag, "Before training: forget gates alone")
+
+
+def _plot_rate(axes: Axes, rate: float, last_lag: int, law: str) -> None:
+    """Draws the share exp(rate * lag) that a law predicts."""
+    ends, heights = [0, last_lag], [0, rate * last_lag / np.log(10)]
+    plots.theory_line(axes, ends, heights, law, dashed=True, named=True)
 
 
 def _legend(variant: Variant) -> str:

@@ -58,7 +58,9 @@ def _plot_parts(axes: Axes, record: Record, at: dict[str, Any]) -> None:
         found = quartiles(take(record, "log_share", part=part, **at), axis=(0, 1))
         plots.share_curve(axes, found, variant.cell, label, variant=order)
     rate = variant.carousel_rate
-    plots.predicted_line(axes, rate, lag + 1, "$\\sigma(b_f)^{lag}$")
+    ends, heights = [0, lag + 1], [0, rate * (lag + 1) / np.log(10)]
+    law = "$\\sigma(b_f)^{lag}$"
+    plots.theory_line(axes, ends, heights, law, dashed=True, named=True)
     plots.log_axis(axes, lag + 1, f"Gradient of the memory\n{WHEN[at['stage']]}")
     plots.mark_lag(axes, lag, "scene")
     if at["stage"] == INITIAL:

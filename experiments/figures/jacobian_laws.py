@@ -72,7 +72,7 @@ def _plot_bound(axes: Axes, record: Record) -> None:
             label=name,
         )
     ends = np.array([min(lowest), 2.0])
-    spectra.theory_line(axes, ends, ends, "the bound")
+    plots.theory_line(axes, ends, ends, "the bound")
     axes.set_title(f"No net of {record.config['num_nets']} beats the bound")
     axes.set_xlabel(r"bound $\ln(\gamma\,\sigma_{max})$, nats per step")
     axes.set_ylabel("measured, nats per step")
@@ -90,13 +90,12 @@ def _plot_long_run(axes: Axes, record: Record) -> None:
         decades = -take(record, name) / np.log(10)
         seen = np.isfinite(decades)
         axes.plot(lags[seen], decades[seen], color=colour, lw=width, label=label)
-        axes.annotate(
+        plots.note(
+            axes,
             f"lag {lags[seen][-1]}: $10^{{{-decades[seen][-1]:.0f}}}$",
             (lags[seen][-1], decades[seen][-1]),
-            xytext=(-8, 0),
-            textcoords="offset points",
+            (-8, 0),
             ha="right",
-            fontsize=8,
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -113,8 +112,8 @@ def _plot_sweep(axes: Axes, record: Record) -> None:
     axes.axvspan(gains[0], 0.5, color="#DDDDDD", linewidth=0)
     spectra.zero_line(axes)
     bound = r"$\ln\,\sigma_{max}(W)$: bound"
-    spectra.theory_line(axes, gains, norm, bound, dashed=True)
-    spectra.theory_line(axes, gains, radius, r"$\ln\,\rho(W)$")
+    plots.theory_line(axes, gains, norm, bound, dashed=True)
+    plots.theory_line(axes, gains, radius, r"$\ln\,\rho(W)$")
     spectra.measured_dots(
         axes,
         gains,

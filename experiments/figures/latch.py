@@ -38,13 +38,7 @@ def _plot_trade_off(axes: Axes, record: Record) -> None:
     texts[-1] = f"w = {texts[-1]}"
     points = zip(-rates, margins, strict=True)
     for point, text in zip(points, texts, strict=True):
-        axes.annotate(
-            text,
-            point,
-            xytext=(5, -8),
-            textcoords="offset points",
-            fontsize=8,
-        )
+        plots.note(axes, text, point, (5, -8))
     axes.set(xscale="log", yscale="log", title="Latch or learn")
     axes.set_xlabel("gradient lost, nats per step")
     axes.set_ylabel("noise margin $u^*$")
@@ -58,12 +52,11 @@ def _plot_law(axes: Axes, record: Record) -> None:
     axes.loglog(shown, products, color=plots.colour_of("rnn"), label="$w$ = 1")
     constant = products[-1] * shown[-1] ** 1.5
     axes.loglog(time, constant * time**-1.5, "--", color="black", lw=0.9)
-    axes.annotate(
+    plots.note(
+        axes,
         "$T^{-3/2}$",
         (shown[-1] ** 0.55, constant * shown[-1] ** (-1.5 * 0.55)),
-        xytext=(4, 4),
-        textcoords="offset points",
-        fontsize=8,
+        (4, 4),
     )
     for w, style in ((0.9, (0, (1, 1))), (1.1, (0, (4, 1.5)))):
         rate = float(theory.tanh_rate(w))
@@ -92,14 +85,8 @@ def _plot_guessing(axes: Axes, record: Record) -> None:
             label=f"r = {text}",
         )
     axes.axvline(PAPER_TRIALS, color=plots.GREY, linewidth=0.6)
-    axes.annotate(
-        "1996 paper",
-        (PAPER_TRIALS, 0.02),
-        xytext=(-3, 0),
-        textcoords="offset points",
-        ha="right",
-        color=plots.GREY,
-        fontsize=8,
+    plots.note(
+        axes, "1996 paper", (PAPER_TRIALS, 0.02), (-3, 0), ha="right", color=plots.GREY
     )
     axes.set(xscale="log", xlim=(0.9, config["max_trials"]), ylim=(0, 1.02))
     axes.set(xlabel="random nets tried", ylabel="searches that are done")

@@ -29,8 +29,8 @@ def _plot_largest(axes: Axes, record: Record) -> None:
     spectra.zero_line(axes)
     below = np.linspace(min(gains.min(), 1), 1, 50)
     above = np.linspace(1.001, max(gains.max(), 1.1), 60)
-    spectra.theory_line(axes, below, np.log(below), "$\\ln\\,g$", dashed=True)
-    spectra.theory_line(axes, above, theory.mean_field_exponent(above), "mean field")
+    plots.theory_line(axes, below, np.log(below), "$\\ln\\,g$", dashed=True)
+    plots.theory_line(axes, above, theory.mean_field_exponent(above), "mean field")
     colour = plots.colour_of("rnn")
     spectra.measured_dots(
         axes,
@@ -73,7 +73,7 @@ def _plot_spectra(axes: Axes, record: Record) -> None:
         spectra.ranked(axes, found, f"g = {text}", colour=shade)
         if gain > 1:
             predicted = theory.mean_field_spectrum(float(gain), size)
-            spectra.theory_line(axes, shares, predicted, "", dashed=True)
+            plots.theory_line(axes, shares, predicted, "", dashed=True)
     axes.set_ylim(-6, 0.9)
     axes.set_title(f"All exponents (N = {size}; dashed: theory)")
     axes.set_xlabel("share of the exponents above, $i/N$")
@@ -94,7 +94,7 @@ def _plot_fresh(axes: Axes, record: Record) -> None:
     axes.set_xlabel("$i$")
     axes.set_ylabel(r"$(\lambda_i - $exact$)$ / standard error")
     inner = axes.inset_axes((0.14, 0.04, 0.8, 0.34))
-    spectra.theory_line(inner, places, take(record, "fresh_exponent_expected"), "exact")
+    plots.theory_line(inner, places, take(record, "fresh_exponent_expected"), "exact")
     inner.plot(places, take(record, "fresh_exponent"), ".", ms=3, color=plots.GREY)
     inner.set_ylabel(r"$\lambda_i$")
     inner.tick_params(labelbottom=False)
@@ -104,9 +104,7 @@ def _plot_fresh(axes: Axes, record: Record) -> None:
 def _plot_dimension(axes: Axes, record: Record) -> None:
     gains = np.array(record.axes["spectrum_gain"])
     line = np.geomspace(1.02, max(gains.max(), 1.1), 40)
-    spectra.theory_line(
-        axes, line, theory.mean_field_dimension(line), "mean field, free"
-    )
+    plots.theory_line(axes, line, theory.mean_field_dimension(line), "mean field, free")
     spectra.measured_dots(
         axes,
         gains,

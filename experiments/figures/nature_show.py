@@ -48,7 +48,7 @@ def _plot_accuracy(axes: Axes, record: Record) -> None:
             variant=entry["order"],
         )
     axes.axhline(0.5, color=plots.GREY, linewidth=0.6)
-    axes.annotate("no memory", (lags[0], 0.505), color=plots.GREY, fontsize=8)
+    plots.note(axes, "no memory", (lags[0], 0.505), color=plots.GREY)
     axes.set_xlabel("lag: distractors between scene and question")
     axes.set_ylabel("accuracy on ambiguous images")
     axes.set_xscale("log", base=2)

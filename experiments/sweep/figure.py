@@ -88,7 +88,7 @@ def _plot_losses(
     places = np.broadcast_to(x[:, None], kept.shape)
     losses = arrays["test_loss"]
     axes.plot(places[kept], losses[kept], ".", color=_colour(config), alpha=0.5)
-    quartiles = np.stack([arrays[f"loss_{q}"] for q in ("q25", "median", "q75")])
+    quartiles = np.stack([arrays[n] for n in ("loss_q25", "loss_median", "loss_q75")])
     _plot_spread(axes, config, x, quartiles, joined=joined)
     if (losses[kept] > 0).all():
         axes.set_yscale("log")
@@ -99,13 +99,14 @@ def _plot_losses(
 def _mark_diverged(axes: Axes, x: np.ndarray, diverged: np.ndarray) -> None:
     """Draws a cross at the top of each setting of which a run diverged."""
     for place in x[diverged > 0]:
-        axes.annotate(
+        plots.note(
+            axes,
             "×",
             (place, 1),
-            xycoords=("data", "axes fraction"),
+            coords=("data", "axes fraction"),
+            size=11,
             ha="center",
             va="top",
-            fontsize=11,
         )
     if diverged.any():
         axes.set_title("× a run diverged", loc="right", color=plots.GREY, fontsize=8)
@@ -114,7 +115,9 @@ def _mark_diverged(axes: Axes, x: np.ndarray, diverged: np.ndarray) -> None:
 def _plot_rates(
     axes: Axes, config: Config, arrays: Arrays, x: np.ndarray, *, joined: bool
 ) -> None:
-    rates = np.stack([arrays[f"success_{name}"] for name in ("low", "rate", "high")])
+    rates = np.stack(
+        [arrays[n] for n in ("success_low", "success_rate", "success_high")]
+    )
     _plot_spread(axes, config, x, rates, joined=joined)
     axes.set_ylim(-0.05, 1.05)
     axes.set_ylabel("share that\nsucceeds")
@@ -184,15 +187,15 @@ def _loss_map(axes: Axes, arrays: Arrays, shape: list[int]) -> None:
         text += f" ×{diverged[row, column]}" if diverged[row, column] else ""
         axes.text(column, row, text.strip(), ha="center", va="center", fontsize=7)
     if diverged.any():
-        axes.annotate(
+        plots.note(
+            axes,
             "×n: n seeds diverged",
             (1, 1),
-            xycoords="axes fraction",
-            xytext=(0, -32),
-            textcoords="offset points",
+            (0, -32),
+            coords="axes fraction",
+            size=7,
             ha="right",
             color=plots.GREY,
-            fontsize=7,
         )
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from experiments.common import wording
+from experiments.common.statistics import quartiles
 from experiments.sweep.config import Config
 from experiments.sweep.parts import Outcome
 from lstm_jax.training.success import success_rate
 
-QUARTILES = {"q25": 0.25, "median": 0.5, "q75": 0.75}
+QUARTILES = ("q25", "median", "q75")
 STATISTICS = (
     "runs",
     "successes",
@@ -70,7 +71,7 @@ def _quartiles(of: str, values: np.ndarray) -> dict[str, float]:
     """Returns NaN where there is no value."""
     if not len(values):
         return {f"{of}_{name}": math.nan for name in QUARTILES}
-    found = np.quantile(values, list(QUARTILES.values())).tolist()
+    found = quartiles(values).tolist()
     return {f"{of}_{name}": q for name, q in zip(QUARTILES, found, strict=True)}
 
 

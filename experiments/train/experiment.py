@@ -155,15 +155,14 @@ def plot(record: Record) -> Figure:
         level = float(take(record, "level", level=name))
         if level > 0:  # the axis is logarithmic
             upper.axhline(level, color=plots.GREY, linewidth=0.6)
-            upper.annotate(
+            plots.note(
+                upper,
                 name,
                 (1, level),
-                xycoords=("axes fraction", "data"),
-                xytext=(4, 0),
-                textcoords="offset points",
+                (4, 0),
+                coords=("axes fraction", "data"),
                 va="center",
                 color=plots.GREY,
-                fontsize=8,
             )
     upper.set_yscale("log")
     lower.set_ylim(-0.02, 1.02)

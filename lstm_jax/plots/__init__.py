@@ -11,8 +11,9 @@ from lstm_jax.plots.curves import (
     accuracy_curve,
     log_axis,
     mark_lag,
-    predicted_line,
+    note,
     share_curve,
+    theory_line,
 )
 from lstm_jax.plots.heatmaps import film_strip, heat_map, success_map, time_lag_picture
 from lstm_jax.plots.paths import cumulative_curve, path_curves
@@ -29,7 +30,7 @@ from lstm_jax.plots.style import (
 from lstm_jax.plots.surfaces import error_surface, walk
 
 __all__ = [
-    "accuracy_curve", "log_axis", "mark_lag", "predicted_line", "share_curve",
+    "accuracy_curve", "share_curve", "theory_line", "log_axis", "mark_lag", "note",
     "film_strip", "heat_map", "success_map", "time_lag_picture",
     "cumulative_curve", "path_curves", "error_surface", "walk",
     "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "colour_of", "marker_of",

@@ -48,42 +48,71 @@ def share_curve(
     )
 
 
-def predicted_line(axes: Axes, rate: float, last_lag: int, label: str) -> None:
-    """Draws the share exp(rate * lag) that a theory predicts, with its name.
+def theory_line(
+    axes: Axes,
+    x: Sequence[int | float] | Float[np.ndarray, " x"],
+    y: Sequence[int | float] | Float[np.ndarray, " x"],
+    label: str,
+    *,
+    dashed: bool = False,
+    named: bool = False,
+) -> None:
+    """Draws what a theory predicts, in black as everywhere.
 
     Args:
-      axes: drawn on by `log_axis`.
-      rate: nats per step of lag; at -inf all is lost at once and there is no line.
-      last_lag: where the line ends.
-      label: the theory's name for the rate.
+      axes: drawn on.
+      x: places.
+      y: what is predicted there; nothing is drawn where one is infinite or NaN.
+      label: the theory's name, for the legend.
+      dashed: tells it from another theory's.
+      named: the name is written beside a straight line, and not into the legend.
     """
-    if rate == -np.inf:
+    if not np.isfinite(y).all():
         return
-    ends = np.array([0, last_lag])
-    heights = rate * ends / np.log(10)
-    axes.plot(ends, heights, color="black", linewidth=0.9, linestyle=(0, (2, 2)))
+    style, text = (0, (3, 2)) if dashed else "-", "" if named else label
+    axes.plot(x, y, color="black", linewidth=0.9, linestyle=style, label=text)
+    if named:
+        middle = lambda ends: 0.45 * ends[0] + 0.55 * ends[-1]
+        note(axes, label, (middle(x), middle(y)), (2, 4))
+
+
+def note(
+    axes: Axes,
+    text: str,
+    place: tuple[Any, Any],
+    offset: tuple[int, int] = (0, 0),
+    *,
+    coords: Any = "data",
+    size: int = 8,
+    **style: Any,
+) -> None:
+    """Writes a text beside a place.
+
+    Args:
+      axes: written on.
+      text: on one line.
+      place: (x, y).
+      offset: from the place to the text, in points.
+      coords: of the place, as matplotlib's `annotate` names them.
+      size: of the letters, in points.
+      **style: colour and alignment of the text.
+    """
     axes.annotate(
-        label,
-        (0.55 * last_lag, 0.55 * heights[1]),
-        xytext=(2, 4),
+        text,
+        place,
+        xycoords=coords,
+        xytext=offset,
         textcoords="offset points",
-        fontsize=8,
+        fontsize=size,
+        **style,
     )
 
 
 def mark_lag(axes: Axes, lag: int, label: str) -> None:
     """Draws a thin vertical line at a lag and writes what happened there."""
     axes.axvline(lag, color=GREY, linewidth=0.6)
-    axes.annotate(
-        label,
-        (lag, 0),
-        xycoords=("data", "axes fraction"),
-        xytext=(-3, 4),
-        textcoords="offset points",
-        ha="right",
-        color=GREY,
-        fontsize=8,
-    )
+    at_the_foot = ("data", "axes fraction")
+    note(axes, label, (lag, 0), (-3, 4), coords=at_the_foot, ha="right", color=GREY)
 
 
 def log_axis(axes: Axes, last_lag: int, title: str) -> None:

@@ -44,19 +44,6 @@ def measured_dots(
     )
 
 
-def theory_line(
-    axes: Axes,
-    x: Sequence[float] | Float[np.ndarray, " x"],
-    y: Float[np.ndarray, " x"],
-    label: str,
-    *,
-    dashed: bool = False,
-) -> None:
-    """Draws what a theory predicts, in black as everywhere."""
-    style = (0, (3, 2)) if dashed else "-"
-    axes.plot(x, y, color="black", linewidth=0.9, linestyle=style, label=label)
-
-
 def ranked(
     axes: Axes,
     exponents: Float[np.ndarray, "seed n"],

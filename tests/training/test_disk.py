@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from training.saving import save
 
 from experiments.common import records
-from experiments.common.records import Record
+from experiments.common.records import Quantity
 from experiments.sweep import store
 from experiments.sweep.parts import Outcome
 from experiments.train import metrics
 from lstm_jax.training import disk
 
-RECORD = Record("train", {"seed": 1}, {"loss": np.ones(3)}, [], ["fine"], {})
+LOSS = {"loss": Quantity(np.ones(3), ("update",), "1")}
+RECORD = records.new("train", {"seed": 1}, 0.0, LOSS, {}, verdict=["fine"])
 PART = Outcome(*(np.full((2, 1), float(n)) for n in range(5)))
 
 WRITERS = {
@@ -177,7 +178,8 @@ def test_what_killed_processes_left_is_tidied_up_and_nothing_else(out):
 
 
 def another(verdict):
-    return RECORD._replace(verdict=[verdict], arrays={"loss": np.zeros(2)})
+    shorter = {"loss": Quantity(np.zeros(2), ("update",), "1")}
+    return records.new("train", {"seed": 1}, 0.0, shorter, {}, verdict=[verdict])
 
 
 def test_killed_before_any_operation_there_is_one_record(out, tmp_path):
@@ -197,7 +199,7 @@ def test_killed_before_any_operation_there_is_one_record(out, tmp_path):
         # Who looks at the files alone then sees the same.
         assert records.load(copied).verdict == found.verdict
         is_former = (copied / "figure.png").read_bytes() == former
-        assert (len(found.arrays["loss"]) == 3) == is_former
+        assert (len(found.axes["update"]) == 3) == is_former
         assert found.verdict == (["fine"] if is_former else ["new"])
         assert not (copied / records.COMMITTED).exists()
         verdicts += found.verdict

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from small_sweeps import changed, ended
 
 from experiments.common import records
+from experiments.common.records import take
 from experiments.sweep import Config, experiment
 from experiments.sweep.rows import ranking, rows_of, successes
 
@@ -120,5 +121,5 @@ def test_a_record_is_drawn_from_its_files(tmp_path):
     record = experiment.record_of(OF_FIVE, OUTCOME, [], 1.0)
     records.save(record, experiment.plot(record), tmp_path)
     loaded = records.load(tmp_path)
-    assert_array_equal(loaded.arrays["test_loss"], OUTCOME.loss)
+    assert_array_equal(take(loaded, "test_loss"), OUTCOME.loss)
     assert len(experiment.plot(loaded).axes) == 2

@@ -19,6 +19,7 @@ from experiments import sweep, train
 from experiments.common import environment
 from experiments.common.cli import ConfigError
 from experiments.common.lock import alone_in
+from experiments.common.records import take
 from experiments.sweep import Config, experiment, store
 from experiments.sweep.config import run_config
 from experiments.sweep.parts import Part, parts_of, plan
@@ -119,16 +120,16 @@ def test_the_csv_has_a_row_per_setting_in_the_order_of_the_sweep(whole):
     # What is written is what the record of the same folder holds.
     record = sweep.run(SMALL, whole, resume=True)
     written = [float(row["loss_median"]) for row in rows]
-    assert_array_equal(record.arrays["loss_median"], written)
-    assert_allclose(np.median(record.arrays["test_loss"], axis=1), written)
-    assert (record.arrays["updates"] == 800).all()
+    assert_array_equal(take(record, "loss_median"), written)
+    assert_allclose(np.median(take(record, "test_loss"), axis=1), written)
+    assert (take(record, "updates") == 800).all()
 
 
 def test_a_sweep_that_is_done_is_judged_anew_and_trains_nothing(whole, no_training):
     everything = sweep.run(changed(success_loss=ANY_LOSS), whole, resume=True)
     nothing = sweep.run(changed(success_loss=-1.0), whole, resume=True)
-    assert everything.arrays["successes"].tolist() == [2] * 6
-    assert nothing.arrays["successes"].tolist() == [0] * 6
+    assert take(everything, "successes").tolist() == [2] * 6
+    assert take(nothing, "successes").tolist() == [0] * 6
     assert "In 6 of 6 settings" in everything.verdict[0]
 
 
@@ -248,16 +249,16 @@ def test_a_run_is_that_of_the_trainer_and_one_that_diverges_disturbs_none():
     number = settings.index(wanted)
     alone = train.run(run_config(config, wanted))
     for name in ("loss", "accuracy"):
-        found = record.arrays[f"test_{name}"][number]
-        assert_allclose(found, alone.arrays[f"final_test_{name}"], rtol=1e-4)
+        found = take(record, f"test_{name}")[number]
+        assert_allclose(found, take(alone, f"final_test_{name}"), rtol=1e-4)
     # No other setting is near it: each swept number counts.
-    others = np.delete(record.arrays["test_loss"], number, axis=0)
-    assert (np.abs(others / record.arrays["test_loss"][number] - 1) > 1e-3).all()
+    others = np.delete(take(record, "test_loss"), number, axis=0)
+    assert (np.abs(others / take(record, "test_loss")[number] - 1) > 1e-3).all()
     lost = [setting["learning_rate"] == 1e30 for setting in settings]
-    assert_array_equal(record.arrays["diverged"], np.where(lost, 2, 0))
-    assert_array_equal(record.arrays["successes"], np.where(lost, 0, 2))
-    assert (record.arrays["diverged_at"][lost] == 2).all()
-    assert (record.arrays["updates"][lost] == 1).all()
+    assert_array_equal(take(record, "diverged"), np.where(lost, 2, 0))
+    assert_array_equal(take(record, "successes"), np.where(lost, 0, 2))
+    assert (take(record, "diverged_at")[lost] == 2).all()
+    assert (take(record, "updates")[lost] == 1).all()
     assert "16 of 48 runs diverged: learning_rate=1e+30" in record.verdict[-1]
 
 
@@ -270,7 +271,7 @@ def test_a_run_is_that_of_the_trainer_and_one_that_diverges_disturbs_none():
 )
 def test_every_dtype_trains_with_traced_numbers(dtype, digits):
     config = changed(num_steps=2, num_seeds=1, dtype=dtype, sweep="clip=0.1,1;seed=1,2")
-    losses = sweep.run(config).arrays["test_loss"]
+    losses = take(sweep.run(config), "test_loss")
     assert np.isfinite(losses).all()
     assert (losses == losses.astype(digits)).all()
     assert (losses == losses.astype("float32")).all() == (digits == "float32")

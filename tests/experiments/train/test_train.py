@@ -27,6 +27,7 @@ from small_runs import (
 from experiments import train
 from experiments.common import environment
 from experiments.common.cli import ConfigError
+from experiments.common.records import take
 from experiments.train import Config, chunks, metrics
 from experiments.train.chunks import Diverged
 from lstm_jax.readouts import LinearParams
@@ -214,14 +215,18 @@ def test_more_steps_go_on_from_where_fewer_ended(whole, tmp_path):
 def test_seeds_side_by_side_are_the_runs_of_each_seed(whole, capsys):
     config = changed(num_seeds=2, num_steps=63, success_loss=10.0, eval_interval=21)
     record = train.run(config)
-    assert record.arrays["loss"].shape == record.arrays["test_loss"].shape == (9, 2)
+    assert take(record, "loss").shape == take(record, "test_loss").shape == (9, 2)
     single = [line["loss"] for line in lines_of(whole)[:9]]
-    assert_allclose(record.arrays["loss"][:, 0], single, rtol=1e-4)
-    assert not np.allclose(record.arrays["loss"][:, 1], single, rtol=0.1)
+    assert_allclose(
+        take(record, "loss", seed=record.axes["seed"][0]), single, rtol=1e-4
+    )
+    assert not np.allclose(
+        take(record, "loss", seed=record.axes["seed"][1]), single, rtol=0.1
+    )
     # Tests at 21, 42 and 63, on fixed data; the last one is that of the end.
-    tested = np.isfinite(record.arrays["test_loss"])
-    assert_array_equal(record.arrays["step"][tested[:, 0]], [21, 42, 63])
-    assert_array_equal(record.arrays["test_loss"][-1], record.arrays["final_test_loss"])
+    tested = np.isfinite(take(record, "test_loss"))
+    assert_array_equal(np.array(record.axes["update"])[tested[:, 0]], [21, 42, 63])
+    assert_array_equal(take(record, "test_loss")[-1], take(record, "final_test_loss"))
     assert "2 of 2 seeds" in record.verdict[-1] and "0.34 to 1.00" in record.verdict[-1]
     assert jax.tree.leaves(train.plot(record).axes)
 
