@@ -69,3 +69,8 @@ def every_output_counts(ys):
 def assert_trees_close(actual, wanted, **tolerance):
     assert jax.tree.structure(actual) == jax.tree.structure(wanted)
     jax.tree.map(partial(assert_allclose, **tolerance), actual, wanted)
+
+
+def slow_where(is_slow, values):
+    """Parameters of a test, those of which another is as good marked slow."""
+    return [pytest.param(v, marks=[pytest.mark.slow] * is_slow(v)) for v in values]

@@ -29,6 +29,7 @@ from problems import (
     in_float64,
     make_carry,
     make_params,
+    slow_where,
 )
 
 import lstm_jax as lj
@@ -94,17 +95,27 @@ FOREIGN = {
 }
 
 
+# Of every library one LSTM or GRU; the others are found as these are.
+AGAIN = {"linen optimized LSTM", "nnx GRU", "haiku GRU", "equinox GRU"}
+
+
 @in_float64
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_cell_of_others_has_its_paths_untouched(name):
+def test_a_cell_of_others_has_its_gates_found(name):
     make, squashes = FOREIGN[name]
-    cell, params = make()
-    xs = draw(2, BATCH, INPUT, seed=100)
-    names = path_names(cell, params, xs[0])
+    names = path_names(*make(), draw(BATCH, INPUT))
     assert names[0] == "cell"
     gates = [gate.split(" -> ")[-1].split() for gate in names[1:]]
     assert sorted(squash for squash, _ in gates) == squashes
     assert [int(at) for _, at in gates] == [*range(len(gates))]
+
+
+@in_float64
+@pytest.mark.parametrize("name", slow_where(AGAIN.__contains__, FOREIGN))
+def test_a_cell_of_others_has_its_paths_untouched(name):
+    cell, params = FOREIGN[name][0]()
+    xs = draw(2, BATCH, INPUT, seed=100)
+    names = path_names(cell, params, xs[0])
     carry = make_carry(cell, params, (BATCH,))
     paths, whole = path_and_whole_jacobians(cell, params, xs, carry)
     assert set(paths) == {*names}
