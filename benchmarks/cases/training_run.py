@@ -14,7 +14,7 @@ import jax
 
 from benchmarks.shapes import Shape
 from benchmarks.sides import Comparison, Setting, Side
-from experiments.train import chunks
+from experiments.train import chunks, saving
 from experiments.train.config import Config
 from experiments.train.job import job_of
 
@@ -48,7 +48,7 @@ def run(shape: Shape, setting: Setting) -> Iterator[Comparison]:
 def _seconds(config: Config, out: Path | None) -> tuple[float, float]:
     """Returns the seconds of a run, and those of them outside its program."""
     job = job_of(config)
-    begun = chunks.begin(config, job, out, resume=False)
+    begun = saving.begin(config, job, out, resume=False)
     jax.block_until_ready(job.chunk(job.place(begun.state), 0))  # compiles
     inside = 0.0
 

@@ -89,7 +89,7 @@ def plan(config: Config) -> list[Part]:
     parts = parts_of(config)
     for part in parts:
         check_memory(part.common)
-        program_of(part.common)
+        program_of(part.common, part.num_runs)
     for part in parts:
         check_memory(part.common, part.width)
     return parts

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 import lstm_jax as lj
 from experiments.common import cli, records
 from experiments.common.records import Quantity, Record, take
-from experiments.train import chunks, metrics, processes
+from experiments.train import chunks, exchange, metrics, processes, saving
 from experiments.train.chunks import Diverged as Diverged
 from experiments.train.chunks import Interrupted as Interrupted
-from experiments.train.chunks import Trained
 from experiments.train.config import Config as Config
 from experiments.train.config import seeds
-from experiments.train.job import check_memory, job_of
-from experiments.train.processes import Stopped
+from experiments.train.exchange import Stopped
+from experiments.train.job import check_memory, in_files, job_of
+from experiments.train.saving import Trained
 from lstm_jax import plots
 from lstm_jax.training import checkpoints
 from lstm_jax.training.checkpoints import CheckpointError
@@ -46,21 +46,21 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
     """
     if out is None:
         return _run(config, None, resume)
-    with processes.first_alone_in(Path(out)):
+    with exchange.first_alone_in(Path(out)):
         return _run(config, Path(out), resume)
 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
-    processes.check_same(chunks.what_all_share(config))
+    exchange.check_same(saving.what_all_share(config))
     check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
         job = job_of(config)
-        begun = chunks.begin(config, job, out, resume)
+        begun = saving.begin(config, job, out, resume)
         trained = chunks.finish(config, job, begun, out)
         tested = np.stack(job.gather(job.test(job.place(trained.state))))
     if out is not None:
-        processes.by_first(lambda: _save_end(config, trained, out))
+        exchange.by_first(lambda: _save_end(config, trained, out))
     return records.new(
         NAME,
         asdict(config),
@@ -79,7 +79,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
 def _save_end(config: Config, trained: Trained, out: Path) -> None:
     # Lines that were only added would outlive the process, but no loss of power.
     metrics.rewrite(out / "metrics.jsonl", trained.metrics)
-    params = chunks.in_files(config, trained.state.params)
+    params = in_files(config, trained.state.params)
     metrics.save_arrays(out / "final.npz", checkpoints.named_arrays(params))
 
 
@@ -181,9 +181,9 @@ def command(config: Config, out: Path) -> None:
     try:
         with processes.lost_process_told(found, again):
             processes.start(found)
-            with processes.first_alone_in(out):
+            with exchange.first_alone_in(out):
                 record = _run(config, out, resume=flags.FLAGS.resume)
-                processes.by_first(lambda: _leave_behind(record, out))
+                exchange.by_first(lambda: _leave_behind(record, out))
     except Interrupted as error:
         code = 128 + error.signal
         cli.stop(f"{error} and saved; go on with\n  {again}", code)

@@ -56,8 +56,7 @@ def job_of_many(configs: Sequence[Config]) -> Job:
 
 
 def _job(shared: Config, keys: jax.Array, settings: runs.Settings) -> Job:
-    program = program_of(shared)
-    _check_divides(shared, len(keys))
+    program = program_of(shared, len(keys))
     test_keys = program.place(jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys))
     placed = program.place(settings)
     return Job(
@@ -76,13 +75,13 @@ def common(config: Config) -> Config:
     return replace(config, **{n: v for n, v in TRACED.items() if _varies(config, n)})
 
 
-def program_of(shared: Config) -> runs.Program:
-    """Returns the program of a `common`; raises `ConfigError` where it is refused."""
-    return _program(with_free_defaults(shared))
+def program_of(shared: Config, num_runs: int) -> runs.Program:
+    """Returns the program of what runs share; raises `ConfigError` as `job_of`."""
+    return _program(with_free_defaults(shared), num_runs)
 
 
 @cache  # a run that goes on in the same process compiles nothing
-def _program(shared: Config) -> runs.Program:
+def _program(shared: Config, num_runs: int) -> runs.Program:
     task, options = lj.TASKS[shared.task], {"dtype": dtype_of(shared)}
     if shared.forget_bias is not None:
         options["forget_bias"] = shared.forget_bias
@@ -98,7 +97,7 @@ def _program(shared: Config) -> runs.Program:
         stop_after=shared.stop_after,
     )
     try:
-        program = runs.program(recipe, mesh=_mesh(shared))
+        program = runs.program(recipe, mesh=_mesh(shared, num_runs))
         jax.eval_shape(partial(task.sample, jax.random.key(0), 1, shared.length))
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -135,32 +134,17 @@ def _optimizer(shared: Config, **traced: Any) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(numbers["clip"]), optimizer)
 
 
-def _mesh_text(shared: Config) -> str | None:
+def _mesh(shared: Config, num_runs: int) -> Mesh | None:
     """Returns the mesh; that of several processes cuts the batch if not told."""
-    if shared.mesh is None and jax.process_count() > 1:
-        return f"data:{jax.device_count()}"
-    return shared.mesh
-
-
-def _mesh(shared: Config) -> Mesh | None:
-    text = _mesh_text(shared)
+    text = shared.mesh
+    if text is None and jax.process_count() > 1:
+        text = f"data:{jax.device_count()}"
     if text is None:
         return None
-    # Any number of runs will do for the program.
-    _check_divides(shared, sharding.parse_mesh(text)[sharding.SEED])
+    sharding.check_divides(
+        sharding.parse_mesh(text), batch_size=shared.batch_size, num_seeds=num_runs
+    )
     return sharding.mesh_of(text)
-
-
-def _check_divides(shared: Config, num_runs: int) -> None:
-    text = _mesh_text(shared)
-    if text is None:
-        return
-    try:
-        sharding.check_divides(
-            sharding.parse_mesh(text), batch_size=shared.batch_size, num_seeds=num_runs
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def check_memory(config: Config, num_settings: int = 1) -> None:
@@ -185,6 +169,11 @@ def going(state: loop.TrainState) -> bool:
     """Whether any run is still to be trained."""
     over = (np.asarray(state.diverged_at) >= 0) | (np.asarray(state.solved_at) >= 0)
     return not over.all()
+
+
+def in_files(config: Config, tree: Any) -> Any:
+    """Returns leaves (run, ...) as files hold them: of one seed, without that axis."""
+    return tree if config.num_seeds > 1 else jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def cell_of(config: Config) -> lj.Cell:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_jax.training import disk
+from experiments.train.config import Config
+from experiments.train.job import Job, in_files
+from lstm_jax.training import disk, loop
 
 Metrics = dict[str, np.ndarray]
 """Columns of equal length by name; NaN where there was nothing to say. A run of several
@@ -54,3 +56,59 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     file, contents = io.BytesIO(), dict[str, Any](arrays)
     np.savez(file, **contents)
     disk.replace_file(path, file.getvalue())
+
+
+def no_lines(config: Config) -> Metrics:
+    """Returns the columns of a run that has said nothing yet."""
+    shape = (0,) if config.num_seeds == 1 else (0, config.num_seeds)
+    tests = ("test_loss", "test_accuracy") if config.eval_interval else ()
+    per_seed = {name: np.zeros(shape) for name in ("loss", "accuracy", *tests)}
+    return {"step": np.zeros(0, int), **per_seed, "steps_per_second": np.zeros(0)}
+
+
+def lines_of_chunk(
+    config: Config,
+    job: Job,
+    state: loop.TrainState,
+    history: loop.History,
+    before: int,
+    done: int,
+    rate: float,
+) -> Metrics:
+    """Returns the lines of the updates after `before`."""
+    steps = np.arange(before + 1, done + 1)
+    steps = steps[steps % config.log_interval == 0]
+    lines = {"step": steps}
+    for name in ("loss", "accuracy"):
+        values = np.asarray(in_files(config, getattr(history, name)), float)
+        lines[name] = values[..., steps - before - 1].T
+    if config.eval_interval:
+        lines |= _tests(config, job, state, lines["loss"], steps)
+    return lines | {"steps_per_second": np.full(steps.shape, round(rate, 1))}
+
+
+def _tests(
+    config: Config,
+    job: Job,
+    state: loop.TrainState,
+    like: np.ndarray,
+    steps: np.ndarray,
+) -> Metrics:
+    """Returns NaN for each line but that at the end of its chunk, where it is due."""
+    tests = {
+        name: np.full_like(like, np.nan) for name in ("test_loss", "test_accuracy")
+    }
+    if len(steps) and steps[-1] % (config.eval_interval or 1) == 0:
+        tested = in_files(config, job.gather(job.test(state)))
+        tests["test_loss"][-1] = tested.loss
+        tests["test_accuracy"][-1] = tested.accuracy
+    return tests
+
+
+def means(history: loop.History, rate: float) -> str:
+    """Returns what the progress says: means over the chunk."""
+    loss, accuracy = (
+        np.nanmean(np.asarray(values, float))
+        for values in (history.loss, history.accuracy)
+    )
+    return f"loss {loss:.4g}  acc {accuracy:.3f}  {rate:.4g} steps/s"

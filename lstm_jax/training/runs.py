@@ -44,7 +44,7 @@ class Recipe(NamedTuple):
       hidden_size: units of the cell.
       batch_size: sequences per update and run.
       length: steps of a sequence, or a curriculum.
-      max_length: steps that are drawn and run; `length` if None.
+      max_length: that are drawn and run.
       init_options: keyword options of `cell.init`.
       stop_after: sequences right in a row that end a run.
     """

@@ -315,7 +315,7 @@ def test_a_batch_that_devices_can_not_share_is_refused_before_anything_runs(
     no_training,
 ):
     with pytest.raises(ConfigError, match=r"batch_size: got 2; .* multiple of 4"):
-        sweep.run(changed(sweep="batch_size=4,2", mesh="data:4"))
+        sweep.run(changed(sweep="batch_size=2,4", mesh="data:4"))
 
 
 def test_four_devices_find_what_one_finds(tmp_path):
