@@ -446,7 +446,7 @@ OTHER_RUNS: dict[str, Any] = {
     "another task": ({"weights_of": {"task": "nature_show"}}, "cell/w_ih is (64, 12)"),
     "more weights": (
         {"weights_of": {"cell": "peephole_lstm"}},
-        "but holds cell/p (9,), which such a network has not",
+        "but holds cell/p (9,), which such a network does not have",
     ),
     "fewer weights": (
         {"cell": "peephole_lstm", "weights_of": {"cell": "lstm"}},

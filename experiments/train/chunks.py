@@ -1,11 +1,11 @@
-"""The run of `experiments.train`: chunk after chunk, logged and saved on the way."""
+"""A run of `experiments.train`: trained chunk by chunk, logged and saved on the way."""
 
-import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.common import environment
 from experiments.common.errors import ConfigError
-from experiments.common.progress import Advance, progress
+from experiments.common.progress import progress
 from experiments.train import metrics
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
@@ -35,7 +35,7 @@ from experiments.train.processes import (
 )
 from lstm_jax.training import checkpoints, loop, settings
 
-# How a run is cut into chunks changes nothing but how often one hears of it.
+# The size of a chunk only decides how often the run reports.
 SECONDS_PER_CHUNK = 0.25
 
 
@@ -44,30 +44,20 @@ class Diverged(ArithmeticError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was asked to stop, and saved.
-
-    Attributes:
-      signal: that came.
-    """
+    """A run that a signal asked to stop; everything is saved."""
 
     def __init__(self, message: str, signal: int):
-        """Says where the run stands."""
+        """Takes where the run stands, and the signal's number."""
         super().__init__(message)
         self.signal = signal
 
 
 class Trained(NamedTuple):
-    """Where a run is.
+    """How far a run has come."""
 
-    Attributes:
-      state: of the training, leaves (run, ...).
-      metrics: every logged line.
-      notes: what the user must know about how it came here.
-    """
-
-    state: loop.TrainState
-    metrics: Metrics
-    notes: list[str]
+    state: loop.TrainState  # leaves (run, ...)
+    metrics: Metrics  # every logged line
+    notes: list[str]  # what the user must know about how it got here
 
 
 def what_all_share(config: Config) -> dict[str, Any]:
@@ -78,7 +68,7 @@ def what_all_share(config: Config) -> dict[str, Any]:
 
 
 def _made(config: Config) -> dict[str, Any]:
-    """Returns what may change while a run goes on, and is told."""
+    """Returns what may change between resumes; the user is told when it does."""
     processes = jax.process_count()
     return {**environment.here(), "mesh": config.mesh, "processes": processes}
 
@@ -86,7 +76,8 @@ def _made(config: Config) -> dict[str, Any]:
 def begin(config: Config, job: Job, out: Path | None, resume: bool) -> Trained:
     """Returns where to start: at a checkpoint, or at the beginning.
 
-    Process 0 reads and tells the others; its metrics and notes are for it alone.
+    Process 0 reads the checkpoint and sends it to the others; only process 0 has the
+    metrics and notes.
     """
     initial = Trained(job.initial(), _no_lines(config), [])
     if out is None:
@@ -98,18 +89,16 @@ def begin(config: Config, job: Job, out: Path | None, resume: bool) -> Trained:
 
 
 def in_files(config: Config, tree: Any) -> Any:
-    """Returns leaves (run, ...) as files hold them: of one seed, without that axis."""
+    """Returns leaves (run, ...) as files hold them: one seed has no run axis."""
     return tree if config.num_seeds > 1 else jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained:
-    like = in_files(config, initial.state)
-    found = _found(config, like, out) if resume else None
-    if not resume and checkpoints.steps(_folder(out)):
+    found = _found(config, in_files(config, initial.state), out) if resume else None
+    if not resume and (saved := checkpoints.steps(_folder(out))):
         raise ConfigError(
-            f"out: {str(out)!r} holds a run that was saved at step "
-            f"{checkpoints.steps(_folder(out))[-1]}; go on with --resume, or name "
-            "another folder"
+            f"out: {str(out)!r} holds a run that was saved at step {saved[-1]}; go on "
+            "with --resume, or name another folder"
         )
     if found is None:
         notes = [f"No checkpoint in {out}: it starts at step 0."] if resume else []
@@ -154,15 +143,13 @@ def _folder(out: Path) -> Path:
 
 
 def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Trained:
-    """Returns where the run ends, its state gathered; saves on the way."""
+    """Trains to the end, saving on the way; returns the final state, gathered."""
     (begun_at, lines, notes), marks = begun, _marks(begun.state)
-    state = job.place(begun_at)
-    done = first = _done(marks)
+    state, done = job.place(begun_at), _done(marks)
     save_at, rate = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS, 1.0
-    with (
-        asked_to_stop() as asked,
-        _progress(max(config.num_steps - first, 1)) as advance,
-    ):
+    silent = nullcontext(lambda what, units: None)
+    shown = progress(max(config.num_steps - done, 1)) if is_first() else silent
+    with asked_to_stop() as asked, shown as advance:
         advance("compiling", 0)
         jax.block_until_ready(job.chunk(state, 0))
         while done < config.num_steps and going(marks):
@@ -175,7 +162,7 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
             new = _lines(config, job, state, history, before, done, rate)
             lines = metrics.joined(lines, new)
             if out is not None:
-                _append(out, new)
+                by_first(partial(metrics.append, out / "metrics.jsonl", new))
             _check_finite(marks, history, before, out)
             advance(_what(history, rate), done - before)
             stop = _signal(asked())
@@ -187,33 +174,19 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
     return Trained(job.gather(state), lines, [*notes, *ends(config, marks)])
 
 
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Advance]:
-    """Yields `progress`, of one process that speaks for all."""
-    if not is_first():
-        yield lambda what, units: None
-        return
-    with progress(total) as advance:
-        yield advance
-
-
 def _marks(state: loop.TrainState) -> loop.TrainState:
-    """Returns the counts of a state, without what is large."""
+    """Returns only the counters of a state, without the large arrays."""
     nothing: Any = ()
     return state._replace(params=nothing, opt_state=nothing, key=nothing)
 
 
 def _signal(asked: int | None) -> int | None:
-    """Returns the signal that came to any of the processes."""
+    """Returns the signal that any of the processes received."""
     return int(exchanged(asked or 0).max()) or None
 
 
-def _append(out: Path, new: Metrics) -> None:
-    by_first(lambda: metrics.append(out / "metrics.jsonl", new))
-
-
 def _done(state: loop.TrainState) -> int:
-    """Returns the updates of the run that came furthest."""
+    """Returns the number of updates of the run that is furthest along."""
     return int(np.max(state.step))
 
 
@@ -227,7 +200,7 @@ def _end_of_chunk(config: Config, done: int, rate: float) -> int:
 
 
 def _is_due(config: Config, state: loop.TrainState, done: int, save_at: float) -> bool:
-    """Whether a checkpoint is to be written now."""
+    """Whether it is time for a checkpoint."""
     if done == config.num_steps or not going(state):
         return True
     if config.checkpoint_interval is not None:
@@ -257,7 +230,7 @@ def _save(config: Config, trained: Trained, out: Path | None) -> float:
 def _check_finite(
     state: loop.TrainState, history: loop.History, before: int, out: Path | None
 ) -> None:
-    """Raises `Diverged` where every run has."""
+    """Raises `Diverged` if every run has diverged."""
     diverged_at = np.asarray(state.diverged_at)
     if (diverged_at < 0).any():
         return
@@ -290,7 +263,7 @@ def _lines(
     done: int,
     rate: float,
 ) -> Metrics:
-    """Returns the lines of the updates after `before`."""
+    """Returns the logged lines of updates `before` + 1 to `done`."""
     steps = np.arange(before + 1, done + 1)
     steps = steps[steps % config.log_interval == 0]
     lines = {"step": steps}
@@ -309,7 +282,7 @@ def _tests(
     like: np.ndarray,
     steps: np.ndarray,
 ) -> Metrics:
-    """Returns NaN for each line but that at the end of its chunk, where it is due."""
+    """Returns test results: NaN in every line but the chunk's last, when one is due."""
     tests = {
         name: np.full_like(like, np.nan) for name in ("test_loss", "test_accuracy")
     }

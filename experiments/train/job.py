@@ -1,4 +1,4 @@
-"""From configurations of `experiments.train` to compiled functions."""
+"""Turns configurations of `experiments.train` into compiled functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -19,19 +19,17 @@ from lstm_jax.training import loop, runs, sharding
 from lstm_jax.training.curricula import Curriculum, growing_length
 
 MOST_STEPS_PER_CHUNK = runs.MOST_STEPS
-# What may differ between the runs of one program, and what stands in for it there.
+# What may differ between the runs of one program, and the stand-in for it in `common`.
 TRACED = {"learning_rate": 1.0, "clip": 1.0, "forget_bias": 1.0, "seed": 0}
 
 
 class Job(NamedTuple):
-    """Configurations as functions; all leaves are (run, ...), each seed a run.
+    """Configurations as functions; all leaves are (run, ...), one run per seed.
 
     Attributes:
-      initial: `() -> TrainState`.
-      place: a state to where `chunk` wants it: on the devices of the mesh.
+      place: moves a state to the devices of the mesh, as `chunk` and `test` need it.
       chunk: `(state, num_steps) -> (state, history)`, compiled for any number of steps.
-      test: `state -> Evaluation`, of a placed state.
-      gather: what `chunk` returned, or a part of it, to one device of every process.
+      gather: brings what `chunk` returned, or a part of it, to one device per process.
     """
 
     initial: Callable[[], loop.TrainState]
@@ -42,16 +40,17 @@ class Job(NamedTuple):
 
 
 def job_of(config: Config) -> Job:
-    """Returns the functions of a configuration, whose numbers are constants of them.
+    """Returns the functions of a configuration, with its numbers as constants.
 
     Raises:
-      ConfigError: the task refuses it, or the mesh can't be laid or shared.
+      ConfigError: the task refuses it, or the mesh does not fit the devices, the batch
+        or the seeds.
     """
     return _job(config, _keys([config]), runs.Settings())
 
 
 def job_of_many(configs: Sequence[Config]) -> Job:
-    """Returns the functions of configurations that have the same `common`."""
+    """Returns the functions of several configurations with the same `common`."""
     return _job(common(configs[0]), _keys(configs), _settings(configs))
 
 
@@ -72,16 +71,16 @@ def _job(shared: Config, keys: jax.Array, settings: runs.Settings) -> Job:
 
 
 def common(config: Config) -> Config:
-    """Returns what runs of one program share; what is traced has a stand-in."""
+    """Returns what the runs of one program share, with stand-ins for traced values."""
     return replace(config, **{n: v for n, v in TRACED.items() if _varies(config, n)})
 
 
 def program_of(shared: Config) -> runs.Program:
-    """Returns the program of a `common`; raises `ConfigError` where it is refused."""
+    """Returns the program of a `common`; raises `ConfigError` as `job_of` does."""
     return _program(with_free_defaults(shared))
 
 
-@cache  # a run that goes on in the same process compiles nothing
+@cache  # so that a run resumed in the same process compiles nothing
 def _program(shared: Config) -> runs.Program:
     task, options = lj.TASKS[shared.task], {"dtype": dtype_of(shared)}
     if shared.forget_bias is not None:
@@ -114,7 +113,7 @@ def _keys(configs: Sequence[Config]) -> jax.Array:
 
 
 def _settings(configs: Sequence[Config]) -> runs.Settings:
-    """Returns what is traced, in the dtype the weights are updated in."""
+    """Returns the traced values, in the dtype in which weights are updated."""
     dtype = dtype_of(configs[0])
 
     def column(name):
@@ -136,7 +135,7 @@ def _optimizer(shared: Config, **traced: Any) -> optax.GradientTransformation:
 
 
 def _mesh_text(shared: Config) -> str | None:
-    """Returns the mesh; that of several processes cuts the batch if not told."""
+    """Returns --mesh; several processes split the batch if it is not given."""
     if shared.mesh is None and jax.process_count() > 1:
         return f"data:{jax.device_count()}"
     return shared.mesh
@@ -146,7 +145,7 @@ def _mesh(shared: Config) -> Mesh | None:
     text = _mesh_text(shared)
     if text is None:
         return None
-    # Any number of runs will do for the program.
+    # The program does not depend on the number of runs.
     _check_divides(shared, sharding.parse_mesh(text)[sharding.SEED])
     return sharding.mesh_of(text)
 
@@ -164,12 +163,7 @@ def _check_divides(shared: Config, num_runs: int) -> None:
 
 
 def check_memory(config: Config, num_settings: int = 1) -> None:
-    """Refuses weights, sequences, and memories at all steps that can't be held.
-
-    Args:
-      config: of the runs, one a seed.
-      num_settings: that train side by side.
-    """
+    """Refuses runs whose weights, sequences or hidden states do not fit in memory."""
     task, side = lj.TASKS[config.task], (num_settings, "num_seeds")
     arrays = [
         (*side, "hidden_size", "hidden_size"),
@@ -182,13 +176,13 @@ def check_memory(config: Config, num_settings: int = 1) -> None:
 
 
 def going(state: loop.TrainState) -> bool:
-    """Whether any run is still to be trained."""
+    """Whether any run still has to be trained."""
     over = (np.asarray(state.diverged_at) >= 0) | (np.asarray(state.solved_at) >= 0)
     return not over.all()
 
 
 def cell_of(config: Config) -> lj.Cell:
-    """Returns the cell, in mixed precision where that is asked for."""
+    """Returns the cell, in mixed precision if `dtype` says so."""
     cell = lj.CELLS[config.cell]
     return lj.mixed(cell) if config.dtype == "mixed" else cell
 

@@ -1,7 +1,7 @@
 """Devices and processes of `experiments.train`: JAX's SPMD runtime, and its flags.
 
-Every process runs the same program. What they must agree on is exchanged here; process
-0 alone reads and writes files.
+Every process runs the same program. What they must agree on is exchanged here; only
+process 0 reads and writes files.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ from experiments.common.errors import ConfigError
 from experiments.common.lock import alone_in
 from lstm_jax.training.checkpoints import CheckpointError
 
-# A process that says nothing for so long is given up, and the others are stopped. The
-# others notice a closed connection at once; this is for a machine that went dark.
+# A process that is silent for this long is given up, and the others are stopped. They
+# notice a closed connection at once; this is for a machine that has gone down.
 HEARTBEAT_SECONDS = 20
 SHUTDOWN_SECONDS = 30
-MOST_CPU_DEVICES = 1024  # with thousands, the threads of XLA are too many
-STATUS = r"[A-Z_]+: "  # with which XLA's errors begin: "UNKNOWN: Gloo AllGather failed"
+MOST_CPU_DEVICES = 1024  # with thousands, XLA starts too many threads
+STATUS = r"[A-Z_]+: "  # how XLA's errors begin: "UNKNOWN: Gloo AllGather failed"
 BY_HAND = ("coordinator", "num_processes", "process_id")
 BY_HAND_FLAGS = ", ".join(f"--{name}" for name in BY_HAND)
 
@@ -41,34 +41,25 @@ T = TypeVar("T")
 
 
 class Stopped(RuntimeError):
-    """Another process of this run can't go on, and said why."""
+    """Another process of this run can't go on, and has said why."""
 
 
 class Processes(NamedTuple):
-    """What the flags say about devices and processes.
+    """The flags for devices and processes; those not given are None."""
 
-    Attributes:
-      cpu_devices: how many devices the CPU is to be; None for what JAX finds.
-      distributed: whether this is one of several processes.
-      coordinator: host:port at which process 0 answers; None where the job's manager
-        knows, as for the next two.
-      num_processes: of the run.
-      process_id: of this process, from 0.
-    """
-
-    cpu_devices: int | None = None
+    cpu_devices: int | None = None  # None: the devices that JAX finds
     distributed: bool = False
-    coordinator: str | None = None
+    coordinator: str | None = None  # None: the job manager knows these last three
     num_processes: int | None = None
     process_id: int | None = None
 
 
 def define_device_flag() -> None:
-    """Makes the flag that a program of one process has."""
+    """Defines the flag of a program that runs in one process."""
     flags.DEFINE_integer(
         "cpu_devices",
         None,
-        "devices of the CPU; it runs on the CPU",
+        "how many devices the CPU acts as; if given, the run is on the CPU",
         1,
         MOST_CPU_DEVICES,
         module_name=sys.argv[0],
@@ -76,26 +67,26 @@ def define_device_flag() -> None:
 
 
 def define_flags() -> None:
-    """Makes a flag of every field of `Processes`."""
+    """Defines a flag for every field of `Processes`."""
     define_device_flag()
     here: Any = {"module_name": sys.argv[0]}
     flags.DEFINE_boolean(
         "distributed",
         False,
-        "this is one of several processes, which find each other from Slurm, Open MPI "
-        "or Kubernetes, or by the next three flags",
+        "this is one of several processes, which find each other through Slurm, Open "
+        "MPI or Kubernetes, or by --coordinator, --num_processes and --process_id",
         **here,
     )
     flags.DEFINE_string(
         "coordinator", None, "host:port at which process 0 answers", **here
     )
     most = cli.INT32_MAX
-    flags.DEFINE_integer("num_processes", None, "processes of the run", 1, most, **here)
+    flags.DEFINE_integer("num_processes", None, "processes in the run", 1, most, **here)
     flags.DEFINE_integer("process_id", None, "of this process, from 0", 0, most, **here)
 
 
 def from_flags() -> Processes:
-    """Returns what was given on the command line, by the flags that are defined."""
+    """Returns what the command line gives, for the flags that are defined."""
     values: Any = {
         name: flags.FLAGS[name].value
         for name in Processes._fields
@@ -105,7 +96,7 @@ def from_flags() -> Processes:
 
 
 def check(processes: Processes) -> None:
-    """Raises `ConfigError` where the flags do not make up a run."""
+    """Raises `ConfigError` if the flags contradict each other or are incomplete."""
     given = [name for name in BY_HAND if getattr(processes, name) is not None]
     if given and not processes.distributed:
         raise ConfigError(
@@ -129,11 +120,11 @@ def check(processes: Processes) -> None:
 
 
 def start(processes: Processes) -> None:
-    """Makes the devices, and meets the other processes; before any computation.
+    """Sets up the devices and joins the other processes; before any computation.
 
     Raises:
-      ConfigError: the flags do not make up a run, nobody says which process it is, or
-        the processes have unequal numbers of devices.
+      ConfigError: the flags are refused by `check`, no job manager or flag says which
+        process this is, or the processes have different numbers of devices.
     """
     check(processes)
     if processes.cpu_devices is not None:
@@ -164,7 +155,7 @@ def start(processes: Processes) -> None:
 
 
 def _bind_address(coordinator: str | None) -> str | None:
-    """Returns where process 0 listens; None, which is everywhere, beyond loopback."""
+    """Returns where process 0 listens: on loopback there, else None, everywhere."""
     host = (coordinator or "").rpartition(":")[0]
     try:
         loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -179,26 +170,19 @@ def is_first() -> bool:
 
 
 def exchanged(value: int) -> np.ndarray:
-    """Returns what every process gave, (process,)."""
+    """Returns the value of every process, (process,)."""
     if jax.process_count() == 1:
         return np.array([value])
     return multihost_utils.process_allgather(np.int32(value))
 
 
 def first_says(value: int) -> int:
-    """Returns what process 0 gave, at all of them."""
+    """Returns the value of process 0, in every process."""
     return int(exchanged(value)[0])
 
 
 def check_same(about: Mapping[str, Any]) -> None:
-    """Sees to it that all processes were started alike.
-
-    Args:
-      about: what of this process must be that of all, as JSON knows it.
-
-    Raises:
-      ConfigError: they differ; in every process, and says in what.
-    """
+    """Raises `ConfigError` in every process if `about`, a JSON object, differs."""
     all_of_them = [json.loads(text) for text in _exchanged_text(json.dumps(about))]
     first = all_of_them[0]
     for number, other in enumerate(all_of_them):
@@ -212,7 +196,7 @@ def check_same(about: Mapping[str, Any]) -> None:
 
 
 def _exchanged_text(text: str) -> list[str]:
-    """Returns the ASCII text that every process gave."""
+    """Returns the ASCII text of every process."""
     sizes = exchanged(len(text))
     if len(sizes) == 1:
         return [text]
@@ -223,18 +207,18 @@ def _exchanged_text(text: str) -> list[str]:
 
 @contextlib.contextmanager
 def first_alone_in(out: Path) -> Iterator[None]:
-    """Holds a folder for all processes; `alone_in` says what is raised, in all."""
+    """Locks a folder for all processes, which all raise what `alone_in` raises."""
     with contextlib.ExitStack() as held:
         by_first(lambda: held.enter_context(alone_in(out)))
         yield
 
 
 def by_first(work: Callable[[], T]) -> T | None:
-    """Returns what `work` does in process 0, None in others, once it is done.
+    """Runs `work` in process 0; returns its result there, and None in the others.
 
     Raises:
-      ConfigError, CheckpointError, OSError: of `work`, in process 0.
-      Stopped: meanwhile, in all others.
+      ConfigError, CheckpointError, OSError: from `work`, in process 0.
+      Stopped: in all the others when that happens.
     """
     result, failure = None, None
     if is_first():
@@ -248,10 +232,10 @@ def by_first(work: Callable[[], T]) -> T | None:
 
 
 def of_first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the arrays of process 0, bit by bit, where all have the same shapes."""
+    """Returns the arrays of process 0, bit for bit; the shapes must be the same."""
     if jax.process_count() == 1:
         return arrays
-    # As bytes: a sum over processes, which this is, would make 0 of -0.
+    # As bytes: the broadcast is a sum over processes, which would turn -0 into 0.
     sent = multihost_utils.broadcast_one_to_all(
         {name: np.frombuffer(a.tobytes(), np.uint8) for name, a in arrays.items()}
     )
@@ -263,10 +247,10 @@ def of_first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
-    """Says how to go on where this process ends because another one did.
+    """Prints how to resume if this process ends because another one did.
 
-    Mostly the runtime ends it from within, as it does when process 0 is gone. Python
-    does not hear of that, so that a shell waits beside it, and speaks when the pipe
+    Usually the runtime kills the process itself, as when process 0 is gone. Python has
+    no chance to react, so a shell waits beside it and prints the message when its pipe
     closes without a word.
     """
     if not processes.distributed:
@@ -279,9 +263,9 @@ def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
     watcher = subprocess.Popen(
         ["sh", "-c", 'read -r _ || printf "%s\\n" "$1" >&2', "sh", message],
         stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is not for it
+        start_new_session=True,  # so that Ctrl-C does not reach it
     )
-    faulthandler.disable()  # it would tell where Python stood, which says nothing here
+    faulthandler.disable()  # a traceback of where Python stood would not help here
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError) as error:
@@ -289,7 +273,7 @@ def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
             raise
         print(str(error).splitlines()[0], file=sys.stderr, flush=True)
         sys.stdout.flush()
-        # The usual end would wait for those that are gone.
+        # A normal exit would wait for the processes that are gone.
         os._exit(1)
     finally:
         watcher.communicate(b"done\n")
@@ -302,13 +286,14 @@ def _name_of(processes: Processes) -> str:
 
 
 def _is_of_runtime(error: Exception) -> bool:
-    """Whether XLA says it; NumPy hears of an array that failed by ValueError."""
+    """Whether it is XLA's; NumPy turns its failure in an array into a ValueError."""
     return isinstance(error, jax.errors.JaxRuntimeError) or bool(
         re.match(STATUS, str(error))
     )
 
 
-def command_to_resume() -> str:
-    """Returns this command with --resume."""
+def command_to_resume(experiment: str) -> str:
+    """Returns the command of this process with --resume."""
     arguments: list[Any] = [word for word in sys.argv[1:] if word != "--resume"]
-    return shlex.join(["python", "-m", "experiments.train", *arguments, "--resume"])
+    module = f"experiments.{experiment}"
+    return shlex.join(["python", "-m", module, *arguments, "--resume"])
