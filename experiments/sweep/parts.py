@@ -116,7 +116,7 @@ def _parts(shared: RunConfig, members: list[int], at_once: int) -> Iterable[Part
 
 def train_part(part: Part, runs: list[RunConfig], advance: Advance) -> Outcome:
     """Trains `runs`, one per member; `advance` is called with units of `Part.work`."""
-    # The last setting fills up what the program is compiled for.
+    # Repeats the last setting up to the number the program is compiled for.
     filled = [*runs, *[runs[-1]] * (part.width - len(runs))]
     with jax.enable_x64(part.common.dtype == "float64"):
         job = job_of_many(filled)

@@ -294,7 +294,7 @@ def _tests(
 
 
 def _what(history: loop.History, rate: float) -> str:
-    """Returns what the progress says: means over the chunk."""
+    """Describes progress, by means over the chunk."""
     loss, accuracy = (
         np.nanmean(np.asarray(values, float))
         for values in (history.loss, history.accuracy)

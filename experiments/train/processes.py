@@ -155,7 +155,7 @@ def start(processes: Processes) -> None:
 
 
 def _bind_address(coordinator: str | None) -> str | None:
-    """Returns where process 0 listens: on loopback there, else None, everywhere."""
+    """Returns a loopback address to listen on only there; else None: everywhere."""
     host = (coordinator or "").rpartition(":")[0]
     try:
         loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -286,7 +286,7 @@ def _name_of(processes: Processes) -> str:
 
 
 def _is_of_runtime(error: Exception) -> bool:
-    """Whether it is XLA's; NumPy turns its failure in an array into a ValueError."""
+    """Whether XLA raised it, or NumPy when it read an array that XLA failed to make."""
     return isinstance(error, jax.errors.JaxRuntimeError) or bool(
         re.match(STATUS, str(error))
     )
