@@ -303,7 +303,7 @@ def _what(history: loop.History, rate: float) -> str:
 
 
 def ends(config: Config, state: loop.TrainState) -> list[str]:
-    """Returns how those runs ended that did not make every update."""
+    """Says which runs ended early, and how."""
     lines = []
     for seed, diverged_at, solved_at in zip(
         seeds(config),
