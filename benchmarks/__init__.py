@@ -1,1 +1,1 @@
-"""The benchmark: this library and its peers, side by side, on the same work."""
+"""The benchmark: this library and its peers side by side, doing the same work."""

@@ -1,6 +1,6 @@
 """Runs the benchmark: `./scripts/bench --help`.
 
-Every line is written as soon as it is measured; a run that is stopped keeps its lines.
+Every line is written as soon as it is measured, so a run that is stopped keeps them.
 """
 
 import json
@@ -38,7 +38,7 @@ from experiments.common.cli import (
     text,
 )
 
-# A family of comparisons, and the shapes it runs at.
+# Every family of comparisons, with the shapes it runs at.
 CASES: dict[str, tuple[Callable, tuple[Shape, ...]]] = {
     "layer": (layer.layer, shapes.LAYERS),
     "training": (layer.training, shapes.LAYERS),
@@ -69,19 +69,19 @@ class Config(Flags):
     shapes: tuple[str, ...] = option(
         SHAPES,
         list_of(one_of([*SHAPES, shapes.TINY.name])),
-        "sizes; tiny is for trying out and enters no table",
+        "sizes; tiny is for trials and enters no table",
     )
-    rounds: int = option(15, integer(minimum=2), "quiet rounds A B of a comparison")
+    rounds: int = option(15, integer(minimum=2), "quiet rounds A B per comparison")
     cpu_devices: int = option(
         1, integer(minimum=1), f"of JAX; above 1, only {', '.join(ON_SEVERAL_DEVICES)}"
     )
     compiler_options: str | None = option(
-        None, optional(text()), "of every program of JAX: name=value,name=value"
+        None, optional(text()), "for every JAX program: name=value,name=value"
     )
 
 
 def run(config: Config, write: Callable[[dict[str, Any]], None]) -> None:
-    """Measures everything asked for; `write` gets the header and every line."""
+    """Measures what the flags select; `write` gets the header and every line."""
     pytorch.use_all_cores()
     setting = Setting(
         rounds=config.rounds,
@@ -96,7 +96,7 @@ def run(config: Config, write: Callable[[dict[str, Any]], None]) -> None:
 
 
 def work(config: Config) -> Iterator[tuple[Callable, Shape]]:
-    """Yields every case with every shape asked for."""
+    """Yields every selected case with each of its selected shapes."""
     for name in config.cases:
         if config.cpu_devices > 1 and name not in ON_SEVERAL_DEVICES:
             print(f"{name}: runs on one device only; left out")
@@ -113,30 +113,23 @@ def _options(given: str | None) -> dict[str, str | bool] | None:
     return {name: value for name, value in (p.split("=", 1) for p in given.split(","))}
 
 
-def _append(line: dict[str, Any], path: Path) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+def command(config: Config, out: Path) -> None:
+    """Runs the benchmark; every line goes to the record, and as text to stdout."""
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", config.cpu_devices)
+    record = out / "record.jsonl"
 
+    def write(line):
+        with record.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(table.row(line), flush=True)
 
-def main() -> None:
-    """Flags -> Config -> run; the lines go to a file, a table to stdout."""
-
-    def command(config: Config, out: Path):
-        jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_num_cpu_devices", config.cpu_devices)
-
-        def write(line):
-            _append(line, out / "record.jsonl")
-            print(table.row(line), flush=True)
-
-        try:
-            run(config, write)
-        except KeyboardInterrupt:
-            sys.exit("interrupted; the lines until now were written")
-        print(f"\nlines appended to {(out / 'record.jsonl').resolve()}")
-
-    cli.start(Config, command, default_out=str(Path(__file__).parent / "results"))
+    try:
+        run(config, write)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the lines measured so far are in the record")
+    print(f"\nlines appended to {record.resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    cli.start(Config, command, default_out=str(Path(__file__).parent / "results"))

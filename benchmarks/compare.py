@@ -1,4 +1,4 @@
-"""From a comparison to the lines of the record."""
+"""Turns a comparison into lines of the record."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ MILLISECONDS = 1000.0
 def measure(
     comparison: Comparison, shape: Shape, setting: Setting
 ) -> Iterator[dict[str, Any]]:
-    """Checks that both sides do the same and yields one line per measure.
+    """Checks that both sides agree, and yields one line per measure.
 
     Raises:
       Disagreement: they do not.
@@ -32,13 +32,13 @@ def measure(
 
 
 def time_ratio(ours: Side, peer: Side, setting: Setting) -> Ratio:
-    """Times both in turns."""
+    """Times both sides in turns."""
     rounds = timing.alternate(ours.run, peer.run, setting.rounds)
     return timing.summarize(rounds, setting.rounds, MILLISECONDS)
 
 
 def compile_ratio(ours: Side, peer: Side, setting: Setting) -> Ratio | None:
-    """Traces, lowers and compiles both in turns, every time from empty caches."""
+    """Traces, lowers and compiles both in turns, each time with empty caches."""
     if ours.build is None or peer.build is None or setting.compile_rounds == 0:
         return None
     rounds = [
@@ -49,17 +49,17 @@ def compile_ratio(ours: Side, peer: Side, setting: Setting) -> Ratio | None:
 
 
 def memory_ratio(ours: Side, peer: Side, setting: Setting) -> Ratio | None:
-    """Compares the temporary memory of the programs, which XLA states."""
+    """Compares the temporary memory of both programs, as XLA reports it."""
     del setting
     if ours.temp_bytes is None or peer.temp_bytes is None:
         return None
-    # A program may need none at all.
+    # At least 1, since a program may need none at all.
     sizes = max(ours.temp_bytes, 1), max(peer.temp_bytes, 1)
     return timing.summarize([timing.Round(*sizes)], 1)
 
 
 def share_ratio(ours: Side, peer: Side, setting: Setting) -> Ratio:
-    """Takes both times from one call: `ours.run` returns (whole, part) in seconds."""
+    """Gets both times from one call: `ours.run` returns (whole, part) in seconds."""
     del peer
     rounds = [timing.Round(*ours.run()) for _ in range(min(setting.rounds, 3))]
     return timing.summarize(rounds, len(rounds), MILLISECONDS)

@@ -1,4 +1,4 @@
-"""One batch over several devices of the CPU, by `jax.shard_map`; as it is over one."""
+"""One batch over several CPU devices, by `jax.shard_map`; over one, nothing changes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,12 @@ WHOLE = P()
 
 
 def rows(batch_axis: int) -> P:
-    """Returns where an array is cut: along its batch axis."""
+    """Returns the spec that splits an array along its batch axis."""
     return P(*[None] * batch_axis, AXIS)
 
 
 def can_split(shape: Shape, setting: Setting) -> bool:
-    """Whether every device gets the same number of sequences; says so where not."""
+    """Whether every device gets the same number of sequences; if not, says so."""
     if shape.batch % setting.devices == 0:
         return True
     print(f"{shape.name}: a batch of {shape.batch} can't be split; left out")
@@ -29,10 +29,10 @@ def can_split(shape: Shape, setting: Setting) -> bool:
 
 
 def split(function: Callable, setting: Setting, in_specs: Any, out_specs: Any):
-    """Returns the function run by every device on its part."""
+    """Returns the function, which every device runs on its own part."""
     if setting.devices == 1:
         return function
-    # check_vma would ask every loop to mark its first carry as different per device.
+    # check_vma would require every loop to mark its first carry as device-varying.
     return jax.shard_map(
         function,
         mesh=_mesh(setting),
@@ -43,7 +43,7 @@ def split(function: Callable, setting: Setting, in_specs: Any, out_specs: Any):
 
 
 def place(arrays: tuple, setting: Setting, specs: tuple) -> tuple:
-    """Returns the arrays on the devices that will read them."""
+    """Moves the arrays to the devices that will read them."""
     if setting.devices == 1:
         return arrays
     mesh = _mesh(setting)

@@ -1,4 +1,4 @@
-"""The header of a run: everything a number of it depends on."""
+"""The header of a run: everything that its numbers depend on."""
 
 import importlib.metadata
 import os
@@ -17,7 +17,7 @@ PEERS = ("torch", "flax", "dm-haiku", "equinox", "keras")
 
 
 def header(setting: Setting) -> dict[str, Any]:
-    """Returns one line that says where, when and with what a run was made."""
+    """Returns a line that says where, when and with what the run was made."""
     made = records.provenance(0.0)
     precision: Any = getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009
     return {

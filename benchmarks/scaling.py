@@ -1,14 +1,15 @@
-"""What an update gains where 2, 4 and 8 devices of the CPU share batch or seeds.
+"""How much faster an update is when 2, 4 or 8 CPU devices share its batch or seeds.
 
     python -m benchmarks.scaling
 
-Layouts are timed in turns; the gain is the median over rounds of the time of one device
-over that of the layout in the same round. It takes five minutes on an idle machine.
+Layouts are timed in turns; the gain is the time of one device divided by that of the
+layout in the same round, as the median over rounds. This takes five minutes on an idle
+machine.
 
-On c cores a gain beyond c can't show, and one device already uses all cores for large
-products: what shows is what cutting costs, and what it gains where one device leaves
-cores idle. Time on a network, which decides on accelerators, does not show;
-`docs/scaling.md` works it out.
+On c cores no gain above c is possible, and one device already uses all cores for large
+products: what this shows is the cost of splitting, and the gain when one device leaves
+cores idle. It does not show time on a network, which decides on accelerators;
+`docs/scaling.md` works that out.
 """
 
 import os
@@ -31,7 +32,7 @@ UPDATES = 4
 
 
 def main() -> None:
-    """Prints a table as it is measured."""
+    """Prints a table, row by row as it is measured."""
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", 8)
     print(f"{os.cpu_count()} cores; adding, LSTM, T = 100, B = 64; float32\n")
@@ -59,7 +60,7 @@ def measured(
 
 
 def _updates(hidden_size: int, num_seeds: int, layout: str | None) -> Callable:
-    """Returns a function that makes UPDATES updates and returns the seconds."""
+    """Returns a function that times UPDATES updates, in seconds."""
     config = Config(
         hidden_size=hidden_size, batch_size=64, num_seeds=num_seeds, mesh=layout
     )

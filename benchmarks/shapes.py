@@ -4,21 +4,13 @@ from typing import NamedTuple
 
 
 class Shape(NamedTuple):
-    """One size of the work.
+    """One size of the work."""
 
-    Attributes:
-      name: as in flags, lines and tables.
-      time: steps, T.
-      batch: sequences, B.
-      input: features of one input, D.
-      hidden: units, H.
-    """
-
-    name: str
-    time: int
-    batch: int
-    input: int
-    hidden: int
+    name: str  # in flags, lines and tables
+    time: int  # steps, T
+    batch: int  # sequences, B
+    input: int  # features of one input, D
+    hidden: int  # units, H
 
 
 LAYERS = (
@@ -32,5 +24,5 @@ LAYERS = (
 STEP = Shape("adding-200", 200, 32, 2, 128)
 CHECKPOINT = Shape("long16k", 16384, 16, 2, 128)
 SPECTRUM = Shape("spectrum", 20, 32, 1, 256)
-# For trying the benchmark out; its numbers mean nothing and enter no table.
+# For trials of the benchmark; its numbers mean nothing and enter no table.
 TINY = Shape("tiny", 16, 4, 2, 5)

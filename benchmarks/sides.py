@@ -1,4 +1,4 @@
-"""Side: one way to do a piece of work; and the check that two do the same work."""
+"""Side: one way of doing a piece of work; and the check that two sides agree."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-TOLERANCE = 1e-4  # of float32 sums in another order, relative to the norm of a leaf
+TOLERANCE = 1e-4  # relative to a leaf's norm: float32 sums may differ in order
 
 
 class Disagreement(AssertionError):
@@ -14,60 +14,34 @@ class Disagreement(AssertionError):
 
 
 class Setting(NamedTuple):
-    """What holds for every comparison of a run.
+    """What holds for every comparison of a run."""
 
-    Attributes:
-      rounds: quiet rounds of every comparison.
-      devices: devices of the CPU over which JAX splits the batch, or the seeds.
-      compiler_options: of every program of JAX, ours and the peers'.
-      compile_rounds: rounds of a comparison of compile times; 0 leaves it out.
-    """
-
-    rounds: int = 15
-    devices: int = 1
-    compiler_options: dict[str, str | bool] | None = None
-    compile_rounds: int = 3
+    rounds: int = 15  # quiet rounds per comparison
+    devices: int = 1  # CPU devices over which JAX splits the batch, or the seeds
+    compiler_options: dict[str, str | bool] | None = None  # of all sides in JAX
+    compile_rounds: int = 3  # rounds per comparison of compile times; 0 leaves them out
 
 
 class Side(NamedTuple):
-    """One way to do a piece of work.
+    """One way of doing a piece of work."""
 
-    Attributes:
-      name: the library and what of it.
-      run: does the work once, and waits for it.
-      answer: what was computed, as a pytree that is the same for every side.
-      build: compiles anew; None where nothing is compiled.
-      temp_bytes: temporary memory of the compiled program.
-      program: the compiled program itself.
-    """
-
-    name: str
-    run: Callable[[], Any]
-    answer: Callable[[], Any]
-    build: Callable[[], Any] | None = None
-    temp_bytes: int | None = None
-    program: Callable[..., Any] | None = None
+    name: str  # the library, and which part of it
+    run: Callable[[], Any]  # does the work once, and waits for it
+    answer: Callable[[], Any]  # the result, a pytree of one structure for all sides
+    build: Callable[[], Any] | None = None  # compiles anew; None: nothing to compile
+    temp_bytes: int | None = None  # temporary memory of the compiled program
+    program: Callable[..., Any] | None = None  # the compiled program itself
 
 
 class Comparison(NamedTuple):
-    """Two sides of the same work.
+    """Two sides of the same work; measures that a side lacks are left out."""
 
-    Attributes:
-      case: the family, as in --cases.
-      shape: its name.
-      work: what is done, in words.
-      ours: this library.
-      peer: the other side.
-      measures: which of time, compile, memory and share; those that a side lacks are
-        left out.
-    """
-
-    case: str
-    shape: str
-    work: str
+    case: str  # the family, as in --cases
+    shape: str  # its name
+    work: str  # what is done, in words
     ours: Side
     peer: Side
-    measures: Sequence[str] = ("time", "compile", "memory")
+    measures: Sequence[str] = ("time", "compile", "memory")  # or "share"
 
 
 def jax_side(
@@ -79,12 +53,8 @@ def jax_side(
 ) -> Side:
     """Returns a side that is one compiled program.
 
-    Args:
-      name: of the side.
-      function: pure.
-      arguments: of the function, already on their devices.
-      setting: of the run.
-      home: from its result to the answer.
+    The arguments of the pure `function` are already on their devices; `home` turns its
+    result into the answer.
     """
 
     def build():
@@ -103,7 +73,12 @@ def jax_side(
     )
 
 
-def check(ours: Side, peer: Side, tolerance: float = TOLERANCE) -> None:
+def timed_alone(side: Side) -> Side:
+    """Returns the side with an answer that agrees with any: only time is compared."""
+    return side._replace(answer=lambda: 0.0)
+
+
+def check(ours: Side, peer: Side) -> None:
     """Raises `Disagreement` unless both sides give the same answer."""
     wanted, got = (
         jax.tree.flatten_with_path(side.answer())[0] for side in (ours, peer)
@@ -114,15 +89,15 @@ def check(ours: Side, peer: Side, tolerance: float = TOLERANCE) -> None:
         )
     for (path, a), (_, b) in zip(wanted, got, strict=True):
         error = distance(np.asarray(a), np.asarray(b))
-        if not error <= tolerance:
+        if not error <= TOLERANCE:
             raise Disagreement(
                 f"{peer.name} is off by {error:.2g} from {ours.name} in "
-                f"answer{jax.tree_util.keystr(path)}; at most {tolerance:g} is allowed"
+                f"answer{jax.tree_util.keystr(path)}; at most {TOLERANCE:g} is allowed"
             )
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Returns ||a - b|| / ||a||, infinite where the shapes differ."""
+    """Returns ||a - b|| / ||a||; infinity if the shapes differ."""
     if a.shape != b.shape:
         return float("inf")
     a, b = a.astype(np.float64), b.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The record as tables; `./scripts/bench table` writes them into the README here."""
+"""The record as tables, which `./scripts/bench table` writes into the README here."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def row(line: Line) -> str:
 
 
 def read(path: Path) -> list[Line]:
-    """Returns the ratios of a record, each with the header it was made under."""
+    """Returns the ratios of a record, each with the header of its run."""
     lines, header = [], {}
     for written in path.read_text().splitlines() if path.exists() else []:
         line = json.loads(written)
@@ -52,26 +52,30 @@ def latest(lines: Iterable[Line]) -> list[Line]:
 
 
 def tables(lines: Sequence[Line], case: str) -> str:
-    """Returns the tables of a case: one per devices, work and measure."""
+    """Returns the tables of a case, one for each devices, work and measure."""
     lines = [line for line in latest(lines) if line["case"] == case]
     if not lines:
         return "Not run yet.\n"
-    groups: dict[tuple, list[Line]] = {}
-    for line in lines:
-        key = (line["devices"], line["work"], line["measure"], line["unit"])
-        groups.setdefault(key, []).append(line)
     blocks = [_made(lines)]
-    for (devices, work, measure, unit), group in groups.items():
+    names = ("devices", "work", "measure", "unit")
+    for (devices, work, measure, unit), group in _grouped(lines, names).items():
         title = f"**{work}, {measure}** ({unit}), {_devices(devices)}"
         blocks += [title, _table(group)]
     return "\n\n".join(blocks) + "\n"
 
 
-def summary(lines: Sequence[Line]) -> str:
-    """Returns one row per comparison of time: its shapes taken together.
+def _grouped(lines: Iterable[Line], names: Sequence[str]) -> dict[tuple, list[Line]]:
+    groups: dict[tuple, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(tuple(line[name] for name in names), []).append(line)
+    return groups
 
-    The forward pass alone, layers on several devices, memory and compile time are left
-    to the full tables.
+
+def summary(lines: Sequence[Line]) -> str:
+    """Returns one row per comparison of time, over all of its shapes.
+
+    The forward pass alone, layers on several devices, memory and compile time appear
+    only in the full tables.
     """
     every = latest(lines)
     lines = [
@@ -83,17 +87,17 @@ def summary(lines: Sequence[Line]) -> str:
     ]
     if not lines:
         return "Not run yet.\n"
-    groups: dict[tuple, list[Line]] = {}
     names = ("case", "work", "our_side", "peer_side", "devices")
-    for line in lines:
-        groups.setdefault(tuple(line[name] for name in names), []).append(line)
     head = ["what", "lstm_jax", "against", "mean ratio", "lowest", "highest"]
     chosen = [_on_chosen_devices(every, case) for case in RULED]
-    rows = [head, ["---"] * len(head)]
-    rows += [_summed_up(group, RULE) for group in chosen if group]
-    rows += map(_summed_up, groups.values())
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-    return f"{_machines(lines)}\n\n{table}\n"
+    rows = [_summed_up(group, RULE) for group in chosen if group]
+    rows += map(_summed_up, _grouped(lines, names).values())
+    return f"{_machines(lines)}\n\n{_markdown(head, rows)}\n"
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    every = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in every)
 
 
 def _machines(lines: Sequence[Line]) -> str:
@@ -109,17 +113,17 @@ def _machines(lines: Sequence[Line]) -> str:
 
 
 def chosen_devices(shape: Line) -> int:
-    """Returns the devices of the CPU that a layer runs on, of one and two.
+    """Returns the number of CPU devices that a layer runs on.
 
-    Two where its weights, 4 H (D + H) float32, take at most 2 MiB and the batch can be
-    halved; elsewhere each device would stream all of the weights.
+    Two if its weights, 4 H (D + H) float32, take at most 2 MiB and the batch can be
+    halved; otherwise one, because each device would stream all of the weights.
     """
     size = 4 * 4 * shape["H"] * (shape["D"] + shape["H"])
     return 2 if size <= MOST_WEIGHTS and shape["B"] % 2 == 0 else 1
 
 
 def _on_chosen_devices(lines: Sequence[Line], case: str) -> list[Line]:
-    """Returns a case against PyTorch, every shape on the devices of the rule."""
+    """Returns a case against PyTorch, each shape on the devices the rule gives it."""
     return [
         line
         for line in lines
@@ -132,34 +136,33 @@ def _on_chosen_devices(lines: Sequence[Line], case: str) -> list[Line]:
 def _summed_up(group: Sequence[Line], note: str = "") -> list[str]:
     first, *_ = group = sorted(group, key=lambda line: line["ratio"])
     last = group[-1]
-    mean = np.exp(np.mean(np.log([line["ratio"] for line in group])))
     what = f"{first['case']}, {first['work']}"
     if note or first["devices"] > 1:
         what += f", {note or _devices(first['devices'])}"
     ends = [f"{end['ratio']:.2f} ({end['shape']})" for end in (first, last)]
-    return [what, first["our_side"], first["peer_side"], f"**{mean:.2f}**", *ends]
+    mean = f"**{_mean_ratio(group):.2f}**"
+    return [what, first["our_side"], first["peer_side"], mean, *ends]
 
 
 def with_tables(text: str, lines: Sequence[Line]) -> str:
-    """Returns the README with the tables of a record between its marks."""
+    """Returns the README's text with the tables of a record between its marks."""
     return BLOCK.sub(lambda m: f"{m[1]}\n{tables(lines, m[2])}\n{m[3]}", text)
 
 
 def _table(group: Sequence[Line]) -> str:
     shapes = list(dict.fromkeys(line["shape"] for line in group))
-    sides = list(dict.fromkeys((one["our_side"], one["peer_side"]) for one in group))
-    head = ["lstm_jax", "against", *shapes, "geometric mean"]
-    rows = [head, ["---"] * len(head)]
-    for ours, peer in sides:
-        found = {
-            line["shape"]: line
-            for line in group
-            if (line["our_side"], line["peer_side"]) == (ours, peer)
-        }
+    rows = []
+    for sides, of_sides in _grouped(group, ("our_side", "peer_side")).items():
+        found = {line["shape"]: line for line in of_sides}
         cells = [_cell(found[shape]) if shape in found else "" for shape in shapes]
-        logs = np.log([line["ratio"] for line in found.values()])
-        rows.append([ours, peer, *cells, f"{np.exp(np.mean(logs)):.2f}"])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+        rows.append([*sides, *cells, f"{_mean_ratio(of_sides):.2f}"])
+    head = ["lstm_jax", "against", *shapes, "geometric mean"]
+    return _markdown(head, rows)
+
+
+def _mean_ratio(group: Sequence[Line]) -> float:
+    """Returns the geometric mean."""
+    return float(np.exp(np.mean(np.log([line["ratio"] for line in group]))))
 
 
 def _cell(line: Line) -> str:
@@ -179,7 +182,7 @@ def _devices(count: int) -> str:
 
 
 def _made(lines: Sequence[Line]) -> str:
-    """Returns where the numbers come from: one line per run that gave some."""
+    """Says where the numbers come from, one line per run."""
     headers = {str(line["header"]): line["header"] for line in lines}
     return "\n".join(
         f"* {header['date'][:10]}, commit {header['commit']}, {header['cpu']}, "

@@ -1,8 +1,8 @@
-"""Two callables timed in turns, A B A B ..., and the ratio of their times.
+"""Times two callables in turns, A B A B ..., and takes the ratio of their times.
 
-Every call is warmed for `SLICE` seconds before `SLICE` seconds of it are timed: threads
-of the other side spin for a while after it, and would slow whoever follows. A round is
-both sides once; its ratio compares times taken within the same tenth of a second. A
+Each is warmed for `SLICE` seconds and then timed for `SLICE` seconds: the threads of
+the other side spin for a while after it, and would slow down whatever follows. A round
+is both sides once; its ratio compares times taken within the same tenth of a second. A
 round in which other processes used the CPU is dropped.
 """
 
@@ -15,49 +15,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SLICE = 0.012  # seconds
-MOST_SECONDS = 60.0  # of one comparison, once FEWEST_ROUNDS were kept
+MOST_SECONDS = 60.0  # for one comparison, once FEWEST_ROUNDS are kept
 FEWEST_ROUNDS = 5
-MOST_OTHERS = 0.1  # share of all cores' time that others may use in a kept round
+MOST_OTHERS = 0.1  # share of all cores' time that others may use in a quiet round
 TICK = 0.01  # seconds, the resolution of /proc/stat
 STAT = Path("/proc/stat")
 
 
 class Round(NamedTuple):
-    """Seconds per call of both sides, and what others used meanwhile.
-
-    Attributes:
-      ours: seconds.
-      peer: seconds.
-      others: share of all cores' time, 0 where it can't be known.
-    """
+    """Seconds per call of both sides, and the CPU time of other processes meanwhile."""
 
     ours: float
     peer: float
-    others: float = 0.0
+    others: float = 0.0  # share of all cores' time; 0 if it can't be known
 
 
 class Ratio(NamedTuple):
-    """peer / ours, so above 1 is in our favour.
+    """peer / ours, so above 1 is in our favour."""
 
-    Attributes:
-      ours: median, in the unit of what was compared.
-      peer: median, in the same unit.
-      ratio: median of the ratios of the rounds.
-      q1: their first quartile.
-      q3: their third quartile.
-      rounds: how many rounds the numbers stand on.
-      dropped: how many were dropped because other processes ran.
-      quiet: False where too few rounds were left, and the dropped ones are in.
-    """
-
-    ours: float
-    peer: float
-    ratio: float
-    q1: float
-    q3: float
-    rounds: int
-    dropped: int = 0
-    quiet: bool = True
+    ours: float  # median, in the unit of what was compared
+    peer: float  # median, in the same unit
+    ratio: float  # median of the ratios of the rounds
+    q1: float  # their first quartile
+    q3: float  # their third quartile
+    rounds: int  # on which the numbers are based
+    dropped: int = 0  # rounds in which other processes ran
+    quiet: bool = True  # False: too few rounds were quiet, so the dropped ones count
 
 
 def alternate(
@@ -75,20 +58,15 @@ def alternate(
 
 
 def quiet_rounds(rounds: Sequence[Round]) -> list[Round]:
-    """Returns the rounds in which other processes used next to nothing."""
+    """Returns the rounds in which other processes used hardly any CPU time."""
     return [one for one in rounds if one.others <= MOST_OTHERS]
 
 
 def summarize(rounds: Sequence[Round], wanted: int, scale: float = 1.0) -> Ratio:
     """Returns medians and quartiles over the quiet rounds.
 
-    Where fewer than half of the rounds asked for were quiet, all of them count and the
-    result says so.
-
-    Args:
-      rounds: what `alternate` returned.
-      wanted: how many quiet rounds were asked for.
-      scale: from seconds to the unit of the result.
+    If fewer than half of the `wanted` rounds were quiet, all rounds count and the
+    result says so. `scale` converts seconds to the unit of the result.
     """
     kept = quiet_rounds(rounds)
     quiet = 2 * len(kept) >= min(wanted, len(rounds))
@@ -109,7 +87,7 @@ def summarize(rounds: Sequence[Round], wanted: int, scale: float = 1.0) -> Ratio
 
 
 def call_seconds(call: Callable[[], Any], seconds: float) -> float:
-    """Calls until the time is over, at least once; returns seconds per call."""
+    """Calls until the time is up, at least once; returns seconds per call."""
     start, calls = time.perf_counter(), 0
     while (spent := time.perf_counter() - start) < seconds or calls == 0:
         call()
@@ -133,17 +111,17 @@ def _one_round(ours: Callable[[], Any], peer: Callable[[], Any]) -> Round:
 
 
 def others_share(*, busy: float, own: float, wall: float) -> float:
-    """Returns what was used beside our own, as a share of the time of all cores.
+    """Returns the CPU time that others used, as a share of the time of all cores.
 
-    One tick is forgiven: `busy` is counted in ticks, `own` is exact.
+    One tick is allowed for: `busy` is counted in ticks, `own` is exact.
     """
     return max(0.0, busy - own - TICK) / (wall * (os.cpu_count() or 1))
 
 
 def busy_seconds() -> float:
-    """Returns the seconds all cores were busy since boot, the time stolen included.
+    """Returns the seconds all cores have been busy since boot, including stolen time.
 
-    0 where the system has no /proc/stat: then no round is ever dropped.
+    Without /proc/stat it is 0, and no round is ever dropped.
     """
     if not STAT.exists():
         return 0.0

@@ -446,7 +446,7 @@ OTHER_RUNS: dict[str, Any] = {
     "another task": ({"weights_of": {"task": "nature_show"}}, "cell/w_ih is (64, 12)"),
     "more weights": (
         {"weights_of": {"cell": "peephole_lstm"}},
-        "but holds cell/p (9,), which such a network has not",
+        "but holds cell/p (9,), which such a network does not have",
     ),
     "fewer weights": (
         {"cell": "peephole_lstm", "weights_of": {"cell": "lstm"}},
@@ -520,7 +520,7 @@ def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_
     figure = explain.plot(records.load(tmp_path / "out"))
     gates, gradient = figure.axes
     assert len(gates.lines) == 3  # two layers and the lag
-    assert gradient.get_title(loc="left") == "What the gradient hears"
+    assert gradient.get_title(loc="left") == "How far back the gradient reaches"
     assert "white noise" in figure.get_suptitle()
     assert json.loads((tmp_path / "out" / "record.json").read_text())["rows"]
 
@@ -568,7 +568,7 @@ BAD_TORCH: dict[str, Any] = {
     ),
     "a sum beyond float32": (
         LSTM | {b: np.full(12, 3e38, np.float32) for b in ("bias_ih_l0", "bias_hh_l0")},
-        "holds weights that are nan or infinite in float32; they must be finite",
+        "holds weights that are NaN or infinite in float32; they must be finite",
     ),
     "integers": (
         {key: np.ones(value.shape, np.int32) for key, value in LSTM.items()},
@@ -576,7 +576,7 @@ BAD_TORCH: dict[str, Any] = {
     ),
     "two ways in two layers": (
         module_arrays(torch.nn.LSTM(INPUT, 3, num_layers=2, bidirectional=True)),
-        "holds 2 bidirectional layers, in which every output hears both ends",
+        "holds 2 bidirectional layers, in which every output sees both ends",
     ),
 }
 GOOD = {f: np.asarray(v) for f, v in lstm_params([1.0, 1.0])._asdict().items()}
@@ -707,6 +707,6 @@ def test_a_sequence_must_fit_the_weights(tmp_path):
     def run(**options: Any):
         return refusal(lambda: explain.run(explain.Config(weights=weights, **options)))
 
-    assert "has 3 features a step; it must have 2" in run(sequence=wide)
+    assert "has 3 features per step; it must have 2" in run(sequence=wide)
     assert run(sequence=mine, lag=5).startswith("lag: got 5; it must be in [2, 4]")
     assert "No such file" in run(sequence=str(Path(tmp_path) / "none.npy"))

@@ -4,23 +4,26 @@ from typing import Any
 
 import torch
 
+import lstm_jax as lj
 from benchmarks.cases import adding
 from benchmarks.peers import pytorch
 from benchmarks.shapes import Shape
+from lstm_jax.readouts import LinearParams
+from lstm_jax.training.models import ModelParams
 
 
 class TorchModel(torch.nn.Module):
-    """An LSTM whose last output is read by one linear unit, with our weights."""
+    """An LSTM whose last output one linear unit reads, with our weights."""
 
-    def __init__(self, model: adding.Model):
+    def __init__(self, model: ModelParams):
         """Copies our weights."""
         super().__init__()
-        self.lstm = pytorch.lstm(model.lstm)
-        self.lstm.bias_hh_l0.requires_grad_(False)  # one b, as ours
-        self.readout = torch.nn.Linear(len(model.w), 1)
+        self.lstm = pytorch.lstm(model.cell)
+        self.lstm.bias_hh_l0.requires_grad_(False)  # only one b, like ours
+        self.readout = torch.nn.Linear(len(model.readout.w), len(model.readout.b))
         with torch.no_grad():
-            self.readout.weight.copy_(pytorch.tensor(model.w)[None])
-            self.readout.bias.fill_(float(model.b))
+            self.readout.weight.copy_(pytorch.tensor(model.readout.w).T)
+            self.readout.bias.copy_(pytorch.tensor(model.readout.b))
 
     def forward(self, xs: torch.Tensor) -> torch.Tensor:
         """Returns the answers, (batch,)."""
@@ -30,23 +33,21 @@ class TorchModel(torch.nn.Module):
         """Returns the mean squared error."""
         return torch.mean((self(xs) - sums) ** 2)
 
-    def loss_and_gradient(self, batch: adding.Batch) -> tuple[Any, adding.Model]:
-        """Returns both as ours."""
+    def loss_and_gradient(self, batch: lj.Batch) -> tuple[Any, ModelParams]:
+        """Returns both in our form."""
         pytorch.forget_gradients(self)
-        value = self.loss(pytorch.tensor(batch.xs), pytorch.tensor(batch.sums))
+        value = self.loss(pytorch.tensor(batch.inputs), pytorch.tensor(batch.targets))
         value.backward()
-        gradient = adding.Model(
-            lstm=pytorch.gradients(self.lstm),
-            w=pytorch.tensor_gradient(self.readout.weight)[0],
-            b=pytorch.tensor_gradient(self.readout.bias)[0],
-        )
-        return value.detach().numpy(), gradient
+        w: Any = pytorch.tensor_gradient(self.readout.weight).T
+        b: Any = pytorch.tensor_gradient(self.readout.bias)
+        cell = pytorch.gradients(self.lstm)
+        return value.detach().numpy(), ModelParams(cell, LinearParams(w, b))
 
 
 class Training:
     """A model with its optimiser; `step` is one update."""
 
-    def __init__(self, model: adding.Model, shape: Shape):
+    def __init__(self, model: ModelParams, shape: Shape):
         """Begins the training of a copy of our model."""
         self.shape = shape
         self.model = TorchModel(model)
@@ -55,7 +56,7 @@ class Training:
         self.optimizer = torch.optim.Adam(self.trained, lr=adding.RATE, fused=True)
 
     def step(self) -> torch.Tensor:
-        """Draw the batch, loss, gradient, clip, Adam."""
+        """Draws a batch; loss, gradient, clip, Adam."""
         self.optimizer.zero_grad()
         value = self.model.loss(*sample(self.shape.time, self.shape.batch))
         value.backward()

@@ -1,4 +1,4 @@
-"""A long sequence with checkpoints against one that keeps everything."""
+"""A long sequence with checkpoints, against storing every step."""
 
 import math
 from collections.abc import Iterator
@@ -10,21 +10,15 @@ import jax.numpy as jnp
 import lstm_jax as lj
 from benchmarks.cases import layer_sides
 from benchmarks.cases.layer_sides import Problem
-from benchmarks.peers import layers
 from benchmarks.shapes import Shape
 from benchmarks.sides import Comparison, Setting, Side, jax_side
 
 
 def checkpoint(shape: Shape, setting: Setting) -> Iterator[Comparison]:
-    """Loss and gradient of the weights; the loss reads the last output, or all."""
-    if "checkpoint_every" not in layers.SWITCHES:
-        print("lj.unroll has no checkpoint_every yet: left out")
-        return
+    """Loss and its gradient by the weights; the loss reads the last output, or all."""
     problem = layer_sides.draw(shape)
-    every: dict[str, Any] = {"checkpoint_every": math.isqrt(shape.time)}
-    plain: dict[str, Any] = {}
-    if "implementation" in layers.SWITCHES:
-        plain["implementation"] = "plain"
+    every = {"checkpoint_every": math.isqrt(shape.time)}
+    plain = {"implementation": "plain"}
     for reads in ("last step", "every step"):
         our = training_side("lstm_jax checkpointed", every, reads, problem, setting)
         peer = training_side("plain scan", plain, reads, problem, setting)
@@ -35,7 +29,7 @@ def checkpoint(shape: Shape, setting: Setting) -> Iterator[Comparison]:
 def training_side(
     name: str, options: dict[str, Any], reads: str, problem: Problem, setting: Setting
 ) -> Side:
-    """Returns the side of the loss and its gradient; options go to `unroll`."""
+    """Returns the side of the loss and its gradient; `unroll` takes the options."""
 
     def loss(params, xs, cotangent):
         carry, ys = lj.unroll(lj.LSTM, params, xs, **options)

@@ -1,4 +1,4 @@
-"""An LSTM layer and its training against every library; cells through `lj.scan`."""
+"""An LSTM layer and its training against other libraries; cells through `lj.scan`."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from benchmarks.peers.layers import Layer
 from benchmarks.shapes import Shape
 from benchmarks.sides import Comparison, Setting
 
-# What a layer does: in JAX, and in PyTorch.
+# What a layer does, in JAX and in PyTorch.
 WORK = {
     "forward": (layer_sides.forward, layer_sides.torch_forward),
     "forward+backward": (layer_sides.backward, layer_sides.torch_backward),
@@ -37,15 +37,16 @@ def training(shape: Shape, setting: Setting) -> Iterator[Comparison]:
     problem = layer_sides.draw(shape)
     work = f"{layer_sides.STEPS} steps"
     our = layer_sides.training(layers.ours(), problem, setting)
-    others = [layer_sides.torch_training(problem)]
+    yield Comparison(
+        "training", shape.name, work, our, layer_sides.torch_training(problem)
+    )
     for peer in layers.ours_otherwise():
-        others.append(layer_sides.training(peer, problem, setting))
-    for other in others:
+        other = layer_sides.training(peer, problem, setting)
         yield Comparison("training", shape.name, work, our, other)
 
 
 def cells(shape: Shape, setting: Setting) -> Iterator[Comparison]:
-    """Cells of other libraries through `lj.scan` against their own loop."""
+    """Cells of other libraries through `lj.scan`, against the library's own loop."""
     if not can_split(shape, setting):
         return
     problem = layer_sides.draw(shape)

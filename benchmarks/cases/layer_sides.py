@@ -1,6 +1,6 @@
 """One LSTM layer as sides: forward, forward+backward, ten steps of training.
 
-With random weights of ours, random xs and a random cotangent R, fixed:
+With fixed random weights in our form, random xs and a random cotangent R:
 
     forward             ys
     forward+backward    L = sum(ys * R), dL/dweights, dL/dxs
@@ -26,17 +26,11 @@ RATE = 0.01
 
 
 class Problem(NamedTuple):
-    """What every library works on.
+    """What every library works on."""
 
-    Attributes:
-      params: our weights.
-      xs: (time, batch, input).
-      cotangent: (time, batch, hidden), R above.
-    """
-
-    params: lj.LSTMParams
-    xs: jax.Array
-    cotangent: jax.Array
+    params: lj.LSTMParams  # our weights
+    xs: jax.Array  # (time, batch, input)
+    cotangent: jax.Array  # (time, batch, hidden), R above
 
 
 def draw(shape: Shape) -> Problem:
@@ -53,7 +47,11 @@ def draw(shape: Shape) -> Problem:
 
 def forward(layer: Layer, problem: Problem, setting: Setting) -> Side:
     """The outputs."""
-    return _side(layer, layer.apply, problem, setting, "xs", "y")
+
+    def function(weights, xs):
+        return (layer.apply(weights, xs),)
+
+    return _side(layer, function, problem, setting, "xs", "y")
 
 
 def backward(layer: Layer, problem: Problem, setting: Setting) -> Side:
@@ -97,17 +95,11 @@ def _side(
     gives: str,
     before: Any = None,
 ) -> Side:
-    """Returns the side of `(weights, *reads) -> gives`.
+    """Returns the side of `(weights, *reads) -> gives`, in the library's layout.
 
-    Args:
-      layer: of some library.
-      function: in the layout of that library.
-      problem: in ours.
-      setting: of the run.
-      reads: names of arrays of the problem.
-      gives: what comes out: "y" and "x" have a batch axis, "weights" are gradients,
-        "change" are weights that were `before` until then, "loss" is a number.
-      before: see `gives`.
+    `reads` names arrays of the problem. `gives` names the results: "y" and "x" have a
+    batch axis, "weights" are gradients, "change" is what has become of the weights
+    `before`, and "loss" is a number.
     """
     rows = devices.rows(layer.batch_axis)
     arrays = [getattr(problem, name) for name in reads.split()]
@@ -124,17 +116,13 @@ def _side(
         if what in ("x", "y"):
             return _to_layout(layer, result)
         if what == "change":
-            # Every weight is copied to one place, so the transpose is the inverse.
+            # Each weight is copied to exactly one place: the transpose is the inverse.
             result = jax.tree.map(jnp.subtract, result, before)
         return result if what == "loss" else _weights_home(layer, problem, result)
 
-    def as_tuple(*arguments):
-        results = function(*arguments)
-        return results if isinstance(results, tuple) else (results,)
-
     return jax_side(
         layer.name,
-        devices.split(as_tuple, setting, in_specs, tuple(out_specs)),
+        devices.split(function, setting, in_specs, tuple(out_specs)),
         devices.place(arguments, setting, in_specs),
         setting,
         home,
@@ -142,7 +130,7 @@ def _side(
 
 
 def _to_layout(layer: Layer, array: jax.Array) -> jax.Array:
-    """Moves the batch axis to where the library has it, or back from there."""
+    """Moves the batch axis to where the library expects it, or back."""
     return jnp.moveaxis(array, 1, layer.batch_axis)
 
 
@@ -186,7 +174,7 @@ def torch_backward(problem: Problem) -> Side:
 
 
 def torch_training(problem: Problem) -> Side:
-    """As `training`; the second bias stays where it is, so that there is one b."""
+    """As `training`; the second bias is not trained, so that there is one b."""
     module = pytorch.lstm(problem.params)
     xs, cotangent = pytorch.tensor(problem.xs), pytorch.tensor(problem.cotangent)
     module.bias_hh_l0.requires_grad_(False)

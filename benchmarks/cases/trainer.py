@@ -1,17 +1,16 @@
-"""The trainer of the library: what drawing costs, and seeds side by side.
+"""The library's trainer: the cost of drawing batches, and seeds side by side.
 
-Ten updates of the adding problem from a new model on, compiled. In "share of drawing"
-the peer is the drawing of those ten batches alone, so that the ratio is its share of
-the time.
+Ten updates of a new model on the adding problem, compiled. In "share of drawing" the
+peer only draws the ten batches, so that the ratio is its share of the time.
 
-In "10 updates of 8 seeds" one program, `lj.train_many` with one run at a time on each
-device, as it recommends for the CPU, stands against eight calls of the compiled
-`lj.train`, started one after the other without waiting in between, as a user would.
-With --cpu_devices=2 each device trains four of the seeds; the eight calls run in the
-same process on the first device. They have the whole machine nevertheless: products
-are split over one pool of threads, as many as there are cores, which all CPU devices of
-a process share (a large product on one device of two keeps both threads of two cores
-as busy as on the only device).
+"10 updates of 8 seeds" compares one program, `lj.train_many` with one run at a time on
+each device, as it recommends for the CPU, with eight calls of the compiled `lj.train`,
+started one after the other without waiting in between, as a user would. With
+--cpu_devices=2 each device trains four of the seeds, while the eight calls run in the
+same process on the first device. They still have the whole machine: products are split
+over one pool of threads, one per core, which all CPU devices of a process share (a
+large product on one device of two keeps both threads of two cores as busy as on a
+single device).
 """
 
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ import optax
 
 import lstm_jax as lj
 from benchmarks.shapes import Shape
-from benchmarks.sides import Comparison, Setting, Side, jax_side
+from benchmarks.sides import Comparison, Setting, Side, jax_side, timed_alone
 from lstm_jax.training import sharding
 
 SEEDS = 8
@@ -34,7 +33,7 @@ TASK = lj.TASKS["adding"]
 
 
 def trainer(shape: Shape, setting: Setting) -> Iterator[Comparison]:
-    """Drawing against the whole; eight seeds side by side against one by one."""
+    """Drawing against whole updates; eight seeds side by side against one by one."""
     if setting.devices == 1:
         yield _drawing(shape, setting)
     work = f"{STEPS} updates of {SEEDS} seeds"
@@ -48,7 +47,7 @@ def _drawing(shape: Shape, setting: Setting) -> Comparison:
     whole = jax_side("lj.train", partial(_train, shape=shape), (key,), setting)
     drawing = jax_side("its drawing", partial(_draw, shape=shape), (key,), setting)
     what = f"{STEPS} updates, share of drawing"
-    sides = (_answering_alike(side) for side in (whole, drawing))
+    sides = map(timed_alone, (whole, drawing))  # they do not do the same work
     return Comparison("trainer", shape.name, what, *sides, measures=("time",))
 
 
@@ -79,7 +78,7 @@ def _draw(key: jax.Array, shape: Shape) -> lj.Batch:
 
 
 def _together(keys: jax.Array, shape: Shape, setting: Setting) -> Side:
-    """Returns all seeds in one program, one at a time on each device."""
+    """Returns the side of one program for all seeds, one at a time on each device."""
     mesh = sharding.mesh_of(f"seed:{setting.devices}")
 
     def losses(keys):
@@ -109,8 +108,3 @@ def _one_by_one(keys: jax.Array, shape: Shape, setting: Setting) -> Side:
         return jax.block_until_ready([program(key) for key in each])
 
     return one._replace(run=run, answer=lambda: np.stack(run()))
-
-
-def _answering_alike(side: Side) -> Side:
-    """What is compared is time alone: the two do not do the same work."""
-    return side._replace(answer=lambda: 0.0)

@@ -1,8 +1,8 @@
-"""A run of `experiments.train`: what it spends outside of its compiled program.
+"""A run of `experiments.train`: the time it spends outside its compiled program.
 
-Between chunks the host counts, logs and shows progress; under --out it also writes
-metrics and checkpoints, at the policy that holds by default. The "peer" is the time
-outside the chunks, so that the ratio is its share of the run.
+Between chunks the host counts, logs and shows progress; with --out it also writes
+metrics and checkpoints, as often as the defaults say. The "peer" is the time outside
+the chunks, so that the ratio is its share of the run.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ UPDATES = 300
 
 
 def run(shape: Shape, setting: Setting) -> Iterator[Comparison]:
-    """The share of the host alone; and with metrics and checkpoints on a disk."""
+    """The host's share alone, and with metrics and checkpoints on a disk."""
     config = Config(
         task="adding",
         cell="lstm",
@@ -46,7 +46,7 @@ def run(shape: Shape, setting: Setting) -> Iterator[Comparison]:
 
 
 def _seconds(config: Config, out: Path | None) -> tuple[float, float]:
-    """Returns the seconds of a run, and those of them outside its program."""
+    """Returns the seconds of a run, and how many of them are outside its program."""
     job = job_of(config)
     begun = saving.begin(config, job, out, resume=False)
     jax.block_until_ready(job.chunk(job.place(begun.state), 0))  # compiles

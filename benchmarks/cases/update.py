@@ -1,15 +1,18 @@
-"""A whole update of the adding problem, and eight seeds of it, against PyTorch.
+"""A whole update on the adding problem, and eight seeds of it, against PyTorch.
 
-What is timed draws its own batches, by the generator of its library, and goes on from
-its last update. What is compared before is loss and gradient on one batch for both.
+Both sides are timed drawing their own batches, with their library's generator, each
+update following the last. Before that, their losses and gradients on one common batch
+are compared.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+import lstm_jax as lj
 from benchmarks import devices
 from benchmarks.cases import adding
 from benchmarks.cases.adding_torch import Training
@@ -25,7 +28,7 @@ def step(shape: Shape, setting: Setting) -> Iterator[Comparison]:
     if not can_split(shape, setting):
         return
     state = adding.init_state(jax.random.key(1), shape)
-    batch = adding.sample(jax.random.key(2), shape.time, shape.batch)
+    batch = adding.TASK.sample(jax.random.key(2), shape.batch, shape.time)
     gradient = jax.jit(adding.loss_and_gradient(setting))
     our = _training_side(
         "lstm_jax",
@@ -44,10 +47,10 @@ def step(shape: Shape, setting: Setting) -> Iterator[Comparison]:
 
 
 def seeds(shape: Shape, setting: Setting) -> Iterator[Comparison]:
-    """Eight models updated at once, split over the devices, against eight in a row."""
+    """Eight models updated together, split over the devices, against one by one."""
     keys = jax.random.split(jax.random.key(1), SEEDS)
     states = jax.vmap(lambda key: adding.init_state(key, shape))(keys)
-    batch = adding.sample(jax.random.key(2), shape.time, shape.batch)
+    batch = adding.TASK.sample(jax.random.key(2), shape.batch, shape.time)
     models = [
         jax.tree.map(lambda leaf, k=k: leaf[k], states.model) for k in range(SEEDS)
     ]
@@ -63,7 +66,8 @@ def seeds(shape: Shape, setting: Setting) -> Iterator[Comparison]:
         run=lambda: [training.step() for training in trainings],
         answer=torch_answer,
     )
-    for how, together in {"vmap": jax.vmap, "lax.map": _mapped}.items():
+    ways = {"vmap": jax.vmap, "lax.map": lambda of_one: partial(jax.lax.map, of_one)}
+    for how, together in ways.items():
         our = _seeds_side(f"lstm_jax {how}", together, states, batch, shape, setting)
         yield Comparison("seeds", shape.name, f"{SEEDS} updates, {how}", our, peer)
 
@@ -72,11 +76,11 @@ def _seeds_side(
     name: str,
     together: Callable,
     states: adding.State,
-    batch: adding.Batch,
+    batch: lj.Batch,
     shape: Shape,
     setting: Setting,
 ) -> Side:
-    one = Setting(setting.rounds)  # inside, every seed has its whole batch
+    one = Setting(setting.rounds)  # one device: a seed's batch is not split
     by_seed = devices.rows(0)
     update = together(adding.step(shape, one))
     gradient = together(lambda model: adding.loss_and_gradient(one)(model, batch))
@@ -93,7 +97,7 @@ def _seeds_side(
 def _training_side(
     name: str, update: Callable, state: Any, setting: Setting, answer: Callable
 ) -> Side:
-    """Returns a side whose every run goes on from the last one."""
+    """Returns a side in which every run continues from the one before."""
     side = jax_side(name, update, (state,), setting)
     assert side.program is not None
     program, current = side.program, [state]
@@ -103,12 +107,3 @@ def _training_side(
         return loss
 
     return side._replace(run=run, answer=answer)
-
-
-def _mapped(function: Callable) -> Callable:
-    """Returns the function over the leading axis, one entry after the other."""
-
-    def over_all(values):
-        return jax.lax.map(function, values)
-
-    return over_all

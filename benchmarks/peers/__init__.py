@@ -1,1 +1,1 @@
-"""The libraries that are timed beside ours."""
+"""The libraries timed against ours."""

@@ -1,16 +1,16 @@
-"""An LSTM layer of every library, on the same weights.
+"""An LSTM layer of every JAX library, with the same weights.
 
-A `Layer` of JAX is made of pure functions. `copy` brings OUR weights into the library's
-layout; it is affine, so its transpose brings the library's gradients home, and nobody
-has to write that way down. PyTorch, which is no JAX, is `benchmarks/peers/pytorch.py`.
+A `Layer` is made of pure functions. `copy` converts OUR weights to the library's
+layout; it is affine, so its transpose converts the library's gradients back, and the
+way back need not be written. PyTorch is in `benchmarks/peers/pytorch.py`.
 
-Every library gets what is best for it: time-major arrays where it takes them, and nnx
-split once, outside the compiled program.
+Every library gets what suits it best: time-major arrays if it takes them, and nnx split
+once, outside the compiled program.
 """
 
-import inspect
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -23,8 +23,6 @@ from flax import nnx
 import lstm_jax as lj
 from benchmarks.shapes import Shape
 
-SWITCHES = inspect.signature(lj.unroll).parameters
-
 
 class Layer(NamedTuple):
     """An LSTM layer of one library.
@@ -32,10 +30,10 @@ class Layer(NamedTuple):
     Attributes:
       name: of library and cell.
       copy: our weights -> the library's.
-      apply: `(weights, xs) -> ys` through the library's own loop.
-      step: `(weights, carry, x) -> (carry, y)`, the library's cell; None where it is
-        not offered to be looped over.
-      start: `batch -> carry`, empty.
+      apply: `(weights, xs) -> ys`, by the library's own loop.
+      step: `(weights, carry, x) -> (carry, y)`, the library's cell; None if it can't
+        be used in another loop.
+      start: `batch -> carry`, of zeros.
       batch_axis: of xs and ys; 0 means (batch, time, features).
     """
 
@@ -48,7 +46,7 @@ class Layer(NamedTuple):
 
 
 def ours(**options: Any) -> Layer:
-    """This library; options go to `unroll`."""
+    """This library; `unroll` takes the options."""
     name = " ".join(["lstm_jax", *(str(value) for value in options.values())])
 
     def apply(params, xs):
@@ -58,21 +56,14 @@ def ours(**options: Any) -> Layer:
 
 
 def ours_otherwise() -> list[Layer]:
-    """This library without its engine, once there is a choice."""
-    return [ours(implementation="plain")] if "implementation" in SWITCHES else []
+    """This library without its engine."""
+    return [ours(implementation="plain")]
 
 
 def linen_layer(shape: Shape, cell_type: Any) -> Layer:
     """Flax linen: `nn.RNN` around a cell."""
     cell = cell_type(features=shape.hidden)
     rnn = nn.RNN(cell, time_major=True)
-
-    def copy(params):
-        weights = {}
-        for gate, w_ih, w_hh, b in _by_gate(params):
-            weights[f"i{gate}"] = {"kernel": w_ih}
-            weights[f"h{gate}"] = {"kernel": w_hh, "bias": b}
-        return weights
 
     def apply(weights, xs):
         return rnn.apply({"params": {"cell": weights}}, xs)
@@ -81,7 +72,7 @@ def linen_layer(shape: Shape, cell_type: Any) -> Layer:
         return cell.apply({"params": weights}, carry, x)
 
     name = f"Flax linen {cell_type.__name__}"
-    return Layer(name, copy, apply, step, start=lambda batch: _zeros(shape, batch, 2))
+    return Layer(name, _kernels_by_gate, apply, step, partial(_zeros, shape))
 
 
 def nnx_layer(shape: Shape, cell_type: Any) -> Layer:
@@ -91,7 +82,9 @@ def nnx_layer(shape: Shape, cell_type: Any) -> Layer:
     rnn_graph, rnn_weights, rest = nnx.split(
         nnx.RNN(cell, time_major=True), nnx.Param, ...
     )
-    fill = _nnx_optimized if cell_type is nnx.OptimizedLSTMCell else _nnx_by_gate
+    copy = partial(_kernels_by_gate, input_forget="if_")
+    if cell_type is nnx.OptimizedLSTMCell:
+        copy = _nnx_optimized
 
     def apply(weights, xs):
         weights = _with_values(rnn_weights, {"cell": weights})
@@ -101,7 +94,7 @@ def nnx_layer(shape: Shape, cell_type: Any) -> Layer:
         return nnx.merge(cell_graph, _with_values(cell_weights, weights))(carry, x)
 
     name = f"Flax nnx {cell_type.__name__}"
-    return Layer(name, fill, apply, step, start=lambda batch: _zeros(shape, batch, 2))
+    return Layer(name, copy, apply, step, partial(_zeros, shape))
 
 
 def haiku_layer(shape: Shape) -> Layer:
@@ -115,7 +108,7 @@ def haiku_layer(shape: Shape) -> Layer:
         return hk.LSTM(shape.hidden)(x, carry)
 
     def copy(params):
-        # Haiku stacks i, g, f, o and adds 1 to what its forget gate reads.
+        # Haiku stacks i, g, f, o and adds 1 to the input of its forget gate.
         i, f, g, o = (jnp.concatenate(gate[1:3]) for gate in _by_gate(params))
         b_i, b_f, b_g, b_o = jnp.split(params.b, 4)
         return {
@@ -132,7 +125,7 @@ def haiku_layer(shape: Shape) -> Layer:
         return carry, y
 
     def start(batch):
-        hidden, cell = _zeros(shape, batch, 2)
+        hidden, cell = _zeros(shape, batch)
         return hk.LSTMState(hidden=hidden, cell=cell)
 
     return Layer("Haiku LSTM", copy, apply, step, start)
@@ -151,20 +144,15 @@ def equinox_layer(shape: Shape) -> Layer:
         carry = jax.vmap(filled)(x, carry)
         return carry, carry[0]
 
-    def start(batch):
-        return _zeros(shape, batch, 2)
-
     def apply(weights, xs):
-        def body(carry, x):
-            return step(weights, carry, x)
+        carry = _zeros(shape, xs.shape[1])
+        return jax.lax.scan(partial(step, weights), carry, xs)[1]
 
-        return jax.lax.scan(body, start(xs.shape[1]), xs)[1]
-
-    return Layer("Equinox LSTMCell", copy, apply, step, start)
+    return Layer("Equinox LSTMCell", copy, apply, step, partial(_zeros, shape))
 
 
 def keras_layer(shape: Shape) -> Layer | None:
-    """Keras on JAX: `keras.layers.LSTM`; None where Keras is not installed."""
+    """Keras on JAX: `keras.layers.LSTM`; None if Keras is not installed."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     try:
         import keras
@@ -183,7 +171,7 @@ def keras_layer(shape: Shape) -> Layer | None:
 
 
 def library_cells(shape: Shape) -> list[Layer]:
-    """The libraries of JAX whose cells can be looped over by others."""
+    """The JAX libraries whose cells can be used in another loop."""
     return [
         linen_layer(shape, nn.OptimizedLSTMCell),
         linen_layer(shape, nn.LSTMCell),
@@ -195,7 +183,7 @@ def library_cells(shape: Shape) -> list[Layer]:
 
 
 def jax_layers(shape: Shape) -> list[Layer]:
-    """Every peer of JAX that is installed."""
+    """Every JAX library that is installed."""
     keras = keras_layer(shape)
     if keras is None:
         print("Keras on JAX is not installed: left out (pip install keras)")
@@ -208,8 +196,18 @@ def _by_gate(params: lj.LSTMParams):
     return zip("ifgo", *quarters, strict=True)
 
 
-def _zeros(shape: Shape, batch: int, count: int) -> Any:
-    return tuple(jnp.zeros((batch, shape.hidden)) for _ in range(count))
+def _kernels_by_gate(params: lj.LSTMParams, input_forget: str = "if") -> Any:
+    """Returns the weights as Flax names them, but for `input_forget`, alone in nnx."""
+    weights = {}
+    for gate, w_ih, w_hh, b in _by_gate(params):
+        weights[input_forget if gate == "f" else f"i{gate}"] = {"kernel": w_ih}
+        weights[f"h{gate}"] = {"kernel": w_hh, "bias": b}
+    return weights
+
+
+def _zeros(shape: Shape, batch: int) -> Any:
+    """Returns an empty carry, two arrays."""
+    return tuple(jnp.zeros((batch, shape.hidden)) for _ in range(2))
 
 
 def _nnx_optimized(params: lj.LSTMParams) -> Any:
@@ -219,21 +217,13 @@ def _nnx_optimized(params: lj.LSTMParams) -> Any:
     }
 
 
-def _nnx_by_gate(params: lj.LSTMParams) -> Any:
-    weights = {}
-    for gate, w_ih, w_hh, b in _by_gate(params):
-        weights["if_" if gate == "f" else f"i{gate}"] = {"kernel": w_ih}
-        weights[f"h{gate}"] = {"kernel": w_hh, "bias": b}
-    return weights
-
-
 def _copied(state: Any) -> Any:
-    """Returns an nnx state of this trace: those of another one can't be written to."""
+    """Returns a copy made in this trace: nnx can't write to a state of another one."""
     return jax.tree.map(lambda leaf: leaf, state)
 
 
 def _with_values(state: Any, values: Any) -> Any:
-    """Returns a copy of an nnx state that holds other values."""
+    """Returns a copy of an nnx state with other values."""
     state = _copied(state)
     nnx.replace_by_pure_dict(state, values)
     return state

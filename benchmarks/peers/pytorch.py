@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: `torch.nn.LSTM` with our weights, and its answers as ours."""
+"""PyTorch on the CPU: `torch.nn.LSTM` with our weights, and its results in our form."""
 
 import os
 from typing import Any
@@ -10,12 +10,12 @@ import lstm_jax as lj
 
 
 def use_all_cores() -> None:
-    """Gives PyTorch as many threads as there are cores."""
+    """Gives PyTorch one thread per core."""
     torch.set_num_threads(os.cpu_count() or 1)
 
 
 def lstm(params: lj.LSTMParams) -> torch.nn.LSTM:
-    """Returns a layer with a copy of our weights; b goes into one of its two biases."""
+    """Returns a layer with a copy of our weights; b is the first of its two biases."""
     input_size, hidden_size = params.w_ih.shape[0], params.w_hh.shape[0]
     module = torch.nn.LSTM(input_size, hidden_size)
     module.load_state_dict(
@@ -25,12 +25,12 @@ def lstm(params: lj.LSTMParams) -> torch.nn.LSTM:
 
 
 def tensor(array: Any) -> torch.Tensor:
-    """Returns a copy as a tensor."""
+    """Returns a copy of the array as a tensor."""
     return torch.tensor(np.asarray(array))
 
 
 def gradients(module: torch.nn.LSTM) -> lj.LSTMParams:
-    """Returns the gradients as ours; that of the first bias is that of b."""
+    """Returns the gradients in our form; that of b is that of the first bias."""
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0")
     found = dict(module.named_parameters())
     arrays: list[Any] = [tensor_gradient(found[name]).T for name in names]
@@ -38,13 +38,13 @@ def gradients(module: torch.nn.LSTM) -> lj.LSTMParams:
 
 
 def tensor_gradient(of: torch.Tensor) -> np.ndarray:
-    """Returns a copy of what the last backward pass left."""
+    """Returns a copy of the gradient from the last backward pass."""
     if of.grad is None:
         raise ValueError("nothing was run backward")
     return of.grad.numpy().copy()
 
 
 def forget_gradients(module: torch.nn.Module) -> None:
-    """Drops what the last backward pass left."""
+    """Drops the gradients of the last backward pass."""
     for parameter in module.parameters():
         parameter.grad = None

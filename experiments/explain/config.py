@@ -10,13 +10,13 @@ DEFAULT_LAG = 200
 
 @dataclass(frozen=True)
 class Config(cli.Flags):
-    """What is explained; every field is a flag."""
+    """What to explain; every field is a flag."""
 
     torch: str | None = option(
         None,
         cli.optional(cli.text()),
-        "FILE.safetensors, the state dict of a torch.nn.LSTM or GRU or of a module "
-        "that holds one",
+        "FILE.safetensors, the state dict of a torch.nn.LSTM or GRU, or of a module "
+        "that contains one",
     )
     weights: str | None = option(
         None, cli.optional(cli.text()), "FILE.npz, params of lj.LSTM or lj.GRU by path"
@@ -24,17 +24,17 @@ class Config(cli.Flags):
     checkpoint: str | None = option(
         None,
         cli.optional(cli.text()),
-        "--out of experiments.train, or one of its checkpoints, or final.npz",
+        "the --out of experiments.train, one of its checkpoints, or its final.npz",
     )
     of_seed: int | None = option(
         None,
         cli.optional(cli.seed()),
-        "which network of a run that trained several side by side",
+        "which network, if the run trained several seeds",
     )
     module: str | None = option(
         None,
         cli.optional(cli.text()),
-        "which of several in the file: what its keys begin with",
+        "which of several modules in the file: the prefix of its keys",
     )
     direction: str = option(
         "forward",
@@ -49,16 +49,16 @@ class Config(cli.Flags):
     lag: int | None = option(
         None,
         cli.optional(cli.integer(minimum=2)),
-        f"how many steps back it is looked ({DEFAULT_LAG} on noise; all of a sequence, "
-        "if not given)",
+        f"how many steps to look back; if not given, {DEFAULT_LAG} on noise, and all "
+        "steps of a sequence",
     )
     num_examples: int = option(
-        16, cli.integer(minimum=1), "random directions, each with inputs of its own"
+        16, cli.integer(minimum=1), "random directions, each with its own inputs"
     )
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Checks what depends on several fields, beside each alone."""
+        """Checks each field, then that there is exactly one model."""
         super().__post_init__()
         given = [self.torch, self.weights, self.checkpoint]
         if sum(path is not None for path in given) != 1:

@@ -1,4 +1,4 @@
-"""What a model keeps and hears: the measurement as one call, and its figure."""
+"""The memory of a model: the measurement as one call, and its figure."""
 
 import math
 import time
@@ -25,13 +25,13 @@ from experiments.train import saved_run
 from lstm_jax import plots
 
 NAME = "explain"
-LEAST_DRAWN = 0.1  # steps: a half-life of 0 has no place on a logarithmic axis
+LEAST_DRAWN = 0.1  # steps: a logarithmic axis can't show a half-life of 0
 HALF_LIFE_TICKS = (1, 2, 5)
 UNTRAINED: dict[str, Any] = {"color": plots.GREY, "linewidth": 0.9}
 
 
 def run(config: Config) -> Record:
-    """Reads the weights, measures and returns the record."""
+    """Reads the model, measures its memory and returns the record."""
     start = time.monotonic()
     model = models.read_model(config)
     read = models.sequences_of(config, model)
@@ -68,7 +68,7 @@ def plot(record: Record) -> Figure:
     _plot_gradient(gradient, record)
     what = record.config["model"].rpartition(": ")[2]
     title = f"{record.config['name']}: {what}; on {record.config['read']}"
-    # A file may be called a$b.csv: no formula.
+    # A file may be called a$b.csv, which is not a formula.
     figure.suptitle(
         wording.printable(title), x=0.01, ha="left", fontsize=9, parse_math=False
     )
@@ -90,16 +90,7 @@ def _plot_gates(axes: Axes, record: Record) -> None:
             label=f"layer {number}",
         )
     lag = record.config["lag"]
-    axes.axhline(lag, color=plots.GREY, linewidth=0.6)
-    plots.note(
-        axes,
-        f"lag {lag}",
-        (0, lag),
-        (2, 2),
-        coords=("axes fraction", "data"),
-        size=9,
-        color=plots.GREY,
-    )
+    _grey_line(axes, lag, f"lag {lag}", linewidth=0.6)
     axes.set_yscale("log")
     axes.margins(x=0.02, y=0.1)
     if np.isfinite(half_lives).any():
@@ -117,15 +108,22 @@ def _plot_gates(axes: Axes, record: Record) -> None:
         axes.legend(loc="lower right")
 
 
+def _grey_line(axes: Axes, height: float, text: str, size: int = 9, **style: Any):
+    """Draws a horizontal line across the panel, with a label at its left end."""
+    axes.axhline(height, color=plots.GREY, **style)
+    here = {"coords": ("axes fraction", "data"), "color": plots.GREY, "size": size}
+    plots.note(axes, text, (0, height), (2, 2), **here)
+
+
 def _before(record: Record, name: str) -> np.ndarray:
-    """Returns what a run began with; nothing where only weights are known."""
+    """Returns what was measured before training; empty for weights alone."""
     if INITIAL not in record.axes["stage"]:
         return np.empty(0)
     return take(record, name, stage=INITIAL)
 
 
 def _mark_slowest(axes: Axes, half_lives: np.ndarray) -> None:
-    """Writes which unit is the slowest, unless it keeps all and has no place."""
+    """Labels the slowest unit, unless its half-life is infinite."""
     slowest = half_lives.max()
     if not np.isfinite(slowest):
         return
@@ -143,7 +141,7 @@ def _mark_slowest(axes: Axes, half_lives: np.ndarray) -> None:
 
 
 def _say_all_is_kept(axes: Axes, num_units: int, lag: int) -> None:
-    """Writes into a panel without curves, in the decade above the lag."""
+    """Says in an empty panel that no unit forgets, in the decade above the lag."""
     axes.set_xlim(0.5, num_units + 0.5)
     axes.set_ylim(1, 10 * lag)
     plots.note(
@@ -181,17 +179,9 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
     axes.set_ylim(bottom, top)
     for name in report.FORMATS:
         height = math.log10(float(jnp.finfo(name).eps) / 2)
-        if height < bottom:
-            continue
-        axes.axhline(height, color=plots.GREY, linewidth=0.5, linestyle=(0, (1, 2)))
-        plots.note(
-            axes,
-            f"lost to {name}",
-            (0, height),
-            (2, 2),
-            coords=("axes fraction", "data"),
-            color=plots.GREY,
-        )
-    plots.log_axis(axes, lag, "What the gradient hears")
+        if height >= bottom:
+            style: dict[str, Any] = {"linewidth": 0.5, "linestyle": (0, (1, 2))}
+            _grey_line(axes, height, f"lost to {name}", size=8, **style)
+    plots.log_axis(axes, lag, "How far back the gradient reaches")
     axes.set_ylabel("share of the gradient left")
     axes.legend(loc="best")

@@ -1,4 +1,4 @@
-"""What the gates of a model keep, and what its gradient hears."""
+"""What the gates of a model keep, and how far back its gradient reaches."""
 
 from typing import Any, NamedTuple
 
@@ -18,19 +18,12 @@ from lstm_jax.gradients.carousel import forget_factors
 
 
 class Measured(NamedTuple):
-    """What is measured on a model.
+    """What is measured on a model; norms are of the gradient, entering each step."""
 
-    Attributes:
-      log_kept: mean ln f_t of every unit, (layer, hidden).
-      log_norms: of the whole carry entering each step, (time, examples).
-      layer_log_norms: of the carry of each layer, (layer, time, examples).
-      saturation: by a sequence that is given; None where none is.
-    """
-
-    log_kept: Float[Array, "layer hidden"]
-    log_norms: Float[Array, "time examples"]
-    layer_log_norms: Float[Array, "layer time examples"]
-    saturation: Saturation | None
+    log_kept: Float[Array, "layer hidden"]  # mean ln f_t
+    log_norms: Float[Array, "time examples"]  # of the whole carry
+    layer_log_norms: Float[Array, "layer time examples"]  # of each layer's carry
+    saturation: Saturation | None  # by --sequence; None without one
 
 
 def measured(
@@ -42,16 +35,16 @@ def measured(
     inputs: Float[Array, "time examples input"],
     counts: Bool[Array, "time examples"] | None,
 ) -> Measured:
-    """Returns what is measured on layers and a readout; traceable.
+    """Returns what is measured on layers and a readout; can be traced.
 
     Args:
-      config: number of directions, and their seed.
-      model: its cell and sizes; weights are those of the next arguments.
-      lag: how many steps back it is looked; what comes before is a warm-up.
-      layers: params, from the bottom to the top.
-      readout: what answers; None where the last layer's output is the answer.
-      inputs: warm-up and all.
-      counts: False before a sequence begins; None where all begin at the first step.
+      config: its num_examples directions are drawn from its seed.
+      model: only its cell and sizes; the weights are the next two arguments.
+      lag: how many steps to look back; the steps before are a warm-up.
+      layers: params, from bottom to top.
+      readout: gives the answer; if None, the last layer's output is the answer.
+      inputs: with the warm-up.
+      counts: False before a sequence begins; None if all begin at the first step.
     """
     key = jax.random.fold_in(jax.random.key(config.seed), 1)
     directions = jax.random.normal(key, (config.num_examples, model.sizes[2]))
@@ -84,7 +77,7 @@ def measured(
 
 
 def check_finite(config: Config, read: Sequences, found: Measured) -> None:
-    """Raises `ConfigError` where a measurement is no number."""
+    """Raises `ConfigError` if a measurement is NaN."""
     overflow = decay.overflow(found.log_norms)
     if overflow is None and not np.isnan(found.log_kept).any():
         return

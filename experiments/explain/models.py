@@ -1,4 +1,4 @@
-"""The model that `experiments.explain` is asked about, and what the model reads."""
+"""The model that `experiments.explain` measures, and the sequences it reads."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,46 +24,30 @@ NOISE = "white noise of unit variance"
 
 
 class Model(NamedTuple):
-    """What is explained.
+    """The model to explain; without a readout its last output is the answer."""
 
-    Attributes:
-      cell: of every layer.
-      layers: params in float32, from the bottom to the top.
-      readout: what answers from the last layer's output; None where there is none.
-      sizes: (input, hidden, answer); without a readout the output is the answer.
-      run: that trained it; None for weights alone.
-      name: of the file, or of the run's folder.
-    """
-
-    cell: lj.Cell
-    layers: tuple[Any, ...]
+    cell: lj.Cell  # the same in every layer
+    layers: tuple[Any, ...]  # params in float32, from bottom to top
     readout: readouts.LinearParams | None
-    sizes: tuple[int, int, int]
-    run: TrainedRun | None
-    name: str
+    sizes: tuple[int, int, int]  # (input, hidden, answer)
+    run: TrainedRun | None  # the run that trained it; None for weights alone
+    name: str  # of the file, or of the run's folder
 
 
 class Sequences(NamedTuple):
-    """What the model reads; every sequence ends at the last step.
+    """What the model reads; every sequence ends at the last step."""
 
-    Attributes:
-      inputs: warm-up and all.
-      counts: False before a sequence begins; None where all begin at the first step.
-      lag: how many steps back it is looked.
-      what: in words.
-    """
-
-    inputs: Float[Array, "time examples input"]
-    counts: Bool[Array, "time examples"] | None
-    lag: int
-    what: str
+    inputs: Float[Array, "time examples input"]  # with the warm-up
+    counts: Bool[Array, "time examples"] | None  # see `measurements.measured`
+    lag: int  # how many steps to look back
+    what: str  # in words
 
 
 def read_model(config: Config) -> Model:
-    """Returns the model that is asked for.
+    """Returns the model that the flags name.
 
     Raises:
-      ConfigError: it can't be read, is something else, or a flag does not go with it.
+      ConfigError: it can't be read, is no LSTM or GRU, or a flag does not apply to it.
     """
     if config.direction == "backward" and config.torch is None:
         raise ConfigError(
@@ -102,7 +86,7 @@ def _of_weights(config: Config) -> Model:
 
 
 def _is_run(path: str) -> bool:
-    """Whether it is no final.npz that is to be read."""
+    """Whether to read checkpoints and not final.npz."""
     has_final = (Path(path) / "final.npz").exists()
     return Path(path).is_dir() and (saved_run.is_run(path) or not has_final)
 
@@ -125,10 +109,10 @@ def _of_run(path: str, run: TrainedRun) -> Model:
 
 
 def sequences_of(config: Config, model: Model) -> Sequences:
-    """Returns the sequences that are given, or of the run's task, or noise.
+    """Returns the given sequence, or sequences of the run's task, or noise.
 
     Raises:
-      ConfigError: they can't be read, do not fit the model, or are too short.
+      ConfigError: the sequence can't be read, does not fit the model, or is too short.
     """
     if config.sequence is not None:
         return _given(config, *model.sizes[:2])
@@ -148,7 +132,7 @@ def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
     sequence = read_sequence(config.sequence or "")
     if sequence.shape[1] != input_size:
         raise ConfigError(
-            f"sequence: {config.sequence!r} has {sequence.shape[1]} features a step; "
+            f"sequence: {config.sequence!r} has {sequence.shape[1]} features per step; "
             f"it must have {input_size}, for these weights"
         )
     lag = _checked_lag(config, len(sequence), repr(config.sequence))
@@ -161,7 +145,7 @@ def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
 
 
 def _of_task(config: Config, run: TrainedRun) -> Sequences:
-    """Returns sequences that training did not draw, moved to end at one step."""
+    """Returns test sequences of the task, shifted to end at the same step."""
     task, length = lj.TASKS[run.config.task], run.config.length
     largest = ("num_examples", length, max(task.input_size, run.config.hidden_size))
     memory_limit.check({"num_examples": config.num_examples}, [largest])

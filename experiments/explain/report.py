@@ -1,4 +1,4 @@
-"""What is said about a model's memory: table rows and verdict lines."""
+"""What the record says about a model's memory: table rows and verdict lines."""
 
 import math
 
@@ -16,7 +16,7 @@ FORMATS = ("bfloat16", "float16", "float32")
 
 
 def table(found: Measured, lag: int) -> list[dict[str, str]]:
-    """Returns a row per layer: medians over the sequences, half-lives in steps."""
+    """Returns one row per layer: medians over the sequences, half-lives in steps."""
     rows = []
     for number, log_kept in enumerate(np.asarray(found.log_kept)):
         unit, half_lives = int(np.argmax(log_kept)), np.asarray(lj.half_life(log_kept))
@@ -43,14 +43,7 @@ def verdict(
     read: Sequences,
     stages: dict[str, Measured],
 ) -> list[str]:
-    """Returns the lines for the reader.
-
-    Args:
-      config: what was asked.
-      model: what was measured.
-      read: by the model.
-      stages: what was measured, TRAINED and, of a run, INITIAL.
-    """
+    """Returns the verdict; `stages` has TRAINED and, for a run, INITIAL."""
     found, before = stages[TRAINED], stages.get(INITIAL)
     return [
         "",
@@ -64,7 +57,7 @@ def verdict(
 
 
 def model_in_words(config: Config, model: Model) -> str:
-    """Returns what is explained: where it is, cell, sizes, and how it was trained."""
+    """Describes the model: its path, cell and sizes, and how it was trained."""
     layers = len(model.layers)
     inputs, units, _ = model.sizes
     size = f"{units} units" + (f" in {layers} layers" * (layers > 1))
@@ -96,7 +89,7 @@ def _untrained_lines(before: Measured, lag: int) -> list[str]:
 
 
 def _input_lines(read: Sequences, found: Measured) -> list[str]:
-    """Returns what inputs that are given do to the model."""
+    """Says how far a given sequence saturates the model."""
     if found.saturation is None:
         return []
     return saturation.in_words(*found.saturation, np.asarray(read.inputs))

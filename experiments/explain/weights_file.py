@@ -1,4 +1,4 @@
-"""A user's own LSTM or GRU weights, from a file.
+"""Reads your own LSTM or GRU weights from a file.
 
 .safetensors  the state dict of a torch module, keys [prefix.]weight_hh_l0 and so on
 .npz          parameters by their path, [cell/][0/]w_hh, as `experiments.train` and
@@ -32,12 +32,7 @@ GATES = {lj.LSTMParams: 4, lj.GRUParams: 3}
 
 
 class Weights(NamedTuple):
-    """What was read.
-
-    Attributes:
-      cell: `lj.LSTM` or `lj.GRU`.
-      layers: params in float32, from the bottom to the top.
-    """
+    """An LSTM or GRU: its cell, and its params in float32 from bottom to top."""
 
     cell: lj.Cell
     layers: tuple[lj.LSTMParams | lj.GRUParams, ...]
@@ -58,11 +53,11 @@ def read_torch(path: str, module: str | None, direction: str) -> Weights:
 
     Args:
       path: of the file.
-      module: prefix of the keys; may be None where there is only one.
-      direction: "forward" or "backward" of a bidirectional layer.
+      module: prefix of the keys; may be None if there is only one module.
+      direction: of a bidirectional layer, "forward" or "backward".
 
     Raises:
-      ConfigError: they can't be read, or are something else.
+      ConfigError: the file can't be read, or holds something else.
     """
     arrays = _read_safetensors(path)
     modules = {key: _module_of(key) for key in arrays}
@@ -73,7 +68,7 @@ def read_torch(path: str, module: str | None, direction: str) -> Weights:
         if modules[key] == chosen
     }
     try:
-        with np.errstate(over="ignore"):  # a sum of two biases; looked at below
+        with np.errstate(over="ignore"):  # of summed biases; `check_finite` refuses it
             params = lj.from_torch(state_dict)
     except ValueError as error:
         raise ConfigError(f"torch: {path!r}: {error}") from error
@@ -82,16 +77,15 @@ def read_torch(path: str, module: str | None, direction: str) -> Weights:
 
 
 def read_npz(path: str, module: str | None, name: str = "weights") -> Weights:
-    """Returns the weights of an LSTM or GRU of this library in a .npz file.
+    """Returns the weights of one of this library's LSTMs or GRUs, from a .npz file.
 
     Args:
       path: of the file.
-      module: what the paths of all layers begin with; may be None where there is only
-        one cell.
-      name: of the flag, for messages.
+      module: prefix of the paths of all layers; may be None if there is only one cell.
+      name: of the flag, for error messages.
 
     Raises:
-      ConfigError: they can't be read, or are something else.
+      ConfigError: the file can't be read, or holds something else.
     """
     arrays = array_files.read_npz(name, path, NPZ)
     by_parent: dict[str, dict[str, np.ndarray]] = {}
@@ -129,8 +123,8 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
         import safetensors
     except ImportError as error:
         raise ConfigError(
-            "torch: .safetensors files are read by the package safetensors, which is "
-            "not installed"
+            "torch: reading .safetensors files needs the package safetensors, which "
+            "is not installed"
         ) from error
     if Path(path).suffix != ".safetensors":
         raise ConfigError(f"torch: got {path!r}; it must be {SAFETENSORS}")
@@ -144,7 +138,7 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
     except OSError as error:
         raise array_files.unreadable("torch", path, error, SAFETENSORS) from error
     except safetensors.SafetensorError as error:
-        found = "is no .safetensors file"
+        found = "is not a .safetensors file"
         raise array_files.refusal("torch", path, found, SAFETENSORS) from error
     if not found:
         raise ConfigError(
@@ -165,7 +159,7 @@ def _tensor(path: str, file: Any, key: str) -> np.ndarray:
 
 
 def _in_float32(name: str, path: str, key: str, array: np.ndarray) -> np.ndarray:
-    """Returns real weights in float32; refuses what is no finite number there."""
+    """Returns real weights in float32; refuses what is not finite there."""
     odd = array[array_files.beyond(array, "float32")]
     if odd.size:
         raise ConfigError(
@@ -176,7 +170,7 @@ def _in_float32(name: str, path: str, key: str, array: np.ndarray) -> np.ndarray
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Returns the first few names."""
+    """Lists the first few names."""
     names = list(names)
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (", ".join(names[:4]) or "nothing") + more
@@ -200,7 +194,7 @@ def _one_way(path: str, layers: tuple, direction: str) -> list:
     if both and len(layers) > 1:
         raise ConfigError(
             f"torch: {path!r} holds {len(layers)} bidirectional layers, in which every "
-            "output hears both ends; it must be one, or layers of one direction"
+            "output sees both ends; it must be one, or layers of one direction"
         )
     if not both and direction == "backward":
         raise ConfigError(
@@ -234,12 +228,11 @@ def _layer(
 
 
 def _checked(name: str, path: str, layers: list) -> Weights:
-    """Refuses other cells, layers that do not fit, and what is no finite number."""
+    """Refuses other cells, layers that do not fit, and weights that are not finite."""
     kinds = {type(layer) for layer in layers}
     if len(kinds) > 1 or not kinds <= CELLS.keys():
-        found = ", ".join(
-            sorted(kind.__name__.removesuffix("Params") for kind in kinds)
-        )
+        names = sorted(kind.__name__.removesuffix("Params") for kind in kinds)
+        found = ", ".join(names)
         raise ConfigError(
             f"{name}: {path!r} holds {found}; it must be an LSTM or a GRU, the same "
             "in all layers"
@@ -256,9 +249,9 @@ def _checked(name: str, path: str, layers: list) -> Weights:
 
 
 def check_finite(name: str, path: str, weights: Any) -> None:
-    """Raises `ConfigError` where a weight, or a sum of two biases, is no number."""
+    """Raises `ConfigError` if a weight, or a sum of two biases, is not finite."""
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(weights)):
         raise ConfigError(
-            f"{name}: {path!r} holds weights that are nan or infinite in float32; they "
+            f"{name}: {path!r} holds weights that are NaN or infinite in float32; they "
             "must be finite"
         )

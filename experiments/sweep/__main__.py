@@ -13,7 +13,7 @@ if __name__ == "__main__":
     flags.DEFINE_boolean(
         "resume",
         False,
-        "train only what --out does not hold yet",
+        "train only the parts that --out does not hold yet",
         module_name=sys.argv[0],
     )
     define_device_flag()

@@ -1,4 +1,4 @@
-"""The settings of `experiments.sweep`: those of `experiments.train` and what varies."""
+"""The flags of `experiments.sweep`: those of `experiments.train`, and what varies."""
 
 import dataclasses
 from dataclasses import asdict, dataclass, fields
@@ -10,17 +10,16 @@ from experiments.sweep.settings import MOST_SETTINGS, Setting, Swept, drawn, gri
 from experiments.train.config import WHERE
 from experiments.train.config import Config as RunConfig
 
-# What says how a run is told and judged, not what it finds.
+# These decide how a run is judged, not what it finds.
 NOT_SWEPT = ("num_seeds", "test_size", "success_loss")
-# A sweep tests at the end only, and saves whole parts of itself.
+# A sweep tests only at the end, and saves only finished parts.
 WITHOUT_MEANING = (
     "eval_interval",
     "log_interval",
     "checkpoint_interval",
     "keep_checkpoints",
 )
-# A sweep that goes on may be judged anew, and go on over other devices; the rest is
-# fixed.
+# A resumed sweep may be judged anew and use other devices; the rest is fixed.
 FREE = ("success_loss", "success_accuracy", *WHERE)
 
 SWEEPABLE = {
@@ -52,23 +51,23 @@ class Config(RunConfig):
     random: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1, maximum=MOST_SETTINGS)),
-        "settings drawn from --sweep by --seed, where not every combination is wanted",
+        "how many settings to draw from --sweep, by --seed; if not given, all of them",
     )
     at_once: int = option(
         36,
         cli.integer(minimum=1),
-        "runs side by side in one program, at least all seeds of a setting; a sweep "
-        "that is killed loses no more than these",
+        "runs side by side in one program, at least all seeds of a setting; a killed "
+        "sweep loses no more than these",
     )
     success_accuracy: float = option(
         0.95,
         cli.number(),
-        "a seed succeeds where its test accuracy is at least this; not looked at where "
+        "a seed succeeds if its test accuracy is at least this; ignored if "
         "--success_loss is given",
     )
 
     def __post_init__(self) -> None:
-        """Checks every setting of the sweep."""
+        """Checks the flags and every setting of the sweep."""
         super().__post_init__()
         for field in fields(RunConfig):
             value = getattr(self, field.name)
@@ -82,7 +81,7 @@ class Config(RunConfig):
             run_config(self, setting)
 
     def swept(self) -> Swept:
-        """Returns what each swept field goes through."""
+        """Returns the values or range of each swept field."""
         return parse(self.sweep, SWEEPABLE)
 
     def settings(self) -> list[Setting]:
@@ -93,11 +92,11 @@ class Config(RunConfig):
 
 
 def run_config(config: Config, setting: Setting) -> RunConfig:
-    """Returns what `experiments.train` takes for the runs of one setting."""
+    """Returns the configuration of `experiments.train` for one setting's runs."""
     shared = {f.name: getattr(config, f.name) for f in fields(RunConfig)}
     return RunConfig(**shared | setting)
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """Returns the fields that a sweep must keep when it goes on."""
+    """Returns the fields that a sweep must keep when it is resumed."""
     return {name: value for name, value in asdict(config).items() if name not in FREE}

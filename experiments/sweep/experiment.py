@@ -1,6 +1,5 @@
-"""The sweep as one call, its record and its figure."""
+"""A sweep as one call, its record and its figure."""
 
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -32,13 +31,12 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
     Args:
       config: what is swept.
-      out: folder of sweep.csv and of the parts that are done; nothing is written where
-        it is None.
+      out: folder of sweep.csv and the finished parts; if None, nothing is written.
       resume: train only the parts that `out` does not hold.
 
     Raises:
-      ConfigError: `out` holds another sweep or is that of one going on, or a task
-        refuses a setting.
+      ConfigError: `out` holds another sweep or is in use by one, or a task refuses a
+        setting.
       OSError: a part can't be written.
     """
     if out is None:
@@ -55,22 +53,14 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
         print(note, file=sys.stderr)
     outcome = _in_order(parts, _trained(config, parts, found, out))
     if out is not None:
-        rows = rows_of(config, outcome)
-        store.write_csv(out / "sweep.csv", rows)
+        store.write_csv(out / "sweep.csv", rows_of(config, outcome))
     return record_of(config, outcome, notes, start)
 
 
 def record_of(
     config: Config, outcome: Outcome, notes: Sequence[str], start: float
 ) -> Record:
-    """Returns the record.
-
-    Args:
-      config: of the sweep.
-      outcome: of all settings.
-      notes: what the user must know about how it came about.
-      start: of the sweep, as `time.monotonic` says it.
-    """
+    """Returns the record; `notes` open the verdict, `start` is `time.monotonic()`."""
     rows = rows_of(config, outcome)
     named = zip(labels(config, rows), config.settings(), strict=True)
     return records.new(
@@ -87,7 +77,7 @@ def record_of(
 def _found(
     config: Config, parts: list[Part], out: Path | None, resume: bool
 ) -> tuple[dict[int, Outcome], list[str]]:
-    """Returns the parts that are done, by number, and notes for the user."""
+    """Returns the finished parts by number, and notes for the user."""
     if out is None:
         return {}, []
     notes = store.begin(out, identity(config), resume)
@@ -106,7 +96,7 @@ def _found(
 def _trained(
     config: Config, parts: list[Part], found: dict[int, Outcome], out: Path | None
 ) -> list[Outcome]:
-    """Returns the outcome of each part; trains and saves those not found."""
+    """Returns the outcome of each part; trains and saves the missing ones."""
     settings = config.settings()
     todo = [number for number in range(len(parts)) if number not in found]
     with progress(max(sum(parts[number].work for number in todo), 1)) as advance:
@@ -125,58 +115,49 @@ def _told(before: str, advance: Advance) -> Advance:
 
 
 def _in_order(parts: list[Part], outcomes: list[Outcome]) -> Outcome:
-    """Returns the outcomes of all settings in the order of the sweep."""
+    """Returns the outcomes of all settings, in the order of the sweep."""
     members = np.concatenate([part.members for part in parts])
     joined = (np.concatenate(leaves) for leaves in zip(*outcomes, strict=True))
     return Outcome(*(leaf[np.argsort(members)] for leaf in joined))
 
 
 def _quantities(outcome: Outcome, rows: list[dict[str, Any]]) -> dict[str, Quantity]:
-    """Returns the arrays of the record; "best_first" counts the settings from 0."""
+    """Returns the arrays of the record; "best_first" numbers the settings from 0."""
     statistics = {
         name: Quantity(np.array([row[name] for row in rows]), ("variant",), "1")
         for name in STATISTICS
     }
-    runs = {
-        "test_loss": (outcome.loss, "1"),
-        "test_accuracy": (outcome.accuracy, "1"),
-        "updates": (outcome.updates, "updates"),
-        "diverged_at": (outcome.diverged_at, "updates"),
-        "solved_at": (outcome.solved_at, "updates"),
-        "diverged_run": (outcome.diverged, "1"),
+    runs = ("variant", "seed")
+    return {
+        **statistics,
+        "test_loss": Quantity(outcome.loss, runs, "1"),
+        "test_accuracy": Quantity(outcome.accuracy, runs, "1"),
+        "updates": Quantity(outcome.updates, runs, "updates"),
+        "diverged_at": Quantity(outcome.diverged_at, runs, "updates"),
+        "solved_at": Quantity(outcome.solved_at, runs, "updates"),
+        "diverged_run": Quantity(outcome.diverged, runs, "1"),
+        "best_first": Quantity(ranking(rows), ("rank",), "1"),
     }
-    of_runs = {
-        name: Quantity(values, ("variant", "seed"), unit)
-        for name, (values, unit) in runs.items()
-    }
-    best_first = Quantity(ranking(rows), ("rank",), "1")
-    return {**statistics, **of_runs, "best_first": best_first}
 
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws a curve, a map, or all settings from the best to the worst."""
+    """Draws a curve, a map, or all settings from best to worst."""
     return figure.draw(Config(**records.config_fields(record)), record)
 
 
 def command(config: Config, out: Path) -> None:
-    """Runs, saves the record and prints it; ends the process where it can't."""
+    """Runs, saves the record and prints it; exits with a message if it can't."""
     processes.start(processes.from_flags())
+    again = processes.command_to_resume(NAME)
     try:
         with alone_in(out):
             record = _run(config, out, resume=flags.FLAGS.resume)
             records.save(record, plot(record), out)
     except KeyboardInterrupt:
-        again = f"go on from the parts done with\n  {_again()}"
-        cli.stop(f"interrupted; {again}", cli.INTERRUPTED)
+        told = f"interrupted; go on from the parts done with\n  {again}"
+        cli.stop(told, cli.INTERRUPTED)
     except OSError as error:
-        cli.stop(
-            f"{error.filename or out}: {error.strerror}; go on with\n  {_again()}", 1
-        )
+        cli.stop(f"{error.filename or out}: {error.strerror}; go on with\n  {again}", 1)
     records.show(record)
     print(f"\nsweep.csv, record.json, figure.png in {out.resolve()}")
-
-
-def _again() -> str:
-    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
-    return shlex.join(["python", "-m", "experiments.sweep", *arguments, "--resume"])

@@ -14,20 +14,14 @@ from experiments.sweep.rows import told
 from lstm_jax import plots
 
 Arrays = Mapping[str, np.ndarray]
-# An axis is logarithmic where its values are spread by more than this.
-SPREAD = 8
+SPREAD = 8  # an axis is logarithmic if its largest value / its smallest is above this
 SHADES = "viridis"
-MOST_TEXTS = 40  # settings whose values can be written into a strip
-MOST_LEVEL_TEXTS = 10  # of them, those that need not be written upwards
+MOST_TEXTS = 40  # settings whose values fit into a strip
+MOST_LEVEL_TEXTS = 10  # settings whose values fit without being turned upright
 
 
 def draw(config: Config, record: Record) -> Figure:
-    """Returns the figure for the number of swept fields.
-
-    Args:
-      config: of the sweep.
-      record: of the same.
-    """
+    """Returns the figure that suits the number of swept fields."""
     arrays = {name: quantity.values for name, quantity in record.arrays.items()}
     fields = list(config.swept())
     if len(fields) == 1:
@@ -38,7 +32,7 @@ def draw(config: Config, record: Record) -> Figure:
 
 
 def _title(config: Config) -> str:
-    """Returns what all runs share, of what a reader asks first."""
+    """Returns the settings a reader asks for first, as far as all runs share them."""
     swept = config.swept()
     words = {
         "cell": config.cell,
@@ -97,7 +91,7 @@ def _plot_losses(
 
 
 def _mark_diverged(axes: Axes, x: np.ndarray, diverged: np.ndarray) -> None:
-    """Draws a cross at the top of each setting of which a run diverged."""
+    """Draws a cross at the top of each setting in which a run diverged."""
     for place in x[diverged > 0]:
         plots.note(
             axes,
@@ -131,7 +125,7 @@ def _plot_spread(
     *,
     joined: bool,
 ) -> None:
-    """Draws (low, middle, high) against x: a marker with a bar each."""
+    """Draws (low, middle, high) against x, as markers with bars."""
     order = np.argsort(x)
     low, middle, high = values[:, order]
     axes.errorbar(
@@ -148,8 +142,9 @@ def _plot_spread(
 
 
 def _maps(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
-    """Draws the field that was given first upwards, the other to the right."""
-    labels = [told(_values(config, name)) for name in fields]
+    """Draws the first field upwards, the second to the right."""
+    values: Any = config.swept()
+    labels = [told(values[name]) for name in fields]
     shape = [len(of_field) for of_field in labels]
     figure = Figure(
         figsize=(2.4 + 1.1 * shape[1], 1.5 + 0.42 * shape[0]), layout="constrained"
@@ -168,11 +163,6 @@ def _maps(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     left.set_ylabel(_label(fields[0]))
     figure.suptitle(_title(config), fontsize=9, x=0.01, ha="left")
     return figure
-
-
-def _values(config: Config, name: str) -> tuple:
-    values: Any = config.swept()[name]
-    return values
 
 
 def _loss_map(axes: Axes, arrays: Arrays, shape: list[int]) -> None:
@@ -234,14 +224,14 @@ def _swept(config: Config, field: str) -> np.ndarray:
 
 
 def _texts(config: Config, field: str) -> list[str]:
-    """Returns the value of each setting as the table names it."""
+    """Returns the value of each setting as it appears in the table."""
     return told(setting[field] for setting in config.settings())
 
 
 def _plot_strip(
     axes: Axes, row: int, values: np.ndarray, texts: np.ndarray, *, upwards: bool
 ) -> None:
-    """Draws a field's values as shades, and writes them where there is room."""
+    """Draws a field's values as shades, and writes them if there is room."""
     shades = _shades(values)
     edges = (-0.5, len(values) - 0.5, row + 0.42, row - 0.42)
     axes.imshow(shades[None], aspect="auto", cmap=SHADES, vmin=0, vmax=1, extent=edges)
@@ -259,7 +249,7 @@ def _plot_strip(
 
 
 def _shades(values: np.ndarray) -> np.ndarray:
-    """Returns each value's place between the least and the largest, in [0, 1]."""
+    """Returns each value's place between the smallest and the largest, in [0, 1]."""
     if values.dtype.kind not in "if":
         _, numbers = np.unique(values, return_inverse=True)
     else:

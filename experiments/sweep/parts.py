@@ -1,8 +1,8 @@
-"""A sweep cut into parts, each trained by one compiled program.
+"""A sweep divided into parts, each trained by one compiled program.
 
-Runs whose arrays have the same shapes make a group: what differs between them are
-numbers, and these are traced. A group is cut into parts of the same number of settings,
-so that it is compiled once.
+Runs whose arrays have the same shapes form a group: they differ only in numbers, which
+are traced. A group is divided into parts with equal numbers of settings, so that it is
+compiled once.
 """
 
 import math
@@ -27,7 +27,7 @@ from experiments.train.job import (
 )
 from lstm_jax.training import criteria, loop, sharding
 
-# How a part is cut into chunks changes nothing but how often one hears of it.
+# The size of a chunk only decides how often progress is reported.
 SECONDS_PER_CHUNK = 1.0
 
 
@@ -35,10 +35,10 @@ class Part(NamedTuple):
     """Settings that are trained together.
 
     Attributes:
-      common: what the runs share; what is traced is replaced by a stand-in.
+      common: what the runs share, with stand-ins for traced values.
       members: the number of each setting in the sweep.
-      width: settings the program is compiled for, at least those there are, and so many
-        that every device of the mesh gets as many runs.
+      width: how many settings the program is compiled for: at least the members, and
+        enough to give every device of the mesh the same number of runs.
     """
 
     common: RunConfig
@@ -59,12 +59,8 @@ class Part(NamedTuple):
 class Outcome(NamedTuple):
     """How the runs of some settings ended; leaves (setting, seed).
 
-    Attributes:
-      loss: on sequences that training never drew.
-      accuracy: likewise.
-      updates: that were made.
-      diverged_at: as in `TrainState`; -1 where it did not.
-      solved_at: likewise.
+    Loss and accuracy are on sequences that training never drew; `diverged_at` and
+    `solved_at` are as in `TrainState`, -1 for runs that did not.
     """
 
     loss: np.ndarray
@@ -75,16 +71,16 @@ class Outcome(NamedTuple):
 
     @property
     def diverged(self) -> np.ndarray:
-        """Which runs diverged, if only in the last update, which no loss followed."""
+        """Which runs diverged; the test loss shows whether the last update did it."""
         lost = ~(np.abs(self.loss) <= criteria.EXPLODED)
         return (self.diverged_at >= 0) | lost
 
 
 def plan(config: Config) -> list[Part]:
-    """Returns the parts in the order they are trained in.
+    """Returns the parts, in the order in which they are trained.
 
     Raises:
-      ConfigError: a task refuses one of them, or the mesh can't be laid.
+      ConfigError: a task refuses one of them, or the mesh does not fit.
     """
     parts = parts_of(config)
     for part in parts:
@@ -96,7 +92,7 @@ def plan(config: Config) -> list[Part]:
 
 
 def parts_of(config: Config) -> list[Part]:
-    """Returns the parts, of which none has been looked at."""
+    """Returns the parts, without checking them."""
     groups: dict[RunConfig, list[int]] = {}
     for number, setting in enumerate(config.settings()):
         groups.setdefault(common(run_config(config, setting)), []).append(number)
@@ -113,20 +109,14 @@ def _parts(shared: RunConfig, members: list[int], at_once: int) -> Iterable[Part
     devices = sharding.parse_mesh(shared.mesh)[sharding.SEED] if shared.mesh else 1
     of_equal_runs = devices // math.gcd(devices, shared.num_seeds)
     width = math.ceil(count / of_equal_runs) * of_equal_runs
-    # The mesh has no say in who is in a part, so that a sweep goes on over another.
+    # Members do not depend on the mesh, so that a sweep can be resumed on another.
     for first in range(0, len(members), count):
         yield Part(shared, tuple(members[first : first + count]), width)
 
 
 def train_part(part: Part, runs: list[RunConfig], advance: Advance) -> Outcome:
-    """Returns how the runs of a part ended.
-
-    Args:
-      part: of the plan.
-      runs: of its members.
-      advance: called with the units of `Part.work`.
-    """
-    # The last setting again where there are fewer than the program is compiled for.
+    """Trains `runs`, one per member; `advance` is called with units of `Part.work`."""
+    # Repeats the last setting up to the number the program is compiled for.
     filled = [*runs, *[runs[-1]] * (part.width - len(runs))]
     with jax.enable_x64(part.common.dtype == "float64"):
         job = job_of_many(filled)
@@ -140,7 +130,7 @@ def train_part(part: Part, runs: list[RunConfig], advance: Advance) -> Outcome:
 
 
 def _plain(leaf: jax.Array) -> np.ndarray:
-    """Returns float64 for floats: NumPy's files do not know bfloat16."""
+    """Returns floats as float64: NumPy's files do not support bfloat16."""
     values = np.asarray(leaf)
     return values if values.dtype.kind == "i" else values.astype(np.float64)
 

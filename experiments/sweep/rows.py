@@ -1,4 +1,4 @@
-"""What a sweep found, setting by setting: numbers, their order, and words."""
+"""The results of a sweep, setting by setting: as numbers, ranked, and in words."""
 
 import math
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ STATISTICS = (
 MOST_ROWS = 10
 
 Row = dict[str, Any]
-"""The swept fields of a setting and its statistics: a line of sweep.csv."""
+"""A line of sweep.csv: the swept fields of a setting, and its statistics."""
 
 
 def rows_of(config: Config, outcome: Outcome) -> list[Row]:
-    """Returns a row per setting, in the order of the sweep."""
+    """Returns one row per setting, in the order of the sweep."""
     succeeded = successes(config, outcome)
     return [
         setting | _statistics(Outcome(*(leaf[number] for leaf in outcome)), row)
@@ -40,7 +40,7 @@ def rows_of(config: Config, outcome: Outcome) -> list[Row]:
 
 
 def successes(config: Config, outcome: Outcome) -> np.ndarray:
-    """Returns which runs did not diverge and are as good as the flags ask."""
+    """Returns which runs did not diverge and reach the loss or accuracy asked for."""
     if config.success_loss is not None:
         good = outcome.loss <= config.success_loss
     else:
@@ -50,11 +50,8 @@ def successes(config: Config, outcome: Outcome) -> np.ndarray:
 
 def _statistics(runs: Outcome, succeeded: np.ndarray) -> Row:
     """Returns the statistics of one setting, leaves (seed,)."""
-    count, rate = (
-        int(succeeded.sum()),
-        success_rate(int(succeeded.sum()), len(succeeded)),
-    )
-    kept = ~runs.diverged
+    count, kept = int(succeeded.sum()), ~runs.diverged
+    rate = success_rate(count, len(succeeded))
     return {
         "runs": len(succeeded),
         "successes": count,
@@ -68,7 +65,7 @@ def _statistics(runs: Outcome, succeeded: np.ndarray) -> Row:
 
 
 def _quartiles(of: str, values: np.ndarray) -> dict[str, float]:
-    """Returns NaN where there is no value."""
+    """Returns the quartiles; NaN if there are no values."""
     if not len(values):
         return {f"{of}_{name}": math.nan for name in QUARTILES}
     found = quartiles(values).tolist()
@@ -76,9 +73,9 @@ def _quartiles(of: str, values: np.ndarray) -> dict[str, float]:
 
 
 def ranking(rows: list[Row]) -> np.ndarray:
-    """Returns the numbers of the settings, the best first.
+    """Returns the numbers of the settings, best first.
 
-    Most successes, then fewest diverged, then the lowest median loss; among equals, the
+    By most successes, then fewest diverged, then lowest median loss; ties keep the
     order of the sweep.
     """
 
@@ -92,7 +89,7 @@ def ranking(rows: list[Row]) -> np.ndarray:
 
 
 def table(config: Config, rows: list[Row]) -> list[dict[str, Any]]:
-    """Returns the best settings, for people."""
+    """Returns the best settings, as a table to read."""
     texts = {name: told(row[name] for row in rows) for name in config.swept()}
     return [
         {
@@ -107,12 +104,12 @@ def table(config: Config, rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def told(values: Iterable[Any]) -> list[str]:
-    """Returns the values of a swept field as tables and axes name them."""
+    """Returns the values of a swept field as texts for tables and axes."""
     return wording.told_apart(values, digits=4)
 
 
 def labels(config: Config, rows: list[Row]) -> list[str]:
-    """Returns each setting in words, told apart."""
+    """Returns each setting in words, no two alike."""
     fields = list(config.swept())
     texts = [told(row[name] for row in rows) for name in fields]
     return [
@@ -136,7 +133,7 @@ def _spread(row: Row, of: str, form: str) -> str:
 
 
 def verdict(config: Config, rows: list[Row]) -> list[str]:
-    """Returns the best setting, how many succeed, and which diverged."""
+    """Says which setting is best, how many succeed, and which diverged."""
     settings, best = labels(config, rows), int(ranking(rows)[0])
     most = sum(2 * row["successes"] > row["runs"] for row in rows)
     wanted = (

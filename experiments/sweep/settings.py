@@ -1,8 +1,8 @@
-"""The text of --sweep, and the settings that it stands for.
+"""The text of --sweep, and the settings it stands for.
 
 learning_rate=1e-3,3e-3;cell=lstm,gru     values: every combination, the last field
-                                          fastest; with --random, drawn from
-learning_rate=log:1e-4:1e-2               a range, for --random: evenly in the
+                                          fastest; with --random, draws from them
+learning_rate=log:1e-4:1e-2               a range, for --random: uniform in the
                                           logarithm, or with uniform: in the value
 """
 
@@ -19,37 +19,29 @@ Setting = dict[str, Any]
 """A value for each swept field."""
 
 MOST_SETTINGS = 10_000  # each of them is trained
-DIGITS = 4  # of a number that is drawn: short enough to be given to --sweep again
-DRAWS_PER_SETTING = 100  # until so many were drawn before, no other setting is left
+DIGITS = 4  # of drawn numbers: short enough to be given to --sweep again
+DRAWS_PER_SETTING = 100  # after this many, no new setting is likely to be left
 
 
 class Range(NamedTuple):
-    """Numbers from `low` to `high`, evenly in the logarithm or in the value.
+    """Numbers from `low` to `high`, drawn uniformly in the logarithm or the value."""
 
-    Attributes:
-      scale: "log" or "uniform".
-      low: smallest.
-      high: largest; where both are integers, so is what is drawn.
-    """
-
-    scale: str
+    scale: str  # "log" or "uniform"
     low: int | float
-    high: int | float
+    high: int | float  # if both ends are integers, so are the draws
 
 
 Swept = dict[str, tuple | Range]
-"""What each swept field goes through."""
+"""The values or the range of each swept field."""
 
 
 def parse(text: str, kinds: Mapping[str, Kind]) -> Swept:
-    """Returns what each field goes through.
+    """Returns the values or the range of each field in a text, as described above.
 
-    Args:
-      text: see the top of this file.
-      kinds: what each field that may be swept can hold.
+    `kinds` says what each field that may be swept can hold.
 
     Raises:
-      ConfigError: a field that is unknown or comes twice, no value, or one that is not
+      ConfigError: a field is unknown or given twice, or a value is missing or not
         allowed.
     """
     swept: Swept = {}
@@ -66,7 +58,7 @@ def parse(text: str, kinds: Mapping[str, Kind]) -> Swept:
             )
         if name in swept:
             raise ConfigError(
-                f"sweep: got the field {name!r} twice; it must be there once"
+                f"sweep: got the field {name!r} twice; it must be given once"
             )
         swept[name] = _values(name, values, kinds[name])
     return swept
@@ -113,20 +105,20 @@ def _range(name: str, text: str, scale: str, ends: list[str], kind: Kind) -> Ran
 
 
 def grid(swept: Swept) -> list[Setting]:
-    """Returns all combinations, the last field fastest; refuses a range or too many."""
+    """Returns all combinations, the last field fastest; refuses ranges or too many."""
     values = []
     for name, given in swept.items():
         if isinstance(given, Range):
             raise ConfigError(
                 f"{name}: got the range {':'.join(map(str, given))}; it must be values "
-                "with commas, or --random must say how many settings are drawn"
+                "with commas, or --random must say how many settings to draw"
             )
         values.append(given)
     count = math.prod(map(len, values))
     if count > MOST_SETTINGS:
         raise ConfigError(
             f"sweep: got {count} settings; it must be at most {MOST_SETTINGS}, or "
-            "--random must say how many of them are drawn"
+            "--random must say how many of them to draw"
         )
     return [
         dict(zip(swept, combined, strict=True))
@@ -135,10 +127,10 @@ def grid(swept: Swept) -> list[Setting]:
 
 
 def drawn(swept: Swept, count: int, seed: int) -> list[Setting]:
-    """Returns `count` different settings; each follows from the seed alone.
+    """Returns `count` different settings, which follow from the seed alone.
 
     Raises:
-      ConfigError: there are not so many.
+      ConfigError: there are fewer.
     """
     generator = np.random.default_rng(seed)
     found: list[Setting] = []
@@ -149,8 +141,8 @@ def drawn(swept: Swept, count: int, seed: int) -> list[Setting]:
         if len(found) == count:
             return found
     raise ConfigError(
-        f"random: got {count}; it must be at most {len(found)}, for --sweep holds no "
-        "more different settings"
+        f"random: got {count}; it must be at most {len(found)}, because --sweep holds "
+        "no more different settings"
     )
 
 

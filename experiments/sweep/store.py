@@ -1,6 +1,6 @@
-"""The folder of a sweep: sweep.json says which it is, cells/ holds the parts done.
+"""The folder of a sweep: sweep.json identifies it, cells/ holds the finished parts.
 
-A part is written beside its place and moved there, so it is there whole or not at all.
+A part is written beside its place and then moved, so it is there whole or not at all.
 """
 
 import csv
@@ -21,26 +21,29 @@ from experiments.train import metrics
 from lstm_jax.training import disk, settings
 
 DESCRIPTION = "sweep.json"
-MADE = "made"  # its entry that may change, and is told
-# What NumPy raises over bytes that are not what it wrote; zipfile calls some of them
-# encrypted (RuntimeError).
+MADE = "made"  # the entry of it that may change, which the user is told
+# What NumPy raises when a file is not as it wrote it; zipfile takes some damaged ones
+# for encrypted (RuntimeError).
 DAMAGED = (EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 def begin(out: Path, identity: Mapping[str, Any], resume: bool) -> list[str]:
-    """Makes the folder that of this sweep; returns notes for the user.
+    """Claims the folder for this sweep; returns notes for the user.
 
-    The folder's own lock is held meanwhile, and while parts are saved.
+    The caller holds the folder's lock, here and when parts are saved.
 
     Raises:
-      ConfigError: it is that of another sweep, or of this one without `resume`.
+      ConfigError: it holds another sweep, or this one and `resume` is False.
     """
     path, made = out / DESCRIPTION, environment.here()
     identity = {**identity, **settings.random_numbers()}
     if path.exists():
         there = _description(path)
         was_made = there.pop(MADE, made)
-        _check_same(out, there, identity)
+        if differences := settings.differences(there, identity):
+            raise ConfigError(
+                f"out: {str(out)!r} holds another sweep: {'; '.join(differences)}"
+            )
         if not resume:
             raise ConfigError(
                 f"out: {str(out)!r} holds this sweep, {_count(out)} parts done; go on "
@@ -63,28 +66,20 @@ def _description(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _check_same(out: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    differences = settings.differences(there, here)
-    if differences:
-        raise ConfigError(
-            f"out: {str(out)!r} holds another sweep: {'; '.join(differences)}"
-        )
-
-
 def _count(out: Path) -> int:
     return len(list((out / "cells").glob("[0-9]*.npz")))
 
 
 def save_part(out: Path, number: int, outcome: Outcome) -> None:
-    """Writes what a part found; after this, it outlives the process."""
+    """Writes the outcome of a part; from then on it survives the process."""
     metrics.save_arrays(_place(out, number), outcome._asdict())
 
 
 def load_part(out: Path, number: int) -> Outcome | None:
-    """Returns what a part found; None where it is not done.
+    """Returns the outcome of a part; None if it is not finished.
 
     Raises:
-      DamagedError: the file is there, and not what was written.
+      DamagedError: the file is there, but not as it was written.
     """
     path = _place(out, number)
     if not path.exists():
@@ -94,15 +89,11 @@ def load_part(out: Path, number: int) -> Outcome | None:
         with np.load(content) as stored:
             return Outcome(**{name: stored[name] for name in Outcome._fields})
     except DAMAGED as error:
-        raise DamagedError(path) from error
+        raise DamagedError(f"{path} is damaged") from error
 
 
 class DamagedError(ValueError):
     """A part that can't be read."""
-
-    def __init__(self, path: Path):
-        """Names the file."""
-        super().__init__(f"{path} is damaged")
 
 
 def _place(out: Path, number: int) -> Path:

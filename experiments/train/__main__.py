@@ -13,7 +13,7 @@ if __name__ == "__main__":
     flags.DEFINE_boolean(
         "resume",
         False,
-        "go on from the newest checkpoint in --out",
+        "continue from the newest checkpoint in --out",
         module_name=sys.argv[0],
     )
     define_flags()

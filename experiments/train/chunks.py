@@ -1,16 +1,16 @@
-"""The run of `experiments.train`: chunk after chunk, logged and saved on the way."""
+"""A run of `experiments.train`: trained chunk by chunk, logged and saved on the way."""
 
-import contextlib
 import math
 import time
-from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.common.progress import Advance, progress
+from experiments.common.progress import progress
 from experiments.train import metrics
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
@@ -25,11 +25,10 @@ from experiments.train.exchange import (
 )
 from experiments.train.interrupts import asked_to_stop
 from experiments.train.job import MOST_STEPS_PER_CHUNK, Job, going
-from experiments.train.metrics import Metrics
 from experiments.train.saving import Trained, folder_of, save, updates
 from lstm_jax.training import checkpoints, loop
 
-# How a run is cut into chunks changes nothing but how often one hears of it.
+# The size of a chunk only decides how often the run reports.
 SECONDS_PER_CHUNK = 0.25
 
 
@@ -38,28 +37,22 @@ class Diverged(ArithmeticError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was asked to stop, and saved.
-
-    Attributes:
-      signal: that came.
-    """
+    """A run that a signal asked to stop; everything is saved."""
 
     def __init__(self, message: str, signal: int):
-        """Says where the run stands."""
+        """Takes where the run stands, and the signal's number."""
         super().__init__(message)
         self.signal = signal
 
 
 def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Trained:
-    """Returns where the run ends, its state gathered; saves on the way."""
+    """Trains to the end, saving on the way; returns the final state, gathered."""
     (begun_at, lines, notes), marks = begun, _marks(begun.state)
-    state = job.place(begun_at)
-    done = first = updates(marks)
+    state, done = job.place(begun_at), updates(marks)
     save_at, rate = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS, 1.0
-    with (
-        asked_to_stop() as asked,
-        _progress(max(config.num_steps - first, 1)) as advance,
-    ):
+    silent = nullcontext(lambda what, units: None)
+    shown = progress(max(config.num_steps - done, 1)) if is_first() else silent
+    with asked_to_stop() as asked, shown as advance:
         advance("compiling", 0)
         jax.block_until_ready(job.chunk(state, 0))
         while done < config.num_steps and going(marks):
@@ -74,7 +67,7 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
             )
             lines = metrics.joined(lines, new)
             if out is not None:
-                _append(out, new)
+                by_first(partial(metrics.append, out / "metrics.jsonl", new))
             _check_finite(marks, history, before, out)
             advance(metrics.means(history, rate), done - before)
             stop = _signal(asked())
@@ -86,29 +79,15 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
     return Trained(job.gather(state), lines, [*notes, *ends(config, marks)])
 
 
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Advance]:
-    """Yields `progress`, of one process that speaks for all."""
-    if not is_first():
-        yield lambda what, units: None
-        return
-    with progress(total) as advance:
-        yield advance
-
-
 def _marks(state: loop.TrainState) -> loop.TrainState:
-    """Returns the counts of a state, without what is large."""
+    """Returns only the counters of a state, without the large arrays."""
     nothing: Any = ()
     return state._replace(params=nothing, opt_state=nothing, key=nothing)
 
 
 def _signal(asked: int | None) -> int | None:
-    """Returns the signal that came to any of the processes."""
+    """Returns the signal that any of the processes received."""
     return int(exchanged(asked or 0).max()) or None
-
-
-def _append(out: Path, new: Metrics) -> None:
-    by_first(lambda: metrics.append(out / "metrics.jsonl", new))
 
 
 def _end_of_chunk(config: Config, done: int, rate: float) -> int:
@@ -121,7 +100,7 @@ def _end_of_chunk(config: Config, done: int, rate: float) -> int:
 
 
 def _is_due(config: Config, state: loop.TrainState, done: int, save_at: float) -> bool:
-    """Whether a checkpoint is to be written now."""
+    """Whether it is time for a checkpoint."""
     if done == config.num_steps or not going(state):
         return True
     if config.checkpoint_interval is not None:
@@ -132,7 +111,7 @@ def _is_due(config: Config, state: loop.TrainState, done: int, save_at: float) -
 def _check_finite(
     state: loop.TrainState, history: loop.History, before: int, out: Path | None
 ) -> None:
-    """Raises `Diverged` where every run has."""
+    """Raises `Diverged` if every run has diverged."""
     diverged_at = np.asarray(state.diverged_at)
     if (diverged_at < 0).any():
         return
@@ -150,7 +129,7 @@ def _check_finite(
 
 
 def ends(config: Config, state: loop.TrainState) -> list[str]:
-    """Returns how those runs ended that did not make every update."""
+    """Says which runs ended early, and how."""
     lines = []
     for seed, diverged_at, solved_at in zip(
         seeds(config),

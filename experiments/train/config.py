@@ -1,4 +1,4 @@
-"""The settings of `experiments.train`, and what of them decides the run."""
+"""The settings of `experiments.train`, and which of them a run must keep."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -15,10 +15,10 @@ DTYPES = ("float32", "float64", "bfloat16", "mixed")
 NO_CLIP = "none"
 # A checkpoint takes about 0.1 s on a local disk, and longer on a slow or busy one.
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
-SHARE_OF_TIME = 0.01  # of the run, that checkpoints may take
-# A run may go on to more updates, and be saved at other times; the rest is fixed.
+SHARE_OF_TIME = 0.01  # the most that checkpoints may take of the run
+# A resumed run may train for longer and save at other times; the rest is fixed.
 FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
-# It may go on over other devices, too, where its numbers are the same to rounding.
+# It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
 
 
@@ -42,78 +42,82 @@ def a_mesh() -> Kind:
 class Config(cli.Flags):
     """What is trained; every field is a flag."""
 
-    task: str = option("adding", cli.one_of(lj.TASKS), "what is learned")
-    cell: str = option("lstm", cli.one_of(lj.CELLS), "what learns")
-    hidden_size: int = option(32, cli.integer(minimum=1), "units of the cell")
-    length: int = option(100, cli.integer(minimum=1), "steps of a sequence")
+    task: str = option("adding", cli.one_of(lj.TASKS), "the task to learn")
+    cell: str = option("lstm", cli.one_of(lj.CELLS), "the cell that learns it")
+    hidden_size: int = option(32, cli.integer(minimum=1), "units in the cell")
+    length: int = option(100, cli.integer(minimum=1), "steps in a sequence")
     start_length: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
-        "steps of the first sequences, which grow to --length over --curriculum_steps",
+        "steps in the first sequences, which grow to --length over --curriculum_steps",
     )
     curriculum_steps: int | None = option(
         None, cli.optional(cli.integer(minimum=1)), "updates over which sequences grow"
     )
     batch_size: int = option(
-        32, cli.integer(minimum=1), "sequences per update; 1 is training on-line"
+        32, cli.integer(minimum=1), "sequences per update; 1 is online training"
     )
     num_steps: int = option(2000, cli.integer(minimum=0), "updates")
     stop_after: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
-        "end once so many training sequences in a row were right",
+        "stop once this many training sequences in a row have been right",
     )
     optimizer: str = option("adam", cli.one_of(OPTIMIZERS), "the optimiser")
     learning_rate: float = option(3e-3, cli.number(above=0), "of the optimiser")
     clip: float | str = option(
         1.0,
         cli.either(NO_CLIP, cli.number(above=0)),
-        "largest global norm of a gradient, before the optimiser",
+        "global norm above which gradients are scaled down before the optimiser",
     )
     forget_bias: float | None = option(
         None,
         cli.optional(cli.number()),
-        "of the forget gate (the cell's own if not given)",
+        "of the forget gate (the cell's default if not given)",
     )
     dtype: str = option(
         "float32",
         cli.one_of(DTYPES),
-        "of all weights; 'mixed' multiplies in bfloat16 and remembers in float32",
+        "of all weights; 'mixed' multiplies in bfloat16 and keeps memory in float32",
     )
     seed: int = option(0, cli.seed(), "everything random follows from it")
     num_seeds: int = option(
-        1, cli.integer(minimum=1), "runs side by side, of seed, seed + 1, ..."
+        1, cli.integer(minimum=1), "runs side by side, with seeds seed, seed + 1, ..."
     )
     success_loss: float | None = option(
         None,
         cli.optional(cli.number()),
-        "a seed succeeds where its test loss is at most this",
+        "a seed succeeds if its test loss is at most this",
     )
-    test_size: int = option(1000, cli.integer(minimum=1), "sequences of a test")
+    test_size: int = option(1000, cli.integer(minimum=1), "sequences per test")
     eval_interval: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
-        "updates between tests that go into the metrics; a multiple of --log_interval",
+        "updates between tests, logged with the metrics; a multiple of --log_interval",
     )
-    log_interval: int = option(10, cli.integer(minimum=1), "updates between two lines")
+    log_interval: int = option(
+        10, cli.integer(minimum=1), "updates between logged lines"
+    )
     checkpoint_interval: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
-        "updates between checkpoints; if not given, there is one every "
-        f"{SECONDS_BETWEEN_CHECKPOINTS:g} s, or later where that takes more than "
-        f"{SHARE_OF_TIME:.0%} of the time",
+        "updates between checkpoints; if not given, one every "
+        f"{SECONDS_BETWEEN_CHECKPOINTS:g} s, or less often if they would take more "
+        f"than {SHARE_OF_TIME:.0%} of the time",
     )
-    keep_checkpoints: int = option(3, cli.integer(minimum=1), "newest ones that stay")
+    keep_checkpoints: int = option(
+        3, cli.integer(minimum=1), "how many of the newest checkpoints to keep"
+    )
     mesh: str | None = option(
         None,
         cli.optional(a_mesh()),
-        "devices over which batch and seeds are cut, data:4,seed:2, or batch and large "
-        "weights, unit:2; one device if not given, and the batch over all where there "
-        "are several processes",
+        "devices over which to split batch and seeds, data:4,seed:2, or batch and "
+        "large weights, unit:2; if not given, one device, or with several processes "
+        "the batch over all devices",
     )
 
     def __post_init__(self) -> None:
-        """Checks what depends on several fields, beside each alone."""
+        """Checks each field, then the combinations."""
         super().__post_init__()
         _check_curriculum(self)
         if seeds(self)[-1] > cli.SEED_MAX:
@@ -150,22 +154,19 @@ def _check_curriculum(config: Config) -> None:
     if growth * steps > cli.INT32_MAX:
         raise ConfigError(
             f"curriculum_steps: got {steps}; it must be at most "
-            f"{cli.INT32_MAX // growth}, where sequences grow from {first} to "
+            f"{cli.INT32_MAX // growth} for sequences that grow from {first} to "
             f"{config.length}"
         )
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """Returns the fields that a run must keep when it goes on from a checkpoint."""
-    return {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in (*FREE, *WHERE)
-    }
+    """Returns the fields that a run must keep when it is resumed."""
+    free = (*FREE, *WHERE)
+    return {name: value for name, value in asdict(config).items() if name not in free}
 
 
 def with_free_defaults(config: Config) -> Config:
-    """Returns the configuration of all runs that only differ in what is free."""
+    """Returns one configuration for all runs that differ only in the free fields."""
     return replace(
         config, **{f.name: f.default for f in fields(config) if f.name in FREE}
     )

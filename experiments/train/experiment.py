@@ -1,4 +1,4 @@
-"""The run of `experiments.train` as one call, its record and its figure."""
+"""A run of `experiments.train` as one call, its record and its figure."""
 
 import time
 from dataclasses import asdict
@@ -30,17 +30,17 @@ NAME = "train"
 
 
 def run(config: Config, out: str | Path | None = None, resume: bool = False) -> Record:
-    """Trains, tests and returns the record; nothing is written where `out` is None.
+    """Trains, tests and returns the record; if `out` is None, writes nothing.
 
     Args:
       config: what is trained.
       out: folder of metrics.jsonl, checkpoints/ and final.npz; made if it is missing.
-      resume: go on from the newest whole checkpoint in `out`.
+      resume: continue from the newest whole checkpoint in `out`.
 
     Raises:
-      ConfigError: `out` holds another run or is that of one going on, `config` can't be
-        trained, or the processes of the run were not started alike.
-      Diverged: nothing finite is left to train on.
+      ConfigError: `out` holds another run or is in use by one, `config` can't be
+        trained, or the processes of the run were started with different settings.
+      Diverged: every seed diverged.
       Interrupted: Ctrl-C; everything is saved.
       CheckpointError: a checkpoint can't be written.
     """
@@ -77,14 +77,14 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
 
 
 def _save_end(config: Config, trained: Trained, out: Path) -> None:
-    # Lines that were only added would outlive the process, but no loss of power.
+    # Appended lines survive the end of the process, but not a power failure.
     metrics.rewrite(out / "metrics.jsonl", trained.metrics)
     params = in_files(config, trained.state.params)
     metrics.save_arrays(out / "final.npz", checkpoints.named_arrays(params))
 
 
 def _levels(config: Config) -> dict[str, float]:
-    """Returns the losses that a network without memory, or with less, can reach."""
+    """Returns the losses of predictors with no memory, or with only a part of it."""
     task = lj.TASKS[config.task]
     return {"no memory": task.floor(config.length), **task.plateaus(config.length)}
 
@@ -92,7 +92,7 @@ def _levels(config: Config) -> dict[str, float]:
 def _quantities(
     config: Config, trained: Trained, tested: np.ndarray
 ) -> dict[str, Quantity]:
-    """Returns the arrays of the record; a test's are NaN at updates without one."""
+    """Returns the arrays of the record; tests are NaN at updates without one."""
     lines = dict(trained.metrics)
     count, rates = len(lines.pop("step")), lines.pop("steps_per_second")
     curves = {
@@ -143,7 +143,7 @@ def _verdict(config: Config, tested: np.ndarray) -> list[str]:
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws loss and accuracy against the updates, every seed a line."""
+    """Draws loss and accuracy against updates, one line per seed."""
     figure = Figure(figsize=(6.6, 4.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     colour = plots.colour_of(record.config["cell"])
@@ -175,9 +175,9 @@ def plot(record: Record) -> Figure:
 
 
 def command(config: Config, out: Path) -> None:
-    """Runs, saves the record and prints it; ends the process where it can't."""
+    """Runs, saves the record and prints it; exits with a message if it can't."""
     found = processes.from_flags()
-    again = processes.command_to_resume()
+    again = processes.command_to_resume(NAME)
     try:
         with processes.lost_process_told(found, again):
             processes.start(found)
@@ -185,13 +185,12 @@ def command(config: Config, out: Path) -> None:
                 record = _run(config, out, resume=flags.FLAGS.resume)
                 exchange.by_first(lambda: _leave_behind(record, out))
     except Interrupted as error:
-        code = 128 + error.signal
-        cli.stop(f"{error} and saved; go on with\n  {again}", code)
+        cli.stop(f"{error} and saved; go on with\n  {again}", 128 + error.signal)
     except (Diverged, CheckpointError, Stopped) as error:
         cli.stop(str(error), 1)
     except KeyboardInterrupt:
-        again = f"go on from what was saved with\n  {again}"
-        cli.stop(f"interrupted; {again}", cli.INTERRUPTED)
+        told = f"interrupted; go on from what was saved with\n  {again}"
+        cli.stop(told, cli.INTERRUPTED)
     except OSError as error:
         cli.stop(f"{error.filename or out}: {error.strerror}; go on with\n  {again}", 1)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C as a question that is answered between two chunks, with everything saved."""
+"""Ctrl-C as a request to stop, met between two chunks with everything saved."""
 
 import signal
 import threading
@@ -10,9 +10,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # a batch system asks by SIGTERM
 
 @contextmanager
 def asked_to_stop() -> Iterator[Callable[[], int | None]]:
-    """Yields a function that returns the signal that came, or None.
+    """Yields a function that returns the signal received so far, or None.
 
-    The second Ctrl-C interrupts at once, as Ctrl-C always does.
+    A second Ctrl-C interrupts at once, as usual.
     """
     came: list[int] = []
 

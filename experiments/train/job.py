@@ -1,4 +1,4 @@
-"""From configurations of `experiments.train` to compiled functions."""
+"""Turns configurations of `experiments.train` into compiled functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -19,19 +19,17 @@ from lstm_jax.training import loop, runs, sharding
 from lstm_jax.training.curricula import Curriculum, growing_length
 
 MOST_STEPS_PER_CHUNK = runs.MOST_STEPS
-# What may differ between the runs of one program, and what stands in for it there.
+# What may differ between the runs of one program, and the stand-in for it in `common`.
 TRACED = {"learning_rate": 1.0, "clip": 1.0, "forget_bias": 1.0, "seed": 0}
 
 
 class Job(NamedTuple):
-    """Configurations as functions; all leaves are (run, ...), each seed a run.
+    """Configurations as functions; all leaves are (run, ...), one run per seed.
 
     Attributes:
-      initial: `() -> TrainState`.
-      place: a state to where `chunk` wants it: on the devices of the mesh.
+      place: moves a state to the devices of the mesh, as `chunk` and `test` need it.
       chunk: `(state, num_steps) -> (state, history)`, compiled for any number of steps.
-      test: `state -> Evaluation`, of a placed state.
-      gather: what `chunk` returned, or a part of it, to one device of every process.
+      gather: brings what `chunk` returned, or a part of it, to one device per process.
     """
 
     initial: Callable[[], loop.TrainState]
@@ -42,16 +40,17 @@ class Job(NamedTuple):
 
 
 def job_of(config: Config) -> Job:
-    """Returns the functions of a configuration, whose numbers are constants of them.
+    """Returns the functions of a configuration, with its numbers as constants.
 
     Raises:
-      ConfigError: the task refuses it, or the mesh can't be laid or shared.
+      ConfigError: the task refuses it, or the mesh does not fit the devices, the batch
+        or the seeds.
     """
     return _job(config, _keys([config]), runs.Settings())
 
 
 def job_of_many(configs: Sequence[Config]) -> Job:
-    """Returns the functions of configurations that have the same `common`."""
+    """Returns the functions of several configurations with the same `common`."""
     return _job(common(configs[0]), _keys(configs), _settings(configs))
 
 
@@ -71,7 +70,7 @@ def _job(shared: Config, keys: jax.Array, settings: runs.Settings) -> Job:
 
 
 def common(config: Config) -> Config:
-    """Returns what runs of one program share; what is traced has a stand-in."""
+    """Returns what the runs of one program share, with stand-ins for traced values."""
     return replace(config, **{n: v for n, v in TRACED.items() if _varies(config, n)})
 
 
@@ -113,7 +112,7 @@ def _keys(configs: Sequence[Config]) -> jax.Array:
 
 
 def _settings(configs: Sequence[Config]) -> runs.Settings:
-    """Returns what is traced, in the dtype the weights are updated in."""
+    """Returns the traced values, in the dtype in which weights are updated."""
     dtype = dtype_of(configs[0])
 
     def column(name):
@@ -148,12 +147,7 @@ def _mesh(shared: Config, num_runs: int) -> Mesh | None:
 
 
 def check_memory(config: Config, num_settings: int = 1) -> None:
-    """Refuses weights, sequences, and memories at all steps that can't be held.
-
-    Args:
-      config: of the runs, one a seed.
-      num_settings: that train side by side.
-    """
+    """Refuses runs whose weights, sequences or hidden states do not fit in memory."""
     task, side = lj.TASKS[config.task], (num_settings, "num_seeds")
     arrays = [
         (*side, "hidden_size", "hidden_size"),
@@ -166,7 +160,7 @@ def check_memory(config: Config, num_settings: int = 1) -> None:
 
 
 def going(state: loop.TrainState) -> bool:
-    """Whether any run is still to be trained."""
+    """Whether any run still has to be trained."""
     over = (np.asarray(state.diverged_at) >= 0) | (np.asarray(state.solved_at) >= 0)
     return not over.all()
 
@@ -177,7 +171,7 @@ def in_files(config: Config, tree: Any) -> Any:
 
 
 def cell_of(config: Config) -> lj.Cell:
-    """Returns the cell, in mixed precision where that is asked for."""
+    """Returns the cell, in mixed precision if `dtype` says so."""
     cell = lj.CELLS[config.cell]
     return lj.mixed(cell) if config.dtype == "mixed" else cell
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl: what a training run said on its way, one object per logged step."""
+"""metrics.jsonl: what a training run logs, one object per logged step."""
 
 import io
 import json
@@ -13,8 +13,8 @@ from experiments.train.job import Job, in_files
 from lstm_jax.training import disk, loop
 
 Metrics = dict[str, np.ndarray]
-"""Columns of equal length by name; NaN where there was nothing to say. A run of several
-seeds has (line, seed) where they differ."""
+"""Columns of equal length by name, NaN where there is no value; with several seeds,
+what differs between them is (line, seed)."""
 
 
 def joined(before: Metrics, after: Metrics) -> Metrics:
@@ -40,13 +40,13 @@ def _plain(value: Any) -> Any:
 
 
 def append(path: Path, metrics: Metrics) -> None:
-    """Adds lines to a file; after this, they outlive the process."""
+    """Appends lines to a file; from then on they survive the process."""
     with path.open("a", encoding="ascii") as file:
         file.writelines(f"{line}\n" for line in lines_of(metrics))
 
 
 def rewrite(path: Path, metrics: Metrics) -> None:
-    """Replaces the file by exactly these lines, at once and for good."""
+    """Replaces the file with exactly these lines, atomically and durably."""
     text = "".join(f"{line}\n" for line in lines_of(metrics))
     disk.replace_file(path, text.encode("ascii"))
 

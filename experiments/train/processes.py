@@ -21,8 +21,8 @@ from absl import flags
 from experiments.common import cli
 from experiments.common.errors import ConfigError
 
-# A process that says nothing for so long is given up, and the others are stopped. The
-# others notice a closed connection at once; this is for a machine that went dark.
+# A process that is silent for this long is given up, and the others are stopped. They
+# notice a closed connection at once; this is for a machine that has gone down.
 HEARTBEAT_SECONDS = 20
 
 
@@ -42,30 +42,21 @@ BY_HAND_FLAGS = ", ".join(f"--{name}" for name in BY_HAND)
 
 
 class Processes(NamedTuple):
-    """What the flags say about devices and processes.
+    """The flags for devices and processes; those not given are None."""
 
-    Attributes:
-      cpu_devices: how many devices the CPU is to be; None for what JAX finds.
-      distributed: whether this is one of several processes.
-      coordinator: host:port at which process 0 answers; None where the job's manager
-        knows, as for the next two.
-      num_processes: of the run.
-      process_id: of this process, from 0.
-    """
-
-    cpu_devices: int | None = None
+    cpu_devices: int | None = None  # None: the devices that JAX finds
     distributed: bool = False
-    coordinator: str | None = None
+    coordinator: str | None = None  # None: the job manager knows these last three
     num_processes: int | None = None
     process_id: int | None = None
 
 
 def define_device_flag() -> None:
-    """Makes the flag that a program of one process has."""
+    """Defines the flag of a program that runs in one process."""
     flags.DEFINE_integer(
         "cpu_devices",
         None,
-        "devices of the CPU; it runs on the CPU",
+        "how many devices the CPU acts as; if given, the run is on the CPU",
         1,
         MOST_CPU_DEVICES,
         module_name=sys.argv[0],
@@ -73,26 +64,26 @@ def define_device_flag() -> None:
 
 
 def define_flags() -> None:
-    """Makes a flag of every field of `Processes`."""
+    """Defines a flag for every field of `Processes`."""
     define_device_flag()
     here: Any = {"module_name": sys.argv[0]}
     flags.DEFINE_boolean(
         "distributed",
         False,
-        "this is one of several processes, which find each other from Slurm, Open MPI "
-        "or Kubernetes, or by the next three flags",
+        "this is one of several processes, which find each other through Slurm, Open "
+        "MPI or Kubernetes, or by --coordinator, --num_processes and --process_id",
         **here,
     )
     flags.DEFINE_string(
         "coordinator", None, "host:port at which process 0 answers", **here
     )
     most = cli.INT32_MAX
-    flags.DEFINE_integer("num_processes", None, "processes of the run", 1, most, **here)
+    flags.DEFINE_integer("num_processes", None, "processes in the run", 1, most, **here)
     flags.DEFINE_integer("process_id", None, "of this process, from 0", 0, most, **here)
 
 
 def from_flags() -> Processes:
-    """Returns what was given on the command line, by the flags that are defined."""
+    """Returns what the command line gives, for the flags that are defined."""
     values: Any = {
         name: flags.FLAGS[name].value
         for name in Processes._fields
@@ -102,7 +93,7 @@ def from_flags() -> Processes:
 
 
 def check(processes: Processes) -> None:
-    """Raises `ConfigError` where the flags do not make up a run."""
+    """Raises `ConfigError` if the flags contradict each other or are incomplete."""
     given = [name for name in BY_HAND if getattr(processes, name) is not None]
     if given and not processes.distributed:
         raise ConfigError(
@@ -126,11 +117,11 @@ def check(processes: Processes) -> None:
 
 
 def start(processes: Processes) -> None:
-    """Makes the devices, and meets the other processes; before any computation.
+    """Sets up the devices and joins the other processes; before any computation.
 
     Raises:
-      ConfigError: the flags do not make up a run, nobody says which process it is, or
-        the processes have unequal numbers of devices.
+      ConfigError: the flags are refused by `check`, no job manager or flag says which
+        process this is, or the processes have different numbers of devices.
     """
     check(processes)
     if processes.cpu_devices is not None:
@@ -161,7 +152,7 @@ def start(processes: Processes) -> None:
 
 
 def _bind_address(coordinator: str | None) -> str | None:
-    """Returns where process 0 listens; None, which is everywhere, beyond loopback."""
+    """Returns a loopback address to listen on only there; else None: everywhere."""
     host = (coordinator or "").rpartition(":")[0]
     try:
         loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -172,10 +163,10 @@ def _bind_address(coordinator: str | None) -> str | None:
 
 @contextlib.contextmanager
 def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
-    """Says how to go on where this process ends because another one did.
+    """Prints how to resume if this process ends because another one did.
 
-    Mostly the runtime ends it from within, as it does when process 0 is gone. Python
-    does not hear of that, so that a shell waits beside it, and speaks when the pipe
+    Usually the runtime kills the process itself, as when process 0 is gone. Python has
+    no chance to react, so a shell waits beside it and prints the message when its pipe
     closes without a word.
     """
     if not processes.distributed:
@@ -188,9 +179,9 @@ def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
     watcher = subprocess.Popen(
         ["sh", "-c", 'read -r _ || printf "%s\\n" "$1" >&2', "sh", message],
         stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is not for it
+        start_new_session=True,  # so that Ctrl-C does not reach it
     )
-    faulthandler.disable()  # it would tell where Python stood, which says nothing here
+    faulthandler.disable()  # a traceback of where Python stood would not help here
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError) as error:
@@ -198,7 +189,7 @@ def lost_process_told(processes: Processes, again: str) -> Iterator[None]:
             raise
         print(str(error).splitlines()[0], file=sys.stderr, flush=True)
         sys.stdout.flush()
-        # The usual end would wait for those that are gone.
+        # A normal exit would wait for the processes that are gone.
         os._exit(1)
     finally:
         watcher.communicate(b"done\n")
@@ -211,13 +202,14 @@ def _name_of(processes: Processes) -> str:
 
 
 def _is_of_runtime(error: Exception) -> bool:
-    """Whether XLA says it; NumPy hears of an array that failed by ValueError."""
+    """Whether XLA raised it, or NumPy when it read an array that XLA failed to make."""
     return isinstance(error, jax.errors.JaxRuntimeError) or bool(
         re.match(STATUS, str(error))
     )
 
 
-def command_to_resume() -> str:
-    """Returns this command with --resume."""
+def command_to_resume(experiment: str) -> str:
+    """Returns the command of this process with --resume."""
     arguments: list[Any] = [word for word in sys.argv[1:] if word != "--resume"]
-    return shlex.join(["python", "-m", "experiments.train", *arguments, "--resume"])
+    module = f"experiments.{experiment}"
+    return shlex.join(["python", "-m", module, *arguments, "--resume"])

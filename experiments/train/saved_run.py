@@ -1,6 +1,6 @@
-"""A run of `experiments.train`, from its folder: what it was, and its weights.
+"""Reads a run of `experiments.train` from its folder: its config and its weights.
 
-Only read: a run that is still going on does not notice.
+Nothing is written or locked, so the run may still be in progress.
 """
 
 from functools import partial
@@ -18,9 +18,9 @@ from lstm_jax.training import checkpoints, loop, settings
 from lstm_jax.training.checkpoints import CheckpointError
 
 PARAMS = "params/"
-CHECKPOINTS = "checkpoints"  # a run's folder of them
-# What decides sizes and sequences, or the weights with which the run began; every other
-# field only says how it was trained.
+CHECKPOINTS = "checkpoints"  # their folder in that of a run
+# The fields that decide sizes, sequences or initial weights; all others only say how
+# the run was trained.
 NEEDED = (
     "task",
     "cell",
@@ -31,45 +31,36 @@ NEEDED = (
     "seed",
     "num_seeds",
 )
-MARKS = (checkpoints.SUMS, "_CHECKPOINT_METADATA")  # what a checkpoint's folder holds
+MARKS = (checkpoints.SUMS, "_CHECKPOINT_METADATA")  # files in a checkpoint's folder
 
 
 class TrainedRun(NamedTuple):
-    """What was read.
+    """One network of a run, at one of its checkpoints."""
 
-    Attributes:
-      config: of the run; how long it was to go on is not kept with a checkpoint.
-      seed: of the network, one of those that the run trained.
-      step: updates done.
-      params: after these updates, in float32.
-      passed_over: newer checkpoints, by step, that are not whole.
-      name: of the run's folder.
-    """
-
-    config: Config
-    seed: int
-    step: int
-    params: loop.ModelParams
-    passed_over: tuple[int, ...]
-    name: str
+    config: Config  # a checkpoint does not hold its num_steps
+    seed: int  # of this network
+    step: int  # updates done
+    params: loop.ModelParams  # after these updates, in float32
+    passed_over: tuple[int, ...]  # steps of newer checkpoints that are not whole
+    name: str  # of the run's folder
 
 
 def is_run(path: str) -> bool:
-    """Whether a path is a folder of checkpoints, one of them, or of such a folder."""
+    """Whether a path is a run's folder, its checkpoints/, or one checkpoint."""
     folder, _ = _places(path)
     return len(checkpoints.steps(folder)) > 0
 
 
 def read_run(path: str, seed: int | None) -> TrainedRun:
-    """Returns the newest whole checkpoint of a run, or the one that is named.
+    """Returns the newest whole checkpoint of a run, or the one that `path` names.
 
     Args:
       path: the --out of `experiments.train`, its checkpoints/, or one of those.
-      seed: which network; may be None where the run trained only one.
+      seed: which network; may be None if the run trained only one.
 
     Raises:
-      ConfigError: there is none that is whole, the weights are not those of the run's
-        config, or the run has no such seed.
+      ConfigError: no checkpoint is whole, the weights do not match the run's config,
+        or the run has no such seed.
     """
     folder, named = _places(path)
     newest = checkpoints.latest(folder)
@@ -91,7 +82,7 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
 
 
 def untrained(run: TrainedRun) -> loop.ModelParams:
-    """Returns the weights with which the run began, in float32."""
+    """Returns the weights before training, in float32."""
     with jax.enable_x64(run.config.dtype == "float64"):
         params = job_of(run.config).initial().params
     index = run.seed - run.config.seed
@@ -99,7 +90,7 @@ def untrained(run: TrainedRun) -> loop.ModelParams:
 
 
 def _places(path: str) -> tuple[Path, int | None]:
-    """Returns the folder of all checkpoints, and the step if one of them is named."""
+    """Returns the folder of all checkpoints, and the step if `path` names one."""
     place = Path(path).resolve()
     if (place / CHECKPOINTS).is_dir():
         return place / CHECKPOINTS, None
@@ -127,7 +118,7 @@ def _not_whole(path: str, folder: Path, newest: int | None) -> str:
 
 
 def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
-    """Returns a checkpoint that is whole; refuses it where its numbers can't be met."""
+    """Reads a whole checkpoint; refuses one made with other random numbers."""
     try:
         saved = checkpoints.read(folder, step)
     except CheckpointError as error:
@@ -136,7 +127,7 @@ def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
     if found:
         raise ConfigError(
             f"checkpoint: {path!r} is of other random numbers: {'; '.join(found)}; it "
-            "must be read with those that it was trained with"
+            "must be read with those it was trained with"
         )
     return saved
 
@@ -172,7 +163,7 @@ def _chosen_seed(path: str, config: Config, seed: int | None) -> int:
 def _params(
     path: str, config: Config, arrays: dict[str, np.ndarray], index: int
 ) -> loop.ModelParams:
-    """Returns the weights of one seed; refuses those of another cell or size."""
+    """Returns the weights of one seed; refuses another cell's, or another size."""
     found = {
         name.removeprefix(PARAMS): array
         for name, array in arrays.items()
@@ -209,7 +200,7 @@ def _zeros_like(config: Config) -> loop.ModelParams:
 
 
 def _difference(found: dict[str, tuple], wanted: dict[str, tuple]) -> str:
-    """Returns the first weights that differ, in words."""
+    """Says which weights are the first to differ."""
     name = next(
         name
         for name in sorted({*found, *wanted})
@@ -218,7 +209,7 @@ def _difference(found: dict[str, tuple], wanted: dict[str, tuple]) -> str:
     if name not in found:
         return f"{name} {wanted[name]} is missing"
     if name not in wanted:
-        return f"holds {name} {found[name]}, which such a network has not"
+        return f"holds {name} {found[name]}, which such a network does not have"
     return f"{name} is {found[name]} and must be {wanted[name]}"
 
 

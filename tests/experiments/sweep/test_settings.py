@@ -129,7 +129,10 @@ def test_what_can_not_be_swept_is_one_line_before_anything_runs(
         ("clip=lin:1:2", "'lin:1:2'; a range must be log:LOW:HIGH or uniform"),
         ("clip=log:1:inf", "clip: got 'inf'; it must be a finite number"),
         ("seed=log:1:2.5", "seed: got '2.5'; it must be an integer"),
-        ("cell=rnn,gru;seed=1,2", "random: got 5; it must be at most 4, for --sweep"),
+        (
+            "cell=rnn,gru;seed=1,2",
+            "random: got 5; it must be at most 4, because --sweep",
+        ),
     ],
 )
 def test_a_range_that_makes_no_sense_is_one_line(text, told):
