@@ -40,15 +40,6 @@ def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
     }
 
 
-def verdict_head(lag: int, num_seeds: int) -> list[str]:
-    """Returns the lines above the verdict."""
-    return [
-        "",
-        f"Verdict for lag {lag}, from untrained networks (medians over "
-        f"{num_seeds} seeds and the sequences):",
-    ]
-
-
 def verdict_line(
     variant: Variant,
     stages: dict[str, Measured],

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import lstm_jax as lj
-from experiments.common import wording
+from experiments.common import cli, wording
 from lstm_jax import theory
 
 MATCHED = "matched"
@@ -20,6 +20,16 @@ def options_of(cell: str) -> Collection[str]:
 
 
 HAS_FORGET_BIAS = tuple(name for name in lj.CELLS if "forget_bias" in options_of(name))
+
+
+def forget_biases() -> Any:
+    """Returns the `cli.option` of the forget biases that are compared."""
+    return cli.option(
+        (1.0, MATCHED),
+        cli.list_of(cli.either(MATCHED, cli.number())),
+        f"biases of the forget gate, compared; {MATCHED!r} is the one whose carousel "
+        "keeps 3/4 over the lag",
+    )
 
 
 class Variant(NamedTuple):
