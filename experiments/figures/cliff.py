@@ -50,8 +50,8 @@ def _plot_surface(axes: Axes, record: Record, name: str) -> None:
             colour=colour,
             marker=marker,
         )
-    where = {"xycoords": "axes fraction", "color": "black"}
-    note(axes, "the wall $b^*(w)$", (0.05, 0.06), **where)
+    corner, where = (0.05, 0.06), "axes fraction"
+    note(axes, "the wall $b^*(w)$", corner, xycoords=where, color="black")
     axes.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
     axes.set(xlabel="weight $w$", ylabel="bias $b$")
 
