@@ -59,7 +59,7 @@ class Config(cli.Flags):
         5.0, cli.number(above=STEEPEST_FLAT_W), "weight at which the walks start"
     )
     num_steps: int = option(50, cli.integer(minimum=1), "steps of the unit")
-    learning_rate: float = option(0.01, cli.number(above=0), "of gradient descent")
+    learning_rate: float = option(0.01, cli.number(above=0), "for gradient descent")
     max_norm: float = option(1.0, cli.number(above=0), "norm to which it is clipped")
     num_updates: int = option(2000, cli.integer(minimum=1), "updates of each walk")
     resolution: int = option(301, cli.integer(minimum=3), "points per axis")

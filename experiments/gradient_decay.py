@@ -82,10 +82,10 @@ class Config(cli.Flags):
     num_steps: int = option(
         300,
         cli.integer(minimum=0),
-        "updates of the training; with 0, or a --sequence, nothing is trained",
+        "training updates; with 0, or a --sequence, nothing is trained",
     )
     batch_size: int = option(64, cli.integer(minimum=1), "sequences per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
     recorder: int = option(
         0,
         cli.integer(minimum=0),
@@ -94,7 +94,7 @@ class Config(cli.Flags):
     )
     gain: float = option(1.0, cli.number(), "factor on the recurrent weights")
     forget_bias: tuple[float | str, ...] = forget_biases()
-    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "of the RNN")
+    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "for the RNN")
     recurrent_init: str = option(
         "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
     )
@@ -106,7 +106,7 @@ class Config(cli.Flags):
     )
     num_examples: int = option(32, cli.integer(minimum=1), "test sequences measured")
     dtype: str = option(
-        "float32", cli.one_of(("float32", "float64", "bfloat16")), "of all weights"
+        "float32", cli.one_of(("float32", "float64", "bfloat16")), "for all weights"
     )
     seed: int = option(0, cli.seed(), "everything random follows from it")
 

@@ -69,9 +69,9 @@ class Config(cli.Flags):
     forget_bias: tuple[float | str, ...] = forget_biases()
     hidden_size: int = option(64, cli.integer(minimum=1), "units of a cell")
     num_seeds: int = option(5, cli.integer(minimum=2), "networks per cell and lag")
-    num_steps: int = option(600, cli.integer(minimum=1), "updates of the training")
+    num_steps: int = option(600, cli.integer(minimum=1), "training updates")
     batch_size: int = option(64, cli.integer(minimum=1), "shows per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
     rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     seed: int = option(0, cli.seed(), "everything random follows from it")
 

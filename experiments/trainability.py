@@ -81,19 +81,21 @@ class Config(cli.Flags):
         "steps between scene and question; adding has sequences of lag + 2 steps",
     )
     forget_biases: tuple[float, ...] = option(
-        (0.0, 1.0, 2.0, 3.0, 5.0), cli.list_of(cli.number()), "of the LSTM"
+        (0.0, 1.0, 2.0, 3.0, 5.0), cli.list_of(cli.number()), "for the LSTM"
     )
     gains: tuple[float, ...] = option(
         (0.6, 0.8, 1.0, 1.2),
         cli.list_of(cli.number(above=0)),
-        "of the RNN: factors on its orthogonal recurrent weights",
+        "for the RNN: factors on its orthogonal recurrent weights",
     )
     hidden_size: int = option(32, cli.integer(minimum=1), "units of a cell")
     num_seeds: int = option(4, cli.integer(minimum=1), "networks per setting and lag")
-    num_steps: int = option(500, cli.integer(minimum=1), "updates of the training")
+    num_steps: int = option(500, cli.integer(minimum=1), "training updates")
     batch_size: int = option(32, cli.integer(minimum=1), "sequences per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
-    fraction: float = option(0.01, cli.number(above=0), "of the line on the map")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
+    fraction: float = option(
+        0.01, cli.number(above=0), "share left along the line on the map"
+    )
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:

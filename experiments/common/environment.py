@@ -1,4 +1,4 @@
-"""What else than the config decides the last bits of a run, and a note if it changes.
+"""What besides the config decides the last bits of a run, and a note if it changes.
 
 XLA's CPU backend splits sums over large arrays among its threads. There is one for each
 core that the process may use, or NPROC of them if the environment sets it, and at least
@@ -42,7 +42,7 @@ def threads() -> int:
 
 
 def changes(there: Mapping[str, Any], now: Mapping[str, Any], since: str) -> list[str]:
-    """Returns a note if a run continues in an environment other than it began in.
+    """Returns a note if a run continues in another environment than it began in.
 
     `there` is what `here` returned then, `now` what it returns today; `since` says in
     words up to when the run was made there.

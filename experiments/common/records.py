@@ -103,7 +103,7 @@ def new(
     rows: Iterable[dict[str, Any]] = (),
     verdict: Iterable[str] = (),
 ) -> Record:
-    """Returns the record of a run that began at `start` (`time.monotonic`), ends now.
+    """Returns the record of a run from `start`, a `time.monotonic()`, until now.
 
     An axis without entries in `axes` gets 0, 1, 2, ...; the rest is as in `Record`.
 
