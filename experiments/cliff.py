@@ -1,24 +1,24 @@
 """The cliff and the clip: why one gradient step can throw a network away.
 
-Question: what does the error of a recurrent unit look like from above, how steep is its
-wall, and what do a plain and a clipped gradient step do there?
+Question: what does the error surface of a recurrent unit look like, how steep is its
+wall, and where do a plain and a clipped gradient step from the wall end?
 
   python -m experiments.cliff
   python -m experiments.cliff --w=6 --num_updates=1000
 
 What is drawn. One logistic unit without input, x_t = w σ(x_{t-1}) + b from x_0 = 1/2,
 after 50 steps: E = (σ(x_50) - 0.7)² over (w, b), by `lj.unroll` in float64. The wall is
-the line b*(w) = 1/2 - w σ(1/2) on which the start is an unstable fixed point, so that
-either side of it falls to another stable state. From the wall, gradient descent with
+the line b*(w) = 1/2 - w σ(1/2) on which the start is an unstable fixed point: the two
+sides of it fall to different stable states. Gradient descent starts on the wall, with
 and without clipping by the global norm. Below, a section through the surface, and the
 fixed points of the unit, which appear and vanish in two saddle-nodes.
 
 Expected (all exact, `lstm_jax.theory`): saddle-nodes at w = 5: b = -2.65561034 and
 -2.34438966; at b*(5) = -2.612296656 the gradient is multiplied by 1.17501856 at every
-step, 3178.60 in all, so dE/dw = -411.871 and dE/db = -661.683. A plain step of size
-0.01 moves (w, b) by (+4.12, +6.62), which is 7.79 far; clipped at norm 1 it moves 0.01
-in the same direction. The plain step lands where the gradient is gone, at E = 0.09; the
-clipped walk goes down to E = 0.
+step, 3178.60 in all, so dE/dw = -411.871 and dE/db = -661.683. A plain step at learning
+rate 0.01 moves (w, b) by (+4.12, +6.62), a distance of 7.79; clipped to norm 1 it moves
+0.01 in the same direction. The plain step lands on a plateau, at E = 0.09; the clipped
+walk descends to E = 0.
 
 Sources: Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figures 3
 and 6 and algorithm 1.
@@ -56,17 +56,17 @@ class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     w: float = option(
-        5.0, cli.number(above=STEEPEST_FLAT_W), "weight at which the wall is examined"
+        5.0, cli.number(above=STEEPEST_FLAT_W), "weight at which the walks start"
     )
     num_steps: int = option(50, cli.integer(minimum=1), "steps of the unit")
-    learning_rate: float = option(0.01, cli.number(above=0), "of gradient descent")
-    max_norm: float = option(1.0, cli.number(above=0), "norm that gradients keep")
-    num_updates: int = option(2000, cli.integer(minimum=1), "updates of both walks")
+    learning_rate: float = option(0.01, cli.number(above=0), "for gradient descent")
+    max_norm: float = option(1.0, cli.number(above=0), "norm to which it is clipped")
+    num_updates: int = option(2000, cli.integer(minimum=1), "updates of each walk")
     resolution: int = option(301, cli.integer(minimum=3), "points per axis")
 
 
 def run(config: Config) -> Record:
-    """Measures surface, wall and walks, and returns the record."""
+    """Measures the surface, the wall and the walks, and returns the record."""
     surface = "resolution", "resolution"
     sizes = [(*surface, "num_steps"), (*surface, 4), ("num_updates", len(WALKS), 2)]
     memory_limit.check(asdict(config), sizes, itemsize=8)
@@ -83,13 +83,13 @@ def run(config: Config) -> Record:
 
 
 def params_at(w: Any, b: Any) -> lj.RNNParams:
-    """Returns the unit: with y = σ(x), y_t = σ(w y_{t-1} + b)."""
+    """Returns the unit y_t = σ(w y_{t-1} + b), where y = σ(x)."""
     w, b = jnp.reshape(w, (1, 1)), jnp.reshape(b, (1,))
     return lj.RNNParams(w_ih=jnp.zeros((1, 1)), w_hh=w, b=b)
 
 
 def error(params: lj.RNNParams, num_steps: int) -> Float[Array, ""]:
-    """Returns (σ(x_T) - 0.7)², which is (y_T - 0.7)²."""
+    """Returns E = (σ(x_T) - 0.7)² = (y_T - 0.7)²."""
     _, ys = lj.unroll(CELL, params, jnp.zeros((num_steps, 1)), _start())
     return (ys[-1, 0] - TARGET) ** 2
 
@@ -105,7 +105,7 @@ def _error_and_gradient(config: Config, w: Any, b: Any) -> tuple[Array, lj.RNNPa
 
 
 def _surfaces(config: Config) -> Found:
-    """Measures the error from afar and beside the wall."""
+    """Measures the error over a wide window and close to the wall."""
     wall = float(theory.cliff_bias(config.w))
     near = (config.w - 0.6, config.w + 0.1), (wall - 0.1, wall + 0.4)
     windows = {
@@ -124,9 +124,9 @@ def _surfaces(config: Config) -> Found:
 
 
 def _section(config: Config) -> Found:
-    """Measures error and gradient along b at the weight that is examined."""
+    """Measures error and gradient along b, at the weight of the start."""
     wall = theory.cliff_bias(config.w)
-    # Finer and finer towards the wall, which is as wide as the gradient is steep.
+    # Ever finer towards the wall: the steeper the gradient, the narrower the wall.
     offsets = np.geomspace(1e-7, 0.06, config.resolution)
     b = np.concatenate([wall - offsets[::-1], [wall], wall + offsets])
     errors, gradient = _error_and_gradient(config, np.full_like(b, config.w), b)
@@ -141,17 +141,12 @@ def _section(config: Config) -> Found:
 
 
 def _wall(config: Config) -> Found:
-    """Measures gradient and growth of a perturbation at the start of the walks."""
-    wall = theory.cliff_bias(config.w)
-    gradient = jax.grad(error)(params_at(config.w, wall), config.num_steps)
+    """Measures the gradient, and how a perturbation grows, where the walks start."""
+    params = params_at(config.w, theory.cliff_bias(config.w))
+    gradient = jax.grad(error)(params, config.num_steps)
     # y = σ(x), and x_T = x_0 on the wall: dy_T/dy_0 is dx_T/dx_0.
-    log_norms = lj.log_gradient_norms(
-        CELL,
-        params_at(config.w, wall),
-        jnp.zeros((config.num_steps, 1)),
-        lambda ys: ys[-1, 0],
-        _start(),
-    )
+    silence, last = jnp.zeros((config.num_steps, 1)), lambda ys: ys[-1, 0]
+    log_norms = lj.log_gradient_norms(CELL, params, silence, last, _start())
     of_both = np.array([gradient.w_hh[0, 0], gradient.b[0]])
     growth = np.asarray(np.exp(log_norms.h[0]))
     return Found(
@@ -178,16 +173,11 @@ def _walks(config: Config) -> Found:
     )
 
 
-def _transformation(config: Config, name: str) -> optax.GradientTransformation:
-    plain = optax.sgd(config.learning_rate)
-    if name == "plain":
-        return plain
-    return optax.chain(optax.clip_by_global_norm(config.max_norm), plain)
-
-
 def _walk(config: Config, name: str) -> Float[np.ndarray, "update 2"]:
-    """Returns (w, b) before the first update and after each, from the wall."""
-    transformation = _transformation(config, name)
+    """Returns (w, b) on the wall, before the first update, and after every update."""
+    plain = optax.sgd(config.learning_rate)
+    clipped = optax.chain(optax.clip_by_global_norm(config.max_norm), plain)
+    transformation = {"plain": plain, "clipped": clipped}[name]
     params = params_at(config.w, theory.cliff_bias(config.w))
 
     def update(walked, _):
@@ -206,7 +196,7 @@ def _walk(config: Config, name: str) -> Float[np.ndarray, "update 2"]:
 
 
 def _branches(config: Config) -> Found:
-    """Traces the fixed points as a curve b(x) = x - w σ(x); finds where it turns."""
+    """Traces the fixed points, b(x) = x - w σ(x), and finds where the curve folds."""
     curve = lambda x: x - config.w * expit(x)
     turn = elementwise.find_minimum(
         lambda x, sign: sign * curve(x),

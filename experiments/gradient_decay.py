@@ -10,17 +10,18 @@ say about the lag you ask for?
   python -m experiments.gradient_decay --recorder=30
 
 What is drawn. A network watches the nature show (`lstm_jax/tasks/nature_show.py`) and
-answers at the last step. The margin, logit of the right answer minus the logit of the
+answers at the last step. The margin, the logit of the right answer minus that of the
 wrong animal, is differentiated with respect to the memory (all of the carry) that
 enters each step; drawn is the share, norm at that step / norm entering the last step.
 The margin and not the loss, whose gradient is small after training because the task is
-solved, not because memory fades. A sequence of one's own has no right answer: a random
+solved, not because memory fades. Your own sequence has no right answer: a random
 direction of the last output is differentiated, and nothing is trained.
 
 Expected (`experiments/reference/gradient_decay/`, the default run; README quotes it):
 untrained, the gradient at lag 40 is lost in an RNN and mostly lost in an LSTM at forget
-bias 1; at the matched bias it arrives. Trained, what solves the task carries it. Among
-LSTM biases the initial curve orders what learns. Across cells it need not.
+bias 1; at the matched bias it arrives. After training it arrives in the networks that
+solve the task. Among the biases of an LSTM the initial curve tells which one learns;
+across cells it need not.
 
 Sources: Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735;
 Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063; the carousel's bias
@@ -53,7 +54,7 @@ from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
 from experiments.common.report import INITIAL, TRAINED
 from experiments.common.sequence_file import read_sequence
-from experiments.common.variants import MATCHED, TAUGHT, Variant, variants_of
+from experiments.common.variants import TAUGHT, Variant, forget_biases, variants_of
 from experiments.figures.gradient_decay import plot
 from lstm_jax import initializers, theory
 from lstm_jax.cells.rnn import ACTIVATIONS
@@ -62,6 +63,7 @@ from lstm_jax.training import loop
 
 NAME = "gradient_decay"
 DEFAULT_LAG = 40
+MEASURING = 20  # the updates that take as long as one measurement
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,19 @@ class Config(cli.Flags):
     num_steps: int = option(
         300,
         cli.integer(minimum=0),
-        "updates of the training; with 0, or a --sequence, nothing is trained",
+        "training updates; with 0, or a --sequence, nothing is trained",
     )
     batch_size: int = option(64, cli.integer(minimum=1), "sequences per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
     recorder: int = option(
         0,
         cli.integer(minimum=0),
-        "updates between two records of the curve while training, drawn as a picture "
-        "of training time and lag; 0 for none",
+        "updates between two recordings of the curve during training, drawn as a "
+        "picture of training time and lag; 0 for none",
     )
     gain: float = option(1.0, cli.number(), "factor on the recurrent weights")
-    forget_bias: tuple[float | str, ...] = option(
-        (1.0, MATCHED),
-        cli.list_of(cli.either(MATCHED, cli.number())),
-        f"biases of the forget gate, side by side; {MATCHED!r} is the one whose "
-        "carousel keeps 3/4 over the lag",
-    )
-    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "of the RNN")
+    forget_bias: tuple[float | str, ...] = forget_biases()
+    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "for the RNN")
     recurrent_init: str = option(
         "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
     )
@@ -107,18 +104,16 @@ class Config(cli.Flags):
         cli.optional(cli.text()),
         "FILE.npy or FILE.csv, (time, input) numbers, measured instead of the show",
     )
-    num_examples: int = option(
-        32, cli.integer(minimum=1), "test sequences that are measured"
-    )
+    num_examples: int = option(32, cli.integer(minimum=1), "test sequences measured")
     dtype: str = option(
-        "float32", cli.one_of(("float32", "float64", "bfloat16")), "of all weights"
+        "float32", cli.one_of(("float32", "float64", "bfloat16")), "for all weights"
     )
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Checks what depends on several fields, beside each alone."""
+        """Checks each field, and those that depend on one another."""
         super().__post_init__()
-        if self.recorder and (self.sequence is not None or not self.num_steps):
+        if self.recorder and not self.trains:
             raise ConfigError(
                 f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "
                 "sequence, where nothing is trained"
@@ -129,14 +124,19 @@ class Config(cli.Flags):
                 f"{self.num_steps}"
             )
 
+    @property
+    def trains(self) -> bool:
+        """Whether networks are trained; nothing can be learnt from a sequence."""
+        return self.sequence is None and self.num_steps > 0
+
 
 class Studied(NamedTuple):
-    """What was found about variants, the first axis of all arrays.
+    """What was found; variants are the first axis of all arrays.
 
     Attributes:
       variants: cells with their forget biases.
       stages: by INITIAL and, after training, TRAINED; leaves (variant, seed, ...).
-      recorded: medians of the log shares while training, (variant, update, lag); None
+      recorded: medians of the log shares during training, (variant, update, lag); None
         without a recorder.
       signal: (variant, seed, 2), first-step signal over noise and the smallest that can
         be told from zero; None without a task.
@@ -155,8 +155,8 @@ def run(config: Config) -> Record:
     with jax.enable_x64(config.dtype == "float64"):
         watched = _watched(config)
         undriven, studies = _undriven(config, watched), []
-        total = len(config.cells) * _units_per_cell(config, watched)
-        with progress(total) as advance:
+        training_units = config.num_steps + MEASURING if config.trains else 0
+        with progress(len(config.cells) * (MEASURING + training_units)) as advance:
             for name in config.cells:
                 studies.append(_study(config, watched, name, advance))
     found = _joined(studies)
@@ -174,7 +174,9 @@ def run(config: Config) -> Record:
         },
         rows=_rows(found),
         verdict=[
-            *report.verdict_head(watched.lag, config.num_seeds),
+            "",
+            f"Verdict for lag {watched.lag}, from untrained networks (medians over "
+            f"{config.num_seeds} seeds and the sequences):",
             *_verdict_lines(found, watched.lag),
             *_of_inputs(arrays.get("saturation"), watched),
         ],
@@ -182,13 +184,13 @@ def run(config: Config) -> Record:
 
 
 def _check_memory(config: Config) -> None:
-    """Refuses weights, shows, and memories at all steps that can't be held."""
+    """Refuses weights, shows and carries of all steps that don't fit into memory."""
     images = lj.tasks.nature_show(config.rendering).input_size
     arrays = [("num_seeds", "hidden_size", "hidden_size")]
     if config.sequence is None:
         watched = "lag", "num_examples"
         arrays += [(*watched, images), ("num_seeds", *watched, "hidden_size")]
-    if config.sequence is None and config.num_steps:
+    if config.trains:
         drawn = "lag", "batch_size"
         arrays += [(*drawn, images), ("num_seeds", *drawn, "hidden_size")]
     memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
@@ -212,7 +214,7 @@ def _watched(config: Config) -> Watched:
 
 
 def _of_inputs(saturated: Quantity | None, watched: Watched) -> list[str]:
-    """Returns what a sequence of one's own does to the networks it saturates most."""
+    """Returns how the user's own sequence saturates the worst affected variant."""
     if saturated is None:
         return []
     medians = np.median(saturated.values, axis=2).reshape(-1, 2)
@@ -227,29 +229,21 @@ def _cell_of(config: Config, name: str) -> lj.Cell:
     return lj.rnn(config.activation) if name == "rnn" else lj.CELLS[name]
 
 
-def _units_per_cell(config: Config, watched: Watched) -> int:
-    """Returns the progress of one cell; a measurement counts as 20 updates."""
-    trains = watched.task is not None and config.num_steps > 0
-    return 20 + (config.num_steps + 20 if trains else 0)
-
-
 def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Studied:
     """Measures one cell at all its forget biases, before and after training."""
     cell = _cell_of(config, name)
     variants = variants_of(name, config.forget_bias, watched.lag)
-    models = _initial_models(config, watched, name, cell, variants)
+    models = _initial_models(config, watched, name)
     advance(f"{name}: measuring", 0)
     measure = gradient_shares.measurer(cell, watched)
     stages = {INITIAL: jax.block_until_ready(measure(models))}
     signal = gradient_shares.signal_to_noise(cell, watched, models, config.batch_size)
     recording: dict[int, np.ndarray] = {}
-    advance(f"{name}: measured", 20)
-    if watched.task is not None and config.num_steps > 0:
-        models, recording = _trained_models(
-            config, watched.task, watched, name, models, measure, advance
-        )
+    advance(f"{name}: measured", MEASURING)
+    if config.trains:
+        models, recording = _trained_models(config, name, models, measure, advance)
         stages[TRAINED] = jax.block_until_ready(measure(models))
-        advance(f"{name}: measured", 20)
+        advance(f"{name}: measured", MEASURING)
     shape = (len(variants), config.num_seeds)
     recorded = [_medians(norms, shape) for norms in recording.values()]
     return Studied(
@@ -270,27 +264,21 @@ def _medians(log_norms: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _joined(studies: list[Studied]) -> Studied:
-    """Returns all variants as one study."""
+    """Returns the studies of all cells as one."""
     variants = [variant for study in studies for variant in study.variants]
     of_leaves = [study._replace(variants=[]) for study in studies]
     joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *of_leaves)
     return joined._replace(variants=variants)
 
 
-def _initial_models(
-    config: Config,
-    watched: Watched,
-    name: str,
-    cell: lj.Cell,
-    variants: list[Variant],
-) -> loop.ModelParams:
+def _initial_models(config: Config, watched: Watched, name: str) -> loop.ModelParams:
     """Returns untrained networks, leaves (variant * seed, ...)."""
     key = jax.random.fold_in(jax.random.key(config.seed), list(lj.CELLS).index(name))
     num_answers = 1 if watched.task is None else watched.task.output_size
     return training.initial_models(
-        variants,
+        variants_of(name, config.forget_bias, watched.lag),
         jax.random.split(key, config.num_seeds),
-        cell,
+        _cell_of(config, name),
         (watched.inputs.shape[-1], config.hidden_size, num_answers),
         gain=config.gain,
         recurrent_init=initializers.INITIALIZERS[config.recurrent_init],
@@ -300,26 +288,23 @@ def _initial_models(
 
 def _trained_models(
     config: Config,
-    task: lj.Task,
-    watched: Watched,
     name: str,
     models: loop.ModelParams,
     measure: Callable[[loop.ModelParams], Measured],
     advance: Advance,
 ) -> tuple[loop.ModelParams, dict[int, np.ndarray]]:
-    """Returns trained networks and, by update, the log-norms recorded on the way."""
+    """Returns trained networks and, by update, the log-norms recorded meanwhile."""
     recording: dict[int, np.ndarray] = {}
 
     def record(update, states):
         if config.recorder and update % config.recorder == 0:
             recording[update] = np.asarray(measure(states.params).log_norms)
 
-    recipe = training.recipe_of(
-        config, _cell_of(config, name), task, watched.inputs.shape[0]
-    )
+    cell, task = _cell_of(config, name), lj.tasks.nature_show(config.rendering)
+    length = (config.lag or DEFAULT_LAG) + 2
     trained = training.trained_models(
         models,
-        recipe,
+        training.recipe_of(config, cell, task, length),
         seed=config.seed,
         num_steps=config.num_steps,
         what=f"{name}: training",
@@ -331,19 +316,16 @@ def _trained_models(
 
 
 def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
-    """Measures the untrained RNN on zero inputs, where theory says ln ρ(W).
+    """Measures the untrained RNN on zero inputs, where theory predicts ln ρ(W).
 
-    Where φ(0) = 0 and φ'(0) = 1, φ is the identity to first order at h = 0, and every
-    Jacobian W_hh itself. With another activation there is no such line.
+    If φ(0) = 0 and φ'(0) = 1, φ is the identity to first order at h = 0, and every
+    Jacobian is W_hh itself. Other activations have no such line.
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}
-    variants = variants_of("rnn", config.forget_bias, watched.lag)
-    cell = _cell_of(config, "rnn")
-    models = _initial_models(config, watched, "rnn", cell, variants)
-    found = gradient_shares.measurer(cell, gradient_shares.silence_like(watched))(
-        models
-    )
+    models = _initial_models(config, watched, "rnn")
+    silence = gradient_shares.silence_like(watched)
+    found = gradient_shares.measurer(_cell_of(config, "rnn"), silence)(models)
     w_hh = np.asarray(models.cell.w_hh, np.float64)
     (shares,) = np.moveaxis(decay.shares(found.log_norms), -2, 0)
     rates = theory.spectral_radius_rate(w_hh)
@@ -354,7 +336,7 @@ def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
 
 
 def _quantities(found: Studied) -> dict[str, Quantity]:
-    """Returns the arrays of the record, but for those of the undriven RNN."""
+    """Returns the arrays of the record, except those of the undriven RNN."""
     networks = ("variant", "stage", "seed")
     curves = (*networks, "example", "lag")
     leaves = found.stages.values()

@@ -2,8 +2,8 @@
 
 Question: at each step back, through which gate of the cell does the gradient of an
 answer travel, before and after training; how much of the long-term memory's gradient
-has met nothing but forget gates; how long do units remember; and how many of the last
-steps make up an update?
+has passed through forget gates alone; how long do units remember; and how many of the
+last steps make up an update?
 
   python -m experiments.gradient_paths
   python -m experiments.gradient_paths --cell=four_gate --forget_bias=1,3,matched
@@ -11,26 +11,26 @@ steps make up an update?
 
 What is drawn. Networks watch the nature show (`lstm_jax/tasks/nature_show.py`), and the
 margin of their last answer is differentiated, as in `experiments.gradient_decay`. Left:
-the share <path, whole> / ||whole||² of every path (`lj.gradients.path_shares`), by the
-place where the carry is read: what is kept ("cell"), or a gate; the mean over seeds and
-shows, so that at each lag they add up to 1. Then, for the gradient of the long-term
-memory: all of it, its carousel (the gradient entering the last step, times the forget
-gates and nothing else) and the rest, total minus carousel, which took a gate at least
-once; as shares of the total entering the last step, medians. Right: the time constants
--1 / mean ln f of the units.
+the share <path, whole> / ||whole||² of every path (`lj.gradients.path_shares`), named
+after where the step reads the carry: what it keeps ("cell"), or a gate; the mean over
+seeds and shows, so that the shares at each lag add up to 1. Then the gradient of the
+long-term memory: all of it, its carousel (the gradient entering the last step times the
+forget gates alone) and the rest, total minus carousel, which passed through another
+gate at least once; medians, as shares of the total entering the last step. Right: the
+time constants -1 / mean ln f of the units.
 
-Effective window: the last steps that bring 99 % of the summed norms ||dL/dW_t|| of the
-training loss (`lj.gradients.effective_window`); it and the accuracies stand seed by
-seed.
+Effective window: the last steps that contribute 99 % of the summed norms ||dL/dW_t|| of
+the training loss (`lj.gradients.effective_window`). The table gives it and the accuracy
+for every seed.
 
 Expected, from theory for zero weights: the carousel keeps σ(b_f)**lag and the units
 have the time constant -1 / ln σ(b_f): 3.2 steps at b_f = 1, and 139 at the bias matched
 to lag 40, where 3/4 is left (https://arxiv.org/abs/1804.11188). With weights f_t
-scatters around σ(b_f), and the carousel keeps what its most lasting units keep, which
-is more than σ(b_f)**lag: in the default run 4e-4 at b_f = 1, against 4e-6. There it is
-4 % of the whole before training; the rest came through g, the one gate that carries
-much then. After training the carousel is about all there is. The update of the network
-that solves the show is made of all 42 steps, that of the others of 4 to 10.
+scatters around σ(b_f), and the carousel keeps what its slowest units keep, which is
+more than σ(b_f)**lag: in the default run 4e-4 at b_f = 1, against 4e-6. Before training
+that is 4 % of the whole; the rest comes through g, the only gate that carries much
+then. After training the carousel is nearly everything. The update of the network that
+solves the show is made of all 42 steps, those of the others of 4 to 10.
 
 Sources: the carousel, Hochreiter & Schmidhuber (1997),
 https://doi.org/10.1162/neco.1997.9.8.1735; gates as time constants, Tallec & Ollivier
@@ -61,7 +61,7 @@ from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record, take
 from experiments.common.report import INITIAL, TRAINED
-from experiments.common.variants import MATCHED, Variant, variant_of, variants_of
+from experiments.common.variants import Variant, forget_biases, variant_of, variants_of
 from experiments.figures.gradient_paths import plot
 from lstm_jax import readouts
 from lstm_jax.gradients.carousel import (
@@ -78,7 +78,7 @@ from lstm_jax.training import loop
 NAME = "gradient_paths"
 WINDOW_FRACTION = 0.99
 TEST_SHOWS = 512
-MEASURING = 30  # updates that a measurement takes as long as
+MEASURING = 30  # the updates that take as long as one measurement
 WITH_MEMORY = tuple(name for name, cell in lj.CELLS.items() if cell.memory)
 
 
@@ -86,28 +86,21 @@ WITH_MEMORY = tuple(name for name, cell in lj.CELLS.items() if cell.memory)
 class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
-    cell: str = option("lstm", cli.one_of(WITH_MEMORY), "cell with a kept memory")
-    forget_bias: tuple[float | str, ...] = option(
-        (1.0, MATCHED),
-        cli.list_of(cli.either(MATCHED, cli.number())),
-        f"biases of the forget gate, a row of the figure each; {MATCHED!r} is the one "
-        "whose carousel keeps 3/4 over the lag",
-    )
+    cell: str = option("lstm", cli.one_of(WITH_MEMORY), "cell that keeps a memory")
+    forget_bias: tuple[float | str, ...] = forget_biases()
     lag: int = option(40, cli.integer(minimum=1), "steps between scene and question")
     hidden_size: int = option(64, cli.integer(minimum=1), "units of the cell")
     num_seeds: int = option(3, cli.integer(minimum=1), "networks per forget bias")
-    num_steps: int = option(600, cli.integer(minimum=0), "updates of the training")
+    num_steps: int = option(600, cli.integer(minimum=0), "training updates")
     batch_size: int = option(64, cli.integer(minimum=1), "shows per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
     rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
-    num_examples: int = option(
-        32, cli.integer(minimum=1), "test shows that are measured"
-    )
+    num_examples: int = option(32, cli.integer(minimum=1), "test shows measured")
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
 
 class Measured(NamedTuple):
-    """What is measured on networks, the first axes (variant, seed).
+    """What is measured on networks; the first axes are (variant, seed).
 
     Attributes:
       shares: of every path, (..., time, example).
@@ -147,7 +140,7 @@ def run(config: Config) -> Record:
 
 
 def _check_memory(config: Config) -> None:
-    """Refuses weights, shows, and memories at all steps that can't be held."""
+    """Refuses weights, shows and carries of all steps that don't fit into memory."""
     images = lj.tasks.nature_show(config.rendering).input_size
     watched, drawn = ("lag", "num_examples"), ("lag", "batch_size")
     arrays = [
@@ -194,15 +187,10 @@ def _initial_models(config: Config) -> loop.ModelParams:
 def _trained_models(
     config: Config, models: loop.ModelParams, advance: Advance
 ) -> loop.ModelParams:
-    recipe = training.recipe_of(
-        config,
-        lj.CELLS[config.cell],
-        lj.tasks.nature_show(config.rendering),
-        config.lag + 2,
-    )
+    cell, task = lj.CELLS[config.cell], lj.tasks.nature_show(config.rendering)
     return training.trained_models(
         models,
-        recipe,
+        training.recipe_of(config, cell, task, config.lag + 2),
         seed=config.seed,
         num_steps=config.num_steps,
         what=f"{config.cell}: training",
@@ -211,7 +199,7 @@ def _trained_models(
 
 
 def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
-    """Returns a compiled function from networks, leaves (network, ...)."""
+    """Returns a compiled function from networks to `Measured`, network axis first."""
     cell, task = lj.CELLS[config.cell], lj.tasks.nature_show(config.rendering)
     length = config.lag + 2
     ambiguous = lj.tasks.nature_show(config.rendering, goldfish_rate=0.0)
@@ -251,7 +239,7 @@ def _paths(config: Config) -> list[str]:
 
 
 def _quantities(config: Config, stages: dict[str, Measured]) -> dict[str, Quantity]:
-    """Returns the arrays of the record; log shares are of the total's last norm."""
+    """Returns the arrays; log shares are relative to the total at the last step."""
     found = jax.tree.map(lambda *of: np.stack(of, axis=1), *stages.values())
     shares = [decay.by_lag(found.shares[path]) for path in _paths(config)]
     parts = [decay.shares(part, of=found.norms.total) for part in found.norms]
@@ -268,7 +256,7 @@ def _quantities(config: Config, stages: dict[str, Measured]) -> dict[str, Quanti
 
 
 def rows(record: Record) -> list[dict[str, str]]:
-    """Returns the table: a row for each variant at each stage."""
+    """Returns the table: one row per variant and stage."""
     return [_row(record, **at) for at in _entries(record)]
 
 
@@ -317,13 +305,13 @@ def _verdict_line(record: Record, **at: Any) -> str:
 
 
 def _mean(shares: np.ndarray) -> str:
-    """Returns the mean over the lags after the last step, where no path was taken."""
+    """Returns the mean over the lags, except lag 0, where no path was taken yet."""
     mean = shares[..., 1:].mean()
     return wording.OVERFLOW if np.isnan(mean) else f"{mean:z.2f}"
 
 
 def _part(record: Record, part: str, **at: Any) -> np.ndarray:
-    """Returns the log share of a part at the lag, (seed, example)."""
+    """Returns a part's log share at the configured lag, (seed, example)."""
     return take(record, "log_share", part=part, lag=record.config["lag"], **at)
 
 
@@ -338,7 +326,7 @@ def _carousel(record: Record, **at: Any) -> str:
 def _update(record: Record, **at: Any) -> str:
     window, num_steps = _window(record, **at), len(record.axes["lag"])
     if (window < 0).any():
-        return "the window of an update is no number"
+        return "the window of an update is not a number"
     return f"an update is made of the last {np.median(window):.0f} steps of {num_steps}"
 
 

@@ -1,8 +1,8 @@
-"""Which laws does a product of Jacobians obey, and does the measurement keep to them?
+"""Which laws does a product of Jacobians obey, and do the measured curves obey them?
 
-Question: the gradient at lag k is a product of k Jacobians. Four recurrent nets have
-a rate that can be written down beforehand; do the measured curves have it, is the bound
-of Pascanu et al. ever violated, and is the slope still right where the norm is 1e-3010?
+Question: the gradient at lag k is a product of k Jacobians. For four kinds of nets the
+rate can be written down beforehand; do the measured curves have it, is the bound of
+Pascanu et al. ever violated, and is the slope still right where the norm is 1e-3010?
 
   python -m experiments.jacobian_laws
   python -m experiments.jacobian_laws --gain=0.99 --lag=1000
@@ -13,16 +13,16 @@ logistic with Gaussian 4 W (its slope is at most 1/4). Dashed: exp(rate * lag) w
 predicted rate. Top right: 1000 random nets driven by noise, measured rate against the
 bound ln(γ σ_max). Bottom left: decades of gradient lost over 10 000 steps in float32,
 by `log_gradient_norms`, by a plain gradient, and by the root of its summed squares.
-Bottom right: tanh nets without input, gain by gain, with ln ρ(W), which they follow,
+Bottom right: tanh nets without input at several gains, with ln ρ(W), which they follow,
 and ln σ_max(W), which only bounds them.
 
 Expected. W = g Q: g^k in every direction, to rounding. Gaussian W: the closed form
 ||(Wᵀ)^k u|| to rounding, and ln ρ(W) in the end. tanh at g < 1: ln ρ(W), because its
-state dies. Logistic: ln ρ of the Jacobian at its fixed point. The bound violated 0
-times. At g = 1/2 a norm of 10^-3010 at lag 10 000 with slope ln(1/2) to 1e-6; a plain
-float32 norm ends near 1e-38, and near 1e-23 where it is the root of a sum of squares.
-For Gaussian W σ_max -> 2 ρ: the certificate needs g < 1/2, decay only g < 1. And a
-matrix can grow first: ||[[.9, 5], [0, .9]]^k|| is largest, 19.4, at k = 9.
+state dies out. Logistic: ln ρ of the Jacobian at its fixed point. The bound: never
+violated. At g = 1/2 a norm of 10^-3010 at lag 10 000 with slope ln(1/2) to 1e-6; a
+plain float32 norm ends near 1e-38, or near 1e-23 if it is the root of a sum of squares.
+For Gaussian W σ_max -> 2 ρ: the bound certifies decay for g < 1/2, though g < 1 is
+enough. And norms can grow first: ||[[.9, 5], [0, .9]]^k|| is largest, 19.4, at k = 9.
 
 Sources: Hochreiter (1991), Untersuchungen zu dynamischen neuronalen Netzen; Pascanu,
 Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063; Ginibre (1965),
@@ -63,8 +63,8 @@ class Net(NamedTuple):
     Attributes:
       label: its name.
       activation: of `lj.rnn`.
-      recurrent_init: draws W; multiplied by gain * factor.
-      factor: makes up for an activation with a slope below 1.
+      recurrent_init: draws W, which is multiplied by gain * factor.
+      factor: makes up for an activation whose slope is below 1.
       law: what predicts the rate.
     """
 
@@ -95,7 +95,7 @@ class Config(cli.Flags):
     lag: int = option(300, cli.integer(minimum=10), "steps of the curves")
     num_seeds: int = option(5, cli.integer(minimum=1), "nets of each kind")
     num_nets: int = option(
-        1000, cli.integer(minimum=4), "random nets that are held against the bound"
+        1000, cli.integer(minimum=4), "random nets compared with the bound"
     )
     long_lag: int = option(
         10_000, cli.integer(minimum=200), "steps of the run in float32"
@@ -124,7 +124,7 @@ def run(config: Config) -> Record:
 
 
 class Curves(NamedTuple):
-    """Of every gain and seed: ln ||dL/dh_{T-k}||, and the matrices behind it.
+    """ln ||dL/dh_{T-k}|| of every gain and seed, and the matrices behind it.
 
     Attributes:
       log_norms: (gain, seed, lag + 1), entry k at lag k; dL/dh_T has norm 1.
@@ -138,7 +138,7 @@ class Curves(NamedTuple):
 
 
 def _curves(config: Config, net: Net, gains: Sequence[float]) -> Curves:
-    """Measures nets without input after they have come to rest."""
+    """Measures nets without input once they have come to rest."""
     size = config.hidden_size
     inputs = jnp.zeros((SETTLING_STEPS + config.lag, 1))
     keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
@@ -172,7 +172,7 @@ def _at_rest(cell: lj.Cell, w_hh: Any, start: Any, inputs: Any) -> tuple[Any, ..
 
 
 def _fitted_rates(log_norms: np.ndarray) -> np.ndarray:
-    """Returns the slope of each curve beyond its first third, where it is straight."""
+    """Returns the slope of each curve after its first third, where it is straight."""
     late = log_norms[..., log_norms.shape[-1] // 3 :]
     return np.asarray(lj.decay_rate(jnp.moveaxis(jnp.asarray(late[..., ::-1]), -1, 0)))
 
@@ -204,7 +204,7 @@ def _rates(config: Config) -> Found:
 
 
 def _closed_form_row(name: str, curves: Curves) -> dict[str, str]:
-    """Compares every norm with that of powers of W, computed by NumPy."""
+    """Compares every norm with that of a power of W, computed by NumPy."""
     size, lags = curves.matrices.shape[-1], curves.log_norms.shape[1]
     worst = 0.0
     for w, log_norms in zip(curves.matrices, curves.log_norms, strict=True):
@@ -217,7 +217,7 @@ def _closed_form_row(name: str, curves: Curves) -> dict[str, str]:
 
 
 def _bound(config: Config) -> Found:
-    """Holds random nets of all activations, driven by noise, against (γ σ_max)^k."""
+    """Compares random nets of all activations, driven by noise, with (γ σ_max)^k."""
     names = list(theory.STEEPEST_SLOPES)
     keys = jax.random.split(jax.random.key(config.seed + 1), len(names))
     count = config.num_nets // len(names)
@@ -226,25 +226,19 @@ def _bound(config: Config) -> Found:
         log_norms, sigma = _driven_norms(name, key, count)
         bound = np.log(theory.STEEPEST_SLOPES[name] * sigma)
         lags = np.arange(log_norms.shape[1])
-        # 1e-9: the rounding of 50 products in float64, with room.
+        # 1e-9: ample for the rounding of 50 products in float64.
         violated += int((log_norms > lags * bound[:, None] + 1e-9).any(1).sum())
         bounds.append(bound)
         rates.append(log_norms[:, -1] / lags[-1])
     total, axes = count * len(names), ("activation", "net")
+    what, quantity = "the bound (γ σ_max)^k", f"violated, up to lag {BOUNDED_LAG}"
     return Found(
         arrays={
             "bound": Quantity(np.stack(bounds), axes, "nats/step"),
             "bounded_rate": Quantity(np.stack(rates), axes, "nats/step"),
         },
         axes={"activation": names},
-        rows=[
-            row(
-                "the bound (γ σ_max)^k",
-                f"violated, up to lag {BOUNDED_LAG}",
-                f"{violated} of {total} nets",
-                "0",
-            )
-        ],
+        rows=[row(what, quantity, f"{violated} of {total} nets", "0")],
         lines=[f"Pascanu's bound was violated by {violated} of {total} random nets."],
     )
 
@@ -274,13 +268,13 @@ def _driven_norms(
 
     norms, w_hh = map(np.asarray, measure(jax.random.split(key, count)))
     sigma = np.linalg.norm(w_hh, 2, axis=(-2, -1))
-    with np.errstate(divide="ignore"):  # of a net of dead ReLUs nothing is left
+    with np.errstate(divide="ignore"):  # nets of dead ReLUs leave nothing
         log_norms = np.log(norms[:, ::-1])
     return np.pad(log_norms, ((0, 0), (1, 0))), sigma
 
 
 def _long_run(config: Config) -> Found:
-    """Runs g Q at g = 1/2 in float32, and measures with and without exponents."""
+    """Runs g Q at g = 1/2 in float32, and measures with log-norms and without."""
     cell, size = lj.rnn("linear"), config.hidden_size
     params = cell.init(
         jax.random.key(config.seed), 1, size, gain=LONG_GAIN, dtype=jnp.float32
@@ -300,6 +294,9 @@ def _long_run(config: Config) -> Found:
         squares = 0.5 * np.log(np.sum(plain**2, -1, dtype=np.float32))
     error = float(rate) - math.log(LONG_GAIN)
     lost = -float(exact[0]) / math.log(10)
+    what = f"float32, g = 1/2, lag {config.long_lag}"
+    last = f"{_last_lag(whole)} (squares: {_last_lag(squares)})"
+    near = "near 126 (squares: near 70)"
     return Found(
         arrays={
             "long_log_norm": Quantity(exact[::-1], ("long_lag",), "nats"),
@@ -308,18 +305,8 @@ def _long_run(config: Config) -> Found:
         },
         axes={"long_lag": range(1, config.long_lag + 1)},
         rows=[
-            row(
-                f"float32, g = 1/2, lag {config.long_lag}",
-                "rate - ln(1/2)",
-                f"{error:+.1e}",
-                "below 1e-6",
-            ),
-            row(
-                "float32, plain norm",
-                "last lag above zero",
-                f"{_last_lag(whole)} (squares: {_last_lag(squares)})",
-                "near 126 (squares: near 70)",
-            ),
+            row(what, "rate - ln(1/2)", f"{error:+.1e}", "below 1e-6"),
+            row("float32, plain norm", "last lag above zero", last, near),
         ],
         lines=[
             f"After {config.long_lag} steps at g = 1/2 a norm of 1e-{lost:.0f} still "
@@ -330,7 +317,7 @@ def _long_run(config: Config) -> Found:
 
 
 def _last_lag(log_norms: np.ndarray) -> int:
-    """Returns the largest lag with a norm above zero; entries are in time order."""
+    """Returns the largest lag with a norm above zero, from log-norms in time order."""
     return len(log_norms) - int(np.argmax(np.isfinite(log_norms)))
 
 
@@ -341,6 +328,8 @@ def _sweep(config: Config) -> Found:
     norm = np.log(np.linalg.norm(curves.matrices, 2, axis=(-2, -1)))
     certified = sum(bool((row < 0).all()) for row in norm)
     worst = float(np.abs(found - radius).max())
+    what = f"tanh, g = {SWEPT_GAINS[0]} to {SWEPT_GAINS[-1]}"
+    quantity, expected = "largest |rate - ln ρ(W)|", "0 as the lag grows"
     return Found(
         arrays={
             "gain_rate": Quantity(found, ("gain", "seed"), "nats/step"),
@@ -348,14 +337,7 @@ def _sweep(config: Config) -> Found:
             "ln_spectral_norm": Quantity(norm, ("gain", "seed"), "nats/step"),
         },
         axes={"gain": SWEPT_GAINS},
-        rows=[
-            row(
-                f"tanh, g = {SWEPT_GAINS[0]} to {SWEPT_GAINS[-1]}",
-                "largest |rate - ln ρ(W)|",
-                f"{worst:.4f}",
-                "0 as the lag grows",
-            )
-        ],
+        rows=[row(what, quantity, f"{worst:.4f}", expected)],
         lines=[
             f"All {len(SWEPT_GAINS)} gains below 1 make gradients vanish, at ln ρ(W) "
             f"within {worst:.3f} nats per step; the bound certifies it for {certified}."
@@ -366,18 +348,10 @@ def _sweep(config: Config) -> Found:
 def _transient(config: Config) -> Found:
     del config  # the block is the textbook's
     growth = transient_growth(JORDAN_BLOCK, 100)
-    bound = kreiss_bound(JORDAN_BLOCK)
-    return Found(
-        arrays={},
-        rows=[
-            row(
-                "[[.9, 5], [0, .9]]",
-                "largest ||W^k||, and its k",
-                f"{growth.norm:.1f}, {growth.power}",
-                f"19.4, 9; Kreiss: at least {bound:.1f}",
-            )
-        ],
-    )
+    measured = f"{growth.norm:.1f}, {growth.power}"
+    expected = f"19.4, 9; Kreiss: at least {kreiss_bound(JORDAN_BLOCK):.1f}"
+    what, quantity = "[[.9, 5], [0, .9]]", "largest ||W^k||, and its k"
+    return Found(arrays={}, rows=[row(what, quantity, measured, expected)])
 
 
 def _spread(values: np.ndarray) -> str:

@@ -1,20 +1,20 @@
 """Latch or learn: the more safely one unit keeps a bit, the less gradient gets through.
 
 Question: how much noise does a latched bit survive, how fast does its gradient vanish,
-and is there a weight that has both? And how hard is the benchmark that was built on
-this trade-off, if weights are guessed?
+and is there a weight that gives both? And how hard is the benchmark built on this
+trade-off, if weights are guessed?
 
   python -m experiments.latch
   python -m experiments.latch --weights=1.2,2,4 --weight_ranges=1,10,100
 
 What is measured. (1) One unit a_t = w tanh(a_{t-1}) + u_t in float64, here
-h_t = tanh(w h_{t-1} + u_t) by `lj.unroll`: the largest constant u against a stored bit
-that it survives, by bisection, and the decay rate of its gradient without input, by
+h_t = tanh(w h_{t-1} + u_t) by `lj.unroll`: the largest constant push u that a stored
+bit survives, by bisection, and the decay rate of its gradient without input, by
 `lj.log_gradient_norms`. (2) At w = 1, where nothing is latched, dh_T/dh_0 from h_0 = 1.
-(3) The two-sequence problem: the first input is +1 or -1, the others noise; after `lag`
-steps the class is asked for. An RNN with a linear readout gets ALL its weights, biases
-too, from U[-r, r], again and again, until it classifies every training and every test
-sequence; nothing is learnt.
+(3) The two-sequence problem: the first input is +1 or -1, the class, and the others are
+noise; after `lag` steps the class is asked for. ALL weights and biases of an RNN with a
+linear readout are drawn from U[-r, r], again and again, until it classifies every
+training and every test sequence; nothing is learnt.
 
 Expected. (1) and (2) are exact, `lstm_jax.theory`: margin u*(w) = w s - artanh(s) with
 s = sqrt((w-1)/w), rate ln(w (1 - h*²)); at w = 2 a margin of .532840 costs a rate of
@@ -55,7 +55,7 @@ from lstm_jax.readouts import LinearParams
 from lstm_jax.types import PRNGKey
 
 NAME = "latch"
-# The state leaves its start within some 100 steps, at w = 1.05 the slowest.
+# The state settles within about 100 steps, most slowly at w = 1.05.
 TRANSIENT = 300
 MEASURED = 100
 HALVINGS = 30
@@ -80,7 +80,7 @@ class Config(cli.Flags):
         40_000, cli.integer(minimum=4), "steps of the unit with weight 1"
     )
     lag: int = option(100, cli.integer(minimum=1), "steps of the two sequences")
-    noise: float = option(0.2, cli.number(above=0), "standard deviation of the others")
+    noise: float = option(0.2, cli.number(above=0), "standard deviation of the noise")
     hidden_size: int = option(5, cli.integer(minimum=1), "units of the guessed nets")
     weight_ranges: tuple[float, ...] = option(
         (1.0, 100.0), cli.list_of(cli.number(above=0)), "r: weights come from U[-r, r]"
@@ -131,9 +131,7 @@ def run(config: Config) -> Record:
     )
 
 
-# ---------------------------------------------------------------------------
-# One unit
-# ---------------------------------------------------------------------------
+# -- One unit ------------------------------------------------------------------------
 
 
 def unit(w: Any) -> lj.RNNParams:
@@ -144,7 +142,7 @@ def unit(w: Any) -> lj.RNNParams:
 
 
 def survives(w: Any, push: Any, num_steps: int) -> Bool[Array, ""]:
-    """Returns whether a stored +1 is still positive after steps of u = -push."""
+    """Returns whether a stored +1 is still positive after `num_steps` of u = -push."""
     pushes = jnp.full((num_steps, 1), -push)
     stored = lj.RNNCarry(h=jnp.ones((1,)))
     _, ys = lj.unroll(lj.RNN, unit(w), pushes, stored)
@@ -176,11 +174,8 @@ def measured_log_shares(w: Any, num_steps: int) -> Float[Array, " time"]:
 def _trade_off(config: Config) -> dict[str, Quantity]:
     weights = jnp.asarray(config.weights)
     margin = jax.jit(jax.vmap(partial(measured_margin, num_steps=config.settle_steps)))
-    shares = jax.jit(
-        jax.vmap(
-            partial(measured_log_shares, num_steps=TRANSIENT + MEASURED), out_axes=1
-        )
-    )
+    one = partial(measured_log_shares, num_steps=TRANSIENT + MEASURED)
+    shares = jax.jit(jax.vmap(one, out_axes=1))
     rates = np.asarray(lj.decay_rate(shares(weights)[TRANSIENT:]))
     return {
         "margin": Quantity(np.asarray(margin(weights)), ("weight",), "1"),
@@ -189,7 +184,7 @@ def _trade_off(config: Config) -> dict[str, Quantity]:
 
 
 def _power_law(config: Config) -> dict[str, Quantity]:
-    """Measures ln dh_T/dh_0 at every T, from one pass backwards: ln P(T) - ln P(t)."""
+    """Measures ln dh_T/dh_0 at every T from one backward pass: ln P(T) - ln P(t)."""
     shares = jax.jit(measured_log_shares, static_argnums=1)
     # The last entry belongs to the carry that enters the last step.
     log_norms = shares(jnp.ones(()), config.critical_steps + 1)
@@ -197,13 +192,11 @@ def _power_law(config: Config) -> dict[str, Quantity]:
     return {"critical_log_product": Quantity(products, ("lag",), "nats")}
 
 
-# ---------------------------------------------------------------------------
-# Random guessing
-# ---------------------------------------------------------------------------
+# -- Random guessing -----------------------------------------------------------------
 
 
 class TwoSequences(NamedTuple):
-    """Sequences of the two classes, half of each; the class is the first input."""
+    """Sequences of two classes, half of each; the class is the first input."""
 
     inputs: Float[Array, "time example 1"]
     targets: Float[Array, " example"]
@@ -219,7 +212,7 @@ class Guess(NamedTuple):
 def two_sequences(
     key: PRNGKey, num_examples: int, lag: int, noise: int | float
 ) -> TwoSequences:
-    """Returns ±1 at the first step and N(0, noise²) at the lag - 1 others."""
+    """Returns sequences with ±1 at the first step and N(0, noise²) at lag - 1 more."""
     targets = jnp.where(jnp.arange(num_examples) % 2 == 0, 1.0, -1.0)
     rest = noise * jax.random.normal(key, (lag - 1, num_examples))
     inputs = jnp.concatenate([targets[None], rest])
@@ -244,7 +237,7 @@ def guess(key: PRNGKey, hidden_size: int, weight_range: int | float) -> Guess:
 
 
 def solves(model: Guess, sequences: TwoSequences) -> Bool[Array, ""]:
-    """Returns whether the sign of the last answer is right for every sequence."""
+    """Returns whether the sign of the answer is right for every sequence."""
     carry, _ = lj.unroll(lj.RNN, model.cell, sequences.inputs)
     answers = readouts.linear(model.readout, carry.h)[:, 0]
     return jnp.all(answers * sequences.targets > 0)
@@ -253,7 +246,7 @@ def solves(model: Guess, sequences: TwoSequences) -> Bool[Array, ""]:
 def _searches(
     config: Config, weight_range: float, text: str, advance: Advance
 ) -> Float[np.ndarray, " seed"]:
-    """Returns how many nets each seed tried until one solved it; inf: none did."""
+    """Returns how many nets each seed tried until one solved it; inf if none did."""
 
     def trial(key, train, test):
         model = guess(key, config.hidden_size, weight_range)
@@ -278,7 +271,7 @@ def _search(
     test: TwoSequences,
     max_trials: int,
 ) -> float:
-    """Returns the number of the first net that solves the task, from 1; or inf."""
+    """Returns the number, from 1, of the first net that solves the task, or inf."""
     for first in range(0, max_trials, TRIALS_PER_ROUND):
         keys = jax.random.split(jax.random.fold_in(key, first), TRIALS_PER_ROUND)
         solved = np.flatnonzero(try_round(keys, train, test))
@@ -287,18 +280,11 @@ def _search(
     return float("inf")
 
 
-# ---------------------------------------------------------------------------
-# Words
-# ---------------------------------------------------------------------------
+# -- Table and verdict ---------------------------------------------------------------
 
 
 def _row(quantity: str, measured: str, expected: str, source: str) -> dict[str, str]:
-    return {
-        "quantity": quantity,
-        "measured": measured,
-        "expected": expected,
-        "source": source,
-    }
+    return dict(quantity=quantity, measured=measured, expected=expected, source=source)
 
 
 def _unit_rows(weights: Sequence[float], arrays: Arrays) -> list[dict[str, str]]:
@@ -328,24 +314,15 @@ def _law_rows(arrays: Arrays) -> list[dict[str, str]]:
 
 
 def _guess_rows(config: Config, arrays: Arrays) -> list[dict[str, str]]:
-    elsewhere = {1.0: "144", 100.0: "about 17"}
+    published = (config.lag, config.noise, config.hidden_size) == (100, 0.2, 5)
+    elsewhere = {1.0: "144", 100.0: "about 17"} if published else {}
     rows = []
     ranges = config.ranges().items()
     for (weight_range, text), trials in zip(ranges, arrays["trials"], strict=True):
-        rows.append(
-            _row(
-                f"median trials, U[-{text}, {text}]",
-                f"{np.median(trials):g}",
-                elsewhere.get(weight_range, "-") if _is_published(config) else "-",
-                "elsewhere",
-            )
-        )
+        quantity, median = f"median trials, U[-{text}, {text}]", np.median(trials)
+        expected = elsewhere.get(weight_range, "-")
+        rows.append(_row(quantity, f"{median:g}", expected, "elsewhere"))
     return rows
-
-
-def _is_published(config: Config) -> bool:
-    """Whether the task and the nets are those that trials were published for."""
-    return (config.lag, config.noise, config.hidden_size) == (100, 0.2, 5)
 
 
 def _verdict(config: Config, arrays: Arrays) -> list[str]:

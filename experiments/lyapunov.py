@@ -1,30 +1,30 @@
 """What number does the decay curve have?
 
-Question: the gradient of the last step decays or explodes along a straight line of
-log-norm against lag. Is its slope the largest Lyapunov exponent of the run, does theory
-know that exponent beforehand, and what do all the other exponents say?
+Question: the log-norm of the last step's gradient falls or rises along a straight line
+over the lag. Is the slope the largest Lyapunov exponent of the run, does theory predict
+that exponent, and what do all the other exponents say?
 
   python -m experiments.lyapunov
   python -m experiments.lyapunov --spectrum_size=64 --spectrum_gains=2,3
 
-What is drawn. Nets h_t = tanh(W h_{t-1}), W_ij ~ N(0, g²/N), left to themselves. Top
-left: largest exponent (dots) and slope of the log-norm of dL/dh (crosses) against the
-gain, with ln g below g = 1, mean-field theory above. Top right: whole spectra. Bottom
-left: products of fresh Gaussian matrices, whose exponents and standard errors are known
-exactly, in standard errors. Bottom right: Kaplan-Yorke dimension of the attractor per
-unit, against the gain.
+What is drawn. Nets h_t = tanh(W h_{t-1}), W_ij ~ N(0, g²/N), without input. Top left:
+largest exponent (dots) and slope of the log-norm of dL/dh (crosses) against the gain,
+with ln g below g = 1 and mean-field theory above. Top right: whole spectra. Bottom
+left: exponents of products of fresh Gaussian matrices, as deviations from their exact
+values, in exact standard errors. Bottom right: Kaplan-Yorke dimension of the attractor
+per unit, against the gain.
 
 Expected. g < 1: λ_1 = ln ρ(W) of this very W, |slope - ln ρ(W)| at most .01 on average
 for g = .5, .7, .8. g > 1: mean field gives .0652, .1547, .3103 at g = 1.5, 2, 3 for
 N -> infinity; seed averages within .02. Near g = 1 a finite net may be periodic. Fresh
-matrices: z-scores of rms about 1, none beyond 5. D/N rises and falls again: .166, .259,
+matrices: z-scores of rms about 1, none beyond 5. D/N rises, then falls: .166, .259,
 .289, .246, .191 at g = 1.5, 2, 3, 5, 8 in theory; measured at N = 100: .27 at g = 3
 and .18 at g = 8. Σ λ_i = mean ln|det J| on every run, to 1e-8.
 
 Sources: Newman (1986), https://doi.org/10.1007/BF01464284; Molgedey, Schuchhardt &
 Schuster (1992), https://doi.org/10.1103/PhysRevLett.69.3717; Engelken, Wolf & Abbott
-(2023), https://doi.org/10.1103/PhysRevResearch.5.043044, who report the dimension that
-rises and falls.
+(2023), https://doi.org/10.1103/PhysRevResearch.5.043044, who report the rise and fall
+of the dimension.
 """
 
 from dataclasses import asdict, dataclass
@@ -58,7 +58,7 @@ class Config(cli.Flags):
     """What is measured; every field is a flag."""
 
     hidden_size: int = option(
-        256, cli.integer(minimum=2), "units, where one exponent is measured"
+        256, cli.integer(minimum=2), "units of the nets with one exponent measured"
     )
     gains: tuple[float, ...] = option(
         (0.5, 0.7, 0.8, 0.9, 1.1, 1.3, 1.5, 2.0, 3.0, 5.0), GAIN, "g of these nets"
@@ -67,23 +67,23 @@ class Config(cli.Flags):
     num_steps: int = option(1000, cli.integer(minimum=20), "steps measured")
     burn_in: int = option(200, cli.integer(minimum=0), "steps before that")
     spectrum_size: int = option(
-        100, cli.integer(minimum=2), "units, where all exponents are measured"
+        100, cli.integer(minimum=2), "units of the nets with all exponents measured"
     )
     spectrum_gains: tuple[float, ...] = option(
         (1.5, 2.0, 3.0, 5.0, 8.0), GAIN, "g of these nets"
     )
     spectrum_seeds: int = option(4, cli.integer(minimum=1), "nets per gain")
     matrix_size: int = option(64, cli.integer(minimum=1), "N of the fresh matrices")
-    num_matrices: int = option(2000, cli.integer(minimum=20), "how many are multiplied")
+    num_matrices: int = option(2000, cli.integer(minimum=20), "matrices multiplied")
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Checks what depends on several fields, beside each alone."""
+        """Checks each field, and the size of the matrices of all steps."""
         super().__post_init__()
         if self.matrix_size > 256:
             raise ConfigError(
-                f"matrix_size: got {self.matrix_size}; it must be at most 256, for the "
-                "matrices of all steps are held in memory"
+                f"matrix_size: got {self.matrix_size}; it must be at most 256, since "
+                "the matrices of all steps are held in memory"
             )
 
 
@@ -94,8 +94,8 @@ def run(config: Config) -> Record:
         f"fresh matrices, N = {config.matrix_size}": _fresh_matrices,
         f"whole spectra, N = {config.spectrum_size}": _spectra,
     }
-    # A QR of 100 columns on two BLAS threads waits more than it works: 12 ms of CPU
-    # time for one, against 0.3 ms on a single thread, where the cores are shared.
+    # On shared cores a QR of 100 columns spends its time waiting when BLAS has two
+    # threads: 12 ms of CPU time, against 0.3 ms on a single thread.
     one_thread = threadpool_limits(limits=1, user_api="blas")
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
@@ -113,14 +113,8 @@ def run(config: Config) -> Record:
 def _net(key: jax.Array, size: int, gain: Any) -> tuple[lj.RNNParams, lj.RNNCarry]:
     """Returns a random net, and a state away from its fixed point at zero."""
     key_params, key_state = jax.random.split(key)
-    params = lj.RNN.init(
-        key_params,
-        1,
-        size,
-        gain=gain,
-        recurrent_init=initializers.gaussian,
-        dtype=jnp.float64,
-    )
+    drawn = {"recurrent_init": initializers.gaussian, "dtype": jnp.float64}
+    params = lj.RNN.init(key_params, 1, size, gain=gain, **drawn)
     return params, lj.RNNCarry(h=jax.random.normal(key_state, (size,)))
 
 
@@ -129,7 +123,7 @@ def _side_by_side(measure: Any, config: Config, seeds: int, gains: Any) -> Any:
     keys = jax.random.split(jax.random.key(config.seed), seeds)
     keys = jnp.tile(keys, len(gains))
     repeated = jnp.repeat(jnp.asarray(gains, jnp.float64), seeds)
-    # One net after the other, not vmap: its weights then stay in the cache.
+    # One net at a time rather than vmap: its weights then stay in the cache.
     one_by_one = jax.jit(lambda nets: jax.lax.map(lambda net: measure(*net), nets))
     found = one_by_one((keys, repeated))
     return jax.tree.map(
@@ -155,17 +149,8 @@ def _largest(config: Config) -> Found:
         measure, config, config.num_seeds, config.gains
     )
     radii = theory.spectral_radius_rate(w_hh)
-    rows = [
-        _largest_row(gain, text, *found)
-        for gain, text, *found in zip(
-            config.gains,
-            wording.told_apart(config.gains),
-            exponents,
-            slopes,
-            radii,
-            strict=True,
-        )
-    ]
+    columns = config.gains, wording.told_apart(config.gains), exponents, slopes, radii
+    rows = [_largest_row(*found) for found in zip(*columns, strict=True)]
     apart = np.abs(slopes - exponents).mean()
     return Found(
         arrays={
@@ -223,22 +208,17 @@ def _fresh_matrices(config: Config) -> Found:
     expected = theory.gaussian_product_exponents(size)
     z = (found.exponents - expected) / theory.gaussian_product_stderr(size, steps)
     rms, worst = float(np.sqrt((z**2).mean())), float(np.abs(z).max())
+    ends = [f"{of[0]:+.5f}; {of[-1]:+.5f}" for of in (found.exponents, expected)]
+    axes = ("fresh_rank",)
     return Found(
         arrays={
-            "fresh_exponent": Quantity(found.exponents, ("fresh_rank",), "nats/step"),
-            "fresh_exponent_stderr": Quantity(
-                found.stderr, ("fresh_rank",), "nats/step"
-            ),
-            "fresh_exponent_expected": Quantity(expected, ("fresh_rank",), "nats/step"),
-            "fresh_z": Quantity(z, ("fresh_rank",), "1"),
+            "fresh_exponent": Quantity(found.exponents, axes, "nats/step"),
+            "fresh_exponent_stderr": Quantity(found.stderr, axes, "nats/step"),
+            "fresh_exponent_expected": Quantity(expected, axes, "nats/step"),
+            "fresh_z": Quantity(z, axes, "1"),
         },
         rows=[
-            row(
-                f"fresh matrices, N = {size}",
-                "largest λ; smallest λ",
-                f"{found.exponents[0]:+.5f}; {found.exponents[-1]:+.5f}",
-                f"{expected[0]:+.5f}; {expected[-1]:+.5f}",
-            ),
+            row(f"fresh matrices, N = {size}", "largest λ; smallest λ", *ends),
             row("", "z-scores: rms; largest", f"{rms:.2f}; {worst:.2f}", "1; below 5"),
             row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"),
         ],
@@ -250,13 +230,13 @@ def _fresh_matrices(config: Config) -> Found:
 
 
 def _sum_rule(found: Any) -> str:
-    """Returns the largest violation; tanh' is 0 in float64 where |Wh| is above 19."""
+    """Returns the largest violation; det = 0 once |Wh| > 19: tanh' is 0 in float64."""
     log_dets = found.mean_log_det
     regular = np.isfinite(log_dets)
     apart = np.abs(found.exponents.sum(-1)[regular] - log_dets[regular])
     singular = log_dets.size - int(regular.sum())
-    wording = f"; det = 0 in {singular} of {log_dets.size}" if singular else ""
-    return f"{apart.max(initial=0):.1e}{wording}"
+    note = f"; det = 0 in {singular} of {log_dets.size}" if singular else ""
+    return f"{apart.max(initial=0):.1e}{note}"
 
 
 def _spectra(config: Config) -> Found:
@@ -274,12 +254,8 @@ def _spectra(config: Config) -> Found:
     exponents = jnp.asarray(found.exponents)
     dimensions = np.asarray(kaplan_yorke_dimension(exponents)) / size
     entropies = np.asarray(entropy_rate(exponents)) / size
-    rows = [
-        _spectrum_row(size, gain, text, *measured)
-        for gain, text, *measured in zip(
-            gains, wording.told_apart(gains), dimensions, entropies, strict=True
-        )
-    ]
+    columns = gains, wording.told_apart(gains), dimensions, entropies
+    rows = [_spectrum_row(size, *found) for found in zip(*columns, strict=True)]
     rows.append(row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"))
     return Found(
         arrays={

@@ -5,16 +5,16 @@ Question: which cell learns to remember the first image of a TV programme, at wh
   python -m experiments.nature_show
   python -m experiments.nature_show --cells=lstm --lags=100 --forget_bias=1,matched
 
-Every cell is trained anew for every lag, several seeds each, and tested on shows of
-images that training never drew; accuracy is counted on the ambiguous last images, where
-whoever has no memory is at 1/2. The story line compares, for one test show, a predictor
+Every cell is trained anew for every lag, with several seeds, and tested on shows made
+of images never drawn in training. The accuracy is that on ambiguous last images, where
+a network without memory stays at 1/2. The story compares, on one test show, a predictor
 fitted on last images alone (scikit-learn's logistic regression) with the best trained
-network that saw the whole show.
+network, which saw the whole show.
 
-Setting: hidden 64, Adam 3e-3 behind a clip of the gradient norm to 1, 600 updates of 64
+Setting: 64 units, Adam at 3e-3 with the gradient norm clipped to 1, 600 updates of 64
 shows. Expected (`experiments/reference/nature_show/`, the default run; README quotes
-it): at lag 40 an LSTM whose forget bias suits the lag reaches 0.95 in at least 4 of 5
-seeds, and one at forget bias 1 stays at 1/2.
+it): at lag 40 an LSTM whose forget bias is matched to the lag reaches 0.95 in at least
+4 of 5 seeds, and one with forget bias 1 stays at 1/2.
 
 Source: the story of Luis Serrano's lesson in the Udacity deep-learning course; task and
 setting are this project's own.
@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 import lstm_jax as lj
 from experiments.common import cli, memory_limit, records, training, wording
 from experiments.common.cli import option
+from experiments.common.laws import Found
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
 from experiments.common.statistics import mean_interval
@@ -40,6 +41,7 @@ from experiments.common.variants import (
     MATCHED,
     TAUGHT,
     Variant,
+    forget_biases,
     init_options,
     matched_bias,
 )
@@ -51,7 +53,7 @@ NAME = "nature_show"
 SOLVED = 0.95
 TEST_SHOWS = 2048
 LAST_IMAGES = 4096
-STORY_LAG = 10  # of the film strip: twelve images are still readable
+STORY_LAG = 10  # of the film strip: twelve images are still legible
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,12 @@ class Config(cli.Flags):
         cli.list_of(cli.integer(minimum=1)),
         "steps between scene and question",
     )
-    forget_bias: tuple[float | str, ...] = option(
-        (1.0, MATCHED),
-        cli.list_of(cli.either(MATCHED, cli.number())),
-        f"biases of the forget gate, side by side; {MATCHED!r} is the one whose "
-        "carousel keeps 3/4 over the lag",
-    )
+    forget_bias: tuple[float | str, ...] = forget_biases()
     hidden_size: int = option(64, cli.integer(minimum=1), "units of a cell")
     num_seeds: int = option(5, cli.integer(minimum=2), "networks per cell and lag")
-    num_steps: int = option(600, cli.integer(minimum=1), "updates of the training")
+    num_steps: int = option(600, cli.integer(minimum=1), "training updates")
     batch_size: int = option(64, cli.integer(minimum=1), "shows per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
     rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
@@ -92,7 +89,7 @@ class Trained(NamedTuple):
 
 
 def run(config: Config) -> Record:
-    """Trains every cell at every lag, tests, and tells one show."""
+    """Trains and tests every cell at every lag, and tells the story of one show."""
     start = time.monotonic()
     _check_memory(config)
     told = min(config.lags, key=lambda lag: abs(lag - STORY_LAG))
@@ -119,12 +116,12 @@ def run(config: Config) -> Record:
             "state": STATES,
         },
         rows=_rows(config, accuracy.values),
-        verdict=["", story.line],
+        verdict=["", *story.lines],
     )
 
 
 def _check_memory(config: Config) -> None:
-    """Refuses weights, shows, and memories at all steps that can't be held."""
+    """Refuses weights, shows and carries of all steps that don't fit into memory."""
     images = lj.tasks.nature_show(config.rendering).input_size
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
@@ -136,7 +133,7 @@ def _check_memory(config: Config) -> None:
 
 
 def _variants(config: Config) -> list[dict[str, Any]]:
-    """Returns cells and their forget biases, as a record's axis has them."""
+    """Returns cells with their forget biases, as entries of a record's axis."""
     texts = wording.told_apart(config.forget_bias, digits=3)
     found = []
     for cell in config.cells:
@@ -204,21 +201,11 @@ def _rows(config: Config, accuracies: np.ndarray) -> list[dict[str, str]]:
     return rows
 
 
-class Story(NamedTuple):
-    """One test show, told.
+def _story(config: Config, name: str, trained: Trained, lag: int) -> Found:
+    """Tells the first test show that a bear opens and whose answer is the wolf.
 
-    Attributes:
-      line: the probabilities, from the last image alone and with the memory.
-      arrays: what the film strip shows; "story_role" is NaN at the last image, which
-        is ambiguous.
+    The last image is ambiguous: its "story_role" is NaN.
     """
-
-    line: str
-    arrays: dict[str, Quantity]
-
-
-def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
-    """Tells the first test show that a bear opens and an ambiguous image ends."""
     cell, task = lj.CELLS[name], lj.tasks.nature_show(config.rendering)
     arguments = jax.random.key(config.seed), 64, lag + 2
     batch, show = task.sample_test(*arguments), show_of(*arguments)
@@ -239,11 +226,11 @@ def _story(config: Config, name: str, trained: Trained, lag: int) -> Story:
     }
     if name == "lstm":
         arrays["story_state"] = _inside(cell, model, inputs)
-    return Story(
-        line=f"The last image alone: {probabilities(alone)}.  {name}, after the bear "
-        f"{lag + 1} steps earlier: {probabilities(np.asarray(with_memory))}.",
-        arrays=arrays,
+    line = (
+        f"The last image alone: {probabilities(alone)}.  {name}, after the bear "
+        f"{lag + 1} steps earlier: {probabilities(np.asarray(with_memory))}."
     )
+    return Found(arrays, lines=[line])
 
 
 def _best(trained: Trained) -> loop.ModelParams:
@@ -258,10 +245,10 @@ def _answers(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> jax.A
 
 
 def _inside(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> Quantity:
-    """Returns gates and memories of an LSTM at every step."""
+    """Returns the gates and memories of an LSTM at every step."""
     carries, _ = lj.unroll_carries(cell, model.cell, inputs)
     before = np.concatenate([np.zeros_like(carries.h[:1]), carries.h[:-1]])
-    gates = lj.lstm_gates(model.cell, jax.numpy.asarray(before), inputs)
+    gates = lj.lstm_gates(model.cell, jnp.asarray(before), inputs)
     found = {**gates._asdict(), **carries._asdict()}
     states = np.stack([np.asarray(found[state]) for state in STATES])
     return Quantity(states, ("state", "time", "unit"), "1")

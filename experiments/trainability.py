@@ -1,17 +1,17 @@
-"""Can the gradient of an untrained network foretell what training will do?
+"""Can the gradient of an untrained network predict what training will do?
 
-Question: over forget biases of an LSTM, gains of an RNN, and lags, does the share of
-the gradient that reaches the start before training, or the signal of the first step in
-the batch noise of the weight gradient, tell which networks will learn?
+Question: over forget biases of an LSTM, gains of an RNN, and lags, which networks will
+learn? Does the share of the gradient that reaches the start before training tell, or
+the first step's signal against the batch noise of the weight gradient?
 
   python -m experiments.trainability
   python -m experiments.trainability --tasks=adding --lags=20,40,80 --num_steps=2000
 
 What is drawn. Maps of lag against forget bias (or gain): colour = share of the seeds
-that solve the task after training; line = the lag after which the untrained network has
---fraction of its gradient left (median over seeds and sequences; off the map where it
-is never down to that). Below, the area under the ROC curve with which each measure
-separates the networks that will solve from those that will not: 1/2 tells nothing, 1
+that solve the task after training; line = the lag at which the untrained network has
+--fraction of its gradient left (median over seeds and sequences; off the map if there
+is always more). Below, the area under the ROC curve with which each measure separates
+the networks that will solve the task from those that won't: 1/2 tells nothing, 1 tells
 everything; bars are 95 % bootstrap intervals over networks. "within" pools the settings
 and lags of one cell, "between" the cells as well.
 
@@ -19,11 +19,11 @@ The share is the norm of the margin's (nature show) or the answer's (adding) gra
 with respect to the memory that enters the second step, over that entering the last.
 
 Found in the default run (`experiments/reference/trainability/`, 135 s on two idle
-cores; README has the table): on the nature show both tell much, the signal more than
-the share, also between cells. On adding the share of the start says the opposite within
-the LSTM: there a forget bias of 0 or 1 learns more in 500 updates than one that carries
-the gradient further, and the RNN learns nothing. What reaches the start is needed, not
-enough.
+cores; README has the table): on the nature show both tell a lot, the signal more than
+the share, also between cells. On adding, the share predicts the opposite within the
+LSTM: a forget bias of 0 or 1 learns more in 500 updates than one that carries the
+gradient further; and the RNN learns nothing. A gradient that reaches the start is
+necessary, not sufficient.
 
 Sources: Schoenholz et al. (2016), https://arxiv.org/abs/1611.01232, for trainable depth
 predicted before training; Chen, Pennington & Schoenholz (2018),
@@ -63,7 +63,7 @@ NAME = "trainability"
 WATCHED_EXAMPLES = 16
 TEST_EXAMPLES = 1024
 TASKS = ("nature_show", "adding")
-# On a clear goldfish there is nothing to remember.
+# A clear goldfish at the end leaves nothing to remember.
 WATCHED = lj.TASKS | {"nature_show": lj.tasks.nature_show(goldfish_rate=0.0)}
 
 
@@ -78,36 +78,38 @@ class Config(cli.Flags):
     lags: tuple[int, ...] = option(
         (5, 10, 20, 40),
         cli.list_of(cli.integer(minimum=2)),
-        "steps between scene and question; of adding, sequences are 2 steps longer too",
+        "steps between scene and question; adding has sequences of lag + 2 steps",
     )
     forget_biases: tuple[float, ...] = option(
-        (0.0, 1.0, 2.0, 3.0, 5.0), cli.list_of(cli.number()), "of the LSTM"
+        (0.0, 1.0, 2.0, 3.0, 5.0), cli.list_of(cli.number()), "for the LSTM"
     )
     gains: tuple[float, ...] = option(
         (0.6, 0.8, 1.0, 1.2),
         cli.list_of(cli.number(above=0)),
-        "of the RNN: factor on its orthogonal recurrent weights",
+        "for the RNN: factors on its orthogonal recurrent weights",
     )
     hidden_size: int = option(32, cli.integer(minimum=1), "units of a cell")
     num_seeds: int = option(4, cli.integer(minimum=1), "networks per setting and lag")
-    num_steps: int = option(500, cli.integer(minimum=1), "updates of the training")
+    num_steps: int = option(500, cli.integer(minimum=1), "training updates")
     batch_size: int = option(32, cli.integer(minimum=1), "sequences per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "of Adam")
-    fraction: float = option(0.01, cli.number(above=0), "of the line on the map")
+    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
+    fraction: float = option(
+        0.01, cli.number(above=0), "share left along the line on the map"
+    )
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
     def __post_init__(self) -> None:
-        """Checks what depends on several fields, beside each alone."""
+        """Checks each field, and that the fraction is below 1."""
         super().__post_init__()
         if self.fraction >= 1:
             raise cli.ConfigError(f"fraction: got {self.fraction}; it must be below 1")
 
     def values(self, cell: str) -> tuple[float, ...]:
-        """Returns the settings of a cell that are swept."""
+        """Returns the settings over which a cell is swept."""
         return self.forget_biases if cell == "lstm" else self.gains
 
     def texts(self, cell: str) -> list[str]:
-        """Returns the name of each of these settings."""
+        """Returns these settings as text."""
         return wording.told_apart(self.values(cell))
 
 
@@ -128,7 +130,7 @@ class Swept(NamedTuple):
 
 
 def run(config: Config) -> Record:
-    """Measures, trains and tests every network, and says how well the one foretells."""
+    """Measures, trains and tests every network, and scores the predictions."""
     start = time.monotonic()
     _check_memory(config)
     steps = len(config.tasks) * len(config.cells) * sum(config.lags) * config.num_steps
@@ -167,7 +169,7 @@ def _over_cells(found: list[Swept]) -> Swept:
 
 
 def _variants(config: Config) -> list[dict[str, Any]]:
-    """Returns the settings of all cells, as a record's axis has them."""
+    """Returns the settings of all cells, as entries of a record's axis."""
     return [
         {"label": f"{cell} {SWEPT[cell]}={text}", "cell": cell, SWEPT[cell]: value}
         for cell in config.cells
@@ -176,7 +178,7 @@ def _variants(config: Config) -> list[dict[str, Any]]:
 
 
 def _check_memory(config: Config) -> None:
-    """Refuses weights, sequences, and memories at all steps that can't be held."""
+    """Refuses weights, sequences and carries that don't fit into memory."""
     inputs = max(lj.TASKS[task].input_size for task in config.tasks)
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
@@ -188,11 +190,11 @@ def _check_memory(config: Config) -> None:
 
 
 def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
-    """Returns what is found at every lag.
+    """Measures, trains and tests one cell at every lag.
 
-    Compiling takes longer than measuring, so one program measures at all lags: its
-    sequences are drawn at the longest and end where the lag says. Training takes longer
-    than compiling, so it gets a program per lag, without padding.
+    Compiling takes longer than measuring, so one program measures at all lags, on
+    sequences padded to the longest. Training takes longer than compiling, so it has a
+    program per lag, without padding.
     """
     begin = jax.jit(partial(_begun, config, task, name))
     measure = jax.jit(partial(_measured, config, task, name))
@@ -240,17 +242,16 @@ def _measured(
     longest, cell = max(config.lags) + 2, lj.CELLS[name]
     key = jax.random.key(config.seed)
     watched = WATCHED[task].sample_test(key, WATCHED_EXAMPLES, longest, length)
-    heard = lj.TASKS[task].sample(
+    trained_on = lj.TASKS[task].sample(
         jax.random.key(2), gradient_shares.SIGNAL_EXAMPLES, longest, length
     )
-
-    answer_step = heard.lengths[0] - 1
+    answer_step = trained_on.lengths[0] - 1
 
     def one(model):
         log_norms = _log_norms(cell, task, model, watched)
         lost = jnp.all(log_norms == -jnp.inf, axis=0)
         found = gradient_shares.model_signal(
-            cell, lj.TASKS[task], model, heard, answer_step, config.batch_size
+            cell, lj.TASKS[task], model, trained_on, answer_step, config.batch_size
         )
         return (
             jnp.median(jnp.where(lost, -jnp.inf, lj.log_shares(log_norms)[1])),
@@ -264,7 +265,7 @@ def _measured(
 def _log_norms(
     cell: lj.Cell, task: str, model: loop.ModelParams, batch: lj.Batch
 ) -> Float[jax.Array, "time examples"]:
-    """Returns those of the margins (nature show) or of the only answer."""
+    """Returns the log-norms of the margin's gradient (nature show), or the answer's."""
 
     def score(ys):
         last = readouts.last_step(ys, batch.lengths)
@@ -273,9 +274,8 @@ def _log_norms(
             return jnp.sum(margins(answers, batch.targets))
         return jnp.sum(answers)
 
-    return lj.joint_log_norms(
-        lj.log_gradient_norms(cell, model.cell, batch.inputs, score)
-    )
+    norms = lj.log_gradient_norms(cell, model.cell, batch.inputs, score)
+    return lj.joint_log_norms(norms)
 
 
 def _trained(
@@ -294,7 +294,7 @@ def _trained(
         what="",
         # A unit of progress is one step of a sequence: long lags take longer.
         advance=lambda _, updates: advance(lag * updates),
-        # Quicker than side by side, to compile and, of small networks, to run.
+        # Compiles faster than side by side and, for small networks, runs faster.
         runs_at_once=1,
     )
 
@@ -313,7 +313,7 @@ def _tested(
 
 
 def _groups(config: Config) -> Mapping[str, Sequence[str]]:
-    """Returns the cells that are pooled, by what their networks are called."""
+    """Returns the cells whose networks are pooled, by the name of the pool."""
     between = {"between cells": config.cells} if len(config.cells) > 1 else {}
     return {f"within {cell}": (cell,) for cell in config.cells} | between
 
@@ -389,8 +389,8 @@ def _verdict(config: Config, swept: Swept) -> list[str]:
                 for column in solved.T
             ]
             reached = [
-                f"{value}: {lag}"
-                for value, lag in zip(config.texts(cell), farthest, strict=True)
+                f"{value}: {max(np.array(config.lags)[column], default='none')}"
+                for value, column in zip(config.texts(cell), solved.T, strict=True)
             ]
             lines.append(
                 f"{task}, {cell}: farthest lag that most seeds solve, by "

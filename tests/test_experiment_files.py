@@ -164,7 +164,7 @@ def test_a_pipe_a_device_and_a_folder_are_no_files(tmp_path, suffix):
     device.symlink_to("/dev/null")
     folder.mkdir()
     for path in (pipe, device, folder):
-        with pytest.raises(ConfigError, match="is no regular file; it must be"):
+        with pytest.raises(ConfigError, match="is not a regular file; it must be"):
             read(str(path))
     loop = tmp_path / f"loop.{suffix}"
     loop.symlink_to(loop)

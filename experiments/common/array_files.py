@@ -1,7 +1,7 @@
-"""Arrays from a user's file, whatever the file is: the arrays, or one clear line.
+"""Arrays from a user's file, whatever is in it: the arrays, or one clear line.
 
-Nothing is opened that is no regular file (a pipe never ends), and nothing is read that
-the file is too short for, or memory too small.
+Only regular files are opened (a pipe never ends), and an array is read only if the file
+is as long as its header says and half of the memory can hold it.
 """
 
 import lzma
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from experiments.common import memory_limit
 from experiments.common.cli import ConfigError
 
-# What NumPy and zipfile raise over a file that is not what they wrote: by their
-# documentation the first seven; by trial, over damaged headers, the rest.
+# What NumPy and zipfile raise for a file that they did not write: the first seven are
+# documented; the rest were raised by damaged headers.
 UNREADABLE = (
     ValueError,
     EOFError,
@@ -41,22 +41,19 @@ UNREADABLE = (
 def check_regular(name: str, path: str, wanted: str) -> int:
     """Returns the size of a file in bytes.
 
-    Args:
-      name: of the flag, for messages.
-      path: of the file.
-      wanted: what it must be, for messages.
+    Messages give `name`, that of the flag, and `wanted`, what the file must be.
 
     Raises:
-      ConfigError: there is none, or it is a folder, a pipe or a device.
+      ConfigError: it does not exist, or is a folder, a pipe or a device.
     """
     found = status(name, path, wanted)
     if not stat.S_ISREG(found.st_mode):
-        raise refusal(name, path, "is no regular file", wanted)
+        raise refusal(name, path, "is not a regular file", wanted)
     return found.st_size
 
 
 def status(name: str, path: str, wanted: str) -> os.stat_result:
-    """Returns what the system says of a path; raises `ConfigError` where it can't."""
+    """Returns `os.stat` of a path; raises `ConfigError` where that fails."""
     try:
         return os.stat(path)
     except OSError as error:
@@ -64,21 +61,21 @@ def status(name: str, path: str, wanted: str) -> os.stat_result:
 
 
 def refusal(name: str, path: str, found: str, wanted: str) -> ConfigError:
-    """Returns the one line: what was found in a file, and what it must be."""
+    """Returns the error that says what was found in a file and what it must be."""
     return ConfigError(f"{name}: {path!r} {found}; it must be {wanted}")
 
 
 def unreadable(name: str, path: str, error: OSError, wanted: str) -> ConfigError:
-    """Returns the refusal of a file that the system does not give."""
+    """Returns the error for a file that the system can't read."""
     reason = error.strerror or str(error).splitlines()[0]
     return refusal(name, path, f"can't be read ({reason})", wanted)
 
 
 def read_npy(name: str, path: str, wanted: str) -> NDArray:
-    """Returns the array in a .npy file; arguments, errors as for `check_regular`."""
+    """Returns the array in a .npy file; arguments and errors as in `check_regular`."""
     check_fits(name, path, check_regular(name, path, wanted))
     try:
-        # Mapped first: that refuses a header which claims more than the file holds.
+        # Mapping it first refuses a header that claims more than the file holds.
         with np.errstate(over="ignore"):
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(mapped, np.ndarray):
@@ -92,7 +89,7 @@ def read_npy(name: str, path: str, wanted: str) -> NDArray:
 
 
 def read_npz(name: str, path: str, wanted: str) -> dict[str, NDArray]:
-    """Returns the arrays in a .npz file; arguments, errors as for `check_regular`."""
+    """Returns the arrays in a .npz file; arguments and errors as in `check_regular`."""
     check_regular(name, path, wanted)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -113,13 +110,13 @@ def read_npz(name: str, path: str, wanted: str) -> dict[str, NDArray]:
 
 
 def beyond(values: NDArray, dtype: str) -> NDArray[np.bool_]:
-    """Returns where a real number is no finite one of that dtype."""
+    """Returns where a real number is not finite, or would not be in that dtype."""
     return ~(np.abs(values) <= np.float64(jnp.finfo(dtype).max))
 
 
 def check_fits(name: str, path: str, size: int) -> None:
-    """Raises `ConfigError` where arrays of so many bytes would fill the memory."""
-    most = memory_limit.there_is() // 2  # they are kept in float32 as well
+    """Raises `ConfigError` if arrays of `size` bytes would fill the memory."""
+    most = memory_limit.there_is() // 2  # the arrays are kept in float32 as well
     if size > most:
         raise ConfigError(
             f"{name}: {path!r} holds {memory_limit.in_words(size)}; it must be at most "

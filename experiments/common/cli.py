@@ -1,4 +1,4 @@
-"""From a `Config` to absl flags, and from a flag to one clear line when it is wrong.
+"""Turns a `Config` into absl flags, and a wrong value into one clear line.
 
 A default, its help and what is allowed are written once, in the dataclass:
 
@@ -34,7 +34,7 @@ from experiments.common.records import Record
 from lstm_jax.training import disk
 
 HELP = {"h", "help", "helpshort", "helpfull"}  # the last three are absl's own
-INTERRUPTED = 128 + signal.SIGINT  # the status that a shell expects
+INTERRUPTED = 128 + signal.SIGINT  # the exit status that shells expect
 INT32_MAX = 2**31 - 1
 SEED_MAX = 2**32 - 1
 FLOAT32_TINY, FLOAT32_MAX = (
@@ -48,9 +48,9 @@ class Kind:
 
     Attributes:
       allowed: the end of the sentence "it must be ...".
-      parse: text of a flag to a value; raises ValueError where it can't.
+      parse: turns the text of a flag into a value, or raises ValueError.
       holds: whether a value is allowed.
-      hint: what --help says of it.
+      hint: what --help says about it.
     """
 
     allowed: str
@@ -60,7 +60,7 @@ class Kind:
 
 
 def integer(*, minimum: int, maximum: int = INT32_MAX) -> Kind:
-    """An integer from `minimum` to `maximum`, by default what an array's axis holds."""
+    """An integer from `minimum` to `maximum`, by default the longest axis of JAX."""
 
     def holds(value):
         return isinstance(value, int) and minimum <= value <= maximum
@@ -70,7 +70,7 @@ def integer(*, minimum: int, maximum: int = INT32_MAX) -> Kind:
 
 
 def seed() -> Kind:
-    """A seed: `jax.random.key` takes 32 bits, and of more the last."""
+    """A seed: `jax.random.key` uses 32 bits and drops the rest."""
     return integer(minimum=0, maximum=SEED_MAX)
 
 
@@ -90,14 +90,14 @@ def number(*, above: int | float = -math.inf) -> Kind:
 
 
 def one_of(names: Iterable[str]) -> Kind:
-    """One of some names."""
+    """One of these names."""
     names = tuple(names)
     allowed = f"one of {', '.join(names)}"
     return Kind(allowed, str, lambda value: value in names, allowed)
 
 
 def list_of(kind: Kind) -> Kind:
-    """A tuple of at least one value, all different; on a command line, with commas."""
+    """A tuple of one or more different values, separated by commas in a flag."""
 
     def parse(text):
         return tuple(kind.parse(part.strip()) for part in text.split(","))
@@ -115,7 +115,7 @@ def list_of(kind: Kind) -> Kind:
 
 
 def either(word: str, kind: Kind) -> Kind:
-    """A word with a meaning of its own, or a value."""
+    """One special word, or a value."""
 
     def parse(text):
         return word if text == word else kind.parse(text)
@@ -129,7 +129,7 @@ def either(word: str, kind: Kind) -> Kind:
 
 
 def optional(kind: Kind) -> Kind:
-    """A value, or None where nothing was given."""
+    """A value, or None if none was given."""
     return dataclasses.replace(
         kind, holds=lambda value: value is None or kind.holds(value)
     )
@@ -145,18 +145,18 @@ def text() -> Kind:
 
 
 def option(default: Any, kind: Kind, help: str) -> Any:
-    """Returns a dataclass field that knows its flag."""
+    """Returns a dataclass field that is also a flag."""
     return dataclasses.field(default=default, metadata={"kind": kind, "help": help})
 
 
 @dataclasses.dataclass(frozen=True)
 class Flags:
-    """What an experiment is told: every field is a flag, of `option`."""
+    """The settings of an experiment: every field is an `option`, and so a flag."""
 
     def __post_init__(self) -> None:
-        """Raises `ConfigError` for the first field that holds something else.
+        """Raises `ConfigError` for the first field with a value that is not allowed.
 
-        NumPy's numbers become Python's, as a record and a command line write them.
+        NumPy numbers become Python's, as records and command lines write them.
         """
         for field in dataclasses.fields(self):
             value, kind = _python(getattr(self, field.name)), field.metadata["kind"]
@@ -174,7 +174,7 @@ def _python(value: Any) -> Any:
 
 
 class _Parser(flags.ArgumentParser):
-    """A flag's text to a value, with our own words where it can't be read."""
+    """Turns a flag's text into a value, or says what it must be."""
 
     def __init__(self, kind: Kind):
         self.kind = kind
@@ -182,17 +182,15 @@ class _Parser(flags.ArgumentParser):
     def parse(self, argument: Any) -> Any:
         if not isinstance(argument, str):
             return argument
-        try:
+        with contextlib.suppress(ValueError):
             value = self.kind.parse(argument)
-        except ValueError:
-            raise ValueError(f"it must be {self.kind.allowed}") from None
-        if not self.kind.holds(value):
-            raise ValueError(f"it must be {self.kind.allowed}")
-        return value
+            if self.kind.holds(value):
+                return value
+        raise ValueError(f"it must be {self.kind.allowed}")
 
 
 class _Serializer(flags.ArgumentSerializer):
-    """A value as it is written on a command line."""
+    """Writes a value as on a command line."""
 
     def serialize(self, value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -210,7 +208,11 @@ def main(
     """
 
     def command(config: Any, out: Path):
-        _run_and_save(config, run, plot, out)
+        with alone_in(out):
+            record = run(config)
+            records.save(record, plot(record), out)
+        records.show(record)
+        print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
 
     start(config_type, command, f"out/{name}")
 
@@ -218,11 +220,11 @@ def main(
 def start(
     config_type: type, command: Callable[[Any, Path], None], default_out: str
 ) -> None:
-    """Calls `command(config, out)` with what the flags say.
+    """Calls `command(config, out)` with the values of the flags.
 
-    The process ends with 0; with 2 and one line on stderr where an argument is wrong;
-    with 1 and one line where memory is too small; with 130 after Ctrl-C that the
-    command let through, having written nothing.
+    The exit status is 0; 2, with one line on stderr, for a wrong argument; 1, with one
+    line, when memory runs out; 130 after a Ctrl-C that the command did not handle, when
+    nothing was written.
     """
     for field in dataclasses.fields(config_type):
         flags.DEFINE(
@@ -251,23 +253,23 @@ def start(
                 raise
             stop(f"out of memory; the sizes are {_sizes(_given(config_type))}", 1)
 
-    # A console that can't show σ shows its escape.
+    # A console that can't show σ shows an escape instead.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # JAX tells at this level which accelerators it did not find.
+    # Below this level JAX lists the accelerators that it did not find.
     logging.set_verbosity(logging.WARNING)
     try:
         app.run(checked_command, flags_parser=_parse_flags)
     except SystemExit as ended:
-        # Several processes say farewell to one another.
+        # Processes that run together must shut down together.
         if ended.code == INTERRUPTED and not jax.distributed.is_initialized():
             _leave_at_once(INTERRUPTED)
         raise
 
 
 def _given(config_type: type) -> dict[str, Any]:
-    """Returns the value of each field's flag."""
+    """Returns the values of the flags, by field."""
     names = [field.name for field in dataclasses.fields(config_type)]
     return {name: flags.FLAGS[name].value for name in names}
 
@@ -292,7 +294,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 @contextlib.contextmanager
 def _folder(text: str) -> Iterator[Path]:
-    """Yields the folder of the results; a new one to which nothing is written goes."""
+    """Yields the folder of the results; removes a new one that stays empty."""
     out = Path(text)
     with contextlib.ExitStack() as made:
         try:
@@ -309,25 +311,12 @@ def _folder(text: str) -> Iterator[Path]:
         yield out
 
 
-def _run_and_save(
-    config: Any,
-    run: Callable[[Any], Record],
-    plot: Callable[[Record], Any],
-    out: Path,
-) -> None:
-    with alone_in(out):
-        record = run(config)
-        records.save(record, plot(record), out)
-    records.show(record)
-    print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
-
-
 def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "Out of memory" in str(error)
 
 
 def _sizes(values: dict[str, Any]) -> str:
-    """Returns the fields that are whole numbers, in words."""
+    """Returns the integers among the settings, as text."""
     return ", ".join(
         f"{name}={value}"
         for name, value in values.items()
@@ -342,10 +331,10 @@ def stop(message: str, status: int) -> NoReturn:
 
 
 def _leave_at_once(status: int) -> NoReturn:
-    """Ends the process without the interpreter's farewell.
+    """Ends the process without Python's own shutdown.
 
-    That tears XLA down while it may still be compiling what Ctrl-C came into, and ended
-    in a segmentation fault one time in six.
+    Shutting XLA down while it still compiles what Ctrl-C interrupted ended in a
+    segmentation fault one time in six.
     """
     sys.stdout.flush()
     sys.stderr.flush()

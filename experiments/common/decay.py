@@ -1,8 +1,8 @@
-"""What curves of the gradient come down to, where they are degenerate too.
+"""The numbers that sum up a gradient's curve, degenerate curves included.
 
-A gradient of which nothing is left one step back has no slope that could be fitted: it
-is lost at once, at -inf nats per step. One that overflowed has no number at all: all
-that is said of it is NaN, and `words` writes it as an overflow.
+A gradient that is zero one step back has no slope to fit: it is lost at once, at -inf
+nats per step. One that overflowed has no numbers at all: they are NaN, and `wording`
+writes "overflow".
 """
 
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ import lstm_jax as lj
 
 
 class Decay(NamedTuple):
-    """Of every curve, the leaves (*batch,).
+    """The numbers of every curve, leaves (*batch,).
 
     Attributes:
       rate: nats per step, -inf where the gradient is lost at once.
-      horizon: the lag at which the asked fraction is left; inf: it is never so little.
+      horizon: the lag at which a given fraction is left; inf if more always is.
       heard: by dtype, the lag from which a share is too small to change a sum.
     """
 
@@ -34,10 +34,8 @@ def decay_of(
 ) -> Decay:
     """Returns the numbers of curves whose sequences all end at the last step.
 
-    Args:
-      log_norms: (time, *batch), in time order.
-      fraction: of the horizon.
-      dtypes: of which it is asked what they can hear.
+    `log_norms` are (time, *batch) in time order, `fraction` is that of the horizon, and
+    `dtypes` are those of `heard`.
     """
     logs = jnp.asarray(log_norms)
     overflows = ~np.asarray(logs < jnp.inf).all(0)
@@ -56,18 +54,15 @@ def decay_of(
 
 
 def by_lag(in_time_order: ArrayLike) -> NDArray[Any]:
-    """Returns (..., example, lag) from (..., time, example); lag 0 is the last step."""
+    """Turns (..., time, example) into (..., example, lag); lag 0 is the last step."""
     return np.swapaxes(np.asarray(in_time_order)[..., ::-1, :], -1, -2)
 
 
 def shares(log_norms: ArrayLike, of: ArrayLike | None = None) -> NDArray[Any]:
     """Returns ln(norm / norm entering the last step), (..., example, lag).
 
-    -inf at every lag where that norm is zero: no step is left anything.
-
-    Args:
-      log_norms: (..., time, example), in time order.
-      of: those whose norm entering the last step is the whole; the same by default.
+    -inf at every lag if that last norm is zero. Log-norms are (..., time, example), in
+    time order; with `of`, the last norm is taken from those.
     """
     logs = by_lag(log_norms)
     whole = logs[..., :1] if of is None else by_lag(of)[..., :1]
@@ -76,10 +71,9 @@ def shares(log_norms: ArrayLike, of: ArrayLike | None = None) -> NDArray[Any]:
 
 
 def overflow(log_norms: ArrayLike) -> str | None:
-    """Returns from which lag on, and in how many curves, no number is left.
+    """Returns, in words, the lag from which curves overflow, and how many do.
 
-    Args:
-      log_norms: (..., time, examples), in time order.
+    None if none does. `log_norms` are (..., time, examples), in time order.
     """
     lost = ~(by_lag(log_norms) < np.inf)
     lost = lost.reshape(-1, lost.shape[-1])

@@ -1,8 +1,8 @@
-"""What decides the last bits of a run beside its config, and is told where it changes.
+"""What besides the config decides the last bits of a run, and a note if it changes.
 
-XLA's CPU backend cuts sums of large arrays by the number of its threads. These are as
-many as the cores that a process may use, or what NPROC in the environment says, or as
-the devices of the CPU if they are more. Two threads on one core give the bits of two.
+XLA's CPU backend splits sums over large arrays among its threads. There is one for each
+core that the process may use, or NPROC of them if the environment sets it, and at least
+one for each CPU device. Two threads on one core give the same bits as on two.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ import jax
 from lstm_jax.training import settings
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("experiments", "lstm_jax")  # whose code is looked at
+PACKAGES = ("experiments", "lstm_jax")  # the code that the digest covers
 
 
 def here() -> dict[str, Any]:
-    """Returns device, threads where it is the CPU, versions, a digest of the code."""
+    """Returns the device, its threads if it is a CPU, versions, and a code digest."""
     device = jax.local_devices()[0]
     return {
         "device": f"{device.platform}: {device.device_kind}",
@@ -34,7 +34,7 @@ def here() -> dict[str, Any]:
 
 
 def threads() -> int:
-    """Returns the threads among which XLA's CPU backend shares its work."""
+    """Returns the number of threads of XLA's CPU backend."""
     asked = os.environ.get("NPROC", "")
     cores = int(asked) if asked.isascii() and asked.isdigit() else _cores()
     devices = jax.local_devices()
@@ -42,19 +42,17 @@ def threads() -> int:
 
 
 def changes(there: Mapping[str, Any], now: Mapping[str, Any], since: str) -> list[str]:
-    """Returns a note for the user where a run goes on otherwise than it was made.
+    """Returns a note if a run continues in another environment than it began in.
 
-    Args:
-      there: what it was made with, as `here` says and perhaps more.
-      now: the same of this process.
-      since: up to when, in words.
+    `there` is what `here` returned then, `now` what it returns today; `since` says in
+    words up to when the run was made there.
     """
     found = settings.differences(there, now)
     if not found:
         return []
     note = (
-        f"It goes on otherwise than up to {since} ({'; '.join(found)}): from here on "
-        "its bits may be others."
+        f"It continues under other conditions than up to {since} ({'; '.join(found)}): "
+        "from here on its last bits may differ."
     )
     before = there.get("threads")
     if before not in (None, now.get("threads")):
@@ -63,7 +61,7 @@ def changes(there: Mapping[str, Any], now: Mapping[str, Any], since: str) -> lis
 
 
 def _cores() -> int:
-    """Returns those that this process may use, where the system tells."""
+    """Returns the cores that this process may use, as far as the system says."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

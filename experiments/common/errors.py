@@ -1,4 +1,4 @@
-"""What the command line says in one line, without a traceback."""
+"""The error that a command line reports in one line, without a traceback."""
 
 from experiments.common import wording
 
@@ -7,5 +7,5 @@ class ConfigError(ValueError):
     """A value that is not allowed; its message is one line for the user."""
 
     def __init__(self, message: str):
-        """Makes one line of it, whatever a file or an argument put into it."""
+        """Escapes control characters and shortens, so that one line is left."""
         super().__init__(wording.one_line(message))

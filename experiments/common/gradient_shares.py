@@ -1,4 +1,4 @@
-"""How far the gradient of an answer reaches back: networks in, numpy arrays out."""
+"""How far back the gradient of an answer reaches: networks in, numpy arrays out."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,12 +20,12 @@ TEST_EXAMPLES = 512
 
 
 class Watched(NamedTuple):
-    """What the networks watch, and what is asked of them.
+    """What the networks watch, and what they are asked.
 
     Attributes:
-      task: what they are trained on; None for a sequence of one's own.
+      task: what they are trained on; None for the user's own sequence.
       inputs: what they are measured on, (time, examples, input).
-      targets: the right answers, (examples,); None for a sequence of one's own.
+      targets: the right answers, (examples,); None for the user's own sequence.
       lag: of the verdict.
     """
 
@@ -41,9 +41,9 @@ class Measured(NamedTuple):
     Attributes:
       log_norms: of the whole carry entering each step, (..., time, examples).
       log_carousel: the share that the forget gates alone would leave in a typical unit,
-        the same shape; NaN for a cell without a memory that is kept.
+        the same shape; NaN for a cell that keeps no memory.
       accuracy: on test shows, (...); None without a task.
-      saturation: by a sequence of one's own, leaves (...); None on a task.
+      saturation: by the user's own sequence, leaves (...); None on a task.
     """
 
     log_norms: Any
@@ -52,34 +52,31 @@ class Measured(NamedTuple):
     saturation: Any = None
 
     def of_variant(self, index: int) -> "Measured":
-        """Returns what belongs to one variant, the first axis."""
+        """Returns the entries of one variant; variants are the first axis."""
         return jax.tree.map(lambda leaf: leaf[index], self)
 
 
 def watched_show(
     key: jax.Array, rendering: str, lag: int, num_examples: int
 ) -> Watched:
-    """Returns test shows with that lag, all of them ambiguous."""
+    """Returns test shows of that lag, all with an ambiguous last image."""
     ambiguous = lj.tasks.nature_show(rendering, goldfish_rate=0.0)
     shows = jax.block_until_ready(ambiguous.sample_test(key, num_examples, lag + 2))
     return Watched(lj.tasks.nature_show(rendering), shows.inputs, shows.targets, lag)
 
 
 def watched_sequence(sequence: np.ndarray, lag: int) -> Watched:
-    """Returns a sequence of one's own, (time, input), as the only example."""
+    """Returns the user's own sequence, (time, input), as the only example."""
     return Watched(None, jnp.asarray(sequence)[:, None], None, lag)
 
 
 def silence_like(watched: Watched) -> Watched:
-    """Returns one example of the same length on which nothing is shown."""
+    """Returns one example of the same length whose inputs are all zero."""
     return Watched(None, jnp.zeros_like(watched.inputs[:, :1]), None, watched.lag)
 
 
 def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Measured]:
-    """Returns a compiled function from networks, leaves (network, ...), to `Measured`.
-
-    Every measurement then has the network axis first.
-    """
+    """Returns a compiled function from networks to `Measured`, network axis first."""
 
     def one(model):
         inputs = watched.inputs.astype(model.readout.w.dtype)
@@ -106,7 +103,7 @@ def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Me
 def _scores(
     model: loop.ModelParams, last: Float[Array, "examples output"], watched: Watched
 ) -> Float[Array, " examples"]:
-    """Returns the margins, or where there is no right answer a random direction."""
+    """Returns the margins; without a right answer, the output in a random direction."""
     answers = readouts.linear(model.readout, last)
     if watched.targets is None:
         return answers[:, 0]
@@ -118,8 +115,7 @@ def _log_carousel(
 ) -> Float[Array, "time examples"]:
     """Returns Σ ln f_s, s from step t to the last but one, averaged over the units.
 
-    The logarithm of what the forget gates alone would leave in a typical unit: the
-    geometric mean over the units of Π f_s.
+    That is the logarithm of the units' geometric mean of Π f_s.
     """
     factors = lj.gradients.forget_factors(cell, model.cell, inputs)
     log_factors = jnp.log(factors.astype(jnp.float32)).mean(-1).at[-1].set(0)
@@ -130,28 +126,18 @@ def _accuracy(
     cell: lj.Cell, task: lj.Task, watched: Watched, model: loop.ModelParams
 ) -> Array:
     # The same test shows for every network, and none of those that are measured.
-    key = jax.random.key(1)
-    evaluation = lj.evaluate(
-        key,
-        cell,
-        task,
-        model,
-        batch_size=TEST_EXAMPLES,
-        length=watched.inputs.shape[0],
-    )
-    return evaluation.accuracy
+    key, length = jax.random.key(1), watched.inputs.shape[0]
+    size = {"batch_size": TEST_EXAMPLES, "length": length}
+    return lj.evaluate(key, cell, task, model, **size).accuracy
 
 
 def signal_to_noise(
     cell: lj.Cell, watched: Watched, models: loop.ModelParams, batch_size: int
 ) -> np.ndarray | None:
-    """Returns the scene's part in the weight gradient over the batch noise.
+    """Returns how the scene's part of the weight gradient compares with batch noise.
 
-    On the training loss, with the noise of batches of `batch_size`.
-
-    Returns:
-      (network, 2): the ratio, and the smallest that can be told from zero; None without
-      a task, where there is no loss.
+    (network, 2): the ratio on the training loss, for batches of `batch_size`, and the
+    smallest ratio that can be told from zero. None without a task: there is no loss.
     """
     if watched.task is None:
         return None
@@ -176,13 +162,8 @@ def model_signal(
 ) -> FirstStepSignal:
     """Returns `lj.gradients.first_step_signal` of the training loss of one network.
 
-    Args:
-      cell: of the network.
-      task: gives the loss, of one answer a sequence.
-      model: the network.
-      batch: on which it is measured.
-      answer_step: after which all sequences are answered.
-      batch_size: whose noise is told.
+    The task has one answer per sequence, given at `answer_step` in all of `batch`;
+    the noise is that of batches of `batch_size`.
     """
 
     def loss(ys, target):
@@ -199,7 +180,7 @@ def model_signal(
 
 
 def unflatten(found: Measured, shape: tuple[int, int]) -> Measured:
-    """Returns numpy arrays with (variant, seed) in place of the network axis."""
+    """Returns numpy arrays with axes (variant, seed) in place of the network axis."""
     return jax.tree.map(
         lambda leaf: np.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found
     )

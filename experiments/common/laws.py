@@ -1,4 +1,4 @@
-"""An experiment made of parts: each measures one law, together they are the record."""
+"""An experiment in parts: each measures one law, and together they make the record."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,24 +21,13 @@ class Found(NamedTuple):
 
 def row(what: str, quantity: str, measured: str, expected: str) -> dict[str, str]:
     """Returns a row of the table: what was measured beside what a law says."""
-    return {
-        "what": what,
-        "quantity": quantity,
-        "measured": measured,
-        "expected": expected,
-    }
+    return dict(what=what, quantity=quantity, measured=measured, expected=expected)
 
 
 def record_of(
     name: str, config: Any, parts: Mapping[str, Callable[[Any], Found]]
 ) -> Record:
-    """Measures the parts one after the other and returns the record.
-
-    Args:
-      name: of the experiment.
-      config: its Config, which every part reads.
-      parts: by what the progress says of them.
-    """
+    """Measures the parts, named as the progress shows them, and returns the record."""
     start, found = time.monotonic(), []
     with progress(len(parts)) as advance:
         for what, measure in parts.items():

@@ -1,9 +1,9 @@
 """One run at a time writes to a folder: a lock that dies with its process.
 
-The kernel holds it (flock) and releases it however the process ends, SIGKILL and a
-machine without power included; on NFS the server does. The file `.lock` says who has
-it, and is gone when the run ends. Where a file system knows no locks, this is said, and
-the run goes on unprotected.
+The kernel (on NFS, the server) holds it with flock and releases it however the process
+ends, be it by SIGKILL or a power failure. The file `.lock` names the process and is
+deleted when the run ends. On a file system without locks the run says so and goes on
+unprotected.
 """
 
 import errno
@@ -25,11 +25,11 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextmanager
 def alone_in(out: Path) -> Iterator[None]:
-    """Makes a folder, holds it, and ends what killed runs left unfinished.
+    """Makes a folder, locks it, and finishes what killed runs left unfinished.
 
     Raises:
-      ConfigError: another run holds it.
-      OSError: it can't be made or written to.
+      ConfigError: another run holds the lock.
+      OSError: the folder can't be made or written to.
     """
     disk.make_folder(out)
     file = _held(out)
@@ -38,7 +38,7 @@ def alone_in(out: Path) -> Iterator[None]:
         records.settle(out)
         yield
     finally:
-        # Before it is released: the next one must not find a name that goes.
+        # Before the release: the next run must not open a file about to be deleted.
         (out / LOCK).unlink(missing_ok=True)
         os.close(file)
 
@@ -57,7 +57,7 @@ def _held(out: Path) -> int:
             os.ftruncate(file, 0)
             os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
             return file
-        os.close(file)  # the run before deleted it meanwhile
+        os.close(file)  # the previous run has deleted it meanwhile
 
 
 def _opened(path: Path) -> int:
@@ -66,7 +66,7 @@ def _opened(path: Path) -> int:
     except OSError as error:
         raise ConfigError(
             f"out: can't write {str(path)!r} ({error.strerror}); it must be a file "
-            "that can be made, and no link"
+            "that can be made, and not a link"
         ) from error
 
 

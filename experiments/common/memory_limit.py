@@ -1,4 +1,4 @@
-"""How much memory there is, and one line where something needs more."""
+"""How much memory there is, and one clear line when more is needed."""
 
 import math
 import os
@@ -10,7 +10,7 @@ import jax
 
 from experiments.common.cli import ConfigError
 
-# What a container may have; the first is that of today's kernels.
+# The limit of a container under cgroups v2, then v1.
 LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -25,7 +25,7 @@ def there_is() -> int:
 
 
 def of_devices() -> int:
-    """Returns the bytes that JAX's devices have, over all processes."""
+    """Returns the bytes of memory of JAX's devices, over all processes."""
     known = [device.memory_stats() for device in jax.local_devices()]
     limits = [stats["bytes_limit"] for stats in known if stats]
     return (sum(limits) or there_is()) * jax.process_count()
@@ -36,17 +36,17 @@ def check(
     arrays: Iterable[Sequence[str | int]],
     itemsize: int = 4,
 ) -> None:
-    """Refuses sizes with which an array can't be held, before anything is allocated.
+    """Refuses an array that does not fit into memory, before anything is allocated.
 
-    XLA ends the process where it can't allocate what it has promised.
+    XLA aborts the process when an allocation it relied on fails.
 
     Args:
       sizes: by the name of the flag.
-      arrays: each by the sizes of its axes: names of flags, and numbers.
-      itemsize: bytes of an entry.
+      arrays: the lengths of each array's axes, as names of flags or as numbers.
+      itemsize: bytes per entry.
 
     Raises:
-      ConfigError: the largest is larger than the memory.
+      ConfigError: the largest array is larger than the memory.
     """
 
     def size(axes: Sequence[str | int]) -> int:
@@ -73,7 +73,7 @@ def _limit(path: Path) -> int | None:
 
 
 def in_words(count: int | float) -> str:
-    """Returns a number of bytes in the unit that people would choose."""
+    """Returns a number of bytes in the largest unit that leaves it at least 1."""
     power = 0
     while count >= 1024 and power < len(UNITS) - 1:
         count, power = count / 1024, power + 1

@@ -11,16 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 SECONDS_BETWEEN_LINES = 5.0
 
 Advance = Callable[[str, int], None]
-"""`advance(what, units)`: `units` more of the total are done; next comes `what`."""
+"""`advance(what, units)`: `units` more of the total are done, and `what` comes next."""
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Advance]:
-    """Yields a function that reports progress on stderr.
-
-    Args:
-      total: units of work in all.
-    """
+    """Yields a function that reports progress on stderr, of `total` units of work."""
     console = Console(stderr=True)
     shown = _bar(console, total) if console.is_terminal else _lines(total)
     with shown as advance:

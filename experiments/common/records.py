@@ -1,9 +1,8 @@
 """Record: what an experiment found; saved whole or not at all.
 
-Its files are written into one folder, which one rename commits as `.record`; then each
-is moved to its place. Who reads or saves a record takes what still lies in `.record`
-first, so that a process killed between two moves leaves one record, and never parts of
-two.
+Its files are written into one folder, which a single rename commits as `.record`; then
+each file is moved to its place. Reading and saving both look into `.record` first, so
+that a process killed between two moves leaves one record, and never parts of two.
 """
 
 import datetime
@@ -40,7 +39,7 @@ class Quantity(NamedTuple):
     """Numbers over named axes.
 
     Attributes:
-      values: an axis for each name; NaN at the entries that have no such number.
+      values: one axis per name; NaN where there is no such number.
       axes: their names, each one of the record's.
       unit: "nats", "steps", "nats/step"; "1" for shares and counts.
     """
@@ -56,13 +55,13 @@ class Record(NamedTuple):
     Attributes:
       experiment: the module that made it.
       config: the fields of its Config.
-      arrays: every number of the figure and more, by the name of the quantity.
-      axes: one entry per index of each axis, as JSON knows it. An entry of "variant"
-        is an object: the settings that were compared, with a "label" of its own. "lag"
-        counts steps back from the last one, "time" steps, "update" those of training.
-      rows: the table, one dictionary a row.
+      arrays: every number in the figure, and more, by the name of the quantity.
+      axes: the entries along each axis, as JSON values. Those of "variant" are objects:
+        the settings compared, with a "label". "lag" counts steps back from the last
+        one, "time" steps, and "update" those of training.
+      rows: the table, one dictionary per row.
       verdict: lines for the reader.
-      made: versions, device, threads of the CPU, commit, date and wall time.
+      made: versions, device, CPU threads, commit, date and wall time.
     """
 
     experiment: str
@@ -78,11 +77,6 @@ def take(record: Record, name: str, **entries: Any) -> np.ndarray:
     """Returns a quantity at entries of its axes; the other axes keep their order.
 
         take(record, "log_share", variant=variant, stage="trained")
-
-    Args:
-      record: that holds it.
-      name: of the quantity.
-      **entries: by axis.
 
     Raises:
       ValueError: the quantity has no such axis, or the axis no such entry.
@@ -108,13 +102,12 @@ def new(
     rows: Iterable[dict[str, Any]] = (),
     verdict: Iterable[str] = (),
 ) -> Record:
-    """Returns the record of a run that began at `start`, as `time.monotonic` says it.
+    """Returns the record of a run from `start`, a `time.monotonic()`, until now.
 
-    The other arguments are fields of the record. An axis that `axes` doesn't name has
-    the entries 0, 1, 2, ...
+    An axis without entries in `axes` gets 0, 1, 2, ...; the rest is as in `Record`.
 
     Raises:
-      ValueError: a shape is not that of the axes it names.
+      ValueError: the shape of an array does not match the axes it names.
     """
     sizes = {
         axis: size
@@ -134,7 +127,7 @@ def new(
 
 
 def provenance(wall_seconds: float) -> dict[str, Any]:
-    """Returns versions, device, threads of the CPU, commit, date and wall time."""
+    """Returns versions, device, CPU threads, commit, date and wall time."""
     device = jax.devices()[0]
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
@@ -148,10 +141,10 @@ def provenance(wall_seconds: float) -> dict[str, Any]:
 
 
 def commit_of(folder: Path) -> str | None:
-    """Returns the commit of a checkout, marked where its files differ from it.
+    """Returns the commit of a checkout, marked "-dirty" if its files have changed.
 
-    Stored records do not count: the run that writes them is made of the rest. None
-    without git, or outside of a checkout.
+    Changes to stored records don't count: runs write them. None without git, or outside
+    a checkout.
     """
     commit = _git(folder, "rev-parse", "--short=12", "HEAD")
     others = (f":(top,exclude){stored}" for stored in STORED)
@@ -162,7 +155,7 @@ def commit_of(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Returns what git says of a folder, None where it says nothing."""
+    """Returns what git prints about a folder, or None if that is nothing."""
     command = ["git", *arguments]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -174,8 +167,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
 def save(record: Record, figure: Figure, out: Path) -> None:
     """Writes record.json, record.npz, figure.png and figure.svg.
 
-    A run that is interrupted or killed leaves the former record or this one; Ctrl-C
-    is held back while the files are moved.
+    A run that is interrupted or killed leaves either the old record or this one; Ctrl-C
+    waits until the files are moved.
     """
     disk.make_folder(out)
     with disk.unfinished(out) as staging:
@@ -189,7 +182,7 @@ def save(record: Record, figure: Figure, out: Path) -> None:
 
 
 def settle(out: Path) -> None:
-    """Moves the files of a record that is committed to their places."""
+    """Moves the files of a committed record to their places."""
     if not (out / COMMITTED).is_dir():
         return
     for path in (out / COMMITTED).iterdir():
@@ -201,7 +194,7 @@ def load(out: Path) -> Record:
     """Returns the record saved in a folder.
 
     Raises:
-      ConfigError: it was saved before the axes of its arrays had names.
+      ConfigError: it dates from before the axes of arrays had names.
     """
     fields = json.loads(_place(out, "record.json").read_text())
     if "axes" not in fields:
@@ -218,13 +211,13 @@ def load(out: Path) -> Record:
 
 
 def _place(out: Path, name: str) -> Path:
-    """Returns where a file of the record is: not moved yet, or moved."""
+    """Returns the path of a record's file, which may not have been moved yet."""
     committed = out / COMMITTED / name
     return committed if committed.exists() else out / name
 
 
 def config_fields(record: Record) -> dict[str, Any]:
-    """Returns the fields of its Config; a loaded record has lists for tuples."""
+    """Returns the fields of the Config, with tuples where a loaded record has lists."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in record.config.items()
@@ -233,7 +226,7 @@ def config_fields(record: Record) -> dict[str, Any]:
 
 def show(record: Record) -> None:
     """Prints the table and the verdict."""
-    # Only a terminal has a width: what is piped is not broken.
+    # Only a terminal has a width; piped lines are not wrapped.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in [*tables.lines(record.rows, width), *record.verdict]:
         print(wording.printable(line))
@@ -249,10 +242,9 @@ def _files(record: Record, figure: Figure) -> dict[str, bytes]:
     np.savez_compressed(npz, **values)
     figure.savefig(png, format="png", dpi=200)
     figure.savefig(svg, format="svg")
+    text = _json(record._asdict() | {"arrays": described})
     return {
-        "record.json": (
-            _json(record._asdict() | {"arrays": described}) + "\n"
-        ).encode(),
+        "record.json": f"{text}\n".encode(),
         "record.npz": npz.getvalue(),
         "figure.png": png.getvalue(),
         "figure.svg": svg.getvalue(),
@@ -260,7 +252,7 @@ def _files(record: Record, figure: Figure) -> dict[str, bytes]:
 
 
 def _json(value: Any, depth: int = 2) -> str:
-    """Returns JSON with a line for each row, array and axis, however long it is."""
+    """Returns JSON with one line for each row, array and axis, however long."""
     if not depth or not value or not isinstance(value, dict | list):
         return json.dumps(value)
     inside = "\n" + (3 - depth) * " "
@@ -276,7 +268,7 @@ def _json(value: Any, depth: int = 2) -> str:
 def _without_interrupts() -> Iterator[None]:
     """Holds Ctrl-C back until the block is done."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C only ever reaches the main thread
+        yield  # Ctrl-C never reaches another thread
         return
     held = []
     former = signal.signal(signal.SIGINT, lambda *arguments: held.append(arguments))

@@ -1,4 +1,4 @@
-"""What is said about a curve of the gradient: table rows and verdict lines."""
+"""Table rows and verdict lines about a curve of the gradient."""
 
 import math
 
@@ -19,8 +19,8 @@ DTYPES = ("bfloat16", "float32", "float64")
 def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
     """Returns a row of the table: medians over the seeds and sequences.
 
-    Half-life, "1e-6 left at" and the dtypes are lags in steps; under a dtype stands the
-    lag from which a share is too small to change a sum (`lj.gradients.rounding_lag`).
+    Half-life, "1e-6 left at" and the dtypes are lags in steps; a dtype's is the lag
+    from which a share is too small to change a sum (`lj.gradients.rounding_lag`).
     """
     in_time_order = np.moveaxis(found.log_norms, -2, 0)
     of_curves = decay.decay_of(in_time_order, HORIZON_FRACTION, DTYPES)
@@ -40,29 +40,17 @@ def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
     }
 
 
-def verdict_head(lag: int, num_seeds: int) -> list[str]:
-    """Returns the lines above the verdict."""
-    return [
-        "",
-        f"Verdict for lag {lag}, from untrained networks (medians over "
-        f"{num_seeds} seeds and the sequences):",
-    ]
-
-
 def verdict_line(
     variant: Variant,
     stages: dict[str, Measured],
     signal: np.ndarray | None,
     lag: int,
 ) -> str:
-    """Returns what an untrained network lets hope for at that lag.
+    """Returns what to expect at that lag, judging by the untrained networks.
 
-    Args:
-      variant: what was measured.
-      stages: by INITIAL and, after training, TRAINED.
-      signal: (seed, 2), first-step signal over noise and the smallest that can be told
-        from zero; None without a task.
-      lag: of the question.
+    `stages` are measurements by INITIAL and, after training, TRAINED; `signal` is
+    (seed, 2): first-step signal over noise, and the smallest that can be told from
+    zero; None without a task.
     """
     log_norms = stages[INITIAL].log_norms
     parts = [_left(log_norms, lag)]
@@ -94,7 +82,7 @@ def _left(log_norms: np.ndarray, lag: int) -> str:
 
 
 def _signal(ratio: float, resolution: float) -> str:
-    """Returns the signal, or where it can't be told from zero, what it is below."""
+    """Returns the signal, or a bound on it if it can't be told from zero."""
     if math.isnan(ratio):
         return "signal/noise unknown"
     if ratio > resolution:
@@ -107,7 +95,7 @@ def _spread(accuracy: np.ndarray) -> str:
 
 
 def _bottoms(log_norms: np.ndarray) -> str:
-    """Returns the lags from which numbers are too coarse, and too small."""
+    """Returns the lags from which shares round away, and from which they underflow."""
     in_time = np.moveaxis(log_norms, -2, 0)
     heard = decay.decay_of(in_time, HORIZON_FRACTION, ("bfloat16", "float32")).heard
     longest = len(in_time) - 1

@@ -1,7 +1,7 @@
-"""How much of a network a sequence saturates: sums that its activations leave no slope.
+"""How much of a network a sequence saturates: sums at which an activation is flat.
 
-On raw data, passengers in hundreds, every gate is 0 or 1 whatever the weights are. What
-a gradient then does says little about the network on data as it was made for.
+On raw data, say passengers in hundreds, every gate is 0 or 1 whatever the weights. What
+the gradient then does says little about the network on data of the usual scale.
 """
 
 import math
@@ -17,8 +17,8 @@ import lstm_jax as lj
 from lstm_jax.engine import programs
 from lstm_jax.types import Params
 
-FLAT = 0.01  # of the steepest slope: beyond |z| = 6.0 of a logistic, 3.0 of a tanh
-MUCH = 0.25  # more than this of the sums is saturated only because of the columns
+FLAT = 0.01  # of the steepest slope: |z| > 6.0 for a logistic, 3.0 for a tanh
+MUCH = 0.25  # the share of the sums from which the scale of the columns is to blame
 SLOPES = {"logistic": lambda y: 4 * y * (1 - y), "tanh": lambda y: 1 - y**2}
 
 Sequence = Float[Array, "time *batch input"]
@@ -29,8 +29,8 @@ class Saturation(NamedTuple):
 
     Attributes:
       given: on the sequence as it is.
-      standardised: on its columns with mean 0 and variance 1. A forget gate made for a
-        long lag is flat on these too.
+      standardised: on its columns with mean 0 and variance 1. A forget gate biased for
+        a long lag is flat on these too.
     """
 
     given: Float[Array, ""]
@@ -38,10 +38,10 @@ class Saturation(NamedTuple):
 
 
 def saturation(cell: lj.Cell, params: Params, xs: Sequence) -> Saturation:
-    """Returns how much of a network a sequence saturates, from an empty memory on.
+    """Returns how much of a network a sequence saturates, starting from empty memory.
 
-    Counted are all `logistic` and `tanh` of the step of any cell, over steps, batch and
-    units; NaN where it has none.
+    Every `logistic` and `tanh` in the cell's step counts, over steps, batch and units;
+    NaN if it has none.
     """
     both = jnp.stack([xs, standardised(xs)])
     shares = jax.lax.map(lambda xs: _saturated_share(cell, params, xs), both)
@@ -49,10 +49,10 @@ def saturation(cell: lj.Cell, params: Params, xs: Sequence) -> Saturation:
 
 
 def standardised(xs: Sequence) -> Sequence:
-    """Returns the columns with mean 0 and variance 1; a constant one is zero."""
+    """Returns the columns with mean 0 and variance 1; a constant one becomes zero."""
     others = tuple(range(xs.ndim - 1))
     largest = jnp.max(jnp.abs(xs), others)
-    xs = xs / jnp.where(largest > 0, largest, 1)  # squares of 1e30 are no float32
+    xs = xs / jnp.where(largest > 0, largest, 1)  # 1e30 squared overflows float32
     deviation = jnp.std(xs, others)
     return (xs - jnp.mean(xs, others)) / jnp.where(deviation > 0, deviation, 1)
 
@@ -82,12 +82,9 @@ def _saturated_share(cell: lj.Cell, params: Params, xs: Sequence) -> Float[Array
 def in_words(
     given: SupportsFloat, standardised: SupportsFloat, xs: NDArray[np.floating]
 ) -> list[str]:
-    """Returns the line of a verdict, and what helps where the columns are to blame.
+    """Returns the verdict's line on saturation, and the remedy if the columns cause it.
 
-    Args:
-      given: share of the sums that is saturated by the sequence.
-      standardised: by its standardised columns.
-      xs: the sequence.
+    `given` and `standardised` are the saturated shares of `Saturation` on `xs`.
     """
     share, after = float(given), float(standardised)
     if math.isnan(share):

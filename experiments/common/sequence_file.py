@@ -13,13 +13,9 @@ WANTED = "a .npy or .csv file of finite numbers, (time, input) or (time,)"
 def read_sequence(path: str, dtype: str = "float32") -> np.ndarray:
     """Returns the sequence in a file as (time, input) float64, time >= 2.
 
-    Args:
-      path: of the file.
-      dtype: in which it will be computed; its numbers must be finite there too.
-
     Raises:
       ConfigError: the file can't be read, is ragged, has another shape, or holds
-        anything but finite numbers.
+        anything but numbers that are finite in `dtype`.
     """
     values = _read(path)
     if values.dtype.kind not in "fiu":

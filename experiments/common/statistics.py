@@ -1,4 +1,4 @@
-"""What many numbers come down to: quartiles, intervals, areas under ROC curves."""
+"""Summaries of many numbers: quartiles, intervals, areas under ROC curves."""
 
 from typing import Any, NamedTuple
 
@@ -12,22 +12,20 @@ BOOTSTRAPS = 2000
 
 
 def quartiles(values: ArrayLike, axis: Any = None) -> NDArray[Any]:
-    """Returns the quartiles, median in the middle, the first axis.
+    """Returns lower quartile, median and upper quartile along a new first axis.
 
-    Interpolated, but where a value is infinite: between that and a number there is
-    none.
+    Interpolated, unless a value is infinite.
     """
     numbers = np.asarray(values)
-    finite = np.isfinite(numbers).all()
-    method = "linear" if finite else "nearest"
+    method = "linear" if np.isfinite(numbers).all() else "nearest"
     return np.percentile(numbers, QUARTILES, axis=axis, method=method)
 
 
 def mean_interval(values: np.ndarray) -> np.ndarray:
     """Returns the 95 % Student-t interval of the mean over the first axis, in [0, 1].
 
-    (2, ...) from (seed, ...). Rough where seeds either solve the task or do not; the
-    count of solved seeds stands beside it.
+    (2, ...) from (seed, ...). Rough if seeds either solve the task or don't; the table
+    therefore counts those that do.
     """
     count = len(values)
     half = scipy.stats.t.ppf(0.975, count - 1) * values.std(0, ddof=1) / count**0.5
@@ -42,18 +40,18 @@ class Area(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        """The area and its interval; "-" where all networks end alike."""
+        """The area and its interval; "-" if all networks solve the task, or none."""
         if np.isnan(self.area):
             return "-"
         return f"{self.area:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
 def area_under_roc(scores: np.ndarray, solved: np.ndarray, seed: int = 0) -> Area:
-    """Returns how well scores separate the solved from the others, (network,) each.
+    """Returns how well scores separate networks that solve the task, (network,) each.
 
-    The probability that a solved network has the higher score; NaN where all ended
-    alike. Networks whose score is NaN do not count. The interval is the bootstrap's
-    over networks, percentile method.
+    The probability that a network that solves it scores higher than one that doesn't;
+    NaN if all do or none does. Networks with a NaN score are left out. The interval is
+    the percentile bootstrap over networks.
 
     References:
       Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
@@ -64,14 +62,14 @@ def area_under_roc(scores: np.ndarray, solved: np.ndarray, seed: int = 0) -> Are
     scores, solved = scores[known], solved[known]
     if solved.all() or not solved.any():
         return Area(np.nan, np.nan, np.nan)
-    # Only the order counts, and scikit-learn takes no infinite scores.
+    # Only the order matters, and scikit-learn refuses infinite scores.
     ranks = scipy.stats.rankdata(scores)
     low, high = np.percentile(_bootstrapped(ranks, solved, seed), (2.5, 97.5))
     return Area(float(roc_auc_score(solved, ranks)), float(low), float(high))
 
 
 def _bootstrapped(scores: np.ndarray, solved: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the areas of those resamples in which some solved and some did not."""
+    """Returns the areas of the resamples in which some networks solve, but not all."""
     shape = (BOOTSTRAPS, len(scores))
     drawn = np.random.default_rng(seed).integers(len(scores), size=shape)
     times = np.stack([np.bincount(row, minlength=len(scores)) for row in drawn])

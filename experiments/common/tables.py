@@ -1,21 +1,17 @@
-"""Rows as lines of text that no screen cuts."""
+"""Tables as lines of text that fit the screen."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Written from the left; they say what a row is.
+# Aligned left; they say what a row is about.
 TEXT_COLUMNS = ("cell", "when", "task", "networks", "what", "quantity")
 
 
 def lines(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> list[str]:
-    """Returns a table as lines of text, none of them cut.
+    """Returns a table as lines of text that fit into `width` characters, if given.
 
-    Columns for which there is no room follow below, behind those that say what a row
-    is.
-
-    Args:
-      rows: with the same columns.
-      width: of the screen; None where there is no end to it.
+    Columns for which there is no room follow below, after those that say what a row is
+    about. All rows have the same columns.
     """
     if not rows:
         return []
@@ -39,7 +35,7 @@ def _side_by_side(shown: list[str], columns: dict[str, list[str]]) -> list[str]:
 
 
 def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the cells of a column, all of the same width, its name above."""
+    """Returns the cells of a column, padded to the same width, under its name."""
     cells = [name, *(str(row[name]) for row in rows)]
     width, is_text = max(map(len, cells)), isinstance(rows[0][name], str)
     if is_text and name in TEXT_COLUMNS:

@@ -14,7 +14,7 @@ from experiments.common.variants import Variant, init_options
 from lstm_jax.training import loop, runs
 from lstm_jax.training.runs import Recipe
 
-MOST_UPDATES_PER_CALL = 50  # how often progress is shown
+MOST_UPDATES_PER_CALL = 50  # so that progress is shown this often
 
 
 def optimizer(learning_rate: float) -> optax.GradientTransformation:
@@ -25,11 +25,7 @@ def optimizer(learning_rate: float) -> optax.GradientTransformation:
 def recipe_of(config: Any, cell: lj.Cell, task: lj.Task, length: int) -> Recipe:
     """Returns what all networks of an experiment share, trained by `optimizer`.
 
-    Args:
-      config: with hidden_size, batch_size and learning_rate.
-      cell: of all networks.
-      task: trained on.
-      length: steps of a sequence.
+    `config` has hidden_size, batch_size and learning_rate.
     """
     return Recipe(
         cell,
@@ -58,12 +54,8 @@ def initial_models(
 ) -> loop.ModelParams:
     """Returns untrained networks, leaves (variant * seed, ...).
 
-    Args:
-      variants: of one cell.
-      keys: one per seed; every variant starts from the same ones.
-      cell: theirs.
-      sizes: of inputs, units and outputs.
-      **options: of `cell.init`, beside the forget bias; those that it takes count.
+    Every variant starts from the same keys, one per seed; `sizes` are those of inputs,
+    units and outputs. Options that this cell's `init` doesn't take are ignored.
     """
     inputs, hidden, outputs = sizes
 
@@ -79,13 +71,9 @@ def initial_models(
 def trained_models(
     models: loop.ModelParams, recipe: Recipe, *, seed: int, **how: Any
 ) -> loop.ModelParams:
-    """Returns the networks, leaves (network, ...), after training.
+    """Returns networks, leaves (network, ...), after `train_side_by_side`.
 
-    Args:
-      models: of `initial_models`.
-      recipe: of all networks.
-      seed: the sequences follow from it; each network sees its own.
-      **how: as in `train_side_by_side`.
+    Each sees its own sequences, which follow from `seed`.
     """
     keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(models)[0]))
     states = jax.vmap(partial(loop.begin_training, optimizer=recipe.optimizer_of()))(
@@ -95,7 +83,7 @@ def trained_models(
 
 
 def _nothing(update: int, states: loop.TrainState) -> None:
-    del update, states  # nobody wants to see them
+    del update, states  # the default of `between`
 
 
 def train_side_by_side(
@@ -115,13 +103,12 @@ def train_side_by_side(
       states: of all networks.
       recipe: of all networks.
       num_steps: updates; at least 1.
-      what: is being trained, for the progress.
+      what: shown by the progress.
       advance: called with one unit per update.
-      every: updates after which `between` is due; num_steps if not given.
+      every: no compiled call passes a multiple of this; num_steps by default.
       between: called with the updates done and the states, at the start and after
         every compiled call.
-      runs_at_once: networks side by side; all if not given, and 1 is quicker to
-        compile.
+      runs_at_once: networks trained at a time; all by default. 1 compiles faster.
     """
     program = runs.program(
         recipe, most_steps=MOST_UPDATES_PER_CALL, runs_at_once=runs_at_once

@@ -1,4 +1,4 @@
-"""What --help prints: as much as fits one screen or two."""
+"""What --help prints, on one screen or two."""
 
 import inspect
 import shutil
@@ -10,7 +10,7 @@ from absl import flags
 
 
 def show() -> None:
-    """Prints what the experiment asks, how it is called, and a line or two a flag."""
+    """Prints the experiment's question, how to call it, and a line or two per flag."""
     asked = _module()
     question, *paragraphs = inspect.cleandoc(asked.__doc__ or "").split("\n\n")
     calls = next((p for p in paragraphs if p.startswith("  ")), "")
@@ -25,7 +25,7 @@ def show() -> None:
 
 
 def _module() -> ModuleType:
-    """Returns what `python -m` was given: a module, or a package."""
+    """Returns the module or package that `python -m` was given."""
     main = sys.modules["__main__"]
     package = (main.__spec__.name if main.__spec__ else "").removesuffix(".__main__")
     return sys.modules.get(package, main)

@@ -1,4 +1,4 @@
-"""What networks of one cell are compared: its forget biases, told apart."""
+"""Variants of a cell that are compared: its forget biases."""
 
 import inspect
 import math
@@ -6,20 +6,30 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import lstm_jax as lj
-from experiments.common import wording
+from experiments.common import cli, wording
 from lstm_jax import theory
 
 MATCHED = "matched"
 
-TAUGHT = ("rnn", "lstm", "four_gate")  # the lesson's cells: compared by default
+TAUGHT = ("rnn", "lstm", "four_gate")  # the lesson's cells, compared by default
 
 
 def options_of(cell: str) -> Collection[str]:
-    """Returns the names of what `init` of this cell takes."""
+    """Returns the names of the arguments of this cell's `init`."""
     return inspect.signature(lj.CELLS[cell].init).parameters
 
 
 HAS_FORGET_BIAS = tuple(name for name in lj.CELLS if "forget_bias" in options_of(name))
+
+
+def forget_biases() -> Any:
+    """Returns the `cli.option` of the forget biases that are compared."""
+    return cli.option(
+        (1.0, MATCHED),
+        cli.list_of(cli.either(MATCHED, cli.number())),
+        f"biases of the forget gate, compared; {MATCHED!r} is the one whose carousel "
+        "keeps 3/4 over the lag",
+    )
 
 
 class Variant(NamedTuple):
@@ -28,8 +38,8 @@ class Variant(NamedTuple):
     Attributes:
       cell: its name in CELLS.
       forget_bias: None where the cell has no forget gate.
-      order: which of the cell's biases.
-      bias: the forget bias in words, of all of the cell's biases told apart.
+      order: the index of the bias among the cell's.
+      bias: the forget bias as text, with enough digits to tell the cell's biases apart.
     """
 
     cell: str
@@ -49,33 +59,28 @@ class Variant(NamedTuple):
 
     @property
     def carousel_rate(self) -> float:
-        """The rate ln σ(b_f) in nats per step; 0 where nothing is forgotten."""
+        """The rate ln σ(b_f) in nats per step; 0 without a forget gate."""
         bias = self.forget_bias
         return 0.0 if bias is None else float(theory.carousel_rate(bias))
 
 
 def variant_of(entry: dict[str, Any]) -> Variant:
-    """Returns the variant of which a record's axis has the entry."""
+    """Returns the variant of an entry of a record's axis."""
     return Variant(**{name: entry[name] for name in Variant._fields})
 
 
-def carousel_bias(lag: int, kept: float) -> float:
-    """Returns the forget bias b at which σ(b)**lag = kept."""
-    return -math.log(kept ** (-1 / lag) - 1)
-
-
 def matched_bias(lag: int) -> float:
-    """Returns the bias whose carousel keeps 3/4 over the lag, about ln(3.5 lag).
+    """Returns the bias b with σ(b)**lag = 3/4, about ln(3.5 lag).
 
-    Chrono's ln(lag - 1) keeps 1/e and is the least that a carousel needs.
+    The chrono bias ln(lag - 1) keeps 1/e and is the least that a carousel needs.
     """
-    return carousel_bias(lag, 0.75)
+    return -math.log(0.75 ** (-1 / lag) - 1)
 
 
 def variants_of(
     cell: str, forget_biases: Sequence[float | str], lag: int
 ) -> list[Variant]:
-    """Returns a `Variant` per forget bias, "matched" being `matched_bias(lag)`."""
+    """Returns a `Variant` per forget bias; "matched" stands for `matched_bias(lag)`."""
     if cell not in HAS_FORGET_BIAS:
         return [Variant(cell, None, 0)]
     values = [matched_bias(lag) if b == MATCHED else float(b) for b in forget_biases]
@@ -88,6 +93,6 @@ def variants_of(
 
 
 def init_options(cell: str, forget_bias: Any, **options: Any) -> dict[str, Any]:
-    """Returns those options that `init` of this cell takes."""
+    """Returns the options that this cell's `init` takes."""
     given = {"forget_bias": forget_bias, **options}
     return {name: given[name] for name in given if name in options_of(cell)}

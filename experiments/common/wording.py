@@ -1,16 +1,16 @@
-"""What is printed: numbers as people write them, names that a terminal can't obey."""
+"""Printed text: numbers as people write them, names without control characters."""
 
 import math
 from collections.abc import Iterable
 from typing import Any, SupportsFloat
 
-LOST = "lost at once"  # a gradient that is zero from the first step back
+LOST = "lost at once"  # a gradient that is zero already one step back
 OVERFLOW = "overflow"
 MOST_CHARACTERS = 1000  # of a message; names in a file may have millions
 
 
 def power(log_value: SupportsFloat) -> str:
-    """Returns exp(log_value) with two digits, however small or large it is.
+    """Returns exp(log_value) with two digits, however small or large.
 
     Plain from 0.001 to 99, else with an exponent. -inf is "nothing".
     """
@@ -29,7 +29,7 @@ def power(log_value: SupportsFloat) -> str:
 
 
 def steps(count: SupportsFloat, otherwise: str = "all") -> str:
-    """Returns a number of steps; `otherwise` where it is infinite, "-" for NaN."""
+    """Returns a number of steps as text; `otherwise` for inf, "-" for NaN."""
     value = float(count)
     if math.isnan(value):
         return "-"
@@ -48,7 +48,7 @@ def rate(nats: SupportsFloat, decimals: int = 3) -> str:
 
 
 def half_life(nats: SupportsFloat, otherwise: str = "never") -> str:
-    """Returns the steps in which half is lost, at so many nats per step."""
+    """Returns the steps in which half is lost, at this rate in nats per step."""
     value = float(nats)
     if value == -math.inf:
         return LOST
@@ -56,11 +56,10 @@ def half_life(nats: SupportsFloat, otherwise: str = "never") -> str:
 
 
 def told_apart(values: Iterable[Any], digits: int = 6) -> list[str]:
-    """Returns a text for each value, with as few digits as tell all of them apart.
+    """Returns a text for each value, with just enough digits to tell them all apart.
 
-    Args:
-      values: numbers, and words that stay; equal ones get equal texts.
-      digits: that are written at least, where a number has so many.
+    Numbers that have them get at least `digits` digits; equal values get equal texts,
+    and words stay as they are.
     """
     values = list(values)
     for count in range(digits, 17):
@@ -71,9 +70,9 @@ def told_apart(values: Iterable[Any], digits: int = 6) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line, control characters as their escapes.
+    """Returns a text on one line, with control characters escaped.
 
-    Names from a file may hold newlines, and codes that move a terminal's cursor.
+    Names from a file may hold newlines and codes that move a terminal's cursor.
     """
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
@@ -81,7 +80,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns a printable message, its middle left out where it is very long."""
+    """Returns a printable message, without its middle if it is very long."""
     line = printable(text)
     half = MOST_CHARACTERS // 2
     return line if len(line) <= 2 * half else f"{line[:half]} ... {line[-half:]}"

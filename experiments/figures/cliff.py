@@ -8,14 +8,14 @@ from experiments.common.records import Record, take
 from lstm_jax import plots, theory
 
 START = 0.5
-# σ'(1/2)^-1 = 4.2553: with a smaller weight the start is no unstable fixed point.
+# 1/σ'(1/2) = 4.2553: at a smaller weight the start is not an unstable fixed point.
 STEEPEST_FLAT_W = 4.2554
 LOOKS = {"plain": ("#D55E00", "s"), "clipped": ("#56B4E9", "o")}
 
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws surface and walks, the section, and the unit's fixed points."""
+    """Draws the surface with the walks, the section, and the fixed points."""
     figure = Figure(figsize=(7.0, 5.6), layout="constrained")
     axes = figure.subplot_mosaic(
         [["far", "near"], ["section", "branches"]], height_ratios=[1.25, 1]
@@ -49,7 +49,8 @@ def _plot_surface(axes: Axes, record: Record, name: str) -> None:
             colour=colour,
             marker=marker,
         )
-    plots.note(axes, "the wall $b^*(w)$", (0.05, 0.06), coords="axes fraction")
+    corner, where = (0.05, 0.06), "axes fraction"
+    plots.note(axes, "the wall $b^*(w)$", corner, coords=where)
     axes.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
     axes.set(xlabel="weight $w$", ylabel="bias $b$")
 
@@ -59,14 +60,9 @@ def _plot_section(axes: Axes, record: Record) -> None:
     axes.semilogy(
         b, take(record, "section_gradient_norm"), color="#D55E00", linewidth=1.2
     )
-    axes.axhline(record.config["max_norm"], color=plots.GREY, linewidth=0.6)
-    plots.note(
-        axes,
-        "clipped to here",
-        (b[0], record.config["max_norm"]),
-        (0, 3),
-        color=plots.GREY,
-    )
+    kept = record.config["max_norm"]
+    axes.axhline(kept, color=plots.GREY, linewidth=0.6)
+    plots.note(axes, "clipped to here", (b[0], kept), (0, 3), color=plots.GREY)
     axes.set_title(f"Section at $w$ = {w:g}: steepness")
     axes.set(xlabel="bias $b$", ylabel="$||\\nabla E||$", xlim=(b[0], b[-1]))
 

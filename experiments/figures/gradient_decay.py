@@ -19,7 +19,7 @@ NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws the shares before and after training, and the two lines of theory."""
+    """Draws the shares before and after training, and what theory predicts."""
     stages, recorded = record.axes["stage"], "recorded_log_share" in record.arrays
     further = {"undriven": "undriven_log_share", "carousel": "log_carousel"}
     panels = [*stages, *(name for name, of in further.items() if of in record.arrays)]
@@ -69,7 +69,7 @@ def _plot_shares(axes: Axes, record: Record, when: str) -> None:
 
 
 def _undrawn(found: np.ndarray) -> str:
-    """Returns why a curve has no place on a logarithmic axis, where it has none."""
+    """Returns why a curve can't be drawn on a logarithmic axis, if it can't."""
     of_lags = found[1, 1:]
     if np.isnan(of_lags).all():
         return f": {wording.OVERFLOW}"
@@ -77,7 +77,7 @@ def _undrawn(found: np.ndarray) -> str:
 
 
 def _plot_recording(figure: SubFigure, record: Record) -> None:
-    """Draws training time against lag, one picture per variant."""
+    """Draws a picture of training time and lag for every variant."""
     variants, updates = record.axes["variant"], np.array(record.axes["update"])
     panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
     picture: Any = None

@@ -86,7 +86,7 @@ def _plot_units(axes: Axes, record: Record, entry: dict[str, Any]) -> None:
 
 
 def _range_of_time_constants(record: Record) -> tuple[float, float]:
-    """Returns the whole powers of ten around 99 % of all that an axis can show."""
+    """Returns the powers of ten that enclose 99 % of the finite, positive ones."""
     values = take(record, "time_constant")
     shown = values[np.isfinite(values) & (values > 0)]
     if not shown.size:
@@ -96,7 +96,7 @@ def _range_of_time_constants(record: Record) -> tuple[float, float]:
 
 
 def _share_y(panels: np.ndarray) -> None:
-    """Gives the panels of a row the same y axis, its labels on the first."""
+    """Gives the panels of a row one y axis, labelled on the first panel."""
     for row in panels:
         limits = np.array([panel.get_ylim() for panel in row])
         for panel in row:

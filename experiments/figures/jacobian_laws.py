@@ -1,4 +1,4 @@
-"""The figure of `experiments.jacobian_laws`: four panels, a law each."""
+"""The figure of `experiments.jacobian_laws`: four panels, one law each."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def _plot_rates(axes: Axes, record: Record) -> None:
         curves = take(record, "log_share", variant=net)
         shares = np.median(curves, axis=0) / np.log(10)
         rate = float(np.median(take(record, "predicted_rate", variant=net)))
-        # The law is about the slope: its line goes through the end of the curve.
+        # The law predicts the slope alone: its line ends where the curve does.
         line = shares[-1] + rate * (np.arange(lag + 1) - lag) / np.log(10)
         axes.plot(line, color="black", linewidth=0.8, linestyle=(0, (3, 2)))
         axes.plot(
@@ -48,8 +48,8 @@ def _plot_rates(axes: Axes, record: Record) -> None:
             label=f"{net['label']}: {net['law']} = {rate:+.3f}",
         )
     plots.log_axis(axes, lag, f"Four laws, g = {record.config['gain']:g}, no input")
-    axes.set_xlabel("lag $k$: Jacobians in the product")
-    axes.set_ylabel("share of the gradient left")
+    axes.set(xlabel="lag $k$: Jacobians in the product")
+    axes.set(ylabel="share of the gradient left")
     axes.legend(loc="lower left")
 
 
@@ -58,7 +58,7 @@ def _plot_bound(axes: Axes, record: Record) -> None:
     for k, name in enumerate(record.axes["activation"]):
         bound = take(record, "bound", activation=name)
         rate = take(record, "bounded_rate", activation=name)
-        shown = np.isfinite(rate)  # not those of dead ReLUs
+        shown = np.isfinite(rate)  # leaves out nets of dead ReLUs
         lowest.append(bound[shown].min())
         axes.plot(
             bound[shown],
@@ -90,18 +90,12 @@ def _plot_long_run(axes: Axes, record: Record) -> None:
         decades = -take(record, name) / np.log(10)
         seen = np.isfinite(decades)
         axes.plot(lags[seen], decades[seen], color=colour, lw=width, label=label)
+        end = lags[seen][-1], decades[seen][-1]
         plots.note(
-            axes,
-            f"lag {lags[seen][-1]}: $10^{{{-decades[seen][-1]:.0f}}}$",
-            (lags[seen][-1], decades[seen][-1]),
-            (-8, 0),
-            ha="right",
+            axes, f"lag {end[0]}: $10^{{{-end[1]:.0f}}}$", end, (-8, 0), ha="right"
         )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_title("float32, g = 1/2")
-    axes.set_xlabel("lag $k$")
-    axes.set_ylabel("decades of gradient lost")
+    axes.set(xscale="log", yscale="log", title="float32, g = 1/2")
+    axes.set(xlabel="lag $k$", ylabel="decades of gradient lost")
     axes.legend(loc="lower right")
 
 
@@ -114,18 +108,11 @@ def _plot_sweep(axes: Axes, record: Record) -> None:
     bound = r"$\ln\,\sigma_{max}(W)$: bound"
     plots.theory_line(axes, gains, norm, bound, dashed=True)
     plots.theory_line(axes, gains, radius, r"$\ln\,\rho(W)$")
-    spectra.measured_dots(
-        axes,
-        gains,
-        take(record, "gain_rate"),
-        "measured",
-        colour=plots.colour_of("rnn"),
-    )
+    rates, colour = take(record, "gain_rate"), plots.colour_of("rnn")
+    spectra.measured_dots(axes, gains, rates, "measured", colour=colour)
     for place, words in {0.35: "certified", 0.72: "vanishes all the same"}.items():
         where = {"xycoords": ("data", "axes fraction"), "ha": "center"}
         axes.annotate(words, (place, 0.04), **where)
-    axes.set_xlim(gains[0], gains[-1] + 0.02)
-    axes.set_title("tanh nets without input")
-    axes.set_xlabel("gain $g$")
-    axes.set_ylabel("nats per step of lag")
+    axes.set(title="tanh nets without input", xlim=(gains[0], gains[-1] + 0.02))
+    axes.set(xlabel="gain $g$", ylabel="nats per step of lag")
     axes.legend(loc="upper left")

@@ -13,7 +13,7 @@ PAPER_TRIALS = 718
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws the trade-off, the power law, and trials to success."""
+    """Draws the trade-off, the power law, and how many guesses were needed."""
     figure = Figure(figsize=(7.2, 2.9), layout="constrained")
     trade_off, law, guessing = figure.subplots(1, 3, width_ratios=[1.15, 1, 1])
     _plot_trade_off(trade_off, record)
@@ -40,8 +40,7 @@ def _plot_trade_off(axes: Axes, record: Record) -> None:
     for point, text in zip(points, texts, strict=True):
         plots.note(axes, text, point, (5, -8))
     axes.set(xscale="log", yscale="log", title="Latch or learn")
-    axes.set_xlabel("gradient lost, nats per step")
-    axes.set_ylabel("noise margin $u^*$")
+    axes.set(xlabel="gradient lost, nats per step", ylabel="noise margin $u^*$")
 
 
 def _plot_law(axes: Axes, record: Record) -> None:
@@ -52,21 +51,16 @@ def _plot_law(axes: Axes, record: Record) -> None:
     axes.loglog(shown, products, color=plots.colour_of("rnn"), label="$w$ = 1")
     constant = products[-1] * shown[-1] ** 1.5
     axes.loglog(time, constant * time**-1.5, "--", color="black", lw=0.9)
-    plots.note(
-        axes,
-        "$T^{-3/2}$",
-        (shown[-1] ** 0.55, constant * shown[-1] ** (-1.5 * 0.55)),
-        (4, 4),
-    )
+    middle = shown[-1] ** 0.55  # on a logarithmic axis
+    plots.note(axes, "$T^{-3/2}$", (middle, constant * middle**-1.5), (4, 4))
     for w, style in ((0.9, (0, (1, 1))), (1.1, (0, (4, 1.5)))):
         rate = float(theory.tanh_rate(w))
         near = time[time < 30 / -rate]
         heights = np.exp(rate * near)
         label = f"$w$ = {w:g}"
         axes.loglog(near, heights, color=plots.GREY, ls=style, lw=1, label=label)
-    axes.set_ylim(products[-1] / 3, 3)
-    axes.set(xlabel="lag $T$", title="Between: a power law")
-    axes.set_ylabel("$|dh_T/dh_0|$")
+    axes.set(title="Between: a power law", ylim=(products[-1] / 3, 3))
+    axes.set(xlabel="lag $T$", ylabel="$|dh_T/dh_0|$")
     axes.legend(loc="upper right")
 
 
@@ -85,10 +79,9 @@ def _plot_guessing(axes: Axes, record: Record) -> None:
             label=f"r = {text}",
         )
     axes.axvline(PAPER_TRIALS, color=plots.GREY, linewidth=0.6)
-    plots.note(
-        axes, "1996 paper", (PAPER_TRIALS, 0.02), (-3, 0), ha="right", color=plots.GREY
-    )
+    place, looks = (PAPER_TRIALS, 0.02), {"ha": "right", "color": plots.GREY}
+    plots.note(axes, "1996 paper", place, (-3, 0), **looks)
     axes.set(xscale="log", xlim=(0.9, config["max_trials"]), ylim=(0, 1.02))
-    axes.set(xlabel="random nets tried", ylabel="searches that are done")
+    axes.set(xlabel="random nets tried", ylabel="searches solved")
     axes.set_title(f"Guessing: lag {config['lag']}")
     axes.legend(loc="upper left", title="weights U[-r, r]", title_fontsize=8)

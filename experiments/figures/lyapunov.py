@@ -31,28 +31,16 @@ def _plot_largest(axes: Axes, record: Record) -> None:
     above = np.linspace(1.001, max(gains.max(), 1.1), 60)
     plots.theory_line(axes, below, np.log(below), "$\\ln\\,g$", dashed=True)
     plots.theory_line(axes, above, theory.mean_field_exponent(above), "mean field")
-    colour = plots.colour_of("rnn")
-    spectra.measured_dots(
-        axes,
-        gains,
-        take(record, "largest_exponent"),
-        r"exponent $\lambda_1$",
-        colour=colour,
-    )
-    spectra.measured_dots(
-        axes,
-        gains,
-        take(record, "gradient_rate"),
-        "slope of the gradient",
-        colour=plots.GREY,
-        marker="x",
-    )
+    exponents, slopes = take(record, "largest_exponent"), take(record, "gradient_rate")
+    label, colour = r"exponent $\lambda_1$", plots.colour_of("rnn")
+    spectra.measured_dots(axes, gains, exponents, label, colour=colour)
+    label, colour = "slope of the gradient", plots.GREY
+    spectra.measured_dots(axes, gains, slopes, label, colour=colour, marker="x")
     axes.set_xscale("log")
     axes.set_xticks(gains, wording.told_apart(gains), rotation=45)
     axes.minorticks_off()
     axes.set_title(f"The decay curve has a number (N = {record.config['hidden_size']})")
-    axes.set_xlabel("gain $g$")
-    axes.set_ylabel("nats per step")
+    axes.set(xlabel="gain $g$", ylabel="nats per step")
     axes.legend(loc="lower right")
 
 
@@ -63,19 +51,13 @@ def _plot_spectra(axes: Axes, record: Record) -> None:
     shades = [to_hex(ramp(place)) for place in np.linspace(0, 0.85, len(gains))]
     spectra.zero_line(axes)
     shares = (np.arange(size) + 0.5) / size
-    for gain, text, found, shade in zip(
-        gains,
-        wording.told_apart(gains),
-        take(record, "exponent"),
-        shades,
-        strict=True,
-    ):
+    texts, exponents = wording.told_apart(gains), take(record, "exponent")
+    for gain, text, found, shade in zip(gains, texts, exponents, shades, strict=True):
         spectra.ranked(axes, found, f"g = {text}", colour=shade)
         if gain > 1:
             predicted = theory.mean_field_spectrum(float(gain), size)
             plots.theory_line(axes, shares, predicted, "", dashed=True)
-    axes.set_ylim(-6, 0.9)
-    axes.set_title(f"All exponents (N = {size}; dashed: theory)")
+    axes.set(title=f"All exponents (N = {size}; dashed: theory)", ylim=(-6, 0.9))
     axes.set_xlabel("share of the exponents above, $i/N$")
     axes.set_ylabel(r"$\lambda_i$, nats per step")
     axes.legend(loc="lower left")
@@ -104,16 +86,11 @@ def _plot_fresh(axes: Axes, record: Record) -> None:
 def _plot_dimension(axes: Axes, record: Record) -> None:
     gains = np.array(record.axes["spectrum_gain"])
     line = np.geomspace(1.02, max(gains.max(), 1.1), 40)
-    plots.theory_line(axes, line, theory.mean_field_dimension(line), "mean field, free")
-    spectra.measured_dots(
-        axes,
-        gains,
-        take(record, "dimension"),
-        f"N = {record.config['spectrum_size']}",
-        colour=plots.colour_of("rnn"),
-    )
+    predicted, measured = theory.mean_field_dimension(line), take(record, "dimension")
+    plots.theory_line(axes, line, predicted, "mean field, free")
+    label, colour = f"N = {record.config['spectrum_size']}", plots.colour_of("rnn")
+    spectra.measured_dots(axes, gains, measured, label, colour=colour)
     axes.set_ylim(bottom=0)
     axes.set_title("Dimension of the attractor per unit")
-    axes.set_xlabel("gain $g$")
-    axes.set_ylabel("Kaplan-Yorke $D/N$")
+    axes.set(xlabel="gain $g$", ylabel="Kaplan-Yorke $D/N$")
     axes.legend(loc="lower right")

@@ -21,7 +21,7 @@ STATES = {
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws accuracy against lag and, under its images, the inside of an LSTM."""
+    """Draws accuracy against lag and, below, the images of one show and its LSTM."""
     film = "state" in record.axes and record.config["rendering"] == "digits"
     inside = list(STATES) if film else []
     rows = ["accuracy", "film", *inside] if film else ["accuracy"]
@@ -49,8 +49,8 @@ def _plot_accuracy(axes: Axes, record: Record) -> None:
         )
     axes.axhline(0.5, color=plots.GREY, linewidth=0.6)
     plots.note(axes, "no memory", (lags[0], 0.505), color=plots.GREY)
-    axes.set_xlabel("lag: distractors between scene and question")
-    axes.set_ylabel("accuracy on ambiguous images")
+    axes.set(xlabel="lag: distractors between scene and question")
+    axes.set(ylabel="accuracy on ambiguous images")
     axes.set_xscale("log", base=2)
     axes.set_xticks(lags, [str(lag) for lag in lags])
     axes.set_ylim(0.4, 1.02)
@@ -73,6 +73,6 @@ def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None
 
 
 def probabilities(values: np.ndarray) -> str:
-    """Returns the probability of each answer, for people."""
+    """Returns the probability of each answer, in words."""
     pairs = zip(ANSWERS, values, strict=True)
     return ", ".join(f"{animal} {value:.2f}" for animal, value in pairs)

@@ -42,7 +42,7 @@ def _plot_map(axes: Axes, record: Record, task: str, cell: str) -> None:
     plots.success_map(axes, solved.T, texts, [str(lag) for lag in lags])
     horizon = np.median(of_settings("horizon"), axis=1)[:, int(np.argmax(lags))]
     order = np.argsort(lags)
-    # A lag below the first is drawn as that: a network may lose all at once, at lag 0.
+    # A horizon below the first lag is drawn there: it is 0 where all is lost at once.
     places = np.interp(
         np.log(np.maximum(horizon, lags[order[0]])),
         np.log(np.array(lags)[order]),

@@ -193,7 +193,7 @@ def test_a_sweep_that_goes_on_with_other_threads_says_so(
     before = environment.threads()
     monkeypatch.setenv("NPROC", str(before + 1))
     record = sweep.run(SMALL, whole, resume=True)
-    told = f"It goes on otherwise than up to now (threads was {before} and is "
+    told = f"It continues under other conditions than up to now (threads was {before} "
     assert record.verdict[0].startswith(told)
 
 

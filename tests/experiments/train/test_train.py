@@ -147,9 +147,9 @@ def test_a_run_that_goes_on_with_other_threads_says_so(stored, monkeypatch, caps
     monkeypatch.setenv("NPROC", str(before + 3))
     record = train.run(changed(num_steps=320), stored, resume=True)
     told = (
-        f"It goes on otherwise than up to step 300 (threads was {before} and is "
-        f"{before + 3}): from here on its bits may be others. NPROC={before} in the "
-        f"environment makes it {before} threads again."
+        "It continues under other conditions than up to step 300 (threads was "
+        f"{before} and is {before + 3}): from here on its last bits may differ. "
+        f"NPROC={before} in the environment makes it {before} threads again."
     )
     assert record.verdict[0] == told and told in capsys.readouterr().err
     assert record.made["threads"] == before + 3
