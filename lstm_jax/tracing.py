@@ -101,8 +101,8 @@ def _telling(cell: Cell) -> Cell:
 
     def step(params, carry, x):
         program = programs.trace(cell.step, params, carry, x)
-        of_params = [*jax.tree.leaves(params), *program.closed_over]
         of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
+        of_params = program.leaves_of_params(params)
         values = programs.every_value(program, of_params, of_carry, of_x)
         leaves = [programs.read(n, values) for n in program.outputs]
         structure = jax.tree.structure(program.leaves_as[0])

@@ -282,14 +282,12 @@ def _step_of_copies(
     leaves = {name: jax.tree.leaves(copy) for name, copy in copies.items()}
     out = run_by_gate(
         named.reads,
-        params=[*jax.tree.leaves(params), *program.closed_over],
+        params=program.leaves_of_params(params),
         kept=[leaves[name][at] for at, name in enumerate(named.kept)],
         copies=[leaves[name] for name in named.gates],
         x=jax.tree.leaves(x),
     )
-    structures = map(jax.tree.structure, program.leaves_as)
-    carry, y = map(jax.tree.unflatten, structures, out)
-    return carry, y
+    return program.unflattened(out)
 
 
 def _along_paths(

@@ -1,7 +1,7 @@
-"""What the matrix products of a step read of its memory, and steps where it is another.
+"""Which memory the matrix products of a step read; and steps where they read another.
 
 A product reads a leaf of the carry as it is, or after it was moved, joined with other
-values or multiplied, by a gate for example. A sum is none of this: what is added up is
+values or multiplied, for example by a gate. A sum does not count: what is added up is
 new memory, whoever reads it.
 """
 
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from lstm_jax.engine.programs import Op, Program, evaluate, run_step
+from lstm_jax.engine.programs import Op, Program, evaluate, run_program
 from lstm_jax.types import Carry, Params
 
 PRODUCTS = {"dot_general", "conv_general_dilated"}
@@ -29,8 +29,8 @@ class Readings(NamedTuple):
 
     Attributes:
       leaves: of the carry, by number.
-      elsewhere: whether memory is read by a program of its own, a loop or a
-        `jax.checkpoint`, whose products are not looked for.
+      elsewhere: whether memory enters a loop or a `jax.checkpoint`, whose products are
+        not searched.
     """
 
     leaves: tuple[int, ...]
@@ -38,7 +38,7 @@ class Readings(NamedTuple):
 
 
 def read_by_products(program: Program) -> Readings:
-    """Returns what the matrix products of a step read of its memory."""
+    """Returns which memory the matrix products of a step read."""
     origins = {
         number: {at}
         for at, number in enumerate(program.carry)
@@ -61,13 +61,8 @@ def with_products_of(
 ) -> tuple[Carry, Any]:
     """Returns (carry, y) of a step whose products read other leaves of memory.
 
-    Args:
-      leaves: what they read, by the number of the leaf in the carry; all the rest of
-        the step reads the carry.
-      program: of the step.
-      params: of the step.
-      carry: of the step.
-      x: of the step.
+    `leaves` are what they read, by the number of the leaf in the carry; the rest of the
+    step reads the carry.
     """
     seen = {program.carry[at]: leaf for at, leaf in leaves.items()}
 
@@ -79,12 +74,7 @@ def with_products_of(
             seen.update(zip(op.outputs, as_seen, strict=True))
         return evaluate(op, values)
 
-    of_params = [*jax.tree.leaves(params), *program.closed_over]
-    of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
-    out = run_step(program, of_params, of_carry, of_x, each)
-    structures = map(jax.tree.structure, program.leaves_as)
-    carry, y = map(jax.tree.unflatten, structures, out)
-    return carry, y
+    return run_program(program, params, carry, x, each)
 
 
 def _hands_on(op: Op) -> bool:
