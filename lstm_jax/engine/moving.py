@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core import JaxprEqn
 
 from lstm_jax.engine.plans import Plan
-from lstm_jax.engine.programs import Op, evaluate, numbers
+from lstm_jax.engine.programs import Op, evaluate, inner_jaxprs, numbers
 
 RULES_OF_THEIR_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 
@@ -135,11 +135,6 @@ def as_differentiated(
 def _primitives(eqn: JaxprEqn) -> Iterator[str]:
     """Yields the names of an operation and of all operations inside it."""
     yield eqn.primitive.name
-    for inside in jax.tree.leaves([*eqn.params.values()], is_leaf=_is_jaxpr):
-        if _is_jaxpr(inside):
-            for deeper in inside.eqns:
-                yield from _primitives(deeper)
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return isinstance(value, Jaxpr | ClosedJaxpr)
+    for inside in inner_jaxprs(eqn):
+        for deeper in inside.eqns:
+            yield from _primitives(deeper)

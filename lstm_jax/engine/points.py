@@ -65,8 +65,8 @@ def with_products_ahead(
 ) -> tuple[list[Ready], list[Any]]:
     """Moves products of large matrices with x out of the loop, all steps in one.
 
-    XLA:CPU copies a matrix to a new layout for every product. With few rows and a matrix
-    larger than the cache, that costs more than multiplying.
+    XLA:CPU copies a matrix to a new layout for every product. With few rows and a
+    matrix larger than the cache, that costs more than multiplying.
     """
     inputs = dict(zip(plan.program.x, xs, strict=True))
     left, ahead = [], []

@@ -159,6 +159,16 @@ def _called(eqn: JaxprEqn) -> Jaxpr | ClosedJaxpr:
     return eqn.params.get("jaxpr") or eqn.params["call_jaxpr"]
 
 
+def inner_jaxprs(eqn: JaxprEqn) -> list[Jaxpr | ClosedJaxpr]:
+    """Returns the programs inside an operation, such as a loop or a checkpoint."""
+    held = jax.tree.leaves([*eqn.params.values()], is_leaf=_is_jaxpr)
+    return [*filter(_is_jaxpr, held)]
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return isinstance(value, Jaxpr | ClosedJaxpr)
+
+
 def evaluate(op: Op, values: dict[int, Any]) -> list[Any]:
     """Returns the outputs of one operation.
 
@@ -210,8 +220,9 @@ def run_program(
     each: Callable[[Op, dict[int, Any]], list[Any]] = evaluate,
 ) -> tuple[Carry, Any]:
     """Returns (carry, y) of one step, whose operations are run by `each`."""
-    values = program.leaves_of_params(params), *map(jax.tree.leaves, (carry, x))
-    return program.unflattened(run_step(program, *values, each))
+    of_params = program.leaves_of_params(params)
+    of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
+    return program.unflattened(run_step(program, of_params, of_carry, of_x, each))
 
 
 def run_step(

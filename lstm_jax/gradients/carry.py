@@ -14,7 +14,6 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array
-from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.slopes import with_exact_slopes
@@ -25,7 +24,7 @@ from lstm_jax.gradients.state import (
     pulled_back,
     with_inexact_leaves,
 )
-from lstm_jax.masking import Masks, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, Steps, over_time, prepare, unless_idle
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 
@@ -93,14 +92,7 @@ def _probed(steps: Steps) -> tuple[Any, Callable]:
             moved = jax.tree.map(jnp.add, inexact_leaves(carry), probe)
             return steps.step(shared, with_inexact_leaves(carry, moved), inputs)
 
-        _, ys = scan(
-            probed_step,
-            steps.shared,
-            steps.carry,
-            (probes, steps.inputs),
-            reverse=steps.reverse,
-        )
-        return ys
+        return over_time(steps, probed_step, (probes, steps.inputs))[1]
 
     probes = [
         jnp.stack([jnp.zeros_like(leaf)] * steps.time)

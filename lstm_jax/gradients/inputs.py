@@ -7,7 +7,6 @@ import jax
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import (
     StepBack,
     observed_on_the_way_back,
@@ -26,7 +25,7 @@ from lstm_jax.gradients.state import (
     with_inexact_leaves,
 )
 from lstm_jax.inputs import with_inputs, without_keys
-from lstm_jax.masking import Masks, StepInput, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, StepInput, Steps, over_time, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 
@@ -59,13 +58,7 @@ def _shown(steps: Steps) -> tuple[Any, Callable]:
     """Returns ys, and from dL/dys to the gradients with respect to all inputs."""
 
     def run(steps, leaves):
-        return scan(
-            steps.step,
-            steps.shared,
-            steps.carry,
-            _showing(steps.inputs, leaves),
-            reverse=steps.reverse,
-        )[1]
+        return over_time(steps, steps.step, _showing(steps.inputs, leaves))[1]
 
     leaves = inexact_leaves(without_keys(steps.inputs.x))
     return jax.vjp(

@@ -7,20 +7,15 @@ new memory, whoever reads it.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from lstm_jax.engine.programs import Op, Program, evaluate, run_program
+from lstm_jax.engine import reads
+from lstm_jax.engine.programs import Op, Program, evaluate, inner_jaxprs, run_program
 from lstm_jax.types import Carry, Params
 
 PRODUCTS = {"dot_general", "conv_general_dilated"}
 
-HANDED_ON = {
-    *("mul", "neg", "convert_element_type", "stop_gradient", "select_n", "copy"),
-    *("broadcast_in_dim", "concatenate", "pad", "reshape", "rev", "slice", "split"),
-    *("squeeze", "transpose", "dynamic_slice", "reshard", "sharding_constraint"),
-}
+HANDED_ON = reads.HANDED_ON | {"dynamic_slice", "reshard", "sharding_constraint"}
 """Operations after which memory is still the memory that was read."""
 
 
@@ -51,7 +46,7 @@ def read_by_products(program: Program) -> Readings:
             read |= of_op
         elif _hands_on(op):
             origins |= dict.fromkeys(op.outputs, of_op)
-        elif of_op and _holds_a_program(op):
+        elif of_op and inner_jaxprs(op.eqn):
             elsewhere = True
     return Readings(tuple(sorted(read)), elsewhere)
 
@@ -84,12 +79,3 @@ def _hands_on(op: Op) -> bool:
         shapes = [[var.aval.str_short() for var in variables] for variables in ends]
         return shapes[0] == shapes[1]
     return op.name in HANDED_ON
-
-
-def _holds_a_program(op: Op) -> bool:
-    held = jax.tree.leaves([*op.eqn.params.values()], is_leaf=_is_program)
-    return any(map(_is_program, held))
-
-
-def _is_program(value: Any) -> bool:
-    return isinstance(value, Jaxpr | ClosedJaxpr)

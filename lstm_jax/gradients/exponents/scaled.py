@@ -28,12 +28,7 @@ class Scaled(NamedTuple):
 
 
 def rescale(values: Array, exponent: Int[Array, "*batch"]) -> Scaled:
-    """Returns values * 2**exponent with a mantissa of order 1.
-
-    Args:
-      values: (*batch, ...).
-      exponent: (*batch,), which also says how many axes are batch axes.
-    """
+    """Returns values * 2**exponent, with a mantissa (*batch, ...) of order 1."""
     rest = tuple(range(exponent.ndim, values.ndim))
     largest = jnp.max(jnp.abs(values), axis=rest)
     # 2**±limit are normal numbers: subnormal ones are flushed to zero on some devices.
@@ -51,8 +46,13 @@ def rescale(values: Array, exponent: Int[Array, "*batch"]) -> Scaled:
 def add(terms: Sequence[Scaled]) -> Scaled:
     """Returns the sum, aligned to the largest exponent of each batch element."""
     exponent = jnp.max(jnp.stack([term.exponent for term in terms]), axis=0)
-    aligned = [times_power(term.mantissa, term.exponent - exponent) for term in terms]
+    aligned = [over_power(term, exponent) for term in terms]
     return rescale(jax.tree.reduce(jnp.add, aligned), exponent)
+
+
+def over_power(value: Scaled, exponent: Int[Array, "*batch"]) -> Array:
+    """Returns value / 2**exponent."""
+    return times_power(value.mantissa, value.exponent - exponent)
 
 
 def log_norm(value: Scaled) -> Float[Array, "*batch"]:
@@ -71,7 +71,7 @@ def log_norm(value: Scaled) -> Float[Array, "*batch"]:
 
 
 def times_power(values: Array, power: Int[Array, "*batch"]) -> Array:
-    """Returns values * 2**power; zero where 2**power is no normal number."""
+    """Returns values * 2**power; zero where 2**power is not a normal number."""
     real = jnp.finfo(values.dtype).dtype
     smallest = int(jnp.finfo(real).minexp)
     factor = jnp.ldexp(jnp.ones((), real), jnp.maximum(power, smallest))
