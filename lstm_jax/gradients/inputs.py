@@ -1,4 +1,4 @@
-"""Gradients with respect to what each step was shown: the bear itself."""
+"""Gradients with respect to the input of each step: the bear itself."""
 
 from collections.abc import Callable
 from typing import Any, Unpack
@@ -55,7 +55,7 @@ def input_gradients(
 
 @jax.jit
 def _shown(steps: Steps) -> tuple[Any, Callable]:
-    """Returns ys, and from dL/dys to the gradients with respect to all inputs."""
+    """Returns ys, and the pullback from dL/dys to the gradients of all inputs."""
 
     def run(steps, leaves):
         return over_time(steps, steps.step, _showing(steps.inputs, leaves))[1]
@@ -74,7 +74,7 @@ def log_input_gradient_norms(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Any:
-    """Returns ln ||dL/dx_t|| for every t, also where the norm is 1e-3000.
+    """Returns ln ||dL/dx_t|| for every t, even where the norm is 1e-3000.
 
     The adjoints run back as in `log_gradient_norms`, and each is pulled back to the
     input of its step. Arguments and errors as for `carry_gradients`.

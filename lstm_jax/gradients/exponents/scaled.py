@@ -1,4 +1,4 @@
-"""Arrays with an integer exponent beside them, so that nothing underflows.
+"""Arrays with a separate integer exponent, so that nothing underflows.
 
 A gradient that fades by 0.5 per step is 1e-3010 after 10 000 steps, far below the
 smallest float64. `Scaled` keeps value = mantissa * 2**exponent with one exponent per
