@@ -1,9 +1,9 @@
 """The gradient laboratory: how much of the last error reaches each earlier step.
 
 In the order of the questions: how much is left at every lag, of the memory, of single
-units, of the inputs; which steps influence which; what trains the weights; which path the
-gradient takes; what one step does, and what a whole run does; how to record and shape
-it in training. Two modules share the name of their function, `influence` and
+units, of the inputs; which steps influence which; what trains the weights; which path
+the gradient takes; what one step does, and what a whole run does; how to record and
+shape it in training. Two modules share the name of their function, `influence` and
 `recorder`: as attributes of this package these are the functions.
 """
 
