@@ -59,7 +59,7 @@ def _checked(cell: Cell, xs: Any) -> Any:
 def _one_array(cell: Cell, xs: Any) -> Array:
     if not jax.tree_util.all_leaves([xs]):
         raise TypeError(
-            f"xs: got {shown(xs)}; it must be an array, for {cell.name!r} reads one; a "
+            f"xs: got {shown(xs)}; it must be an array, as {cell.name!r} reads one; a "
             "cell of from_function may read several"
         )
     xs = as_array("xs", xs)

@@ -33,14 +33,18 @@ def rescale(values: Array, exponent: Int[Array, "*batch"]) -> Scaled:
     largest = jnp.max(jnp.abs(values), axis=rest)
     # 2**±limit are normal numbers: subnormal ones are flushed to zero on some devices.
     limit = -int(jnp.finfo(largest.dtype).minexp)
-    usable = (largest > 0) & jnp.isfinite(largest)
-    wide = largest.astype(at_least_float32(largest.dtype))
-    log2 = jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
-    shift = jnp.clip(log2, -limit, limit)
+    shift = jnp.clip(floor_log2(largest), -limit, limit)
     return Scaled(
         mantissa=times_power(values, -shift),
         exponent=jnp.where(largest == 0, ZERO_EXPONENT, exponent + shift),
     )
+
+
+def floor_log2(magnitude: Array) -> Int[Array, "*shape"]:
+    """Returns the whole part of log2; 0 for zero, NaN and inf."""
+    usable = (magnitude > 0) & jnp.isfinite(magnitude)
+    wide = magnitude.astype(at_least_float32(magnitude.dtype))
+    return jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
 
 
 def add(terms: Sequence[Scaled]) -> Scaled:

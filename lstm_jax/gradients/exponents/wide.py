@@ -15,6 +15,7 @@ from jaxtyping import Array, Int
 from lstm_jax.gradients.exponents.scaled import (
     ZERO_EXPONENT,
     Scaled,
+    floor_log2,
     rescale,
     times_power,
 )
@@ -31,9 +32,7 @@ class Wide(NamedTuple):
 def widened(values: Array) -> Wide:
     """Returns the values with mantissas in [1, 2), or zero."""
     magnitude = jnp.abs(values)
-    usable = (magnitude > 0) & jnp.isfinite(magnitude)
-    wide = magnitude.astype(at_least_float32(magnitude.dtype))
-    log2 = jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
+    log2 = floor_log2(magnitude)
     exponent = jnp.where(magnitude == 0, ZERO_EXPONENT, log2)
     return Wide(times_power(values, -log2), exponent)
 
