@@ -157,8 +157,8 @@ def four_gate(use_input: str = "kept") -> Cell:
     """Returns the cell of this file.
 
     Args:
-      use_input: what the use gate reads: "kept", the forget gate's output, as the
-        lesson prints it; or "ltm", the new long-term memory, as its lecture says.
+      use_input: what the use gate reads: "kept", the forget gate's output, as printed
+        in the lesson; or "ltm", the new long-term memory, as said in its lecture.
 
     Raises:
       ValueError: another use_input.
@@ -167,7 +167,7 @@ def four_gate(use_input: str = "kept") -> Cell:
     return _four_gate(use_input)
 
 
-# Apart from `four_gate`, so that every way of calling it gives one and the same cell.
+# Apart from `four_gate`, so that every way of calling it gives the same cell.
 @factory
 def _four_gate(use_input: str) -> Cell:
     @any_rank

@@ -114,11 +114,11 @@ def pushed_forward(
 def as_differentiated(
     op: Op, values: dict[int, Any], moves: frozenset[int]
 ) -> list[Any]:
-    """Returns the outputs of an operation the way a derivative computes them.
+    """Returns the outputs of an operation as computed under differentiation.
 
-    A function with a rule of its own is then what its rule says it is: `fwd` of a
-    `custom_vjp`, the first result of a `custom_jvp` rule. Derivatives of higher order
-    are those of that code.
+    A function with a custom rule is then evaluated by that rule: by `fwd` of a
+    `custom_vjp`, or as the first result of a `custom_jvp` rule. Higher derivatives are
+    those of that code.
     """
     moving = sorted(op.reads & moves)
     names = _primitives(op.eqn)

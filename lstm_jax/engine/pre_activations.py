@@ -167,7 +167,7 @@ def why_no_weight_product(program: Program, op: Op, operands: Operands) -> str |
     if program.avals[operands.weight].ndim != 2 or len(contracting[0]) != 1:
         return "the weight is not a matrix, contracted along one axis"
     if op.eqn.params.get("out_sharding") is not None:
-        return "its result has a sharding of its own"
+        return "its result has its own sharding"
     return None
 
 

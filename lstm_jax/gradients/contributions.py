@@ -98,7 +98,7 @@ def effective_window(
       fraction: in (0, 1).
 
     Raises:
-      ValueError: the fraction lies outside, where its value is known.
+      ValueError: the fraction lies outside, if its value is known.
     """
     check_curve("log_contributions", log_contributions)
     check_number("fraction", fraction, "(0, 1)")
@@ -107,10 +107,10 @@ def effective_window(
     largest = jnp.max(log_contributions, axis=0)
     silent = largest == -jnp.inf
     norms = jnp.exp(log_contributions - jnp.where(silent, 0, largest))
-    heard = jnp.cumsum(norms[::-1], axis=0)
-    wanted = jnp.asarray(fraction, heard.dtype) * heard[-1]
+    summed = jnp.cumsum(norms[::-1], axis=0)
+    wanted = jnp.asarray(fraction, summed.dtype) * summed[-1]
     after_last = jnp.argmax(log_contributions[::-1] != -jnp.inf, axis=0)
-    count = jnp.where(silent, 0, 1 + jnp.sum(heard < wanted, axis=0) - after_last)
+    count = jnp.where(silent, 0, 1 + jnp.sum(summed < wanted, axis=0) - after_last)
     unknown = jnp.isnan(largest) | (largest == jnp.inf)
     return jnp.where(unknown, -1, count)
 

@@ -43,7 +43,7 @@ def state_vector(carry: Carry, batch_axes: int) -> Float[Array, "*batch state"]:
     A complex leaf counts as its real parts, then its imaginary parts.
     """
     if not inexact_leaves(carry):
-        raise ValueError("carry: it has no floating leaf, so it is no state vector")
+        raise ValueError("carry: it has no floating leaf; a state vector needs one")
     parts = [
         part.reshape(*part.shape[:batch_axes], -1)
         for leaf in inexact_leaves(carry)
