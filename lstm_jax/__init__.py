@@ -1,6 +1,6 @@
 """lstm_jax: recurrent cells as pure functions, and how far their gradients reach.
 
-The names below are what one reaches for first. The rest lies in namespaces: `lj.cells`,
+The names below are the ones you need first. The rest is in namespaces: `lj.cells`,
 `lj.gradients`, `lj.tasks`, `lj.training`, `lj.adapters`, `lj.theory`,
 `lj.initializers`, `lj.plots`.
 """
@@ -112,7 +112,7 @@ __all__ = [
     "__version__",
 ]  # fmt: skip
 
-# theory needs SciPy and plots matplotlib, which take as long to load as all the rest.
+# theory needs SciPy and plots matplotlib, which take as long to load as the rest.
 _ON_FIRST_USE = ("theory", "plots")
 
 

@@ -1,4 +1,4 @@
-"""What travels back through time, limited: clipped at every step, or cut in windows."""
+"""Limits on what travels back in time: clipped at every step, or cut in windows."""
 
 from functools import partial
 from typing import Any
@@ -10,13 +10,13 @@ from jaxtyping import Array, Bool
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def clip_backward(carry: Any, max_norm: int | float) -> Any:
-    """Returns the carry as it is; backwards, no adjoint passes that is longer.
+    """Returns the carry unchanged; backwards, shortens adjoints to `max_norm`.
 
         a <- a * min(1, max_norm / ||a||)      per leaf and batch element
 
-    Inside a step it clips the signal at every step, where clipping the finished
-    gradient comes too late: an explosion is stopped where it begins. The result is no
-    longer the gradient of any loss.
+    Inside a step it clips the signal at every step, and so stops an explosion where it
+    begins; clipping the finished gradient would come too late. The result is no longer
+    the gradient of any loss.
 
         def step(params, carry, x):
             return cell.step(params, clip_backward(carry, 1.0), x)
@@ -44,12 +44,12 @@ def _clip_forward(carry: Any, max_norm: int | float) -> tuple[Any, None]:
 
 def _clip_adjoint(max_norm: int | float, _: None, adjoint: Any) -> tuple[Any]:
     def clipped(leaf):
-        # Over its largest entry, so that no square overflows where a signal explodes.
+        # Over its largest entry, so that no square overflows when a signal explodes.
         largest = jnp.max(jnp.abs(leaf), axis=-1, keepdims=True)
         usable = (largest > 0) & jnp.isfinite(largest)
         unit = jax.lax.stop_gradient(jnp.where(usable, largest, 1))
         squares = jnp.sum(jnp.abs(leaf / unit) ** 2, axis=-1, keepdims=True)
-        # The root of zero has no slope, which `where` keeps from second derivatives.
+        # A square root has no slope at zero; `where` hides it from second derivatives.
         norm = unit * jnp.sqrt(jnp.where(squares > 0, squares, 1))
         long = (squares > 0) & (norm > max_norm)
         return leaf * jnp.where(long, max_norm / norm, 1)
@@ -66,10 +66,10 @@ def _check_max_norm(max_norm: int | float) -> None:
 
 
 def cut_backward(carry: Any, cut: Bool[Array, ""]) -> Any:
-    """Returns the carry as it is; where `cut` is True nothing passes it backwards.
+    """Returns the carry unchanged; if `cut` is True no gradient passes through it.
 
-    The gradient is then the exact one of the objective in which that carry is a
-    constant. `lj.unroll_truncated` cuts at the borders of windows.
+    The gradient is then exact for the objective in which that carry is a constant.
+    `lj.unroll_truncated` cuts at the borders of windows.
     """
     return jax.tree.map(
         lambda leaf: jnp.where(cut, jax.lax.stop_gradient(leaf), leaf), carry

@@ -2,8 +2,8 @@
 
     name: got VALUE; it must be WHAT IS ALLOWED
 
-One function for each kind of argument: a TypeError where the kind of thing is wrong, a
-ValueError where only its value is. A number that is traced has no value yet and passes.
+One function for each kind of argument: a TypeError if it is of the wrong kind, a
+ValueError if only its value is wrong. A traced number has no value yet and passes.
 """
 
 import inspect
@@ -21,10 +21,10 @@ Value = TypeVar("Value")
 
 
 class Named(dict[str, Value]):
-    """A table by name, which lists its names when asked for one it does not have."""
+    """A table by name; asked for a name it does not have, it lists those it has."""
 
     def __init__(self, what: str, entries: Mapping[str, Value]) -> None:
-        """Makes the table of `what`, as messages call it."""
+        """Makes the table; messages call an entry `what`."""
         super().__init__(entries)
         self.what = what
 
@@ -40,7 +40,7 @@ def check_type(name: str, value: Any, kinds: Any, wanted: str) -> None:
 
 
 def check_function(name: str, value: Any, wanted: str) -> None:
-    """Refuses what cannot be called."""
+    """Refuses anything that cannot be called."""
     if not callable(value):
         raise TypeError(f"{name}: got {shown(value)}; it must be a function {wanted}")
 
@@ -51,12 +51,12 @@ def check_flag(name: str, value: Any) -> None:
 
 
 def check_array(name: str, value: Any, wanted: str) -> None:
-    """Refuses anything but an array: a list, or a carry where a leaf is meant."""
+    """Refuses anything but an array, such as a list, or a carry in place of a leaf."""
     check_type(name, value, jax.Array | np.ndarray, wanted)
 
 
 def check_key(name: str, value: Any) -> None:
-    """Refuses anything but one key; old ones, uint32[2], are let through."""
+    """Refuses anything but one key; old-style keys, uint32[2], are let through."""
     array = isinstance(value, jax.Array | np.ndarray)
     if array and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         one = value.ndim == 0
@@ -69,7 +69,7 @@ def check_key(name: str, value: Any) -> None:
 
 
 def check_floating(name: str, dtype: Any) -> None:
-    """Refuses a dtype, or what should be one, that is not real and floating."""
+    """Refuses anything but a real floating dtype."""
     try:
         known = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
     except TypeError:
@@ -81,7 +81,7 @@ def check_floating(name: str, dtype: Any) -> None:
 
 
 def as_array(name: str, value: Any, wanted: str = "an array") -> jax.Array:
-    """Returns `jnp.asarray(value)`; refuses what can't be one, and None."""
+    """Returns `jnp.asarray(value)`; refuses None and whatever is not an array."""
     refusal = TypeError(f"{name}: got {shown(value)}; it must be {wanted}")
     if hasattr(value, "_fields"):  # leaves of equal shapes would be stacked
         raise refusal
@@ -92,13 +92,13 @@ def as_array(name: str, value: Any, wanted: str = "an array") -> jax.Array:
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
-    """Refuses a name that is none of those allowed."""
+    """Refuses a name that is not among those allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: got {shown(value)}; allowed: {', '.join(allowed)}")
 
 
 def check_given(name: str, value: Any, allowed: bool, reason: str) -> None:
-    """Refuses an option that was given and has nothing to act on."""
+    """Refuses an option that was given but would have no effect."""
     if value is not None and not allowed:
         raise ValueError(f"{name}: it was given, but {reason}")
 
@@ -108,12 +108,7 @@ def check_whole(
 ) -> int:
     """Returns a whole number as an int; refuses others, and those out of range.
 
-    Args:
-      name: of the argument.
-      value: an int of Python, NumPy or JAX.
-      smallest: the least that is allowed.
-      largest: the most; None where there is no most.
-      of: what sets the range, for the message.
+    `of` says in the message what sets the range.
     """
     wanted = f"at least {smallest}"
     if largest is not None:
@@ -129,12 +124,9 @@ def check_whole(
 
 
 def check_number(name: str, value: Any, interval: str = "(-inf, inf)") -> None:
-    """Refuses anything but real numbers in the interval; NaN is not one.
+    """Refuses anything but real numbers in the interval, "[0, 1)" or "(0, inf)".
 
-    Args:
-      name: of the argument.
-      value: one number, or an array of which each must be in it; it may be traced.
-      interval: as it is written, "[0, 1)" or "(0, inf)".
+    Every number of an array must be in it. NaN is not; a traced value passes.
     """
     wanted = _in_words(interval)
     dtype = _dtype_of(value)
@@ -153,7 +145,7 @@ def check_number(name: str, value: Any, interval: str = "(-inf, inf)") -> None:
 
 
 def shown(value: Any) -> str:
-    """Returns what a message calls a value: itself if it is short, else its kind."""
+    """Returns how messages show a value: itself if it is short, else its kind."""
     if inspect.isclass(value):
         return f"the class {value.__name__}"
     if isinstance(value, jax.Array | np.ndarray) and (

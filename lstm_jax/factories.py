@@ -1,9 +1,9 @@
-"""factory: what is made of functions, made once for equal arguments, and pickled.
+"""factory: makes bundles of functions once for equal arguments, so that they pickle.
 
-A cell and a task are handfuls of functions. `pickle` knows a function by its place in
-a module alone, and those that a factory makes have no such place; so their origin is
-remembered, and they are pickled as the call that makes them. In the same process that
-call finds the very same functions in the factory's cache: equal before, equal after.
+A cell and a task are bundles of functions. `pickle` finds a function only by its place
+in a module, and those that a factory makes have none; so their origin is remembered,
+and they are pickled as the call that makes them. In the same process that call finds
+the very same functions in the factory's cache: what was equal stays equal.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ class Origin(NamedTuple):
 
     Attributes:
       factory: a function of a module.
-      arguments: what it was given by place.
-      options: what it was given by name.
-      field: of what it returned; None where it returned the function itself.
+      arguments: its positional arguments.
+      options: its keyword arguments.
+      field: the field of its result; None if the result is the function itself.
     """
 
     factory: Callable
@@ -35,9 +35,9 @@ _ORIGINS: WeakKeyDictionary[Callable, Origin] = WeakKeyDictionary()
 
 
 def factory(make: Callable[..., Made]) -> Callable[..., Made]:
-    """Decorates what makes a function, or a dataclass of functions, out of arguments.
+    """Decorates a maker of a function, or of a dataclass of functions.
 
-    Equal arguments give one and the same, which is compiled once.
+    Equal arguments give the same object, which is compiled once.
     """
 
     @cache
@@ -56,8 +56,8 @@ def factory(make: Callable[..., Made]) -> Callable[..., Made]:
 
 
 def _is_local(value: Any) -> bool:
-    """Whether this is a function that neither a module nor an origin gives back."""
-    if isinstance(value, partial):  # a place it may have, but no equal
+    """Whether this is a function found neither by its module nor by an origin."""
+    if isinstance(value, partial):  # two equal calls give different ones
         return value not in _ORIGINS
     place = getattr(value, "__qualname__", "")
     return ("<locals>" in place or "<lambda>" in place) and value not in _ORIGINS

@@ -1,10 +1,10 @@
-"""Initial weights: what each gate starts from.
+"""Initial weights, gate by gate.
 
 An initializer is `(key, shape, dtype) -> array`, the signature of
 `jax.nn.initializers`, for the weights of ONE gate, shape `(fan_in, hidden)`.
-`per_gate` lays several draws side by side, because properties such as orthogonality
-belong to a gate and not to the fused matrix: four orthogonal (H, H) blocks are not the
-blocks of one orthogonal (H, 4H) matrix.
+`per_gate` puts several draws side by side, because properties such as orthogonality
+belong to a gate, not to the fused matrix: four orthogonal (H, H) blocks do not make an
+orthogonal (H, 4H) matrix.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def orthogonal(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Arra
 
 # Not jax.nn.initializers.orthogonal, whose QR becomes one batched LAPACK call under
 # vmap. On CPU such a call waits, inside the thread pool, for other tasks of that pool;
-# with as many gates as cores initialised side by side, jaxlib 0.10.2 never returns.
+# when as many gates as cores are initialised at once, jaxlib 0.10.2 never returns.
 @jax.custom_batching.sequential_vmap
 def _qr(matrix: Array) -> tuple[Array, Array]:
     return jnp.linalg.qr(matrix)
@@ -54,7 +54,7 @@ def glorot(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
 
 
 def uniform(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
-    """Returns weights from U[-a, a] with a = 1 / sqrt(hidden), as `torch.nn.LSTM`.
+    """Returns weights from U[-a, a] with a = 1 / sqrt(hidden), as in `torch.nn.LSTM`.
 
     hidden is the last axis of `shape`, so the same function serves (input, hidden),
     (hidden, hidden) and (hidden,).
@@ -66,7 +66,7 @@ def uniform(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
 def gaussian(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     """Returns weights from N(0, 1 / fan_in), fan_in being the first axis of `shape`.
 
-    As w_hh it has spectral radius 1 where hidden is large; with `gain` it is the random
+    As w_hh it has spectral radius 1 if hidden is large; with `gain` it is the random
     network of mean-field theory.
 
     References:
@@ -87,10 +87,10 @@ def identity(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
 
 
 def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initializer:
-    """Returns an initializer of square matrices with few weights that are not zero.
+    """Returns an initializer of sparse square matrices.
 
-    Every unit reads the same number of others, chosen without replacement, at least
-    one; their weights are Gaussian, and the whole is then scaled to the spectral
+    Every unit reads the same number of others, at least one, chosen without
+    replacement; the weights are Gaussian, and the matrix is then scaled to the spectral
     radius. The defaults are the "smart tanh" start of Pascanu et al.: 15 of 50 units
     and 0.95. (Their paper says 15 incoming weights, as here; their code leaves every
     unit 15 outgoing ones.)
@@ -130,11 +130,11 @@ def _spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
 
         ρ(W) = lim ‖W^n‖^(1/n),   n = 2^k by k squarings
 
-    In logarithms, with every square divided by its norm, nothing overflows, and what
-    k squarings leave of the error is that of the first divided by 2^k: rounding is all
-    that remains. Products alone, because jnp.linalg.eigvals exists on CPU only and a
-    batched LAPACK call may never return there (see `_qr`); and no power iteration,
-    which circles for ever where the largest eigenvalues are a complex pair.
+    In logarithms, with every square divided by its norm, nothing overflows, and each
+    squaring halves the error, so that only rounding remains. It uses products alone
+    because jnp.linalg.eigvals exists only on CPU and a batched LAPACK call may never
+    return there (see `_qr`); power iteration would not converge if the largest
+    eigenvalues are a complex pair.
 
     References:
       Gelfand (1941), Normierte Ringe
@@ -187,11 +187,11 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
     Args:
       hidden_size: units.
       dtype: of the result.
-      **gates: for each gate one number, or one per unit; the names are for messages.
+      **gates: for each gate one number, or one per unit; messages use the names.
 
     Raises:
       TypeError: a bias is not a number.
-      ValueError: a bias is not finite, or has another number of units.
+      ValueError: a bias is not finite, or has a wrong number of units.
 
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
@@ -213,7 +213,7 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
 
 
 class ChronoBiases(NamedTuple):
-    """Biases for lags up to a longest one; named like the options of `init`."""
+    """Biases for lags up to a maximum, named like the options of `init`."""
 
     forget_bias: Float[Array, " hidden"]
     input_bias: Float[Array, " hidden"]
@@ -226,7 +226,8 @@ def chrono_biases(
 
         b_f = ln u,  u ~ U[1, max_lag - 1]        b_i = -b_f
 
-    so that unit u forgets in about 1 + u steps. For every cell with these gates:
+    so that a unit with the draw u forgets in about 1 + u steps. For every cell with
+    these gates:
 
         chrono = chrono_biases(key_bias, hidden_size, max_lag=200)
         LSTM.init(key, input_size, hidden_size, **chrono._asdict())

@@ -1,7 +1,7 @@
-"""What enters a run, checked: params, inputs with keys or without, the first carry.
+"""What enters a run, checked: params, inputs with or without keys, the first carry.
 
 Most cells read one floating array (time, *batch, input). A cell of `from_function` may
-read any pytree: its leaves share time and batch axes, and what follows belongs to one
+read any pytree: its leaves share time and batch axes, and the other axes belong to one
 element.
 """
 
@@ -23,12 +23,7 @@ from lstm_jax.types import Carry, Params, Shape
 
 
 def checked_inputs(cell: Cell, xs: Any) -> Any:
-    """Returns the inputs as arrays; refuses what the cell can't read.
-
-    Raises:
-      TypeError: it is a pytree, or not floating, and the cell reads one floating array.
-      ValueError: a shape is not allowed, or keys are not one per step.
-    """
+    """Returns the inputs as arrays; refuses those that the cell can't read."""
     if isinstance(xs, Keyed):
         x = _checked(cell, xs.x)
         _check_keys(cell, xs.key, jax.tree.leaves(x)[0].shape[0])
@@ -64,7 +59,7 @@ def _checked(cell: Cell, xs: Any) -> Any:
 def _one_array(cell: Cell, xs: Any) -> Array:
     if not jax.tree_util.all_leaves([xs]):
         raise TypeError(
-            f"xs: got {shown(xs)}; it must be an array, for {cell.name!r} reads one; a "
+            f"xs: got {shown(xs)}; it must be an array, as {cell.name!r} reads one; a "
             "cell of from_function may read several"
         )
     xs = as_array("xs", xs)
@@ -97,13 +92,10 @@ def is_key(leaf: Any) -> bool:
 
 
 def batch_shape_of(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Shape:
-    """Returns the batch axes of checked inputs, which all leaves must share.
+    """Returns the batch axes of checked inputs; refuses leaves that disagree.
 
-    They are those of the carry where it is given, and else what is left of the axes
-    after time when those of one element (`cell.input_axes`) are taken off.
-
-    Raises:
-      ValueError: leaves disagree; names the first that does.
+    They are those of the carry if it is given; otherwise the axes after time without
+    those of one element (`cell.input_axes`).
     """
     x = without_keys(xs)
     if cell.input_axes is None:
@@ -140,7 +132,7 @@ def _with_paths(x: Any) -> list[tuple[Any, Any]]:
 
 
 def _batch_axes(cell: Cell, params: Params, carry: Carry) -> int:
-    """Returns how many axes the leaves of a carry have in front of those of one."""
+    """Returns how many batch axes the leaves of a carry have."""
     one = jax.tree.leaves(shapes_of(cell.init_carry, params))
     given = jax.tree.leaves(carry)
     return max(
@@ -149,7 +141,7 @@ def _batch_axes(cell: Cell, params: Params, carry: Carry) -> int:
 
 
 def check_params(cell: Cell, params: Params) -> None:
-    """Refuses params of another cell, where the types of a cell's step name its own."""
+    """Refuses params of another cell, if the types of `cell.step` name its own."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not (hasattr(leaf, "dtype") or isinstance(leaf, Number)):
             raise TypeError(
@@ -168,7 +160,7 @@ def check_params(cell: Cell, params: Params) -> None:
 
 
 def starting_carry(cell: Cell, params: Params, xs: Any, carry: Carry | None) -> Carry:
-    """Returns the carry that enters the first step: the one given, checked, or new."""
+    """Returns the carry that enters the first step: a new one, or the one given."""
     check_params(cell, params)
     batch_shape = batch_shape_of(cell, params, checked_inputs(cell, xs), carry)
     return checked_carry(cell, params, carry, batch_shape)
@@ -186,7 +178,7 @@ def unbatched_leaves(
     return tuple(a.shape == b.shape for a, b in pairs)
 
 
-# Cached, so that `jax.eval_shape` meets the same function again.
+# Cached, so that `jax.eval_shape` gets the same function again.
 @cache
 def _init_carry(cell: Cell, batch_shape: Shape) -> Callable:
     def begin(params):
@@ -198,7 +190,7 @@ def _init_carry(cell: Cell, batch_shape: Shape) -> Callable:
 def checked_carry(
     cell: Cell, params: Params, carry: Carry | None, batch_shape: Shape
 ) -> Carry:
-    """Returns the carry given, or a new one; refuses one of other leaves or shapes."""
+    """Returns the carry given, or a new one; refuses other leaves or shapes."""
     fresh = cell.init_carry(params, batch_shape)
     if carry is None:
         return fresh

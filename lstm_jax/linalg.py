@@ -9,11 +9,7 @@ from jaxtyping import Array, Float
 def qr(
     matrix: Float[Array, "*batch n k"],
 ) -> tuple[Float[Array, "*batch n k"], Float[Array, "*batch k k"]]:
-    """Returns Q with orthonormal columns and upper triangular R, matrix = Q R.
-
-    Args:
-      matrix: (*batch, n, k) with n >= k; its columns are made orthonormal in order.
-    """
+    """Returns Q with orthonormal columns and upper triangular R, matrix = Q R."""
     factor = _one_qr
     for _ in matrix.shape[:-2]:
         factor = jax.vmap(factor)
@@ -27,10 +23,10 @@ def _one_qr(matrix: Array) -> tuple[Array, Array]:
     return q, r
 
 
-# By hand, because JAX can't run backwards through `sequential_vmap`.
+# By hand, because JAX can't differentiate `sequential_vmap` in reverse mode.
 @qr.defjvp
 def _qr_jvp(primals, tangents):
-    """Returns Q, R and how they move with A = matrix.
+    """Returns Q, R and their tangents, with A = matrix.
 
     dQ = Q (Ω - M) + dA R⁻¹ and dR = (M - Ω) R, with M = Qᵀ dA R⁻¹ and Ω the
     antisymmetric matrix whose part below the diagonal is that of M.

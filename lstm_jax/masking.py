@@ -1,17 +1,17 @@
-"""Steps: a sequence made ready for `scan`, every argument checked, every rule built in.
+"""Steps: a sequence prepared for `scan`, every argument checked, every rule built in.
 
 The rules for time, which every measurement shares:
 
 * A step that does not count (`mask` False, or beyond `lengths`) holds the carry and
-  emits zeros. The cell is shown a stand-in there, the carry and the input of the first
-  step of the batch that counts, and nothing is made of what it answers: NaN in the
-  padding is harmless, and so is a cell without a derivative at an input of zeros. Of
-  a batch in which no step counts, the cell sees nothing (`unless_idle`).
+  emits zeros. There the cell gets a stand-in, the carry and input of the first step of
+  the batch that counts, and its results are dropped: NaN in the padding is harmless,
+  and so is a cell without a derivative at an input of zeros. If no step of the batch
+  counts, the cell is not run at all (`unless_idle`).
 * A reset at t begins a new sequence at step t in time order, from `cell.init_carry`
-  (not from the `carry` argument, which may come from an earlier piece), also where step
-  t does not count. In reverse, the carry is therefore renewed after step t.
-* A leaf of the carry without batch axes, as a counter, is the same for the whole batch:
-  it moves on wherever some sequence counts.
+  (not from the `carry` argument, which may come from an earlier piece), even if step t
+  does not count. In reverse, the carry is therefore renewed after step t.
+* A leaf of the carry without batch axes, such as a counter, belongs to the whole batch:
+  it moves on at every step that counts for at least one sequence.
 * Choices are made by `where`, never by multiplication: 0 * NaN is NaN.
 """
 
@@ -31,7 +31,7 @@ from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import as_array, check_flag
 from lstm_jax.engine.carry_types import check_kept, with_weak_types_promoted
 from lstm_jax.engine.placing import cond, cut_alike, spread_like
-from lstm_jax.engine.scanning import first_entries
+from lstm_jax.engine.scanning import first_entries, scan
 from lstm_jax.engine.shapes import shapes_of, with_params_kept
 from lstm_jax.inputs import (
     batch_shape_of,
@@ -47,7 +47,7 @@ from lstm_jax.types import Carry, Params, Sequences, Shape
 
 
 class Masks(TypedDict, total=False):
-    """The keyword arguments of `unroll` that say which steps count, and which way."""
+    """The arguments of `unroll` that say which steps count, and in which direction."""
 
     lengths: ArrayLike | None
     mask: ArrayLike | None
@@ -77,17 +77,17 @@ class StepInput(NamedTuple):
 )
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """A sequence made ready for `scan`: every argument checked, every rule built in.
+    """A sequence prepared for `scan`: every argument checked, every rule built in.
 
     A pytree of arrays, so that it passes through `jit`; equal cells share one trace.
 
     Attributes:
       step: `(shared, carry, inputs_t) -> (carry, y)`.
-      idle: the same of a cell that does nothing: holds the carry and emits zeros.
+      idle: a step that holds the carry and emits zeros.
       shared: what every step reads.
       carry: what enters the first step.
       inputs: what the steps read, leaves (time, ...).
-      reverse: whether the last step comes first.
+      reverse: whether the last step runs first.
       batch_shape: the batch axes of x.
     """
 
@@ -106,12 +106,19 @@ class Steps:
 
 
 def unless_idle(steps: Steps, run: Callable[[Steps], Any]) -> Any:
-    """Returns `run(steps)`, without the cell where no step of the batch counts."""
+    """Returns `run(steps)`, without running the cell if no step of the batch counts."""
     if steps.inputs.counts is None:
         return run(steps)
     idle = replace(steps, step=steps.idle)
     some = jnp.any(steps.inputs.counts)
     return cond(some, lambda: run(steps), lambda: run(idle))
+
+
+def over_time(
+    steps: Steps, step: Callable, inputs: Any, **how: Any
+) -> tuple[Carry, Any]:
+    """Returns `scan` of a step like `steps.step`, from the first carry on."""
+    return scan(step, steps.shared, steps.carry, inputs, reverse=steps.reverse, **how)
 
 
 def select(
@@ -122,12 +129,8 @@ def select(
 ) -> Any:
     """Returns `yes` where the condition holds and `no` elsewhere, leaf by leaf.
 
-    Args:
-      condition: one for each element of the batch.
-      yes: a pytree with leaves (*batch, ...).
-      no: likewise; batch axes may be missing.
-      unbatched: which leaves are the same for the whole batch: they are `yes` where the
-        condition holds for any element; none by default.
+    Leaves are (*batch, ...); those of `no` may lack batch axes. `unbatched` says which
+    leaves belong to the whole batch: they are `yes` if the condition holds anywhere.
     """
 
     def choose(a, b, is_unbatched):
@@ -157,8 +160,7 @@ def prepare(
 ) -> Steps:
     """Checks the arguments of `unroll` and builds the step that `scan` repeats.
 
-    For functions that run the same sequence in another way (with probes, backwards);
-    everybody else calls `unroll`.
+    For functions that run the sequence in another way (with probes, backwards).
     """
     check_cell("cell", cell)
     check_flag("reverse", reverse)
@@ -226,13 +228,13 @@ def _idle(cell: Cell) -> Cell:
     return replace(cell, step=step)
 
 
-# What is shown to the cell at a step that does not count.
+# What the cell reads at a step that does not count.
 
 
 def _with_stand_ins(cell: Cell, steps: Steps, unbatched: tuple[bool, ...]) -> Steps:
-    """Returns steps that show the first pair that counts wherever none does.
+    """Returns steps that read the first pair that counts wherever a step doesn't.
 
-    No derivative passes a stand-in: what is made of it is dropped.
+    No derivative flows through a stand-in: its results are dropped.
     """
     counts: Any = steps.inputs.counts
     first, element = _first_that_counts(counts, steps.reverse)
@@ -265,10 +267,10 @@ def _with_stand_ins(cell: Cell, steps: Steps, unbatched: tuple[bool, ...]) -> St
 
 
 def _first_that_counts(counts: Array, reverse: bool) -> tuple[Array, Array]:
-    """Returns the step that is run first of those that count, and one of its elements.
+    """Returns the first step to run that counts, and one element that counts there.
 
-    The element as (*batch) bool, True once: a number would have to be looked up along
-    axes that may be cut over devices.
+    The element is (*batch) bool, True once: an index would have to be looked up along
+    axes that may be sharded.
     """
     batch = tuple(range(1, counts.ndim))
     some = jnp.any(counts, axis=batch)
@@ -296,7 +298,7 @@ def _carry_at(cell: Cell, steps: Steps, first: Array) -> Carry:
 
 
 def _of_element(leaf: Array, element: Bool[Array, "*batch"]) -> Array:
-    """Returns the entry of one element of the batch; zeros where it is none."""
+    """Returns the entry of one element of the batch; zeros if there is none."""
     batch = tuple(range(element.ndim))
     there = jnp.expand_dims(element, tuple(range(element.ndim, leaf.ndim)))
     if leaf.dtype == jnp.bool_:
@@ -308,7 +310,7 @@ def _of_element(leaf: Array, element: Bool[Array, "*batch"]) -> Array:
 
 
 def _check_renewable(cell: Cell, carry: Carry, unbatched: tuple[bool, ...]) -> None:
-    """Refuses resets of single sequences where a leaf belongs to the whole batch."""
+    """Refuses resets of single sequences if a leaf belongs to the whole batch."""
     paths = jax.tree_util.tree_leaves_with_path(carry)
     for (path, _), is_unbatched in zip(paths, unbatched, strict=True):
         if is_unbatched:
@@ -322,7 +324,7 @@ def _check_renewable(cell: Cell, carry: Carry, unbatched: tuple[bool, ...]) -> N
 def _settled(
     cell: Cell, step: Callable, shared: Shared, carry: Carry, inputs: StepInput
 ) -> Carry:
-    """Returns the carry in the dtypes and on the devices that it leaves a step with."""
+    """Returns the carry with the dtypes and devices it has when it leaves a step."""
     first = first_entries(inputs)
 
     def leaving(carry):
@@ -347,7 +349,7 @@ def _counting_steps(
 
 
 def checked_lengths(lengths: ArrayLike, steps: Shape) -> Array:
-    """Returns lengths for (time, *batch); refuses values where they are known."""
+    """Returns lengths for (time, *batch); checks their values if they are known."""
     time, *batch_shape = steps
     lengths = as_array("lengths", lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):

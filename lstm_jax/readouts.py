@@ -1,4 +1,4 @@
-"""Readouts: from what a cell shows to what a task asks."""
+"""Readouts: from the output of a cell to the answer a task asks for."""
 
 from typing import Any, NamedTuple
 
@@ -44,17 +44,17 @@ def linear(
 
 
 def last_step(ys: Outputs, lengths: ArrayLike) -> Inexact[Array, "*batch output"]:
-    """Returns ys[lengths - 1]: what each sequence showed at its last step.
+    """Returns ys[lengths - 1]: the output of each sequence at its last step.
 
-    Where a length is 0 there was no step, and zeros are returned.
+    Zeros where a length is 0 and there was no step.
 
     Args:
       ys: (time, *batch, output).
-      lengths: (*batch,) integers, as for `unroll`; those beyond time count as time.
+      lengths: (*batch,) integers, as for `unroll`; those above time count as time.
 
     Raises:
       TypeError: lengths are not integers.
-      ValueError: there is not one length for each sequence.
+      ValueError: there is not one length per sequence.
     """
     lengths = jnp.asarray(lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):

@@ -1,4 +1,4 @@
-"""What a cell says at every step: its gates and its memory, each by its name."""
+"""The gates and the memory of a cell at every step, by name."""
 
 import re
 from dataclasses import replace
@@ -11,8 +11,7 @@ from jaxtyping import Array
 from lstm_jax.cells.cell import Cell
 from lstm_jax.engine import programs
 from lstm_jax.engine.reads import Gate, Reads, reads_of
-from lstm_jax.engine.scanning import scan
-from lstm_jax.masking import Masks, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, Steps, over_time, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 KEPT = "cell"
@@ -25,10 +24,10 @@ class NamedReads(NamedTuple):
       reads: of the step.
       names: of all places. In a stack "0.f" is f of the first layer.
       gates: the name of each gate of `reads`.
-      kept: by leaf of the carry, the name along which it is read outside of the gates,
-        and along which a step that does not count hands it on: "cell", or the first
-        gate where there is no such place.
-      told: whether the cell named its gates itself, gate by gate.
+      kept: for each leaf of the carry, the name under which it is read outside the
+        gates and passed on by a step that does not count: "cell", or the first gate if
+        there is no such place.
+      told: for each gate, whether the cell named it itself.
     """
 
     reads: Reads
@@ -45,21 +44,22 @@ def trace(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> dict[str, Array]:
-    """Returns what every gate says at every step, and the memory that leaves it.
+    """Returns the value of every gate at every step, and the memory that leaves it.
 
         values = lj.trace(lj.LSTM, params, xs)
         values["f"], values["c"]                            (time, *batch, hidden)
 
-    Of a cell that names its gates (`Cell.gates`), as all of `lj.CELLS` do, their values
-    after the activation: for the LSTM i, f, g and o. Of another one the pre-activations
-    of the gates that are found in its step, by the names of `gradients.path_names`. And
-    every leaf of the carry as it leaves the step, by the name of its field: h and c; of
-    a bare array "carry", of a tuple "0", "1", ... In a stack "1.f" and "1.c" are those
-    of the second layer. A name that a gate and a field share is the field's.
+    For a cell that names its gates (`Cell.gates`), as all of `lj.CELLS` do, gates are
+    given after the activation: for the LSTM i, f, g and o. For other cells they are the
+    pre-activations of the gates found in the step, named as in `gradients.path_names`.
+    Each leaf of the carry is given as it leaves the step, by the name of its field: h
+    and c; "carry" for a bare array, "0", "1", ... for a tuple. In a stack "1.f" and
+    "1.c" belong to the second layer. A name that a gate and a field share is the
+    field's.
 
-    At a step that does not count the memory stays as it was, and gates are zero. Gates
-    are those that read the memory; of a cell with `edges` of its own nobody knows their
-    values, and the memory alone is returned.
+    At a step that does not count the memory is unchanged, and gates are zero. Gates
+    that do not read the memory are left out; so are those of a cell with its own
+    `edges`, whose values are unknown.
 
     Args:
       cell: any `Cell`.
@@ -88,8 +88,7 @@ def _trace(steps: Steps) -> dict[str, Array]:
                 zip(leaf_names(after), jax.tree.leaves(after), strict=True)
             )
 
-        arguments = steps.shared, steps.carry, steps.inputs
-        return scan(step, *arguments, reverse=steps.reverse)[1]
+        return over_time(steps, step, steps.inputs)[1]
 
     return unless_idle(steps, run)
 
@@ -97,12 +96,12 @@ def _trace(steps: Steps) -> dict[str, Array]:
 # Cached, so that equal cells give one function and are compiled once.
 @cache
 def _telling(cell: Cell) -> Cell:
-    """Returns the cell that shows the values of its gates."""
+    """Returns the cell with the values of its gates as its output."""
 
     def step(params, carry, x):
         program = programs.trace(cell.step, params, carry, x)
-        of_params = [*jax.tree.leaves(params), *program.closed_over]
         of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
+        of_params = program.leaves_of_params(params)
         values = programs.every_value(program, of_params, of_carry, of_x)
         leaves = [programs.read(n, values) for n in program.outputs]
         structure = jax.tree.structure(program.leaves_as[0])
@@ -172,7 +171,7 @@ def _check_named(cell: Cell, given: list[str], found: list[str]) -> None:
 
 
 def _described(at: int, gate: Gate, fields: list[str], layer: str) -> str:
-    """Returns "h -> sigmoid 0", or "sigmoid 0" where what is read has no name."""
+    """Returns "h -> sigmoid 0", or "sigmoid 0" if what is read has no name."""
     read = [fields[leaf].removeprefix(layer) for leaf in gate.leaves]
     named = [field for field in read if field != "carry" and not field.isdecimal()]
     arrow = f"{', '.join(named)} -> " if named else ""
@@ -180,7 +179,7 @@ def _described(at: int, gate: Gate, fields: list[str], layer: str) -> str:
 
 
 def _layers(cell: Cell) -> list[str]:
-    """Returns what names of gates begin with in every layer: "0.", "1."; or ""."""
+    """Returns the prefix of gate names in every layer: "0.", "1."; or ""."""
     if not cell.layers:
         return [_layer(gate) for gate in cell.gates]
     layers = [_layers(layer) or [""] for layer in cell.layers]
@@ -192,6 +191,6 @@ def _layer(gate: str) -> str:
 
 
 def _layer_of(field: str, layers: list[str]) -> str:
-    """Returns the layer of a leaf: the longest that its path begins with."""
+    """Returns the layer of a leaf: the longest prefix of its path."""
     inside = [layer for layer in layers if f"{field}.".startswith(layer)]
     return max(inside, default="", key=len)

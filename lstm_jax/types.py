@@ -1,12 +1,12 @@
-"""The legend of axes, and the array types that signatures are written in.
+"""The names of axes, and the array types used in signatures.
 
   time    steps of a sequence, always the first axis, as in `jax.lax.scan`
-  *batch  any number of leading batch axes, also none
+  *batch  any number of leading batch axes, or none
   input   features of one input, x
   hidden  units of a cell
   gates   the gates of a cell side by side; for the LSTM 4 * hidden: i, f, g, o
 
-A shape that one function alone uses is written there.
+A shape that only one function uses is explained there.
 """
 
 from typing import Any, TypeAlias
@@ -32,8 +32,8 @@ Outputs: TypeAlias = Inexact[Array, "time *batch output"]
 Sequences: TypeAlias = Any
 """What a run reads, leaves (time, *batch, ...).
 
-For most cells one floating array (time, *batch, input); the same as `Keyed`, where a
-cell draws random numbers; any pytree of arrays for a cell of `from_function`.
+For most cells one floating array (time, *batch, input); `Keyed` for a cell that draws
+random numbers; any pytree of arrays for a cell of `from_function`.
 """
 
 Shape: TypeAlias = tuple[Any, ...]
@@ -49,16 +49,16 @@ Params: TypeAlias = Any
 """A pytree of real floating arrays; each cell names its own."""
 
 Carry: TypeAlias = Any
-"""A pytree with leaves (*batch, ...): what a cell hands to its next step."""
+"""A pytree with leaves (*batch, ...): what a cell passes to its next step."""
 
 any_rank = jax.numpy_rank_promotion("allow")
-"""Decorates a function in which what belongs to a unit, (unit,), meets (*batch, unit),
-or what belongs to a sequence, (batch,), meets (time, batch).
+"""Decorates a function that broadcasts (unit,) to (*batch, unit), or (batch,) to
+(time, batch).
 
-That is meant, also where the caller has `jax_numpy_rank_promotion` warn or raise.
+That is intended, even if the caller has `jax_numpy_rank_promotion` warn or raise.
 """
 
 
 def at_least_float32(dtype: Any) -> Any:
-    """Returns the dtype, or float32 where it is a real dtype of fewer bits."""
+    """Returns the dtype, or float32 if it has fewer bits."""
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32

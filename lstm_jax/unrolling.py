@@ -1,6 +1,6 @@
-"""unroll: a cell over a sequence; and the Python loop that says what it means.
+"""unroll: a cell over a sequence; and the Python loop that defines what it means.
 
-What masks, lengths and resets do is said in `masking`, which builds it into the step.
+For what masks, lengths and resets do see `masking`, which builds it into the step.
 """
 
 from functools import partial
@@ -14,15 +14,8 @@ from jax.typing import ArrayLike
 from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_type, check_whole, shown
-from lstm_jax.engine.scanning import scan
 from lstm_jax.inputs import batch_shape_of, starting_carry, unbatched_leaves
-from lstm_jax.masking import (
-    Masks,
-    Steps,
-    prepare,
-    select,
-    unless_idle,
-)
+from lstm_jax.masking import Masks, Steps, over_time, prepare, select, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 
@@ -47,7 +40,7 @@ def unroll(
             carry, ys[t] = cell.step(params, carry, xs[t])
         return carry, ys
 
-    Where sequences end earlier than the array, ys[-1] is padding: read each at its own
+    If sequences end before the array does, ys[-1] is padding: read each one at its own
     last step,
 
         carry, ys = lj.unroll(cell, params, xs, lengths=lengths)
@@ -64,7 +57,7 @@ def unroll(
       mask: (time, *batch) bool, True where the step counts; and-ed with `lengths`.
       resets: (time, *batch) bool, True where step t begins a new sequence.
       reverse: from the last step to the first; ys stay in time order.
-      checkpoint_every: stores the carry of every k-th step only, see `scan`.
+      checkpoint_every: store only the carry of every k-th step, see `scan`.
       scan_unroll: steps per iteration of the compiled loop.
       implementation: "auto" or "plain", see `scan`.
 
@@ -81,9 +74,7 @@ def unroll(
         check_whole("checkpoint_every", checkpoint_every, 1)
     masks = Masks(lengths=lengths, mask=mask, resets=resets, reverse=reverse)
     how = How(checkpoint_every, scan_unroll, implementation)
-    if cell.layers:
-        return _unroll_layers(cell, params, xs, carry, masks, how)
-    return _run(prepare(cell, params, xs, carry, **masks), how)
+    return _unrolled(cell, params, xs, carry, masks, how)
 
 
 class How(NamedTuple):
@@ -94,23 +85,16 @@ class How(NamedTuple):
     implementation: str
 
 
-def _unroll_layers(
+def _unrolled(
     cell: Cell, params: Params, xs: Any, carry: Any, masks: Masks, how: How
 ) -> tuple[Carry, Any]:
-    """Layer after layer: a whole layer's inputs are then known before it begins."""
+    """Runs layer after layer: all inputs of a layer are then known before it begins."""
+    if not cell.layers:
+        return _run(prepare(cell, params, xs, carry, **masks), how)
     carries = starting_carry(cell, params, xs, carry)
     leaving = []
     for layer, of_layer, entering in zip(cell.layers, params, carries, strict=True):
-        left, xs = unroll(
-            layer,
-            of_layer,
-            xs,
-            entering,
-            **masks,
-            checkpoint_every=how.checkpoint_every,
-            scan_unroll=how.unroll,
-            implementation=how.implementation,
-        )
+        left, xs = _unrolled(layer, of_layer, xs, entering, masks, how)
         leaving.append(left)
     return tuple(leaving), xs
 
@@ -118,17 +102,10 @@ def _unroll_layers(
 # Compiled once per cell and shapes, also without a `jit` around it.
 @partial(jax.jit, static_argnums=1)
 def _run(steps: Steps, how: How) -> tuple[Carry, Any]:
-    return unless_idle(
-        steps,
-        lambda steps: scan(
-            steps.step,
-            steps.shared,
-            steps.carry,
-            steps.inputs,
-            reverse=steps.reverse,
-            **how._asdict(),
-        ),
-    )
+    def run(steps):
+        return over_time(steps, steps.step, steps.inputs, **how._asdict())
+
+    return unless_idle(steps, run)
 
 
 def unroll_truncated(
@@ -143,8 +120,8 @@ def unroll_truncated(
     """Runs a cell over a sequence whose gradient does not leave its window.
 
     Values are those of `unroll`. Backwards, the carry that enters steps 0, window,
-    2 window, ... (in reverse: that leaves them) is a constant, so the gradient is the
-    exact one of the loss in which every window begins with a given carry: truncated
+    2 window, ... (in reverse, the carry that leaves them) is a constant. The gradient
+    is exact for a loss in which every window begins with a given carry: truncated
     back-propagation through time.
 
     A `window` has at least 1 step; the last one may be shorter. Other arguments, result
@@ -154,9 +131,7 @@ def unroll_truncated(
       Williams & Peng (1990), https://doi.org/10.1162/neco.1990.2.4.490
     """
     check_whole("window", window, 1)
-    steps = prepare(cell, params, xs, carry, **masks)
-
-    return _run_truncated(steps, window)
+    return _run_truncated(prepare(cell, params, xs, carry, **masks), window)
 
 
 @partial(jax.jit, static_argnums=1)
@@ -171,8 +146,7 @@ def _run_truncated(steps: Steps, window: int) -> tuple[Carry, Any]:
             carry, y = steps.step(shared, carry, inputs)
             return (cut_backward(carry, cut) if steps.reverse else carry), y
 
-        inputs = cuts, steps.inputs
-        return scan(windowed, steps.shared, steps.carry, inputs, reverse=steps.reverse)
+        return over_time(steps, windowed, (cuts, steps.inputs))
 
     return unless_idle(steps, run)
 
@@ -192,13 +166,13 @@ def unroll_bidirectional(
     Padding is on the right for both: the backward cell begins at step lengths - 1.
 
     Args:
-      cells: two, the forward and the backward one.
-      params: of the two.
+      cells: the forward and the backward one.
+      params: of both.
       xs: (time, *batch, input), floating.
       carry: what enters their first steps; `init_carry` of each by default.
-      lengths: as for `unroll`.
-      mask: as for `unroll`.
-      resets: as for `unroll`; no cell carries anything from one sequence to the other.
+      lengths: as for `unroll`, and so are mask and resets.
+      mask: (time, *batch) bool.
+      resets: (time, *batch) bool.
 
     Returns:
       The two carries that leave their last steps, and ys (time, *batch, output), the
@@ -231,7 +205,7 @@ def unroll_bidirectional(
 
 
 def _check_pair(name: str, pair: Any) -> None:
-    """Refuses anything but a pair; the params of one cell are a tuple too."""
+    """Refuses anything but a pair; the params of a single cell are a tuple too."""
     fields = getattr(pair, "_fields", ("forward", "backward"))
     wanted = "a pair, the forward cell's and the backward cell's"
     check_type(name, pair, tuple | list, wanted)
@@ -268,14 +242,7 @@ def _run_showing_carries(steps: Steps, unroll: int) -> tuple[Carry, Any]:
             carry, y = steps.step(shared, carry, inputs)
             return carry, (carry, y)
 
-        return scan(
-            showing_carry,
-            steps.shared,
-            steps.carry,
-            steps.inputs,
-            reverse=steps.reverse,
-            unroll=unroll,
-        )[1]
+        return over_time(steps, showing_carry, steps.inputs, unroll=unroll)[1]
 
     return unless_idle(steps, run)
 
@@ -291,11 +258,10 @@ def unroll_reference(
     resets: ArrayLike | None = None,
     reverse: bool = False,
 ) -> tuple[Carry, Any]:
-    """The same as `unroll`, as a Python loop: slow, plain, the oracle of the tests.
+    """The same as `unroll` in a Python loop: slow, plain, the oracle of the tests.
 
-    A step is run for those elements of the batch that count, and for them alone. It
-    shares nothing with `unroll` but `select`, checks nothing, and wants masks, lengths
-    and resets whose values are known.
+    A step runs only for the elements of the batch that count. It shares nothing but
+    `select` with `unroll`, checks nothing, and needs known masks, lengths and resets.
     """
     xs = jax.tree.map(jnp.asarray, xs)
     batch_shape = batch_shape_of(cell, params, xs, carry)
@@ -328,7 +294,7 @@ def _run_for(
     x: Any,
     unbatched: tuple[bool, ...],
 ) -> tuple[Carry, Any]:
-    """Returns carry and y of one step that only some of the batch take."""
+    """Returns carry and y of a step that only part of the batch takes."""
     if counts.all():
         return cell.step(params, carry, x)
     _, shape_of_y = jax.eval_shape(cell.step, params, carry, x)

@@ -101,7 +101,7 @@ def test_gradients_of_inputs_keep_their_structure(case):
 
 def test_a_pair_is_not_stacked_for_a_cell_that_reads_one_array():
     params = lj.RNN.init(jax.random.key(0), 2, 4)
-    message = "xs: got tuple; it must be an array, for 'rnn' reads one;"
+    message = "xs: got tuple; it must be an array, as 'rnn' reads one;"
     with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
         lj.unroll(lj.RNN, params, (SPACE, SPACE))
 

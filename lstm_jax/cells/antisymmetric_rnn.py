@@ -1,6 +1,6 @@
-"""Antisymmetric RNN: small steps of a motion that neither fades nor grows.
+"""Antisymmetric RNN: small steps of a motion that neither decays nor grows.
 
-Its `init` takes the options of the Elman RNN; as in the paper W_hh is Gaussian.
+Its `init` takes the options of the Elman RNN; W_hh is Gaussian, as in the paper.
 """
 
 import jax.numpy as jnp
@@ -22,13 +22,13 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden),
     W_hh (hidden, hidden), b (hidden,).
 
-    In the words of the four gates it has none: all of the memory is kept and a small
-    part is learned on top. The eigenvalues of A have real part -γ, so at h = 0 those of
-    the Jacobian I + ε A have modulus sqrt((1 - ε γ)² + (ε ω)²) with ω the frequency:
-    within O(ε) of 1. Small steps take long to learn anything: about 1 / ε inputs.
+    It has none of the four gates: all of the memory is kept, and a little is learned on
+    top. The eigenvalues of A have real part -γ, so at h = 0 those of the Jacobian
+    I + ε A have modulus sqrt((1 - ε γ)² + (ε ω)²) with ω the frequency: within O(ε)
+    of 1. Small steps learn slowly: anything takes about 1 / ε inputs.
 
     Args:
-      gamma: diffusion γ, at least 0; it makes up for the growth ε² ω² of Euler steps.
+      gamma: diffusion γ, at least 0; it offsets the growth ε² ω² of Euler steps.
       epsilon: step ε, above 0.
 
     Raises:
@@ -42,7 +42,7 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     return _antisymmetric_rnn(float(gamma), float(epsilon))
 
 
-# Beside `antisymmetric_rnn`, so that every way of calling it returns the same cell.
+# Apart from `antisymmetric_rnn`, so that every way of calling it gives the same cell.
 @factory
 def _antisymmetric_rnn(gamma: float, epsilon: float) -> Cell:
     @any_rank

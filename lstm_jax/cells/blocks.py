@@ -11,7 +11,7 @@ from lstm_jax.types import PRNGKey
 
 
 def num_blocks(block_size: int, hidden_size: int) -> int:
-    """Returns how many blocks so many cells make; refuses sizes that do not fit."""
+    """Returns the number of blocks; refuses sizes that do not fit."""
     if hidden_size % block_size:
         raise ValueError(
             f"hidden_size: got {hidden_size}; it must be a multiple of "
@@ -27,7 +27,7 @@ def draw_units(
     widths: tuple[int, ...],
     dtype: Any,
 ) -> Float[Array, "rows units"]:
-    """Returns the weights of groups of units, each group drawn on its own."""
+    """Returns the weights of groups of units, each group drawn independently."""
     keys = jax.random.split(key, len(widths))
     shapes = [(rows, width) for width in widths]
     drawn = [initializer(*one, dtype) for one in zip(keys, shapes, strict=True)]

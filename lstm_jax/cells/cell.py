@@ -40,8 +40,8 @@ class InputAxes(NamedTuple):
     """How many axes of an input belong to one element, after time and batch.
 
     Attributes:
-      structure: of the inputs, one number for each leaf; None where one is for all.
-      axes: the numbers; empty for the default, 1, or 0 where a leaf holds integers.
+      structure: of the inputs, with one number per leaf; None if one serves all.
+      axes: the numbers; empty for the default: 1, or 0 for a leaf of integers.
     """
 
     structure: Any
@@ -82,16 +82,16 @@ class Cell:
         be, see `from_function`.
       layers: cells that, run one after the other over a whole sequence, do what `step`
         does step by step, each with its entry of params and carry; empty for most.
-      gates: names of the gates that read the memory, in the order of their weights: of
-        the params, and of the columns where gates lie side by side. `trace` and the
-        paths of the gradient go by them; empty, gates have names such as "sigmoid 0".
+      gates: names of the gates that read the memory, in the order of their weights: by
+        leaf of params, then by column. `trace` and the gradient paths use them; without
+        them gates are called "sigmoid 0" and so on.
       edges: `(params, copies, x) -> (carry, y)`, the step in which gate k reads the
         carry `copies[k]` and the rest reads `copies["cell"]`, for a step that shows
         fewer gates than it has; None for most, whose gates are found in the step.
-        Of a cell inside of another it is not asked.
-      memory: the field of the carry that is kept, each unit times a forget factor of
-        its own; None for a cell without one.
-      family: of cells that figures give one colour; empty, it is grey.
+        Ignored in a cell inside another.
+      memory: the field of the carry that is kept, each unit times its own forget
+        factor; None for a cell without one.
+      family: cells of one family share a colour in figures; grey if empty.
     """
 
     name: str
@@ -124,19 +124,19 @@ class Cell:
 
 
 def _check_gates(gates: Any) -> None:
-    """Refuses what is no name of a gate, and names that are taken."""
+    """Refuses anything but a tuple of distinct names, none of them "cell"."""
     wanted = "a tuple of strings, such as ('i', 'f', 'g', 'o')"
     check_type("gates", gates, tuple, wanted)
     for gate in gates:
         check_type("gates", gate, str, wanted)
     if len({*gates, "cell"}) <= len(gates):
         raise ValueError(
-            f"gates: got {gates}; they must differ, and 'cell' is what is kept"
+            f"gates: got {gates}; they must differ, and 'cell' names what is kept"
         )
 
 
 def check_cell(name: str, cell: Any) -> None:
-    """Refuses anything but a cell: a name, or a cell of another library."""
+    """Refuses anything but a cell, such as a name or another library's cell."""
     check_type(
         name,
         cell,
@@ -147,7 +147,7 @@ def check_cell(name: str, cell: Any) -> None:
 
 
 def check_input(x: Input, input_size: int) -> None:
-    """Refuses inputs of another width than the weights were made for."""
+    """Refuses inputs whose width is not that of the weights."""
     check_array("x", x, "an array (*batch, input)")
     if x.shape[-1] != input_size:
         raise ValueError(
@@ -176,7 +176,7 @@ def check_init(
 
 
 class GateWeights(NamedTuple):
-    """What the gates of a cell read x and h with, side by side."""
+    """Input and recurrent weights of a cell's gates, side by side."""
 
     w_ih: Float[Array, "input gates"]
     w_hh: Float[Array, "hidden gates"]
@@ -192,21 +192,9 @@ def gate_weights(
     recurrent_init: Initializer,
     dtype: Any,
 ) -> GateWeights:
-    """Returns initial weights of `num_gates` gates, each gate drawn on its own.
+    """Returns initial weights of `num_gates` gates, each gate drawn independently.
 
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      num_gates: products with x, and with h, that lie side by side.
-      gain: factor on w_hh.
-      input_init: draws w_ih, gate by gate.
-      recurrent_init: draws w_hh, gate by gate.
-      dtype: of all weights.
-
-    Raises:
-      TypeError: an argument is of another kind.
-      ValueError: a size is below 1, or the gain is not finite.
+    Other arguments and errors as for `lstm_jax.cells.lstm.init`.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh = jax.random.split(key)

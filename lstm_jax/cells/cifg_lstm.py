@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
-from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.cells.lstm import LSTMCarry, init_carry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
 
 class CIFGParams(NamedTuple):
@@ -32,7 +32,7 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> CIFGParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`.
     """
@@ -41,12 +41,6 @@ def init(
     )
     b = biases(hidden_size, dtype, forget_bias=forget_bias, candidate=0.0, output=0.0)
     return CIFGParams(w_ih=w_ih, w_hh=w_hh, b=b)
-
-
-def init_carry(params: CIFGParams, batch_shape: Shape = ()) -> LSTMCarry:
-    """Returns empty memories, h = c = 0."""
-    zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.b.dtype)
-    return LSTMCarry(h=zeros, c=zeros)
 
 
 @any_rank
@@ -59,11 +53,11 @@ def step(params: CIFGParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hid
         h_t = o * tanh(c_t)                            y_t = h_t
 
     Shapes: x (*batch, input), h and c (*batch, hidden), W_ih (input, 3*hidden),
-    W_hh (hidden, 3*hidden), b (3*hidden,). That of Greff et al. has peepholes too.
+    W_hh (hidden, 3*hidden), b (3*hidden,). That of Greff et al. also has peepholes.
 
     In the words of the four gates:
 
-        learn     (1 - f) * g        the ignore factor is what is not kept
+        learn     (1 - f) * g        the ignore factor is the share not kept
         forget    f * c_{t-1}
         remember  c_t, the sum of the two, which stays in [-1, 1]
         use       o * tanh(c_t)

@@ -18,9 +18,9 @@ Shapes: event (*batch, input), STM and LTM (*batch, hidden); W_n, W_i, W_f, W_v
 In all 5 H² + 4 H D + 5 H parameters.
 
 Its letters in the standard LSTM (`lstm_jax.cells.lstm`): N = g, i = i, f = f, V = o,
-LTM = c, STM = h. Two things differ: the use gate reads kept_t and not LTM_t, so what is
-learned at step t reaches the STM only at t + 1; and there is an affine map W_u, b_u
-inside its tanh. `four_gate(use_input="ltm")` reads the new long-term memory.
+LTM = c, STM = h. Two things differ: the use gate reads kept_t, not LTM_t, so what is
+learned at step t reaches the STM only at t + 1; and its tanh contains an affine map
+W_u, b_u. `four_gate(use_input="ltm")` reads the new long-term memory.
 """
 
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ class FourGateParams(NamedTuple):
 
 
 class FourGateCarry(NamedTuple):
-    """Long-term and short-term memory; the short-term one is also the output."""
+    """Long-term memory, and short-term memory, which is also the output."""
 
     ltm: Float[Array, "*batch hidden"]
     stm: Float[Array, "*batch hidden"]
@@ -71,11 +71,11 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> FourGateParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
-    Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an
-    event. `input_init` draws the rows that read it, `recurrent_init` those that read
-    the STM, and W_u; `gain` is a factor on these.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an event.
+    `input_init` draws the rows that read it; `recurrent_init` draws the rows that read
+    the STM, and W_u, all scaled by `gain`.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
 
@@ -99,9 +99,9 @@ def init(
     )  # fmt: skip
 
 
-def init_carry(params: FourGateParams, batch_shape: Shape = ()) -> FourGateCarry:
+def init_carry(params: Any, batch_shape: Shape = ()) -> FourGateCarry:
     """Returns empty memories, LTM = STM = 0."""
-    zeros = jnp.zeros((*batch_shape, *params.b_f.shape), params.b_f.dtype)
+    zeros = jnp.zeros((*batch_shape, *params.b_n.shape), params.b_n.dtype)
     return FourGateCarry(ltm=zeros, stm=zeros)
 
 
@@ -157,8 +157,8 @@ def four_gate(use_input: str = "kept") -> Cell:
     """Returns the cell of this file.
 
     Args:
-      use_input: what the use gate reads: "kept", the forget gate's output, as the
-        lesson prints it; or "ltm", the new long-term memory, as its lecture says.
+      use_input: what the use gate reads: "kept", the forget gate's output, as printed
+        in the lesson; or "ltm", the new long-term memory, as said in its lecture.
 
     Raises:
       ValueError: another use_input.
@@ -167,7 +167,7 @@ def four_gate(use_input: str = "kept") -> Cell:
     return _four_gate(use_input)
 
 
-# Beside `four_gate`, so that every way of calling it returns one and the same cell.
+# Apart from `four_gate`, so that every way of calling it gives the same cell.
 @factory
 def _four_gate(use_input: str) -> Cell:
     @any_rank

@@ -30,7 +30,7 @@ class FullGateLSTMParams(NamedTuple):
 
 
 class FullGateLSTMCarry(NamedTuple):
-    """Short-term memory h, long-term memory c, and what the gates said."""
+    """Short-term memory h, long-term memory c, and the gates."""
 
     h: Float[Array, "*batch hidden"]
     c: Float[Array, "*batch hidden"]
@@ -52,11 +52,11 @@ def init(
     peephole_init: Initializer = initializers.uniform,
     dtype: Any = jnp.float32,
 ) -> FullGateLSTMParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`. `recurrent_init`
-    also draws w_gates, with the shape (3*hidden, hidden), and `gain` is a factor on it
-    too; `peephole_init` draws p, with the shape (3, hidden).
+    also draws w_gates, with shape (3*hidden, hidden), which `gain` scales too;
+    `peephole_init` draws p, with shape (3, hidden).
     """
     key_weights, key_p, key_gates = jax.random.split(key, 3)
     w_ih, w_hh = gate_weights(
@@ -110,8 +110,8 @@ def step(
         o = σ(x_t W_xo + h_{t-1} W_ho + r W_ro + p_o * c_t + b_o)
         h_t = o * tanh(c_t)                            y_t = h_t
 
-    Shapes: as for the peephole LSTM, and W_gates (3*hidden, 3*hidden) is
-    [W_ri, W_rf, W_ro]: nine matrices more. In the words of the four gates it is the
+    Shapes: as for the peephole LSTM; W_gates (3*hidden, 3*hidden) is
+    [W_ri, W_rf, W_ro]: nine more matrices. In the words of the four gates it is the
     peephole LSTM, `lstm_jax.cells.peephole_lstm`.
 
     References:

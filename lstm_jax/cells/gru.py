@@ -15,8 +15,8 @@ from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_r
 class GRUParams(NamedTuple):
     """Weights of a GRU, its gates stacked r, z, n along the last axis.
 
-    b_hn is the bias inside the product with the reset gate; those of r and z that a
-    library keeps twice are added in b.
+    b_hn is the bias inside the product with the reset gate; libraries that keep two
+    biases for r and z have their sum in b.
     """
 
     w_ih: Float[Array, "input gates"]
@@ -26,7 +26,7 @@ class GRUParams(NamedTuple):
 
 
 class GRUCarry(NamedTuple):
-    """The one memory of a GRU and of its relatives."""
+    """The one memory of a GRU and its relatives."""
 
     h: Float[Array, "*batch hidden"]
 
@@ -42,10 +42,10 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> GRUParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
-    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias` is
-    that of z, which keeps: 0 in most libraries.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias`
+    is the bias of z, which keeps: 0 in most libraries.
     """
     w_ih, w_hh = gate_weights(
         key, input_size, hidden_size, 3, gain, input_init, recurrent_init, dtype
@@ -54,9 +54,10 @@ def init(
     return GRUParams(w_ih=w_ih, w_hh=w_hh, b=b, b_hn=jnp.zeros((hidden_size,), dtype))
 
 
-def init_carry(params: GRUParams, batch_shape: Shape = ()) -> GRUCarry:
+def init_carry(params: Any, batch_shape: Shape = ()) -> GRUCarry:
     """Returns the empty memory, h = 0."""
-    return GRUCarry(h=jnp.zeros((*batch_shape, *params.b_hn.shape), params.b.dtype))
+    hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
+    return GRUCarry(h=jnp.zeros((*batch_shape, hidden_size), dtype))
 
 
 @any_rank
@@ -73,7 +74,7 @@ def step(params: GRUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden
 
     In the words of the four gates, with one memory h:
 
-        learn     (1 - z) * n        r says how much of the memory the candidate reads
+        learn     (1 - z) * n        r sets how much of the memory the candidate reads
         forget    z * h_{t-1}
         remember  h_t, the sum of the two
         use       none: all of the memory is shown

@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
-from lstm_jax.cells.gru import GRUCarry
+from lstm_jax.cells.gru import GRUCarry, init_carry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
 
 class GRUResetBeforeParams(NamedTuple):
@@ -32,22 +32,16 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> GRUResetBeforeParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
-    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias` is
-    that of z, which keeps. The paper leaves biases out of its equations.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias`
+    is the bias of z, which keeps. The paper's equations have no biases.
     """
     w_ih, w_hh = gate_weights(
         key, input_size, hidden_size, 3, gain, input_init, recurrent_init, dtype
     )
     b = biases(hidden_size, dtype, reset=0.0, forget_bias=forget_bias, candidate=0.0)
     return GRUResetBeforeParams(w_ih=w_ih, w_hh=w_hh, b=b)
-
-
-def init_carry(params: GRUResetBeforeParams, batch_shape: Shape = ()) -> GRUCarry:
-    """Returns the empty memory, h = 0."""
-    hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
-    return GRUCarry(h=jnp.zeros((*batch_shape, hidden_size), dtype))
 
 
 @any_rank
@@ -62,7 +56,7 @@ def step(
 
     Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, 3*hidden) and
     W_hh (hidden, 3*hidden) with thirds r, z, n, of which W_in and W_hn are the last;
-    b (3*hidden,). Haiku's GRU is this one with 1 - z for z.
+    b (3*hidden,). Haiku's GRU is this one with 1 - z in place of z.
 
     In the words of the four gates it is `lstm_jax.cells.gru`: learn (1 - z) * n, forget
     z * h_{t-1}, remember their sum, use all of it. Resetting before the product costs a

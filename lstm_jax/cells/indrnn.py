@@ -1,4 +1,4 @@
-"""IndRNN: every unit remembers for itself alone, with one weight."""
+"""IndRNN: each unit remembers only itself, with a single weight."""
 
 from typing import Any, NamedTuple
 
@@ -8,14 +8,14 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.cells.rnn import RNNCarry
+from lstm_jax.cells.rnn import RNNCarry, init_carry
 from lstm_jax.checks import check_number, check_type
 from lstm_jax.initializers import Initializer
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, any_rank
 
 
 class IndRNNParams(NamedTuple):
-    """Weights of an IndRNN; u is the diagonal that stands for W_hh."""
+    """Weights of an IndRNN; u is the diagonal that takes the place of W_hh."""
 
     w_ih: Float[Array, "input hidden"]
     u: Float[Array, " hidden"]
@@ -35,21 +35,9 @@ def init(
 ) -> IndRNNParams:
     """Returns initial weights, u ~ U[smallest, largest]; the biases are zero.
 
-    For a last layer that is read at the last step only, the authors' code starts u at 1
-    or near it.
-
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      smallest: lower bound of u.
-      largest: upper bound of u.
-      gain: factor on u.
-      input_init: draws w_ih.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1.
+    For a last layer that is read only at the last step, the authors' code starts u at 1
+    or near it. `gain` is a factor on u; other arguments and errors as for
+    `lstm_jax.cells.lstm.init`.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init)
     key_ih, key_u = jax.random.split(key)
@@ -62,11 +50,6 @@ def init(
     )
 
 
-def init_carry(params: IndRNNParams, batch_shape: Shape = ()) -> RNNCarry:
-    """Returns the empty memory, h = 0."""
-    return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
-
-
 @any_rank
 def step(params: IndRNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden]:
     """One step of the IndRNN.
@@ -76,9 +59,9 @@ def step(params: IndRNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hid
     Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden), u and b
     (hidden,). Units meet in the next layer, so it is used in stacks.
 
-    In the words of the four gates it has none; an active unit keeps the share u of its
-    memory at every step, whatever the event, so over n steps the gradient of a unit is
-    exactly u^n. `clip_indrnn` keeps that from growing.
+    It has none of the four gates; an active unit keeps the share u of its memory at
+    every step, whatever the event, so over n steps the gradient of a unit is exactly
+    u^n. `clip_indrnn` keeps that from growing.
 
     References:
       Li, Li, Cook, Zhu & Gao (2018), https://arxiv.org/abs/1803.04831

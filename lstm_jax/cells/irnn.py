@@ -7,12 +7,12 @@ The Elman RNN of `lstm_jax.cells.rnn` with φ = ReLU, started at W_hh = I and b 
 Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden),
 W_hh (hidden, hidden), b (hidden,).
 
-In the words of the four gates it has none; at the start a unit that is active keeps its
-memory as it is and adds the event to it, so the gradient reaches back unchanged
-wherever all units stay active. Training is free to leave that start.
+It has none of the four gates; at the start an active unit keeps its memory as it is and
+adds the event to it, so the gradient reaches back unchanged as long as all units stay
+active. Training is free to leave that start.
 
-Its `init` takes the options of the Elman RNN; `gain` scales the identity, and with
-gain=0.01 it starts with little memory. The paper draws W_ih from N(0, 0.001²):
+Its `init` takes the options of the Elman RNN; `gain` scales the identity: gain=0.01
+starts with little memory. The paper draws W_ih from N(0, 0.001²):
 `input_init=jax.nn.initializers.normal(0.001)`.
 
 References:

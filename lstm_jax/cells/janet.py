@@ -38,7 +38,7 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> JANETParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
     The paper draws the biases with `initializers.chrono_biases`; its code draws
     b_f = ln u from u ~ U[1, T], without the -1.
@@ -59,7 +59,7 @@ def init_carry(params: JANETParams, batch_shape: Shape = ()) -> JANETCarry:
 
 
 def janet(beta: int | float = 1.0) -> Cell:
-    """Returns the JANET whose input gate opens `beta` later than its forget gate.
+    """Returns the JANET whose input gate is shifted by `beta` from its forget gate.
 
         s = x_t W_if + c_{t-1} W_hf + b_f
         g = tanh(x_t W_ig + c_{t-1} W_hg + b_g)
@@ -70,7 +70,7 @@ def janet(beta: int | float = 1.0) -> Cell:
 
     In the words of the four gates, with one memory c:
 
-        learn     (1 - σ(s - β)) * g     with β > 0 more than what was forgotten
+        learn     (1 - σ(s - β)) * g     for β > 0, more than was forgotten
         forget    σ(s) * c_{t-1}
         remember  c_t, the sum of the two
         use       none: all of the memory is shown
@@ -85,7 +85,7 @@ def janet(beta: int | float = 1.0) -> Cell:
     return _janet(float(beta))
 
 
-# Beside `janet`, so that janet(), janet(1.0) and janet(beta=1) are one cell.
+# Apart from `janet`, so that janet(), janet(1.0) and janet(beta=1) are one cell.
 @factory
 def _janet(beta: float) -> Cell:
     @any_rank

@@ -1,4 +1,4 @@
-"""LSTM with layer normalisation: of both products, and of what is shown."""
+"""LSTM with layer normalisation of both products and of the memory shown."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells import lstm
 from lstm_jax.cells.cell import Cell, check_input
-from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.cells.lstm import LSTMCarry, init_carry
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
@@ -19,7 +19,6 @@ from lstm_jax.types import (
     PerUnit,
     PRNGKey,
     Scalar,
-    Shape,
     any_rank,
     at_least_float32,
 )
@@ -28,8 +27,8 @@ from lstm_jax.types import (
 class LayerNormLSTMParams(NamedTuple):
     """Weights of a layer-norm LSTM, its gates stacked i, f, g, o along the last axis.
 
-    The scales multiply what was normalised. The paper's two shifts of the products do
-    nothing but add to b, so b stands for all three; b_c shifts the normalised c.
+    The scales multiply what was normalised. The paper's two shifts of the products only
+    add to b, so b stands for all three; b_c shifts the normalised c.
     """
 
     w_ih: Float[Array, "input gates"]
@@ -56,8 +55,8 @@ def init(
     """Returns the initial weights of an LSTM, with all scales 1 and b_c = 0.
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`. The normalisation undoes
-    `gain`, but where it is so small that ε counts: what sets the size of a product here
-    is its scale.
+    `gain`, unless it is so small that ε matters: here the scale sets the size of a
+    product.
     """
     weights = lstm.init(
         key,
@@ -81,12 +80,6 @@ def init(
     )
 
 
-def init_carry(params: LayerNormLSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
-    """Returns empty memories, h = c = 0."""
-    zeros = jnp.zeros((*batch_shape, *params.b_c.shape), params.b.dtype)
-    return LSTMCarry(h=zeros, c=zeros)
-
-
 def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
     """Returns the LSTM with layer normalisation.
 
@@ -96,20 +89,19 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
         c_t = f * c_{t-1} + i * g
         h_t = o * tanh(s_c * LN(c_t) + b_c)            y_t = h_t
 
-    The means run over all that a product yields, 4*hidden numbers, as in the paper's
-    code, and over the units of c; c itself is carried as it is. (That code also adds b
-    to x W_ih before its normalisation.) With one unit LN(c) is 0, and with h = 0 so is
-    LN(h W_hh).
+    The means run over all 4*hidden numbers of a product, as in the paper's code, and
+    over the units of c; c itself is carried as it is. (That code also adds b to x W_ih
+    before normalising.) With one unit LN(c) is 0, and with h = 0 so is LN(h W_hh).
 
     Shapes: x (*batch, input), h and c (*batch, hidden), W_ih (input, 4*hidden),
     W_hh (hidden, 4*hidden), b, s_ih and s_hh (4*hidden,), s_c and b_c (hidden,).
 
     In the words of the four gates it is the LSTM, `lstm_jax.cells.lstm`, whose use gate
-    reads the long-term memory relative to that of the other units: long-term memories
-    that all grow together are shown as before.
+    reads each long-term memory relative to those of the other units: if all of them
+    grow together, what is shown stays the same.
 
     Args:
-      epsilon: ε, above 0; the least variance that is taken seriously.
+      epsilon: ε, above 0; it matters only to variances as small as itself.
 
     Raises:
       ValueError: epsilon is not above 0.
@@ -122,7 +114,7 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
     return _layer_norm_lstm(float(epsilon))
 
 
-# Beside `layer_norm_lstm`, so that every way of calling it returns the same cell.
+# Apart from `layer_norm_lstm`, so that every way of calling it gives the same cell.
 @factory
 def _layer_norm_lstm(epsilon: float) -> Cell:
     def normalised(v: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:

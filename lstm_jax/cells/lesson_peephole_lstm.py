@@ -2,7 +2,7 @@
 
 The other architecture of Luis Serrano's lesson (`lstm_jax.cells.four_gate`): what f
 reads is concatenated with the long-term memory, and "we can do this for every one of
-the forget-type nodes", which are the logistic ones, i, f and V:
+the forget-type nodes", the logistic ones, i, f and V:
 
     learn     N_t = tanh([STM_{t-1}, E_t] W_n + b_n)
               i_t = σ([LTM_{t-1}, STM_{t-1}, E_t] W_i + b_i)
@@ -36,9 +36,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.cells.four_gate import FourGateCarry, remember_gate
+from lstm_jax.cells.four_gate import FourGateCarry, init_carry, remember_gate
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
 
 class LessonPeepholeParams(NamedTuple):
@@ -64,11 +64,11 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> LessonPeepholeParams:
-    """Returns initial weights, each gate and memory drawn on its own.
+    """Returns initial weights, each gate and memory drawn independently.
 
-    Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an
-    event. `input_init` draws the rows that read it, `recurrent_init` those that read
-    the LTM, those that read the STM, and W_u; `gain` is a factor on these.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an event.
+    `input_init` draws the rows that read it; `recurrent_init` draws the rows that read
+    the LTM, the rows that read the STM, and W_u, all scaled by `gain`.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_n, key_ifv, key_u = jax.random.split(key, 3)
@@ -94,12 +94,6 @@ def init(
         w_ifv=joint(key_ifv, 2, 3), b_ifv=b_ifv,
         w_u=recurrent(key_u, 1), b_u=zeros,
     )  # fmt: skip
-
-
-def init_carry(params: LessonPeepholeParams, batch_shape: Shape = ()) -> FourGateCarry:
-    """Returns empty memories, LTM = STM = 0."""
-    zeros = jnp.zeros((*batch_shape, *params.b_n.shape), params.b_n.dtype)
-    return FourGateCarry(ltm=zeros, stm=zeros)
 
 
 @any_rank

@@ -1,4 +1,4 @@
-"""LSTM with a forget gate: the cell that every library means by the name."""
+"""LSTM with a forget gate: what every library means by the name."""
 
 from typing import Any, NamedTuple
 
@@ -49,13 +49,13 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> LSTMParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
     Args:
       key: a typed key.
       input_size: features of one input, at least 1.
       hidden_size: units, at least 1.
-      input_bias: bias of the input gate, one number or one per unit.
+      input_bias: bias of the input gate: one number, or one per unit.
       forget_bias: bias of the forget gate, likewise; the other biases are zero.
       gain: factor on w_hh.
       input_init: draws w_ih, gate by gate.
@@ -63,7 +63,7 @@ def init(
       dtype: of all weights.
 
     Raises:
-      ValueError: a size is below 1, or a bias has another number of units.
+      ValueError: a size is below 1, or a bias has a wrong number of units.
     """
     w_ih, w_hh = gate_weights(
         key, input_size, hidden_size, 4, gain, input_init, recurrent_init, dtype
@@ -79,7 +79,7 @@ def init(
     return LSTMParams(w_ih=w_ih, w_hh=w_hh, b=b)
 
 
-def init_carry(params: LSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
+def init_carry(params: Any, batch_shape: Shape = ()) -> LSTMCarry:
     """Returns empty memories, h = c = 0."""
     hidden_size, dtype = params.w_hh.shape[0], params.b.dtype
     zeros = jnp.zeros((*batch_shape, hidden_size), dtype)

@@ -1,6 +1,6 @@
 """LSTM of 2000: the blocks of 1997 with a gate that forgets.
 
-Units read inputs and what the cells showed a step ago; gates read no gates.
+Units read the inputs and the previous output of the cells; gates do not read gates.
 """
 
 from functools import partial
@@ -13,17 +13,17 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.blocks import draw_units, num_blocks
 from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.cells.lstm import LSTMCarry, init_carry
 from lstm_jax.checks import check_flag, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PRNGKey, Scalar, any_rank
 
 
 class LSTM2000Params(NamedTuple):
-    """Weights of the units i, f, o, g: gates of the blocks, then inputs of cells.
+    """Weights of the units i, f, o, g: gates of the blocks, then inputs of the cells.
 
-    b is that of the gates; cells have none.
+    Only gates have a bias, b.
     """
 
     w_ih: Float[Array, "input units"]
@@ -45,7 +45,7 @@ def _init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> LSTM2000Params:
-    """Returns initial weights, each gate drawn on its own; see `lstm2000`."""
+    """Returns initial weights, each gate drawn independently; see `lstm2000`."""
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     blocks = num_blocks(block_size, hidden_size)
     widths = (blocks, blocks, blocks, hidden_size)
@@ -64,12 +64,6 @@ def _init(
     )
 
 
-def init_carry(params: LSTM2000Params, batch_shape: Shape = ()) -> LSTMCarry:
-    """Returns empty memories, h = c = 0."""
-    zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.w_hh.dtype)
-    return LSTMCarry(h=zeros, c=zeros)
-
-
 def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
     """Returns the LSTM of Gers, Schmidhuber & Cummins (2000).
 
@@ -79,13 +73,13 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
         h_t = o * (2 σ(c_t) - 1)                        y_t = h_t
 
     Shapes: x (*batch, input), h, c and g (*batch, hidden), i, f and o (*batch, blocks)
-    with blocks = hidden / block_size; the columns of W_ih (input, units) and of
-    W_hh (hidden, units) are those of i, f, o, g in this order, units = 3*blocks +
-    hidden; b (3*blocks,) is that of the gates. Cells k * block_size to
+    with blocks = hidden / block_size; the columns of W_ih (input, units) and
+    W_hh (hidden, units) belong to i, f, o, g in this order, units = 3*blocks + hidden;
+    b (3*blocks,) belongs to the gates. Cells k * block_size to
     (k + 1) * block_size - 1 are block k.
 
-    With f = 1 it is the `lstm97` whose units read no gates. In blocks of one cell it is
-    the LSTM, with half of W_g and no b_g: g and c are twice what they are there. In the
+    With f = 1 it is an `lstm97` whose units do not read gates. With one cell per block
+    it is the LSTM with W_g halved and no b_g, where g and c are twice as large. In the
     words of the four gates:
 
         learn     i * g
@@ -93,16 +87,16 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
         remember  c_t, the sum of the two
         use       o * (2 σ(c_t) - 1)
 
-    `init` takes, beside key, sizes, gain, input_init, recurrent_init and dtype as for
-    the LSTM, `input_bias` (0), `forget_bias` (1) and `output_bias` (0): one number, or
-    one per block (the paper has -0.5, -1, ... for i and o, and 0.5, 1, ... for f).
+    Besides key, sizes, gain, input_init, recurrent_init and dtype as for the LSTM,
+    `init` takes `input_bias` (0), `forget_bias` (1) and `output_bias` (0): one number,
+    or one per block (the paper has -0.5, -1, ... for i and o, 0.5, 1, ... for f).
     hidden_size counts cells and must be a multiple of block_size. The paper draws all
     weights from U[-0.2, 0.2]; its output units read the inputs too.
 
     Args:
       block_size: cells that share their gates, at least 1; 2 in the paper.
-      truncated: whether h_{t-1} is a constant to the gradient, as in the paper's
-        algorithm: errors then travel back in time along the carousel alone.
+      truncated: whether the gradient takes h_{t-1} as a constant, as the paper's
+        algorithm does: errors then travel back in time along the carousel alone.
 
     Raises:
       ValueError: block_size is not allowed.
@@ -115,7 +109,7 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
     return _lstm2000(block_size, truncated)
 
 
-# Beside `lstm2000`, so that every way of calling it returns one and the same cell.
+# Apart from `lstm2000`, so that every way of calling it gives the same cell.
 @factory
 def _lstm2000(block_size: int, truncated: bool) -> Cell:
     @any_rank

@@ -1,7 +1,7 @@
-"""LSTM of 1997: a carousel between an input and an output gate, and none to forget.
+"""LSTM of 1997: a carousel between an input gate and an output gate; nothing forgets.
 
 Memory cells come in blocks that share their gates, and every unit reads all the others:
-inputs, cells, and what the gates said a step ago.
+the inputs, and the previous outputs of cells and gates.
 """
 
 from functools import partial
@@ -23,9 +23,9 @@ BIASED = ("all", "gates", "none")
 
 
 class LSTM97Params(NamedTuple):
-    """Weights of the units i, o, g: gates of the blocks first, then inputs of cells.
+    """Weights of the units i, o, g: gates of the blocks, then inputs of the cells.
 
-    b belongs to the first of them: to all, to the gates alone, or to none.
+    b belongs to all units, to the gates alone (which come first), or to none.
     """
 
     w_ih: Float[Array, "input units"]
@@ -34,7 +34,7 @@ class LSTM97Params(NamedTuple):
 
 
 class LSTM97Carry(NamedTuple):
-    """What the cells showed, h, and hold, c; and what their gates said, i and o."""
+    """The output h and memory c of the cells; the gates i and o."""
 
     h: Float[Array, "*batch hidden"]
     c: Float[Array, "*batch hidden"]
@@ -56,7 +56,7 @@ def _init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> LSTM97Params:
-    """Returns initial weights, each gate drawn on its own; see `lstm97`."""
+    """Returns initial weights, each gate drawn independently; see `lstm97`."""
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     blocks = num_blocks(block_size, hidden_size)
     for name, bias in {"input_bias": input_bias, "output_bias": output_bias}.items():
@@ -91,9 +91,9 @@ def lstm97(
         h_t = o * (2 σ(c_t) - 1)                        y_t = h_t
 
     Shapes: x (*batch, input), h, c and g (*batch, hidden), i and o (*batch, blocks)
-    with blocks = hidden / block_size; the columns of W_ih (input, units), of
-    W_hh (units, units) and of b are those of i, o, g in this order,
-    units = 2*blocks + hidden, and the rows of W_hh those of r. Cells k * block_size to
+    with blocks = hidden / block_size; the columns of W_ih (input, units),
+    W_hh (units, units) and b belong to i, o, g in this order,
+    units = 2*blocks + hidden, and the rows of W_hh to r. Cells k * block_size to
     (k + 1) * block_size - 1 are block k.
 
     In the words of the four gates:
@@ -103,18 +103,18 @@ def lstm97(
         remember  c_t, the sum of the two
         use       o * (2 σ(c_t) - 1)
 
-    `init` takes, beside key, sizes, gain, input_init, recurrent_init and dtype as for
-    the LSTM, `input_bias` and `output_bias`: one number, or one per block (the paper
-    opens its blocks one after the other, with -1, -2, ...). hidden_size counts cells
-    and must be a multiple of block_size. The paper draws all weights from U[-0.1, 0.1]
+    Besides key, sizes, gain, input_init, recurrent_init and dtype as for the LSTM,
+    `init` takes `input_bias` and `output_bias`: one number, or one per block (the paper
+    opens its blocks one after another, with -1, -2, ...). hidden_size counts cells and
+    must be a multiple of block_size. The paper draws all weights from U[-0.1, 0.1]
     or U[-0.2, 0.2].
 
     Args:
       block_size: cells that share their gates, at least 1.
-      truncated: whether r is a constant to the gradient, as in the paper's algorithm:
-        errors then travel back in time along the carousel alone.
-      biased: which units have a bias, "all", "gates" or "none"; the paper has each in
-        one experiment or another.
+      truncated: whether the gradient takes r as a constant, as the paper's algorithm
+        does: errors then travel back in time along the carousel alone.
+      biased: which units have a bias, "all", "gates" or "none"; each occurs in some
+        experiment of the paper.
 
     Raises:
       ValueError: block_size or biased is not allowed.
@@ -128,11 +128,11 @@ def lstm97(
     return _lstm97(block_size, truncated, biased)
 
 
-# Beside `lstm97`, so that every way of calling it returns one and the same cell.
+# Apart from `lstm97`, so that every way of calling it gives the same cell.
 @factory
 def _lstm97(block_size: int, truncated: bool, biased: str) -> Cell:
     def sizes(params):
-        """Of W_hh (units, units): how many blocks there are, and how many cells."""
+        """Returns the numbers of blocks and of cells."""
         blocks = params.w_hh.shape[0] // (2 + block_size)
         return blocks, blocks * block_size
 

@@ -1,7 +1,7 @@
-"""LSTM of 1997 with an input gate alone: a carousel that is always shown.
+"""LSTM of 1997 with only an input gate: a carousel that is always shown.
 
-The net of experiment 2a, whose sequences are free of noise: nothing must be kept back,
-so there is no output gate, and no unit reads an earlier output.
+The net of experiment 2a, whose sequences are free of noise: nothing has to be held
+back, so there is no output gate, and no unit reads an earlier output.
 """
 
 from typing import Any, NamedTuple
@@ -36,19 +36,10 @@ def init(
     input_init: Initializer = initializers.glorot,
     dtype: Any = jnp.float32,
 ) -> LSTM97InputGateParams:
-    """Returns initial weights, i and g drawn each on its own.
+    """Returns initial weights, i and g drawn independently.
 
-    The paper draws them from U[-0.2, 0.2].
-
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: cells, at least 1; the paper has one.
-      input_init: draws w_ih, for i and for g.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; hidden_size counts cells.
+    The paper has one, and draws from U[-0.2, 0.2].
     """
     check_init(key, input_size, hidden_size, dtype, input_init=input_init)
     shape = (input_size, hidden_size)
@@ -68,15 +59,15 @@ def init_carry(
 def step(
     params: LSTM97InputGateParams, carry: LSTM97InputGateCarry, x: Input
 ) -> tuple[LSTM97InputGateCarry, Hidden]:
-    """Computes one step of Hochreiter & Schmidhuber (1997), experiment 2a.
+    """One step of the net of Hochreiter & Schmidhuber (1997), experiment 2a.
 
         i = σ(x_t W_i)
         g = σ(x_t W_g)                          in (0, 1), not (-2, 2) as in `lstm97`
         c_t = c_{t-1} + i * g                   y_t = c_t, as it is
 
     Shapes: x (*batch, input), c (*batch, hidden), W_ih (input, 2*hidden) is [W_i, W_g].
-    dc_t/dc_{t-1} = 1 and there is no other way back in time: the gradient of
-    backpropagation through time is the truncated one of the paper.
+    dc_t/dc_{t-1} = 1 is the only way back in time, so back-propagation through time
+    gives the truncated gradient of the paper.
 
     In the words of the four gates it learns i * g, forgets nothing, remembers the sum
     and uses all of it. The paper's output units read the inputs too.

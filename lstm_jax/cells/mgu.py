@@ -1,4 +1,4 @@
-"""MGU: a GRU with one gate, which both resets and keeps."""
+"""MGU: a GRU with one gate that both resets and keeps."""
 
 from typing import Any, NamedTuple
 
@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
-from lstm_jax.cells.gru import GRUCarry
+from lstm_jax.cells.gru import GRUCarry, init_carry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
 
 class MGUParams(NamedTuple):
@@ -33,7 +33,7 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> MGUParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias` is
     that of f, which keeps.
@@ -45,14 +45,9 @@ def init(
     return MGUParams(w_ih=w_ih, w_hh=w_hh, b=b, b_hn=jnp.zeros((hidden_size,), dtype))
 
 
-def init_carry(params: MGUParams, batch_shape: Shape = ()) -> GRUCarry:
-    """Returns the empty memory, h = 0."""
-    return GRUCarry(h=jnp.zeros((*batch_shape, *params.b_hn.shape), params.b.dtype))
-
-
 @any_rank
 def step(params: MGUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden]:
-    """One step of the MGU as Flax has it; f is the share that is KEPT.
+    """One step of the MGU as in Flax; f is the share that is KEPT.
 
         f = σ(x W_if + h_{t-1} W_hf + b_f)
         n = tanh(x W_in + b_n + f * (h_{t-1} W_hn + b_hn))
@@ -62,10 +57,10 @@ def step(params: MGUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden
     W_if and W_in, W_hh (hidden, 2*hidden) with halves W_hf and W_hn, b (2*hidden,),
     b_hn (hidden,).
 
-    The paper differs twice: its f is the share that is LEARNED,
+    The paper differs in two ways: its f is the share that is LEARNED,
     h_t = (1 - f) * h_{t-1} + f * n, and it resets before the product,
-    n = tanh(x W_in + (f * h_{t-1}) W_hn + b_n). So there a unit that learns reads its
-    memory, and here a unit that keeps does.
+    n = tanh(x W_in + (f * h_{t-1}) W_hn + b_n). There a unit that learns reads its
+    memory; here a unit that keeps does.
 
     In the words of the four gates, with one memory h:
 

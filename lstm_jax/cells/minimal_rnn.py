@@ -8,13 +8,13 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.cells.gru import GRUCarry
+from lstm_jax.cells.gru import GRUCarry, init_carry
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
 
 class MinimalRNNParams(NamedTuple):
-    """Weights of a MinimalRNN: of the encoder z, and of the gate that reads h and z."""
+    """Weights of a MinimalRNN: the encoder z, and the gate that reads h and z."""
 
     w_ih: Float[Array, "input hidden"]
     b_z: Float[Array, " hidden"]
@@ -36,8 +36,8 @@ def init(
 ) -> MinimalRNNParams:
     """Returns initial weights; the biases of the encoder are zero.
 
-    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias` is
-    that of u, which keeps, and `recurrent_init` draws w_hh and w_zh.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; `forget_bias`
+    is the bias of u, which keeps, and `recurrent_init` draws w_hh and w_zh.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh, key_zh = jax.random.split(key, 3)
@@ -49,11 +49,6 @@ def init(
         w_zh=recurrent_init(key_zh, (hidden_size, hidden_size), dtype),
         b=biases(hidden_size, dtype, forget_bias=forget_bias),
     )
-
-
-def init_carry(params: MinimalRNNParams, batch_shape: Shape = ()) -> GRUCarry:
-    """Returns the empty memory, h = 0."""
-    return GRUCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
 @any_rank

@@ -1,7 +1,7 @@
-"""LSTM with peepholes: each gate sees its own cell; and the same with parts removed.
+"""LSTM with peepholes: each gate sees its own cell; and variants with parts removed.
 
-The vanilla LSTM of the "search space odyssey" and its variants. Two live in files of
-their own: CIFG in `lstm_jax.cells.cifg_lstm`, FGR in `lstm_jax.cells.full_gate_lstm`.
+The vanilla LSTM of the "search space odyssey" and its variants. Two have their own
+files: CIFG in `lstm_jax.cells.cifg_lstm`, FGR in `lstm_jax.cells.full_gate_lstm`.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells import full_gate_lstm, lstm
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
-from lstm_jax.cells.lstm import LSTMCarry
+from lstm_jax.cells.lstm import LSTMCarry, init_carry
 from lstm_jax.checks import check_choice, check_given
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
-from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
 
 class PeepholeLSTMParams(NamedTuple):
-    """Weights of a peephole LSTM, its gates stacked i, f, g, o, without those removed.
+    """Weights of a peephole LSTM, its remaining gates stacked in the order i, f, g, o.
 
-    p holds the peepholes of the gates that are left, in the order i, f, o.
+    p holds the peepholes of the remaining gates, in the order i, f, o.
     """
 
     w_ih: Float[Array, "input gates"]
@@ -35,13 +35,7 @@ class PeepholeLSTMParams(NamedTuple):
 
 
 class Wiring(NamedTuple):
-    """What a variant is made of.
-
-    Attributes:
-      gates: those it has, of i, f, g, o.
-      activation_in: what the candidate g passes through.
-      activation_out: what c passes through before it is shown.
-    """
+    """The gates of a variant, and the activations of the candidate g and of c."""
 
     gates: str = "ifgo"
     activation_in: Callable[[Array], Array] = jnp.tanh
@@ -77,26 +71,7 @@ def _init(
     peephole_init: Initializer = initializers.uniform,
     dtype: Any = jnp.float32,
 ) -> PeepholeLSTMParams:
-    """Returns initial weights of these gates, each drawn on its own.
-
-    Args:
-      gates: of i, f, g, o, those that the variant has.
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      input_bias: bias of the input gate, one number or one per unit; 0 if not given.
-      forget_bias: bias of the forget gate, likewise; 1 if not given. The other biases
-        are zero.
-      gain: factor on w_hh.
-      input_init: draws w_ih, gate by gate.
-      recurrent_init: draws w_hh, gate by gate.
-      peephole_init: draws p, with the shape (gates, hidden).
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1, a bias has another number of units, or its gate is
-        not there.
-    """
+    """Returns initial weights of these gates; see `peephole_lstm`."""
     check_given("input_bias", input_bias, "i" in gates, "there is no input gate")
     check_given("forget_bias", forget_bias, "f" in gates, "there is no forget gate")
     key_weights, key_p = jax.random.split(key)
@@ -120,12 +95,6 @@ def _init(
     b = biases(hidden_size, dtype, **named)
     p = peephole_init(key_p, (len(gates) - 1, hidden_size), dtype)
     return PeepholeLSTMParams(w_ih=w_ih, w_hh=w_hh, b=b, p=p.ravel())
-
-
-def init_carry(params: PeepholeLSTMParams, batch_shape: Shape = ()) -> LSTMCarry:
-    """Returns empty memories, h = c = 0."""
-    zeros = jnp.zeros((*batch_shape, params.w_hh.shape[0]), params.b.dtype)
-    return LSTMCarry(h=zeros, c=zeros)
 
 
 def peephole_lstm(variant: str = "V") -> Cell:
@@ -158,12 +127,13 @@ def peephole_lstm(variant: str = "V") -> Cell:
         remember  c_t, the sum of the two
         use       o * tanh(c_t)
 
-    and every gate has its own look at the long-term memory. These activations are those
-    of Graves and of Greff et al.; Gers et al. have g = 4 σ(...) - 2 and show c itself.
-    The lesson's peepholes are wider: `lstm_jax.cells.lesson_peephole_lstm`.
+    and every gate also looks at the long-term memory. The activations are those of
+    Graves and of Greff et al.; Gers et al. have g = 4 σ(...) - 2 and show c itself.
+    The lesson's peepholes are dense: `lstm_jax.cells.lesson_peephole_lstm`.
 
-    `init` takes input_bias (0), forget_bias (1), gain, input_init, recurrent_init,
-    peephole_init and dtype; a bias is refused where its gate is missing.
+    `init` takes input_bias (0), forget_bias (1), gain, input_init, recurrent_init and
+    dtype as for the LSTM, and peephole_init, which draws p with shape (gates, hidden);
+    a bias whose gate is missing is refused.
 
     Args:
       variant: one of the names above.
@@ -180,7 +150,7 @@ def peephole_lstm(variant: str = "V") -> Cell:
     return _peephole_lstm(variant)
 
 
-# Beside `peephole_lstm`, so that every way of calling it returns the same cell.
+# Apart from `peephole_lstm`, so that every way of calling it gives the same cell.
 @factory
 def _peephole_lstm(variant: str) -> Cell:
     name = "peephole_lstm" + ("" if variant == "V" else f"_{variant}")

@@ -42,11 +42,11 @@ def init(
     recurrent_init: Initializer = initializers.orthogonal,
     dtype: Any = jnp.float32,
 ) -> ProjectionLSTMParams:
-    """Returns initial weights, each gate drawn on its own.
+    """Returns initial weights, each gate drawn independently.
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`; `hidden_size` is
-    that of c, and `recurrent_init` also draws w_hr. `projection_size` is the width of h
-    and y, at least 1: half of hidden_size, rounded up, if not given. torch.nn.LSTM
+    the width of c, and `recurrent_init` also draws w_hr. `projection_size` is the width
+    of h and y, at least 1; by default half of hidden_size, rounded up. torch.nn.LSTM
     calls it proj_size.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
@@ -95,14 +95,14 @@ def step(
 
     Shapes: x (*batch, input), c (*batch, hidden), h and y (*batch, projection),
     W_ih (input, 4*hidden), W_hh (projection, 4*hidden), W_hr (hidden, projection),
-    b (4*hidden,). The paper's cell has diagonal peepholes too.
+    b (4*hidden,). The paper's cell also has diagonal peepholes.
 
     In the words of the four gates:
 
         learn     i * g
         forget    f * c_{t-1}
         remember  c_t, the sum of the two
-        use       (o * tanh(c_t)) W_hr     a few mixtures of what is shown
+        use       (o * tanh(c_t)) W_hr     a few linear combinations
 
     References:
       Sak, Senior & Beaufays (2014), https://arxiv.org/abs/1402.1128

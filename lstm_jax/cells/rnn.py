@@ -32,7 +32,7 @@ class RNNParams(NamedTuple):
 
 
 class RNNCarry(NamedTuple):
-    """The one memory of an Elman RNN and of its relatives."""
+    """The one memory of an Elman RNN and its relatives."""
 
     h: Float[Array, "*batch hidden"]
 
@@ -49,17 +49,8 @@ def init(
 ) -> RNNParams:
     """Returns initial weights; the biases are zero.
 
-    Args:
-      key: a typed key.
-      input_size: features of one input, at least 1.
-      hidden_size: units, at least 1.
-      gain: factor on w_hh; with an orthogonal w_hh it is the spectral radius.
-      input_init: draws w_ih.
-      recurrent_init: draws w_hh.
-      dtype: of all weights.
-
-    Raises:
-      ValueError: a size is below 1.
+    Arguments and errors as for `lstm_jax.cells.lstm.init`; with an orthogonal w_hh
+    `gain` is the spectral radius.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
     key_ih, key_hh = jax.random.split(key)
@@ -73,11 +64,11 @@ def init(
 
 @factory
 def init_with(recurrent_init: Initializer) -> Callable[..., RNNParams]:
-    """Returns `init` with another default of `recurrent_init`."""
+    """Returns `init` with another default for `recurrent_init`."""
     return partial(init, recurrent_init=recurrent_init)
 
 
-def init_carry(params: RNNParams, batch_shape: Shape = ()) -> RNNCarry:
+def init_carry(params: Any, batch_shape: Shape = ()) -> RNNCarry:
     """Returns the empty memory, h = 0."""
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
@@ -90,9 +81,9 @@ def rnn(activation: str = "tanh") -> Cell:
     Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, hidden),
     W_hh (hidden, hidden), b (hidden,).
 
-    In the words of the four gates it has none: everything that is kept passes, at
-    every step, through the same linear map and the same activation, so its Jacobian is
-    W_hh diag(φ') and the gradient shrinks or grows with their product.
+    It has none of the four gates: at every step, everything it keeps passes through the
+    same linear map and the same activation, so its Jacobian is W_hh diag(φ') and the
+    gradient shrinks or grows with the product of these.
 
     Args:
       activation: "tanh", "relu", "logistic" or "linear".
@@ -107,7 +98,7 @@ def rnn(activation: str = "tanh") -> Cell:
     return _rnn(activation)
 
 
-# Beside `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.
+# Apart from `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.
 @factory
 def _rnn(activation: str) -> Cell:
     phi = ACTIVATIONS[activation]

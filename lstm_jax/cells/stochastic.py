@@ -1,4 +1,4 @@
-"""Cells that draw random numbers, and the inputs with keys that they read."""
+"""Cells that draw random numbers, and the keyed inputs they read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +20,14 @@ SPANS = ("step", "sequence", "both")
 class KeyedCell(Cell):
     """A cell that draws random numbers: its step reads `Keyed(x, key)`.
 
-    `train` makes the keys. What `stack` and the other wrappers make of it is a
-    `KeyedCell` again, which splits its key among the parts that draw.
+    `train` makes the keys. `stack` and the other wrappers turn it into another
+    `KeyedCell`, which splits its key among the parts that draw.
 
     Attributes:
-      per: "step", "sequence" or "both", what has a key of its own in training; see
+      per: "step", "sequence" or "both": what gets its own key in training; see
         `with_keys`.
-      evaluated: the cell without randomness, on the same params and carry, that
-        evaluation uses.
+      evaluated: the cell that evaluation uses: the same without randomness, on the same
+        params and carry.
     """
 
     per: str
@@ -35,20 +35,17 @@ class KeyedCell(Cell):
 
 
 class Keyed(NamedTuple):
-    """An input and a key: x (*batch, input) and one key, or `Keys`.
-
-    As a sequence: x (time, *batch, input) and key (time,).
-    """
+    """An input x (*batch, input) and one key, or `Keys`; time comes first in both."""
 
     x: Any
     key: Any
 
 
 class Keys(NamedTuple):
-    """Two keys, for a cell of which some parts draw anew and others keep their draw.
+    """Two keys, for a cell in which some parts draw anew and others keep their draw.
 
     Attributes:
-      step: another one at every step.
+      step: a new one at every step.
       sequence: the same at every step.
     """
 
@@ -62,10 +59,9 @@ def with_keys(key: PRNGKey, xs: ArrayLike, per: str = "step") -> Keyed:
     Args:
       key: a typed key.
       xs: (time, *batch, input).
-      per: as `cell.per` says. "step", a key of its own for every step (zoneout);
-        "sequence", the same key at every step, so that one mask holds from the first
-        to the last (variational dropout); "both", `Keys`, for a cell with parts of
-        either kind.
+      per: the `per` of the cell. "step", a new key at every step (zoneout);
+        "sequence", the same key at every step, so that one mask holds throughout
+        (variational dropout); "both", `Keys`, for a cell with parts of either kind.
 
     Raises:
       ValueError: `per` is none of these.
@@ -88,7 +84,7 @@ def _the_same(key: PRNGKey, time: int) -> Any:
 
 
 def without_noise(cell: Cell) -> Cell:
-    """Returns the cell that evaluation uses: the given one, if it draws nothing."""
+    """Returns the cell that evaluation uses: the given one if it draws nothing."""
     return cell.evaluated if isinstance(cell, KeyedCell) else cell
 
 
@@ -105,15 +101,14 @@ def check_keyed(x: Any, cell: str) -> None:
 
 
 def span_of(cell: Cell) -> str | None:
-    """Returns what has a key of its own in a cell; None where it draws nothing."""
+    """Returns what gets its own key in a cell; None if it draws nothing."""
     return cell.per if isinstance(cell, KeyedCell) else None
 
 
 def joint_span(spans: Sequence[str | None]) -> str:
-    """Returns what has a key of its own in a cell of several parts, some of which draw.
+    """Returns the span of a cell from those of its parts, None for parts without draws.
 
-    Args:
-      spans: of the parts, None for those that draw nothing.
+    At least one part draws.
     """
     kinds = {span for span in spans if span is not None}
     return kinds.pop() if len(kinds) == 1 else "both"
@@ -122,12 +117,8 @@ def joint_span(spans: Sequence[str | None]) -> str:
 def split_keys(key: Any, spans: Sequence[str | None]) -> list[Any]:
     """Returns the key of every part of a cell, None for those that draw nothing.
 
-    A part that alone draws reads the key as it is.
-
-    Args:
-      key: of the cell, of its `joint_span`. One key of a step where the parts want
-        both: nothing is then held over the sequence.
-      spans: of the parts.
+    The only part that draws reads the key as it is. A single key where the parts want
+    `Keys` holds nothing over the sequence.
     """
     drawing = [span for span in spans if span is not None]
     parts = iter([key] if len(drawing) == 1 else _split(key, drawing))
@@ -150,13 +141,26 @@ def keyed_if(x: Any, key: Any) -> Any:
 
 
 def like(cell: Cell, wrapper: Callable[[Cell], Cell], **functions: Any) -> Cell:
-    """Returns the cell with other functions, as a wrapper that draws nothing makes it.
+    """Returns the cell with other functions, for a wrapper that draws nothing.
 
-    Args:
-      cell: inside; around one that draws stands a `KeyedCell`.
-      wrapper: makes the cell that evaluation uses of that of the cell inside.
-      **functions: fields of the cell around.
+    Around a cell that draws it is a `KeyedCell`, and `wrapper` makes the cell that
+    evaluation uses.
     """
     if isinstance(cell, KeyedCell):
         functions["evaluated"] = wrapper(cell.evaluated)
     return replace(cell, layers=(), edges=None, **functions)
+
+
+def noisy(cell: Cell, name: str, step: Callable, per: str) -> KeyedCell:
+    """Returns the cell with a step that draws; evaluation uses the given cell."""
+    return KeyedCell(
+        name=name,
+        init=cell.init,
+        init_carry=cell.init_carry,
+        step=step,
+        input_axes=cell.input_axes,
+        gates=cell.gates,
+        memory=cell.memory,
+        per=per,
+        evaluated=without_noise(cell),
+    )

@@ -1,4 +1,4 @@
-"""Types of carries: what enters a step must leave it, leaf by leaf."""
+"""Types of carries: what enters a step must also leave it, leaf by leaf."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from lstm_jax.checks import shown
 from lstm_jax.types import Carry
 
-SMALL = 4  # leaves of a carry that a message shows whole
+SMALL = 4  # most leaves of a carry that a message shows whole
 
 
 class Difference(NamedTuple):
-    """Where two carries differ first; None where one of them has no such leaf."""
+    """The first difference of two carries; None where one of them lacks the leaf."""
 
     leaf: str
     first: str | None
@@ -21,13 +21,13 @@ class Difference(NamedTuple):
 
 
 def kind_of(leaf: Any) -> str:
-    """Returns dtype, shape and sharding in short, "float32[4@data,8]"."""
+    """Returns dtype, shape and sharding, "float32[4@data,8]"."""
     kind = _typeof(leaf)
     return kind.str_short() if kind else shown(leaf)
 
 
 def shape_of(leaf: Any) -> str:
-    """Returns dtype and shape in short, "float32[4,8]"."""
+    """Returns dtype and shape, "float32[4,8]"."""
     kind = _typeof(leaf)
     return (
         f"{kind.dtype.name}[{','.join(map(str, kind.shape))}]" if kind else shown(leaf)
@@ -35,7 +35,7 @@ def shape_of(leaf: Any) -> str:
 
 
 def _typeof(leaf: Any) -> Any:
-    """Returns the type of an array or a number, None of what is neither."""
+    """Returns the type of an array or a number, None for anything else."""
     try:
         return jax.typeof(leaf)
     except TypeError:
@@ -45,9 +45,9 @@ def _typeof(leaf: Any) -> Any:
 def first_difference(
     first: Carry, second: Carry, describe: Callable[[Any], str] = kind_of
 ) -> Difference | None:
-    """Returns how two carries differ first, and None where they agree.
+    """Returns the first difference of two carries, None if they agree.
 
-    Of small ones with another structure, both as a whole.
+    Small ones of different structure are returned whole.
     """
     structures = [jax.tree.structure(tree) for tree in (first, second)]
     if (
@@ -89,9 +89,9 @@ def check_kept(entering: Carry, leaving: Carry, of: str = "the step") -> None:
 
 
 def with_weak_types_promoted(entering: Carry, leaving: Carry) -> Carry:
-    """Returns the carry, Python numbers in the dtype that they leave a step in.
+    """Returns the carry with Python numbers in the dtype in which they leave a step.
 
-    As `lax.scan` does: a carry that begins with 0 may go on as a float.
+    As in `lax.scan`, a carry that begins with 0 may go on as a float.
     """
 
     def promoted(enters, leaves):

@@ -1,12 +1,12 @@
-"""A linear map that runs in one way and is transposed in another.
+"""A linear map with one program for running it and another for transposing it.
 
     linear_map(run, transposable, fixed, moving) = run(*fixed, *moving)
 
-`run` and `transposable` are two programs of one map of `moving`. The first is followed
-where the map is evaluated (forward mode), the second where JAX transposes it (reverse
-mode); what `fixed` holds for one of them alone is not computed for the other. A
-primitive says this to JAX: `jax.custom_derivatives.linear_call` would, but has no rule
-for `vmap` and none for fixed values that are differentiated.
+`run` and `transposable` are two programs for one map of `moving`. The first is used
+when the map is evaluated (forward mode), the second when JAX transposes it (reverse
+mode); parts of `fixed` that only one of them needs are not computed for the other. It
+is a primitive because `jax.custom_derivatives.linear_call`, which does the same, has no
+rule for `vmap` and none for fixed values that are differentiated.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +25,7 @@ def linear_map(
 ) -> list[Any]:
     """Returns the leaves of `run(*fixed, *moving)`, linear in `moving`.
 
-    Args:
-      run: the map; it must not close over traced values.
-      transposable: the same map, as it is to be transposed; likewise.
-      fixed: arrays on which the map depends as it may.
-      moving: arrays in which it is linear.
+    Neither program may close over traced values.
     """
     source = jax.make_jaxpr(transposable)(*fixed, *moving)
     return _map.bind(*fixed, *moving, run=run, source=source, num_fixed=len(fixed))
@@ -44,7 +40,7 @@ def _out_avals(*_: Any, source: ClosedJaxpr, **__: Any) -> list[Any]:
 
 
 def _pushed_forward(primals: Any, tangents: Any, *, num_fixed: int, **how: Any) -> Any:
-    """Moves with `moving` by the map itself, and with `fixed` as `run` does."""
+    """Applies the map itself to tangents of `moving`, and `jvp` to those of `fixed`."""
     out = _map.bind(*primals, num_fixed=num_fixed, **how)
     fixed, d_fixed = primals[:num_fixed], tangents[:num_fixed]
     moving, d_moving = primals[num_fixed:], tangents[num_fixed:]

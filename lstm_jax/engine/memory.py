@@ -1,11 +1,11 @@
 """How much a step keeps for the backward pass: no more than `lax.scan` would.
 
-The engine keeps what every point puts out, its operands, and gathers the cotangents of
-its pre-activations for the product after the loop. That is what `lax.scan` keeps of
-most steps, as factors of later operations. Of a point that is wide, and of which
-little is made, as a readout inside the step, it would be more. Such a point is made
-again in the backward pass, one product more; and where that is not enough, its weight
-gradient adds up in the loop, as that of `lax.scan` does.
+The engine keeps the outputs and operands of every point, and gathers the cotangents of
+its pre-activations for the product after the loop. For most steps `lax.scan` keeps the
+same, as factors of later operations. For a wide point with little made from it, such as
+a readout inside the step, the engine would keep more. Such a point is recomputed in the
+backward pass, which costs one more product; if that is not enough, its weight gradient
+is summed in the loop, as in `lax.scan`.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from lstm_jax.engine.plans import Plan
 from lstm_jax.engine.sizes import at_most
 from lstm_jax.engine.tangents import Inputs
 
-# Points that put out no more than this many times the carry are not looked into.
+# Points whose outputs take at most this many times the carry are not looked into.
 WIDE = 8
 # A product after the loop may cost this share of memory.
 SHARE = 0.25
@@ -28,13 +28,10 @@ SHARE = 0.25
 def within_memory(
     plan: Plan, step: Callable[..., Any], inputs: Inputs, moving: Inputs
 ) -> Plan:
-    """Returns the plan with as many points made again, or left in the loop, as needed.
+    """Returns the plan with as many points recomputed, or left in the loop, as needed.
 
-    Args:
-      plan: of the step.
-      step: `Inputs -> (carry, y)`, one step.
-      inputs: of the step; shapes and dtypes are all that is read.
-      moving: what of it is differentiated, None for the rest.
+    `step` is `Inputs -> (carry, y)`. Only shapes and dtypes of `inputs` are read, and
+    of `moving` what is differentiated: it is None for the rest.
     """
     widths = {
         point.place: _bytes(plan.program.avals[n] for n in point.outputs)
@@ -55,7 +52,7 @@ def within_memory(
 
 
 def _kept(plan: Plan) -> Any:
-    """Returns the bytes of a step that the engine keeps, cotangents among them."""
+    """Returns the bytes per step that the engine keeps, cotangents included."""
     elsewhere = plan.in_loop | {point.place for point in plan.leaving_points}
     gathered = [point for point in plan.points if point.place not in elsewhere]
     kept = [*plan.program.carry, *plan.saved_operands]
@@ -64,7 +61,7 @@ def _kept(plan: Plan) -> Any:
 
 
 def _kept_by_jax(step: Callable, inputs: Inputs, moving: Inputs) -> Any:
-    """Returns the bytes that `jax.vjp` of one step keeps, beside weights and x."""
+    """Returns the bytes that `jax.vjp` of one step keeps, except weights and x."""
     leaves, structure = jax.tree.flatten(inputs)
     moves = [tangent is not None for tangent in structure.flatten_up_to(moving)]
 

@@ -1,8 +1,8 @@
-"""Which values of a step move: those whose tangent is not zero.
+"""Which values of a step move: those with a tangent that is not zero.
 
-JAX carries a zero tangent as a symbol. It makes no product with an infinite slope, and
-what has no derivative (a host callback on a stopped value) is not asked for one. So
-does a scan of a plan, which therefore has to know in advance what moves.
+JAX carries a zero tangent as a symbol: it is never multiplied by an infinite slope, and
+an operation without a derivative (a host callback on a stopped value) is not asked for
+one. A scan of a plan does the same, so it has to know in advance what moves.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core import JaxprEqn
 
-from lstm_jax.engine.plans import Plan, numbers
-from lstm_jax.engine.programs import Op, evaluate
+from lstm_jax.engine.plans import Plan
+from lstm_jax.engine.programs import Op, evaluate, inner_jaxprs, numbers
 
 RULES_OF_THEIR_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 
@@ -23,11 +23,8 @@ def moving_values(
 ) -> frozenset[int]:
     """Returns the numbers of all values that move, in any step of a run.
 
-    Args:
-      plan: of the step.
-      from_outside: numbers of the constants, the inputs and the leaves of the first
-        carry that move.
-      of_points: places of the points whose weights move.
+    `from_outside` are the numbers of the constants, inputs and leaves of the first
+    carry that move; `of_points` the places of the points whose weights move.
     """
     moved_by = _moved_outputs(plan)
     entering = {*from_outside}
@@ -56,8 +53,8 @@ def _within_a_step(
 def _moved_outputs(plan: Plan) -> Callable[[int, frozenset[int]], set[int]]:
     """Returns `(position in plan.inside, moving) -> the outputs of that op that move`.
 
-    Told by what JAX hands to a `custom_jvp` around every output: its rule is not called
-    where the tangent is the symbol of zero.
+    JAX tells: the rule of a `custom_jvp` around an output is not called if the tangent
+    is a symbolic zero.
     """
     avals = plan.program.avals
 
@@ -117,11 +114,11 @@ def pushed_forward(
 def as_differentiated(
     op: Op, values: dict[int, Any], moves: frozenset[int]
 ) -> list[Any]:
-    """Returns the outputs of an operation the way a derivative computes them.
+    """Returns the outputs of an operation as computed under differentiation.
 
-    A function with a rule of its own is then what its rule says it is: `fwd` of a
-    `custom_vjp`, the first result of a `custom_jvp` rule. Derivatives of higher order
-    are those of that code.
+    A function with a custom rule is then evaluated by that rule: by `fwd` of a
+    `custom_vjp`, or as the first result of a `custom_jvp` rule. Higher derivatives are
+    those of that code.
     """
     moving = sorted(op.reads & moves)
     names = _primitives(op.eqn)
@@ -136,13 +133,8 @@ def as_differentiated(
 
 
 def _primitives(eqn: JaxprEqn) -> Iterator[str]:
-    """Yields the names of an operation and of all those inside it."""
+    """Yields the names of an operation and of all operations inside it."""
     yield eqn.primitive.name
-    for inside in jax.tree.leaves([*eqn.params.values()], is_leaf=_is_jaxpr):
-        if _is_jaxpr(inside):
-            for deeper in inside.eqns:
-                yield from _primitives(deeper)
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return isinstance(value, Jaxpr | ClosedJaxpr)
+    for inside in inner_jaxprs(eqn):
+        for deeper in inside.eqns:
+            yield from _primitives(deeper)

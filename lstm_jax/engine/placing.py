@@ -1,8 +1,8 @@
-"""Where arrays lie: what their types tell of the axes of a mesh.
+"""Where arrays lie: what their types say about the axes of a mesh.
 
-Explicit axes, and those of `jax.shard_map`, are part of an array's type. Zeros that
-something begins with lie whole on every device, and what a step makes of them and of
-arrays that are cut, is cut: loops and branches must then be given one type.
+Explicit axes, and those of `jax.shard_map`, are part of an array's type. Initial zeros
+lie whole on every device; what a step computes from them and from sharded arrays is
+sharded. Loops and branches then have to be given one type.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from jaxtyping import Array
 
 
 def lies_on_a_mesh(array: Any) -> bool:
-    """Whether an array may be cut over devices, along axes that are not the caller's.
+    """Whether an array may be sharded over devices, along axes not the caller's.
 
-    Inside `jax.shard_map` an axis is the caller's own: there a device sees its part.
+    Inside `jax.shard_map` an axis is the caller's: a device sees only its own part.
     """
     mesh: Any = jax.typeof(array).sharding.mesh
     axes = zip(mesh.axis_sizes, mesh.axis_types, strict=True)
@@ -25,9 +25,9 @@ def lies_on_a_mesh(array: Any) -> bool:
 
 
 def cut_alike(*arrays: Array) -> list[Array]:
-    """Returns arrays of one shape, all cut over a mesh as the first that is cut.
+    """Returns arrays of one shape, all sharded like the first that is sharded.
 
-    Only explicit axes are part of a type and have to agree before arrays meet.
+    Only explicit axes are part of a type and must agree before arrays are combined.
     """
     kinds = [jax.typeof(array).sharding for array in arrays]
     cut = [kind for kind in kinds if any(kind.spec)]
@@ -37,7 +37,7 @@ def cut_alike(*arrays: Array) -> list[Array]:
 
 
 def spread_like(tree: Any, like: Any) -> Any:
-    """Returns a tree, each leaf cut over devices also where that of `like` is.
+    """Returns a tree, each leaf also sharded like its counterpart in `like`.
 
     Where structure, shape or dtype differ, it is left as it is.
     """
@@ -56,7 +56,7 @@ def _spread(leaf: Any, like: Any) -> Any:
 
 
 def spread_as(array: Array, tree: Any) -> Any:
-    """Returns a tree whose leaves differ from device to device where an array does."""
+    """Returns a tree whose leaves vary over the devices that an array varies over."""
     if not inside_shard_map():
         return tree
     mark = jnp.all(jnp.ones_like(array, bool))
@@ -66,7 +66,7 @@ def spread_as(array: Array, tree: Any) -> Any:
 def cond(
     condition: Any, yes: Callable[..., Any], no: Callable[..., Any], *operands: Any
 ) -> Any:
-    """Returns `lax.cond`; inside `jax.shard_map` with branches of one type."""
+    """Returns `lax.cond`; inside `jax.shard_map`, with branches of one type."""
     if not inside_shard_map():
         return jax.lax.cond(condition, yes, no, *operands)
     of_yes, of_no = (jax.eval_shape(branch, *operands) for branch in (yes, no))
@@ -79,5 +79,5 @@ def cond(
 
 
 def inside_shard_map() -> bool:
-    """Whether some axis of a mesh is the caller's own."""
+    """Whether some axis of the mesh belongs to the caller."""
     return AxisType.Manual in jax.sharding.get_abstract_mesh().axis_types

@@ -1,4 +1,4 @@
-"""A plan: a step taken apart into what is done once and what is done at every step.
+"""A plan: a step split into what is done once and what is done at every step.
 
 A **point** is one product per operand, with the matrices of all its pre-activations
 side by side:
@@ -6,16 +6,17 @@ side by side:
     z = Σ_i a_i W_i + b
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
-from lstm_jax.engine.programs import Op, Program, Value
+from lstm_jax.engine.programs import Op, Program, Value, numbers
 
 ACTIVATIONS = {"tanh", "logistic"}
-"""Derivatives of these are known from their values."""
+"""Their derivatives follow from their values."""
 
 
 class Term(NamedTuple):
-    """sign * (operand · weight[rows, columns]), the axes counted on their arrays."""
+    """sign * (operand · weight[rows, columns]), each axis that of its own array."""
 
     operand: int
     operand_axis: int
@@ -28,7 +29,7 @@ class Term(NamedTuple):
 
     @property
     def reading(self) -> tuple[int, int, Any]:
-        """What has to agree for two terms to share one product."""
+        """What two terms must agree in to share one product."""
         return self.operand, self.operand_axis, self.settings
 
 
@@ -56,10 +57,10 @@ class Point(NamedTuple):
     """Pre-activations with the same operands, computed and activated together.
 
     Attributes:
-      place: among the points of a plan, counted from 0.
+      place: its index among the points of a plan.
       outputs: the numbers of the pre-activations, after their activation.
-      affines: what each of them is.
-      activations: per pre-activation a name in `ACTIVATIONS`, or None.
+      affines: the pre-activations.
+      activations: for each pre-activation a name in `ACTIVATIONS`, or None.
     """
 
     place: int
@@ -69,7 +70,7 @@ class Point(NamedTuple):
 
     @property
     def axis(self) -> int:
-        """Along which the features lie."""
+        """The axis along which the features lie."""
         return self.affines[0].axis
 
     @property
@@ -95,11 +96,11 @@ class Plan(NamedTuple):
       program: the step.
       outside: operations on what does not change, run once, in order.
       inside: points and the remaining operations, in order.
-      constants: numbers of those values from outside that `inside` reads.
+      constants: numbers of the values from outside that `inside` reads.
       refused: one line for every product with weights that is not a weight product.
-      remade: places of the points whose outputs are not saved but made again.
-      in_loop: places of the points whose weight gradients add up in the loop.
-      on_a_mesh: whether the batch may be cut over devices.
+      remade: places of the points whose outputs are recomputed, not saved.
+      in_loop: places of the points whose weight gradients are summed in the loop.
+      on_a_mesh: whether the batch may be sharded over devices.
     """
 
     program: Program
@@ -113,12 +114,12 @@ class Plan(NamedTuple):
 
     @property
     def points(self) -> list[Point]:
-        """In order of their places."""
+        """The points, in the order of their places."""
         return [item for item in self.inside if isinstance(item, Point)]
 
     @property
     def leaving_points(self) -> list[Point]:
-        """Those whose pre-activations leave as outputs y and are read nowhere else."""
+        """The points whose pre-activations leave as y and are read nowhere else."""
         leaving = self.program.outputs[: len(self.program.carry)]
         read = numbers(leaving).union(*(item.reads for item in self.inside))
         return [
@@ -129,13 +130,13 @@ class Plan(NamedTuple):
 
     @property
     def saved_points(self) -> list[Point]:
-        """Those whose outputs are saved."""
+        """The points whose outputs are saved."""
         without = self.remade | {point.place for point in self.leaving_points}
         return [point for point in self.points if point.place not in without]
 
     @property
     def saved_operands(self) -> list[int]:
-        """What else is saved: operands of weight products that are made in the step."""
+        """The other values saved: operands of weight products, computed in the step."""
         points = [point for point in self.points if point.place not in self.in_loop]
         operands = set().union(*(point.reads for point in points))
         saved = {number for point in self.saved_points for number in point.outputs}
@@ -143,7 +144,7 @@ class Plan(NamedTuple):
 
     @property
     def weights_as_given(self) -> bool:
-        """Whether every point multiplies with whole matrices, as they lie in memory."""
+        """Whether every point multiplies by whole matrices, as they lie in memory."""
         return all(
             _is_whole(column, self.program)
             for point in self.points
@@ -156,7 +157,7 @@ class Plan(NamedTuple):
 
     @property
     def read_in_the_loop(self) -> set[int]:
-        """Values whose tangents the loop reads: `every_step_product` has the others."""
+        """Values whose tangents the loop reads; `every_step_product` has the rest."""
         alone = {point.place for point in self.points} - self.in_loop
         reads = [
             item.reads
@@ -167,7 +168,7 @@ class Plan(NamedTuple):
 
 
 def joined(terms: tuple[Columns, ...]) -> list[Columns]:
-    """Joins neighbouring columns of one value, so that nothing is copied for them."""
+    """Joins neighbouring columns of one value, which saves copying them."""
     runs = [terms[0]]
     for term in terms[1:]:
         last = runs[-1]
@@ -187,6 +188,9 @@ def _is_whole(terms: tuple[Term, ...], program: Program) -> bool:
     return not more and first.weight_axis == 0 and first.sign > 0 and block == shape
 
 
-def numbers(values: tuple[Value, ...]) -> set[int]:
-    """Returns those values that are not literals."""
-    return {value for value in values if isinstance(value, int)}
+def numbered(items: Iterable[Op | Point]) -> Iterator[Op | Point]:
+    """Gives points their places, in order."""
+    place = 0
+    for item in items:
+        yield item._replace(place=place) if isinstance(item, Point) else item
+        place += isinstance(item, Point)

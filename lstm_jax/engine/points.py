@@ -13,7 +13,7 @@ from lstm_jax.engine.plans import Plan, Point, Term
 from lstm_jax.engine.sizes import at_most
 from lstm_jax.engine.weights import Weights
 
-# When a product with x is taken out of the loop (docs/decisions/002-engine.md).
+# When a product with x moves out of the loop (docs/decisions/002-engine.md).
 LARGE_MATRIX = 4 * 2**20  # bytes
 FEW_ROWS = 32
 
@@ -21,8 +21,8 @@ FEW_ROWS = 32
 class Ready(NamedTuple):
     """The weights of a point as the forward step reads them.
 
-    A product over ONE feature is an outer product, which XLA fuses with what follows,
-    if its row and the bias come in pieces like the pre-activations.
+    A product over ONE feature is an outer product, which XLA fuses with what follows
+    if its row and the bias are split like the pre-activations.
     """
 
     wide: list[tuple[Term, Array]]
@@ -63,10 +63,10 @@ def _is_narrow(plan: Plan, term: Term, matrix: Array) -> bool:
 def with_products_ahead(
     plan: Plan, ready: list[Ready], xs: list
 ) -> tuple[list[Ready], list[Any]]:
-    """Takes products of large matrices with x out of the loop, all steps in one.
+    """Moves products of large matrices with x out of the loop, all steps in one.
 
-    XLA:CPU lays a matrix out anew for every product. For few rows and a matrix that
-    leaves the cache, that costs more than multiplying.
+    XLA:CPU copies a matrix to a new layout for every product. With few rows and a
+    matrix larger than the cache, that costs more than multiplying.
     """
     inputs = dict(zip(plan.program.x, xs, strict=True))
     left, ahead = [], []
@@ -98,7 +98,7 @@ def _pays_ahead(plan: Plan, term: Term, matrix: Array) -> bool:
 def point_outputs(
     point: Point, ready: Ready, values: dict[int, Any], ahead: Any
 ) -> list[Array]:
-    """Returns what a point puts out: its pre-activations, after their activation."""
+    """Returns the outputs of a point: its pre-activations, after their activation."""
     return [
         z if name is None else ACTIVATIONS[name].value(z)
         for name, z in zip(
@@ -190,11 +190,11 @@ def _contract(
 def every_step_product(
     plan: Plan, point: Point, term: Term, operands: Array, matrix: Array
 ) -> Array:
-    """A product for all steps, as ONE product of two matrices.
+    """Returns operand · W of all steps, as ONE product of two matrices.
 
-    JAX transposes it to operandsᵀ @ cotangents. With the time axis kept apart, XLA
-    would first copy all cotangents into another order; where the batch may be cut over
-    devices, merged axes would make it gather them, which costs more.
+    JAX transposes it to operandsᵀ @ cotangents. With a separate time axis, XLA would
+    first copy all cotangents into another order; if the batch may be sharded, merged
+    axes would make it gather them, which costs more.
     """
     rows = jnp.moveaxis(operands, term.operand_axis + 1, -1)
     apart = rows.shape[:-1]
@@ -212,12 +212,12 @@ def every_step_product(
 
 
 def split(point: Point, total: Array) -> list[Array]:
-    """Returns the pieces of a point, one for each of its pre-activations."""
+    """Returns the pieces of a point, one per pre-activation."""
     return [*jax.lax.split(total, point.widths, axis=point.axis)]
 
 
 def plus(total: Any, part: Any) -> Any:
-    """Returns the sum, None standing for zero; axes missing in front are of size 1."""
+    """Returns the sum, None meaning zero; missing leading axes have size 1."""
     if total is None or part is None:
         return part if total is None else total
     rank = max(total.ndim, part.ndim)

@@ -23,8 +23,8 @@ def pre_activations(
 ) -> dict[int, Affine]:
     """Returns the values that points compute, by their numbers.
 
-    A value that a sum or a slice would swallow, but that somebody else reads as well,
-    is kept whole: swallowing it would compute it twice.
+    A value that a sum or slice would absorb, but that something else reads too, is kept
+    whole: absorbing it would compute it twice.
     """
     kept: set[int] = set()
     while True:
@@ -90,7 +90,7 @@ def _affine_values(
 
 
 class Operands(NamedTuple):
-    """Of a product: the value that changes, the matrix, and their positions."""
+    """The value that changes and the matrix of a product, and their positions."""
 
     moving: int
     weight: int
@@ -99,7 +99,7 @@ class Operands(NamedTuple):
 
 
 def operands_of(op: Op, fixed: set[int]) -> Operands | None:
-    """Returns what a product reads, if just one of the two changes."""
+    """Returns the operands of a product, if exactly one of them changes."""
     left, right = op.inputs
     if not isinstance(left, int) or not isinstance(right, int):
         return None
@@ -147,7 +147,7 @@ def _shape(atom: Any) -> Shape:
 
 
 def _parts(term: Term, side_by_side: dict[int, Op]) -> Iterator[Term]:
-    """[a, b] W = a W[:m] + b W[m:]: what was put side by side is taken apart again."""
+    """[a, b] W = a W[:m] + b W[m:]: splits what was concatenated."""
     source = side_by_side.get(term.operand)
     if source is None or source.eqn.params["dimension"] != term.operand_axis:
         yield term
@@ -160,14 +160,14 @@ def _parts(term: Term, side_by_side: dict[int, Op]) -> Iterator[Term]:
 
 
 def why_no_weight_product(program: Program, op: Op, operands: Operands) -> str | None:
-    """Returns the reason why a product can't be a weight product, if there is one."""
+    """Returns why a product can't be a weight product; None if it can."""
     contracting, batch = op.eqn.params["dimension_numbers"]
     if batch[0]:
         return "it has batch dimensions"
     if program.avals[operands.weight].ndim != 2 or len(contracting[0]) != 1:
         return "the weight is not a matrix, contracted along one axis"
     if op.eqn.params.get("out_sharding") is not None:
-        return "its result has a sharding of its own"
+        return "its result has its own sharding"
     return None
 
 

@@ -1,8 +1,8 @@
 """A step function as a list of operations on numbered values.
 
 `trace` runs a step once on abstract values and flattens its jaxpr: nested `jit`s are
-inlined, every value gets a number, and what the step closes over becomes a parameter.
-The result is data that `weight_products` reads and `scanning` evaluates.
+inlined, every value gets a number, and arrays that the step closes over become
+parameters. The result is data that `weight_products` reads and `scanning` evaluates.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from jax.extend.core import (
 
 from lstm_jax.types import Carry, Params
 
-# Calls without a meaning of their own; all but the first are names of other versions.
+# Calls that only group operations; all but the first are names in other versions.
 INLINED = {"jit", "pjit", "closed_call", "core_call"}
 
 Value: TypeAlias = int | Literal
@@ -38,13 +38,18 @@ class Op(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its primitive."""
+        """The name of its primitive."""
         return self.eqn.primitive.name
 
     @property
     def reads(self) -> set[int]:
         """The numbers of its inputs."""
-        return {value for value in self.inputs if isinstance(value, int)}
+        return numbers(self.inputs)
+
+
+def numbers(values: tuple[Value, ...]) -> set[int]:
+    """Returns the numbers among values: the literals are left out."""
+    return {value for value in values if isinstance(value, int)}
 
 
 class Program(NamedTuple):
@@ -53,7 +58,7 @@ class Program(NamedTuple):
     Attributes:
       ops: the operations.
       params: numbers of the leaves of the params, then of what the step closes over.
-      closed_over: the arrays that the last of `params` stand for.
+      closed_over: the arrays behind the latter.
       carry: numbers of the leaves of the entering carry.
       x: numbers of the leaves of the input.
       outputs: the leaves of the leaving carry, then those of y.
@@ -69,6 +74,16 @@ class Program(NamedTuple):
     outputs: tuple[Value, ...]
     avals: dict[int, Any]
     leaves_as: tuple[Carry, Any]
+
+    def leaves_of_params(self, params: Params) -> list[Any]:
+        """Returns the values of `params`."""
+        return [*jax.tree.leaves(params), *self.closed_over]
+
+    def unflattened(self, leaves: tuple[list[Any], list[Any]]) -> tuple[Carry, Any]:
+        """Returns (carry, y) of their leaves."""
+        structures = map(jax.tree.structure, self.leaves_as)
+        carry, y = map(jax.tree.unflatten, structures, leaves)
+        return carry, y
 
 
 def trace(
@@ -104,7 +119,7 @@ def trace(
 
 
 class _Flattened(NamedTuple):
-    """What grows while jaxprs are inlined into one another."""
+    """What accumulates while nested jaxprs are inlined."""
 
     ops: list[Op]
     avals: dict[int, Any]
@@ -144,11 +159,21 @@ def _called(eqn: JaxprEqn) -> Jaxpr | ClosedJaxpr:
     return eqn.params.get("jaxpr") or eqn.params["call_jaxpr"]
 
 
+def inner_jaxprs(eqn: JaxprEqn) -> list[Jaxpr | ClosedJaxpr]:
+    """Returns the programs inside an operation, such as a loop or a checkpoint."""
+    held = jax.tree.leaves([*eqn.params.values()], is_leaf=_is_jaxpr)
+    return [*filter(_is_jaxpr, held)]
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return isinstance(value, Jaxpr | ClosedJaxpr)
+
+
 def evaluate(op: Op, values: dict[int, Any]) -> list[Any]:
     """Returns the outputs of one operation.
 
-    The equation runs as a jaxpr of its own: that is public, and the same in every
-    version of jax, while binding a primitive by hand is neither.
+    The equation runs as its own jaxpr: that is public and the same in every version of
+    jax; binding a primitive by hand is neither.
     """
     inputs = {
         var: read(value, values)
@@ -178,19 +203,26 @@ def interpreted(
     step: Callable[[Params, Carry, Any], tuple[Carry, Any]],
     each: Callable[[Op, dict[int, Any]], list[Any]],
 ) -> Callable[[Params, Carry, Any], tuple[Carry, Any]]:
-    """Returns the step whose operations are run by `each`, in place of `evaluate`."""
+    """Returns the step with its operations run by `each` in place of `evaluate`."""
 
     def run(params, carry, x):
         program = trace(step, params, carry, x)
-        of_params = [*jax.tree.leaves(params), *program.closed_over]
-        leaves = run_step(
-            program, of_params, jax.tree.leaves(carry), jax.tree.leaves(x), each
-        )
-        structures = map(jax.tree.structure, program.leaves_as)
-        carry, y = map(jax.tree.unflatten, structures, leaves)
-        return carry, y
+        return run_program(program, params, carry, x, each)
 
     return run
+
+
+def run_program(
+    program: Program,
+    params: Params,
+    carry: Carry,
+    x: Any,
+    each: Callable[[Op, dict[int, Any]], list[Any]] = evaluate,
+) -> tuple[Carry, Any]:
+    """Returns (carry, y) of one step, whose operations are run by `each`."""
+    of_params = program.leaves_of_params(params)
+    of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
+    return program.unflattened(run_step(program, of_params, of_carry, of_x, each))
 
 
 def run_step(
@@ -213,14 +245,9 @@ def every_value(
     x: list[Any],
     each: Callable[[Op, dict[int, Any]], list[Any]] = evaluate,
 ) -> dict[int, Any]:
-    """Returns all that one step computes, by number.
+    """Returns all that one step computes, by number; `each` runs one operation.
 
-    Args:
-      program: the step.
-      params: the values of `program.params`.
-      carry: leaves.
-      x: leaves.
-      each: runs one operation.
+    `params` are the values of `program.params`; `carry` and `x` are leaves.
     """
     numbers = (*program.params, *program.carry, *program.x)
     values = dict(zip(numbers, (*params, *carry, *x), strict=True))

@@ -2,33 +2,32 @@
 
 A carry enters a step in several places: every gate reads it, and so does the part that
 is kept. `reads_of` finds these places, and `run_by_gate` runs the step with a copy of
-the carry for each. With equal copies that is the step itself, so that the derivatives
-with respect to the copies add up to that of the step, whatever is called a gate.
+the carry for each. With equal copies that is the step itself, so the derivatives with
+respect to the copies add up to that of the step, whatever is called a gate.
 
-A **gate** is what an activation reads, with all that flows into it alone; or, where a
-product with weights meets no activation, that product. Not part of a gate is what
-others read too:
+A **gate** is what an activation reads, with everything that flows only into it; or a
+product with weights that meets no activation. A gate ends where others read too:
 
-* another gate;
-* what leaves the step as memory;
-* a sum with memory in it (c = f * c + i * g) that is read in two places: what is added
-  up is new memory, whoever reads it.
+* at another gate;
+* at what leaves the step as memory;
+* at a sum with memory in it (c = f * c + i * g) that is read in two places: what is
+  added up is new memory, whoever reads it.
 
-Where a row of gates is activated as one and split after, each piece is a gate.
-Everything else that reads the carry is what is **kept**.
+If a row of gates is activated as one and then split, each piece is a gate. Everything
+else that reads the carry is what is **kept**.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from lstm_jax.engine.plans import Plan, Point, numbers
+from lstm_jax.engine.plans import Plan, Point, numbered
 from lstm_jax.engine.points import made_ready, point_outputs
 from lstm_jax.engine.pre_activations import SLICING, SUMMING
-from lstm_jax.engine.programs import Op, Program, evaluate, read
+from lstm_jax.engine.programs import Op, Program, evaluate, numbers, read
 from lstm_jax.engine.weight_products import analyse
 from lstm_jax.engine.weights import prepare
 
@@ -38,10 +37,10 @@ ACTIVATIONS = {
     "clamp": "clip",
     "custom_jvp_call": "",  # relu and others: named by the function
 }
-"""What a gate ends in, and what it is called then, by the names of JAX's primitives."""
+"""What a gate may end in, and its name there, by JAX's names of the primitives."""
 
 LINEAR = SUMMING | {"mul", "div", "convert_element_type"}
-"""Linear in one value, where the other one does not change."""
+"""Linear in one value if the other does not change."""
 
 HANDED_ON = {
     *("mul", "neg", "convert_element_type", "stop_gradient", "select_n", "copy"),
@@ -55,10 +54,10 @@ class Gate(NamedTuple):
     """A place where a step reads its memory.
 
     Attributes:
-      number: of the value that is computed with a copy of its own.
-      value: number of what the gate says, after its activation.
+      number: of the value that is computed from its own copy.
+      value: number of the gate's value, after its activation.
       activation: "tanh", "sigmoid", ...; "linear" without one.
-      leaves: of the carry, by position: what it reads.
+      leaves: positions of the leaves of the carry that it reads.
     """
 
     number: int
@@ -71,11 +70,11 @@ class Reads(NamedTuple):
     """A step, and where it reads its memory.
 
     Attributes:
-      plan: of the step, its points single pre-activations.
+      plan: of the step, each of its points a single pre-activation.
       order: every operation, and the gate whose copy it reads; None for what is kept.
       gates: in the order of their weights: by parameter, then by column.
-      kept: leaves of the carry, by position, that are read outside of the gates.
-      own: numbers of the values that each gate has for itself.
+      kept: positions of the leaves of the carry that are read outside the gates.
+      own: numbers of the values that each gate computes for itself.
     """
 
     plan: Plan
@@ -88,7 +87,7 @@ class Reads(NamedTuple):
 def reads_of(program: Program) -> Reads:
     """Returns where a step reads its memory."""
     plan = analyse(program)
-    plan = plan._replace(inside=tuple(_numbered(_one_by_one(plan))))
+    plan = plan._replace(inside=tuple(numbered(_one_by_one(plan))))
     flow = _flow_of(plan)
     activated = _activated(flow)
     gates = flow.reading({*activated}, flow.memory)
@@ -119,12 +118,8 @@ def run_by_gate(
 ) -> tuple[list[Any], list[Any]]:
     """Returns the leaves of (carry, y) of a step whose gates read copies of the carry.
 
-    Args:
-      reads: of the step.
-      params: the values of `program.params`.
-      kept: leaves of the carry as it is read outside of the gates.
-      copies: leaves of the carry as each gate reads it.
-      x: leaves.
+    `params` are the values of `program.params`; `copies` the leaves of the carry as
+    each gate reads it, `kept` as it is read outside the gates.
     """
     plan, program = reads.plan, reads.plan.program
     weights, constants = prepare(plan, params)
@@ -151,7 +146,7 @@ def run_by_gate(
 
 
 def _one_by_one(plan: Plan) -> Iterator[Op | Point]:
-    """Takes points apart into single pre-activations, their activations beside them."""
+    """Splits points into single pre-activations, followed by their activations."""
     made_by = {number: op for op in plan.program.ops for number in op.outputs}
     for item in plan.inside:
         if isinstance(item, Op):
@@ -167,17 +162,10 @@ def _one_by_one(plan: Plan) -> Iterator[Op | Point]:
                 yield op
 
 
-def _numbered(items: Iterable[Op | Point]) -> Iterator[Op | Point]:
-    place = 0
-    for item in items:
-        yield item._replace(place=place) if isinstance(item, Point) else item
-        place += isinstance(item, Point)
-
-
 def _order(
     plan: Plan, slices: list[set[int]], rest: set[int], apart: set[int]
 ) -> Iterator[tuple[Op | Point, int | None]]:
-    """Yields what is run, once for all or once for each gate that has it for itself."""
+    """Yields what is run, once for all or once for each gate that has its own."""
     for item in plan.inside:
         outputs = {*item.outputs}
         gates = [at for at, of_gate in enumerate(slices) if outputs & of_gate]
@@ -211,7 +199,7 @@ class _Flow(NamedTuple):
       changing: numbers of all values that change from step to step.
       ends: what leaves the step.
       memory: what leaves as carry, and sums with memory in them that are read twice.
-      made_by: the operation behind a value.
+      made_by: the operation that makes a value.
       readers: the operations that read a value.
     """
 
@@ -224,7 +212,7 @@ class _Flow(NamedTuple):
     readers: dict[int, list[Op | Point]]
 
     def back_from(self, starts: set[int], until: set[int]) -> set[int]:
-        """Returns the starts and what they are made of, but nothing of `until`."""
+        """Returns the starts and what they are made of, without `until`."""
         found = {*starts}
         for item in reversed(self.items):
             if found & {*item.outputs}:
@@ -232,11 +220,11 @@ class _Flow(NamedTuple):
         return found
 
     def leaves_in(self, values: set[int]) -> tuple[int, ...]:
-        """Returns which leaves of the carry are among values, by position."""
+        """Returns the positions of the leaves of the carry among values."""
         return tuple(sorted(self.leaves[n] for n in values & self.leaves.keys()))
 
     def reading(self, values: set[int], memory: set[int]) -> set[int]:
-        """Returns those that read the carry, not by one another and not by memory."""
+        """Returns those that read the carry, not through each other or memory."""
         return {
             number
             for number in values
@@ -244,7 +232,7 @@ class _Flow(NamedTuple):
         }
 
     def reached(self, until: set[int]) -> set[int]:
-        """Returns what the carry gets to, without `until` and what lies behind."""
+        """Returns what the carry reaches, without `until` and what lies behind."""
         found = {*self.leaves}
         for item in self.items:
             if item.reads & found:
@@ -252,7 +240,7 @@ class _Flow(NamedTuple):
         return found
 
     def only_reader(self, number: int) -> Op | None:
-        """Returns the operation that alone reads a value, if there is just one."""
+        """Returns the operation that reads a value, if there is only one."""
         readers = self.readers.get(number, [])
         alone = len(readers) == 1 and number not in self.ends
         return readers[0] if alone and isinstance(readers[0], Op) else None
@@ -302,7 +290,7 @@ def _sums(plan: Plan, memory: set[int]) -> Iterator[int]:
 
 
 def _activated(flow: _Flow) -> dict[int, tuple[int, str]]:
-    """Returns of each pre-activation what it becomes, and by which activation."""
+    """Returns what each pre-activation becomes, and by which activation."""
     found: dict[int, tuple[int, str]] = {}
     for op in flow.items:
         if isinstance(op, Op) and op.name in ACTIVATIONS and flow.is_of_one(op):
@@ -322,7 +310,7 @@ def _is_slice(item: Op | Point) -> bool:
 
 
 def _before(activation: Op, flow: _Flow) -> int:
-    """Returns what an activation reads, before a fixed shift or scale of it.
+    """Returns what an activation reads, before any fixed shift or scale.
 
     Two activations of one pre-activation are one gate.
     """
@@ -337,7 +325,7 @@ def _before(activation: Op, flow: _Flow) -> int:
 
 
 def _rescaled(number: int, flow: _Flow) -> int:
-    """Returns what an activation becomes, moved to another range: 4 σ(z) - 2."""
+    """Returns an activation after its move to another range, such as 4 σ(z) - 2."""
     value, op = number, flow.only_reader(number)
     while op is not None and op.name in LINEAR and flow.is_of_one(op):
         (number,) = op.outputs

@@ -4,7 +4,7 @@ A `lax.scan` that knows the weights of its step. Autodiff of a plain scan adds a
 weight-shaped matrix to the backward carry at every step; this one finds the products of
 the step with its weights (`lstm_jax.engine`), carries only the adjoint of the state
 backwards, and forms each weight gradient afterwards by ONE product over all steps. It
-serves any step function: a cell of ours, a Flax, Haiku or Equinox cell, a user's own.
+serves any step function: our cells, a Flax, Haiku or Equinox cell, or your own.
 """
 
 from collections.abc import Callable, Hashable
@@ -56,23 +56,22 @@ def scan(
         return carry, stack(ys)
 
     Values and derivatives (jvp, vjp, their nestings, vmap) are those of
-    `jax.lax.scan`, up to the order in which numbers are added. `scan_report` tells
-    what was found in a step. Without a `jit` around it, it is compiled once per step
-    function and shapes.
+    `jax.lax.scan`, up to the order in which numbers are added. `scan_report` tells what
+    was found in a step. Outside `jit` it is compiled once per step function and shapes.
 
     Args:
       step: `(params, carry, x) -> (carry, y)`. Arrays that it closes over count as
         params.
-      params: what every step shares; leaves that are not arrays, as the functions in a
-        module of another library, are handed on as they are.
-      carry: what enters the first step; a Python number takes the dtype of what leaves
-        the step.
-      xs: a pytree with leaves (time, ...); None where the step reads nothing.
-      length: the number of steps; needed where xs has no leaves.
+      params: what every step shares; leaves that are not arrays, such as functions in a
+        module of another library, are passed on as they are.
+      carry: what enters the first step; a Python number takes the dtype in which it
+        leaves the step.
+      xs: a pytree with leaves (time, ...); None if the step reads nothing.
+      length: the number of steps; needed if xs has no leaves.
       reverse: from the last step to the first; ys stay in time order.
-      checkpoint_every: k in [1, time] stores the carry of every k-th step only and
-        computes the rest again in the backward pass: memory O(time / k + k), at the
-        cost of one more forward pass. None stores what every step needs.
+      checkpoint_every: k in [1, time] stores only the carry of every k-th step and
+        recomputes the rest in the backward pass: memory O(time / k + k), at the cost of
+        another forward pass. None stores what every step needs.
       unroll: steps per iteration of the compiled loop; True for all of them.
       implementation: "auto", or "plain" for `lax.scan` as it is.
 
@@ -100,7 +99,7 @@ def scan(
 
 
 class Options(NamedTuple):
-    """How a scan is run: its length, and the arguments of `scan` of those names."""
+    """The length of a scan, and the arguments of `scan` with these names."""
 
     time: Any  # a number, or the size of an axis under `jax.export`
     reverse: bool
@@ -110,7 +109,7 @@ class Options(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """Params without their arrays: the structure, and None where an array belongs."""
+    """Params without their arrays: the structure, and None in place of each array."""
 
     structure: Any
     others: tuple[Any, ...]
@@ -141,7 +140,7 @@ def _on_arrays(step: Step, shared: Shared) -> Step:
     return step_on_arrays
 
 
-# One compiled function per step; weak, so that it goes when its step goes.
+# One compiled function per step; weak, so that it is freed with its step.
 _COMPILED: WeakKeyDictionary[Callable, Callable] = WeakKeyDictionary()
 
 
@@ -181,13 +180,13 @@ def _scan(
     else:
         run = _planned(plan, arrays, over_time)
     if options.checkpoint_every is None:
-        # Not where xs tells: under `jax.export` it need not be a number.
+        # Not if xs has it: under `jax.export` it need not be a number.
         return run(carry, xs, length=None if jax.tree.leaves(xs) else options.time)
     return _in_pieces(run, carry, xs, options)
 
 
 def _traced(step: Step, arrays: list, carry: Carry, xs: Any) -> tuple[Program, Carry]:
-    """Returns the program of the step, and the carry in the dtypes that it keeps."""
+    """Returns the program of the step, and the carry in the dtypes it keeps."""
     program = trace(step, arrays, carry, first_entries(xs))
     entering = with_weak_types_promoted(carry, program.leaves_as[0])
     if first_difference(carry, entering):
@@ -199,16 +198,13 @@ def _traced(step: Step, arrays: list, carry: Carry, xs: Any) -> tuple[Program, C
 def _planned(plan: Plan, arrays: list, over_time: Callable) -> Callable:
     of_params = [*arrays, *plan.program.closed_over]
     weights, constants = prepare(plan, of_params)
-    structures = [jax.tree.structure(tree) for tree in plan.program.leaves_as]
 
     def run(carry: Carry, xs: Any, length: Any) -> tuple[Carry, Any]:
         on_a_mesh = any(map(lies_on_a_mesh, jax.tree.leaves((arrays, carry, xs))))
         here = plan._replace(on_a_mesh=on_a_mesh)
         on_leaves = weighted_scan(here, partial(over_time, length=length))
         inputs = Inputs(weights, constants, jax.tree.leaves(carry), jax.tree.leaves(xs))
-        out = on_leaves(of_params, inputs)
-        carry, ys = map(jax.tree.unflatten, structures, out)
-        return carry, ys
+        return plan.program.unflattened(on_leaves(of_params, inputs))
 
     return run
 
@@ -216,7 +212,7 @@ def _planned(plan: Plan, arrays: list, over_time: Callable) -> Callable:
 def _in_pieces(
     run: Callable, carry: Carry, xs: Any, options: Options
 ) -> tuple[Carry, Any]:
-    """Runs whole pieces in an outer scan, and the remainder, the last steps, alone."""
+    """Runs whole pieces in an outer scan, and the last, shorter piece on its own."""
     time, every, reverse = options.time, options.checkpoint_every, options.reverse
     piece = jax.checkpoint(partial(run, length=every), prevent_cse=False)
     whole, left = time - time % every, time % every
@@ -250,7 +246,7 @@ class ScanReport(NamedTuple):
       implementation: "weighted", the scan that knows its weights, or "plain".
       reason: why it is plain; empty otherwise.
       weight_products: one line per product of a changing value with a fixed matrix;
-        products in one group make up one pre-activation.
+        the products of a group make up one pre-activation.
       refused: one line per product with weights that is differentiated step by step.
     """
 
@@ -271,7 +267,7 @@ class ScanReport(NamedTuple):
 def scan_report(
     step: Step, params: Params, carry: Carry, xs: Any = None, length: int | None = None
 ) -> ScanReport:
-    """Returns what `scan` finds in a step, and why where it changes nothing.
+    """Returns what `scan` finds in a step, or why it changes nothing.
 
     Arguments and errors as for `scan`; nothing is run.
     """
@@ -301,7 +297,7 @@ def _groups(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def _why_plain(plan: Plan) -> str:
-    """Returns one line, or nothing where the plan is an improvement."""
+    """Returns why a plain scan is as good; empty if the plan is better."""
     if any(op.eqn.effects for op in plan.program.ops):
         return "the step has side effects"
     if not plan.points:
@@ -310,7 +306,7 @@ def _why_plain(plan: Plan) -> str:
 
 
 def first_entries(xs: Any) -> Any:
-    """Returns shapes and dtypes of what the first step reads."""
+    """Returns the shapes and dtypes that the first step reads."""
     return shapes_of(_first_entries, xs)
 
 

@@ -1,4 +1,4 @@
-"""What a function returns, asked once for each kind of input, and what it changes."""
+"""What a function returns, traced once per kind of input; and what it changes."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,16 +8,16 @@ import jax
 
 
 def shapes_of(function: Callable, *arguments: Any) -> Any:
-    """Returns `jax.eval_shape(function, *arguments)`, whose answer is remembered.
+    """Returns `jax.eval_shape(function, *arguments)`, cached.
 
-    JAX itself keeps a few kilobytes for every such question.
+    JAX itself keeps a few kilobytes for every such call.
     """
     leaves, structure = jax.tree.flatten(arguments)
     return _shapes(function, _surroundings(), structure, *map(jax.typeof, leaves))
 
 
 def _surroundings() -> tuple[Any, ...]:
-    """Returns what else an answer may hang on: the default precision, and the mesh."""
+    """Returns what else the result may depend on: default precision and mesh."""
     return jax.dtypes.canonicalize_dtype(float), jax.sharding.get_abstract_mesh()
 
 
@@ -27,10 +27,10 @@ def _shapes(function: Callable, _: Any, structure: Any, *kinds: Any) -> Any:
 
 
 def with_params_kept(function: Callable, params: Any, *arguments: Any) -> Any:
-    """Returns `function(params, *arguments)`, of which params are as they were.
+    """Returns `function(params, *arguments)`; refuses a function that changes params.
 
-    Modules can be written to: nnx.Dropout counts its draws and nnx.BatchNorm keeps
-    averages. In a loop that is traced once such a change reaches no later step.
+    Modules are mutable: nnx.Dropout counts its draws and nnx.BatchNorm keeps averages.
+    In a loop that is traced once, such a change reaches no later step.
 
     Raises:
       TypeError: names the first leaf that it changed in place, or added.

@@ -1,4 +1,4 @@
-"""Sizes are compared here: under `jax.export` they need not be numbers."""
+"""Comparing sizes: under `jax.export` they need not be numbers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from jax.errors import InconclusiveDimensionOperation
 
 
 def at_most(size: Any, bound: Any) -> bool:
-    """Whether size <= bound; False where a symbolic size leaves it open."""
+    """Whether size <= bound; False if a symbolic size leaves it open."""
     try:
         return bool(size <= bound)
     except InconclusiveDimensionOperation:

@@ -1,9 +1,9 @@
-"""The linear scan of a plan: tangents of the results, from what the values saved.
+"""The linear scan of a plan: tangents of the results, from what the forward scan saved.
 
-    dz_t = s_t + Σ_i da_it W_i,    s_t of all steps made before the loop
+    dz_t = s_t + Σ_i da_it W_i,    s_t of all steps computed before the loop
 
-Written to be transposed: the loop then carries the adjoint of the state, and what is
-shaped like a weight is made outside of it.
+Written to be transposed: the loop then carries the adjoint of the state, and everything
+shaped like a weight is computed outside it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax.engine.moving import pushed_forward
-from lstm_jax.engine.plans import Plan, Point, numbers
+from lstm_jax.engine.plans import Plan, Point
 from lstm_jax.engine.points import (
     activation_tangents,
     every_step_product,
@@ -27,12 +27,12 @@ from lstm_jax.engine.points import (
     split,
     turned_product,
 )
-from lstm_jax.engine.programs import Op, Value, evaluate, read
+from lstm_jax.engine.programs import Op, Value, evaluate, numbers, read
 from lstm_jax.engine.weights import Weights
 
 
 class Inputs(NamedTuple):
-    """What a scan of a plan depends on; or the tangents of it, None for a zero one."""
+    """What a scan of a plan depends on; or its tangents, None for zero."""
 
     weights: list[Weights]
     constants: list[Any]
@@ -45,7 +45,7 @@ class Saved(NamedTuple):
 
     Attributes:
       carry: the leaves that enter the step.
-      points: by place, what every point of `Plan.saved_points` put out.
+      points: by place, the outputs of every point in `Plan.saved_points`.
       operands: by number, `Plan.saved_operands`.
     """
 
@@ -55,7 +55,7 @@ class Saved(NamedTuple):
 
 
 def entering(plan: Plan, constants: list, carry: list, x: list) -> dict[int, Any]:
-    """Returns what a step starts from, by number: values, or their tangents."""
+    """Returns what a step starts from, by number: values or their tangents."""
     numbers = (*plan.constants, *plan.program.carry, *plan.program.x)
     return dict(zip(numbers, (*constants, *carry, *x), strict=True))
 
@@ -70,13 +70,8 @@ def linear_scan(
 ) -> list[Array]:
     """Returns the tangents of those leaves of (carry, ys) that move.
 
-    Args:
-      plan: of the step.
-      over_time: `(body, carry, xs) -> (carry, ys)`, `lax.scan` with its options.
-      inputs: of the run.
-      saved: by the run.
-      moving: tangents of the inputs.
-      moves: numbers of the values that move.
+    `over_time` is `lax.scan` with its options, `moving` the tangents of the inputs, and
+    `moves` the numbers of the values that move.
     """
     program = plan.program
     first = [
@@ -199,7 +194,7 @@ def _given(tangents: dict[int, Any]) -> dict[int, Any]:
 
 
 def _tangent(value: Value, values: dict[int, Any], tangents: dict[int, Any]) -> Array:
-    """Returns the tangent of what leaves a step, zeros where it does not move."""
+    """Returns the tangent of a value that leaves a step, zeros if it does not move."""
     if isinstance(value, int) and value in tangents:
         return tangents[value]
     return jnp.zeros_like(read(value, values))
@@ -210,7 +205,7 @@ def _leaving(
 ) -> dict[int, Array]:
     """Returns the tangents of pre-activations that leave as y, all steps at once.
 
-    Transposed, the cotangents of ys meet the weights as they come, in no loop.
+    Transposed, the cotangents of ys are multiplied by the weights outside the loop.
     """
     left = {}
     for point in plan.leaving_points:

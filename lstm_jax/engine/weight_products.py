@@ -1,31 +1,31 @@
 """Where a step multiplies its state with its weights.
 
 A **weight product** is a `dot_general` of a value that changes from step to step with a
-matrix that does not. Products, and whatever does not change, that are only summed make
-up ONE pre-activation
+matrix that does not. Products and constants that are only summed make up ONE
+pre-activation
 
     z = Σ_i a_i W_i + b,
 
 and pre-activations with the same operands a_i, such as the gates of an LSTM, make up
-one **point**: one product per operand, with their matrices side by side. Sums, slices
-and splits commute with a product, so they are moved onto the matrices. `analyse` reads
-all of this from a `Program`, whatever library the step was written in.
+one **point**: one product per operand, with the matrices side by side. Sums, slices and
+splits commute with a product, so they are moved onto the matrices. `analyse` finds all
+of this in a `Program`, whatever library the step was written in.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lstm_jax.engine.plans import ACTIVATIONS, Affine, Plan, Point, numbers
+from lstm_jax.engine.plans import ACTIVATIONS, Affine, Plan, Point, numbered
 from lstm_jax.engine.pre_activations import (
     operands_of,
     pre_activations,
     why_no_weight_product,
 )
-from lstm_jax.engine.programs import Op, Program, Value
+from lstm_jax.engine.programs import Op, Program, Value, numbers
 
-# Repeated inside the loop, although they do not change: storing their results outside
-# costs more than making them.
+# Repeated inside the loop although they do not change: storing their results outside
+# costs more than recomputing them.
 CHEAP = {"broadcast_in_dim", "iota"}
 
 _OPAQUE = {
@@ -52,7 +52,7 @@ def analyse(program: Program) -> Plan:
     return Plan(
         program=program,
         outside=tuple(outside),
-        inside=tuple(_numbered(inside)),
+        inside=tuple(numbered(inside)),
         constants=tuple(sorted(constants)),
         refused=tuple(_refusals(program, inside, fixed)),
     )
@@ -102,9 +102,9 @@ def _signature(affine: Affine) -> Any:
 def _activated(
     inside: list[Op | Point], outputs: tuple[Value, ...]
 ) -> list[Op | Point]:
-    """Moves an activation that alone reads a pre-activation into its point.
+    """Moves an activation into its point if nothing else reads the pre-activation.
 
-    Its derivative is known from its value, so that the backward pass needs neither the
+    Its derivative follows from its value, so that the backward pass needs neither the
     pre-activation nor the activation again.
     """
     reads = [*numbers(outputs), *(n for item in inside for n in item.reads)]
@@ -142,16 +142,6 @@ def _needed(inside: list[Op | Point], outputs: tuple[Value, ...]) -> list[Op | P
             kept.append(item)
             wanted |= item.reads
     return kept[::-1]
-
-
-def _numbered(inside: list[Op | Point]) -> Iterator[Op | Point]:
-    place = 0
-    for item in inside:
-        if isinstance(item, Point):
-            yield item._replace(place=place)
-            place += 1
-        else:
-            yield item
 
 
 def _reads(inside: list[Op | Point], outputs: tuple[Value, ...]) -> set[int]:

@@ -1,4 +1,4 @@
-"""The scan of a plan: a `custom_jvp` whose transpose is the backward pass wanted.
+"""The scan of a plan: a `custom_jvp` whose transpose is the backward pass we want.
 
 The rule runs the scan and saves the carries and the pre-activations
 
@@ -12,8 +12,8 @@ and runs the linear scan in which dz_t = s_t + Σ_i da_it W_i (`tangents`). Unde
 transpose the cotangent of s is dL/dz of all steps, so that every weight gradient is one
 product, dL/dW_i = Σ_t a_itᵀ dL/dz_t, and the loop carries only the state's adjoint.
 
-Forward mode has no use for any of that: where nothing is transposed, the tangents run
-side by side with the values, and nothing is saved (`linear_maps`).
+Forward mode needs none of this: if nothing is transposed, the tangents run alongside
+the values, and nothing is saved (`linear_maps`).
 """
 
 from collections.abc import Callable
@@ -36,12 +36,9 @@ from lstm_jax.engine.tangents import Inputs, Saved, entering, linear_scan
 def weighted_scan(plan: Plan, over_time: Callable) -> Callable:
     """Returns `(params, inputs) -> (carry, ys)`, on leaves, inputs an `Inputs`.
 
-    Without differentiation, a step whose matrices would have to be laid out anew runs
-    as it was written: a short sequence does not pay for the copy.
-
-    Args:
-      plan: of the step.
-      over_time: `(body, carry, xs) -> (carry, ys)`, `lax.scan` with its options.
+    `over_time` is `lax.scan` with its options. Without differentiation, a step whose
+    matrices would have to be copied runs as written: the copy would not pay off for a
+    short sequence.
     """
 
     @jax.custom_jvp
@@ -87,7 +84,7 @@ def weighted_scan(plan: Plan, over_time: Callable) -> Callable:
 def _saving_scan(
     plan: Plan, over_time: Callable, inputs: Inputs, moves: frozenset[int]
 ) -> tuple[Any, Saved]:
-    """Returns (carry, ys), and what the way back needs of every step."""
+    """Returns (carry, ys), and what the backward pass needs from every step."""
     ready, ahead = with_products_ahead(
         plan, made_ready(plan, inputs.weights), inputs.xs
     )

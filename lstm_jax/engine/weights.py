@@ -1,4 +1,4 @@
-"""What the points of a plan need from the params: made once, outside the loop."""
+"""What the points of a plan need from the params, computed once outside the loop."""
 
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ class Weights(NamedTuple):
     """The weights of one point.
 
     Attributes:
-      matrices: per operand a matrix (features of the operand, width of the point).
-      bias: what broadcasts to the point, or None.
+      matrices: one per operand, (features of the operand, width of the point).
+      bias: an array that broadcasts to the point, or None.
     """
 
     matrices: list[Any]
@@ -25,7 +25,7 @@ class Weights(NamedTuple):
 
 
 class Values(NamedTuple):
-    """Everything that does not change from step to step, and how it was made."""
+    """Everything that does not change from step to step, and its broadcasts."""
 
     by_number: dict[int, Any]
     broadcasts: dict[int, Op]
@@ -86,9 +86,9 @@ def _bias(point: Point, rank: int, values: Values) -> Array | None:
 
 
 def _biases(point: Point) -> tuple[tuple[int, ...], list[list[Bias]]]:
-    """Returns the widths of pieces, and the biases of each: one piece if it can be.
+    """Returns the widths of pieces, and the biases of each: one piece if possible.
 
-    XLA would copy a bias that is put together again from its slices.
+    XLA would copy a bias that is reassembled from its slices.
     """
     biases = [[*affine.biases] for affine in point.affines]
     if len({len(of_piece) for of_piece in biases}) == 1:
@@ -110,7 +110,7 @@ def _summand(bias: Bias, rank: int, axis: int, values: Values) -> Array:
 
 
 def _before_broadcast(value: Value, rank: int, values: Values) -> Array:
-    """Returns a summand of that rank, of size 1 along axes it was repeated over."""
+    """Returns a summand of that rank, with size 1 along the axes of its broadcast."""
     if isinstance(value, Literal) or value not in values.broadcasts:
         array = jnp.asarray(read(value, values.by_number))
         return array if array.ndim else array.reshape((1,) * rank)

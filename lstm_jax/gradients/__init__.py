@@ -1,10 +1,10 @@
 """The gradient laboratory: how much of the last error reaches each earlier step.
 
 In the order of the questions: how much is left at every lag, of the memory, of single
-units, of the inputs; which step hears which; what trains the weights; which path the
-gradient takes; what one step does, and what a whole run does; how to record and to
-shape it in training. Two modules have the name of their function, `influence` and
-`recorder`: as attributes of this package, those are the functions.
+units, of the inputs; which steps influence which; what trains the weights; which path
+the gradient takes; what one step does, and what a whole run does; how to record and
+shape it in training. Two modules share the name of their function, `influence` and
+`recorder`: as attributes of this package these are the functions.
 """
 
 from lstm_jax.gradients.alignment import by_lag
@@ -72,7 +72,7 @@ __all__ = [
     "underflow_lag", "by_lag",
     # ... of single units, and of the inputs
     "log_gradients", "input_gradients", "log_input_gradient_norms",
-    # Which step hears which
+    # Which steps influence which
     "influence", "input_influence",
     # What trains the weights
     "weight_contributions", "log_weight_contributions", "effective_window",

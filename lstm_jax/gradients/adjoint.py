@@ -6,22 +6,23 @@ carry and of y that leave it,
     a_t = J_tᵀ a_{t+1} + C_tᵀ dL/dy_t
 
 Between two steps every leaf has one integer exponent per batch element (`Scaled`), so
-that a leaf that fades by 0.5 per step does not drown in one that fades by 0.99; within
-a step every number has one (`wide_vjp`), so that a saturated gate is e^-160 and not 0.
+that a leaf that fades by 0.5 per step is not lost beside one that fades by 0.99; within
+a step every number has one (`wide_vjp`), so that a saturated gate is e^-160, not 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.pullback import wide_vjp
 from lstm_jax.gradients.exponents.scaled import Scaled
-from lstm_jax.gradients.exponents.wide import per_element
+from lstm_jax.gradients.exponents.wide import Wide, per_element
 from lstm_jax.gradients.loss import LossFn, output_gradients
 from lstm_jax.gradients.state import (
     entering_carries,
@@ -33,10 +34,10 @@ from lstm_jax.types import Carry
 
 
 class WayBack(NamedTuple):
-    """What a way back through a run starts from.
+    """What a backward pass through a run starts from.
 
     Attributes:
-      steps: of `prepare`.
+      steps: the run.
       entering: the carry that enters each step, leaves (time, *batch, ...).
       dys: dL/dy_t, in the structure of the outputs, leaves (time, *batch, ...).
     """
@@ -73,18 +74,18 @@ def way_back(steps: Steps, loss_fn: LossFn) -> WayBack:
 
 
 Observer = Callable[[Steps, StepBack], Any]
-"""What is kept of one step of the way back, as arrays."""
+"""Returns what to keep of one step of the way back, as arrays."""
 
 
-# Compiled once per observer, cell and shapes: an observer is a function of a module.
+# Compiled once per observer, cell and shapes: observers are module-level functions.
 @partial(jax.jit, static_argnums=1)
 def observed_on_the_way_back(way: WayBack, observe: Observer) -> Any:
-    """Returns what an observer makes of every step, leaves (time, ...)."""
+    """Returns the observer's result at every step, leaves (time, ...)."""
     return run_back(way, observe)
 
 
 def run_back(way: WayBack, observe: Observer) -> Any:
-    """As `observed_on_the_way_back`, for observers that are made inside a `jit`."""
+    """The same as `observed_on_the_way_back`, for observers made inside a `jit`."""
     with jax.default_matmul_precision("highest"):
         return unless_idle(way.steps, lambda steps: _run_back(steps, way, observe))
 
@@ -97,11 +98,7 @@ def _run_back(steps: Steps, way: WayBack, observe: Observer) -> Any:
         dy_leaves = [scaled.rescale(dy, no_exponent) for dy in jax.tree.leaves(dy_t)]
         leaving = [*adjoints, *dy_leaves]
 
-        def outputs(leaves):
-            carry = with_inexact_leaves(entering_t, leaves)
-            return step_outputs(steps, steps.shared, carry, inputs_t)
-
-        _, pullback = wide_vjp(outputs, inexact_leaves(entering_t))
+        _, pullback = step_vjp(steps, entering_t, inputs_t)
         batch_axes = len(steps.batch_shape)
         adjoints = [per_element(leaf, batch_axes) for leaf in pullback(leaving)]
         at_t = StepBack(entering_t, inputs_t, leaving, adjoints)
@@ -111,14 +108,20 @@ def _run_back(steps: Steps, way: WayBack, observe: Observer) -> Any:
         scaled.rescale(jnp.zeros_like(leaf), no_exponent)
         for leaf in inexact_leaves(steps.carry)
     ]
-    _, observed = scan(
-        step_back,
-        (),
-        after_last,
-        (way.entering, steps.inputs, way.dys),
-        reverse=not steps.reverse,
-    )
-    return observed
+    run = (way.entering, steps.inputs, way.dys)
+    return scan(step_back, (), after_last, run, reverse=not steps.reverse)[1]
+
+
+def step_vjp(
+    steps: Steps, entering: Carry, inputs: Any
+) -> tuple[list[Array], Callable[[Sequence[Scaled]], list[Wide]]]:
+    """Returns `step_outputs` of a step, and their pullback to the carry that enters."""
+
+    def outputs(leaves):
+        carry = with_inexact_leaves(entering, leaves)
+        return step_outputs(steps, steps.shared, carry, inputs)
+
+    return wide_vjp(outputs, inexact_leaves(entering))
 
 
 def step_outputs(steps: Steps, shared: Shared, carry: Carry, inputs: Any) -> list:

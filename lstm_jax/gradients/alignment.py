@@ -1,4 +1,4 @@
-"""Curves of sequences of different lengths, moved so that their last steps meet."""
+"""Curves of sequences of different lengths, shifted so that their last steps align."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
 
     Entry t then has lag T - t for all of them, so that they can be averaged, drawn and
     compared. Entries before a sequence began are NaN, which `decay_rate`, `horizon`,
-    `effective_window` and their kin, and the plots, leave out.
+    `effective_window` and the like, and the plots, leave out.
 
         def loss_fn(ys):
             return lj.last_step(ys, lengths).sum()
@@ -28,7 +28,7 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
 
     Args:
       log_norms: leaves (time, *batch, ...), such as `log_gradient_norms` returns, or
-        gradients themselves. Not of a run in reverse, which ends at step 0 for all.
+        gradients themselves. Not from a run in reverse, which always ends at step 0.
       lengths: (*batch,) integers in [0, time], as `unroll` was given.
 
     Returns:
@@ -36,7 +36,7 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
 
     Raises:
       TypeError: lengths are not integers, or a leaf is not floating.
-      ValueError: lengths are not one in [0, time] for each sequence.
+      ValueError: lengths are not one number in [0, time] for each sequence.
     """
     return jax.tree.map(lambda leaf: _moved(leaf, jnp.asarray(lengths)), log_norms)
 
@@ -50,10 +50,9 @@ def check_curve(name: str, curve: Any) -> None:
 
 
 def before_beginning(log_norms: LogNorms) -> Bool[Array, " time *batch"]:
-    """Returns where a curve has NaN and nothing but NaN up to there.
+    """Returns where a curve has been NaN so far: before its sequence began (`by_lag`).
 
-    That is before its sequence began (`by_lag`). A curve of NaN alone never began: it
-    is unknown and none of it is left out.
+    A curve of NaN alone never began: it is unknown, and none of it is left out.
     """
     known = ~jnp.isnan(log_norms)
     return (jnp.cumsum(known, axis=0) == 0) & jnp.any(known, axis=0, keepdims=True)

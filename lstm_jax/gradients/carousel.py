@@ -28,8 +28,8 @@ class CarouselLogNorms(NamedTuple):
       total: ||a_t||, a_t the adjoint of the long-term memory that enters step t.
       carousel: ||Π_s f_s * a_end||, s from t to the last step but one, a_end the
         adjoint that enters the last step that counts.
-      rest: ||a_t - carousel||: what took a gate at least once, and what the loss reads
-        before the last step.
+      rest: ||a_t - carousel||: what went through a gate at least once, and what the
+        loss reads before the last step.
     """
 
     total: LogNorms
@@ -44,13 +44,13 @@ def forget_factors(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Float[Array, "time *batch hidden"]:
-    """Returns f_t, what the cell path alone keeps of every unit's memory at step t.
+    """Returns f_t, the share of every unit's memory that the cell path keeps at step t.
 
     The diagonal of the cell path's Jacobian: the forget gate of an LSTM, z of a GRU, 1
     in the LSTM of 1997. It is 1 at a step that does not count, and 0 at a reset.
 
-    Arguments and errors as for `step_jacobians`, of a cell with a memory that is kept
-    (`Cell.memory`); another one is a `ValueError`.
+    Arguments and errors as for `step_jacobians`; a cell that keeps no memory
+    (`Cell.memory`) is a `ValueError`.
     """
     field = memory_field(cell)
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
@@ -67,7 +67,7 @@ def log_carousel_norms(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> CarouselLogNorms:
-    """Returns how much of the long-term memory's gradient the carousel brings.
+    """Returns how much of the long-term memory's gradient the carousel carries.
 
     The constant error carousel: the gradient that stays in the long-term memory c from
     the end to step t, multiplied by the forget gates and by nothing else,
@@ -75,8 +75,8 @@ def log_carousel_norms(
         carousel_t = f_t * carousel_{t+1},     carousel_end = a_end
         rest_t     = a_t - carousel_t
 
-    Both may be longer than their sum a_t, where they work against each other. Exact
-    where the norms themselves would underflow.
+    Either may be longer than their sum a_t if they oppose each other. Exact even where
+    the norms themselves would underflow.
 
     Arguments and errors as for `forget_factors`; loss_fn as for `carry_gradients`.
 
@@ -101,7 +101,7 @@ def _adjoints(_: Steps, at_t: StepBack) -> list[Scaled]:
 
 
 def time_constants(factors: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Returns τ = -1 / ln f, the steps after which a factor f has left 1/e.
+    """Returns τ = -1 / ln f, the number of steps after which 1/e is left.
 
     0 where f = 0, and inf where f = 1: nothing is lost.
 
@@ -109,7 +109,7 @@ def time_constants(factors: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
       factors: in [0, 1], such as forget gates.
 
     Raises:
-      ValueError: a factor lies outside, where values are known.
+      ValueError: a factor lies outside, if values are known.
     """
     check_array("factors", factors, "an array of factors in [0, 1]")
     check_number("factors", factors, "[0, 1]")
@@ -121,10 +121,10 @@ def unit_time_constants(
 ) -> Float[Array, " hidden"]:
     """Returns the time constant of every unit: -1 / mean ln f.
 
-    The mean runs over steps and batch, so that over many steps the unit's memory really
-    fades as exp(-steps / τ), which the mean of -1 / ln f does not tell. Steps that do
-    not count have f = 1 and would lengthen it, and a reset has f = 0 and makes it 0:
-    leave them out.
+    The mean runs over steps and batch, so over many steps the unit's memory fades as
+    exp(-steps / τ); the mean of -1 / ln f would not give that. Steps that do not count
+    have f = 1 and would lengthen it, and a reset has f = 0 and would make it 0: leave
+    them out.
     """
     check_array("factors", factors, "an array (time, *batch, hidden)")
     check_number("factors", factors, "[0, 1]")
@@ -138,11 +138,7 @@ def _time_constants(log_factors: Float[Array, "*shape"]) -> Float[Array, "*shape
 
 
 def memory_field(cell: Cell) -> str:
-    """Returns the field of the carry that is kept by forget factors.
-
-    Raises:
-      ValueError: the cell has none.
-    """
+    """Returns the field of the carry kept by forget factors; refuses cells without."""
     check_cell("cell", cell)
     if cell.memory is None:
         kept = [known.name for known in CELLS.values() if known.memory]

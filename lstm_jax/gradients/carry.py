@@ -1,8 +1,8 @@
 """Gradients with respect to the memory at every step of a sequence.
 
-Entry t of every result belongs to the carry that ENTERS step t, t = 0 .. T-1: it is
-what comes back from step t and later. Its lag is T - t, the number of step Jacobians
-between it and the carry that leaves the last step.
+Entry t of every result belongs to the carry that ENTERS step t, t = 0 .. T-1: it comes
+back from step t and later. Its lag is T - t, the number of step Jacobians between it
+and the carry that leaves the last step.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array
-from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import StepBack, observed_on_the_way_back, way_back
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.slopes import with_exact_slopes
@@ -25,7 +24,7 @@ from lstm_jax.gradients.state import (
     pulled_back,
     with_inexact_leaves,
 )
-from lstm_jax.masking import Masks, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, Steps, over_time, prepare, unless_idle
 from lstm_jax.types import Carry, LogNorms, Params, Sequences
 
 
@@ -42,8 +41,8 @@ def carry_gradients(
     A zero probe is added to the carry that enters each step; the gradient with respect
     to the probes is the result. Products run at the highest matmul precision.
 
-    Where sequences end earlier than the array, the loss must read them there, and
-    `by_lag` brings their last steps together:
+    If sequences end before the array does, the loss must read them where they end, and
+    `by_lag` aligns their last steps:
 
         def loss_fn(ys):
             return lj.last_step(ys, lengths).sum()
@@ -57,8 +56,8 @@ def carry_gradients(
       xs: (time, *batch, input), floating.
       loss_fn: maps ys (time, *batch, output) to a real scalar.
       carry: what enters the first step; `cell.init_carry` by default.
-      **masks: lengths, mask, resets, reverse, as for `unroll`; in reverse entry t is
-        still the carry that enters step t, now on its way to step t - 1.
+      **masks: lengths, mask, resets, reverse, as for `unroll`; in reverse entry t still
+        belongs to the carry that enters step t, and step t - 1 follows.
 
     Returns:
       The structure of the carry, leaves (time, *batch, ...); None in place of integer
@@ -66,8 +65,8 @@ def carry_gradients(
 
     Raises:
       TypeError: an argument has a dtype that is not allowed.
-      ValueError: an argument is not allowed, the loss is not a real scalar, or, where
-        values are known, it reads nothing of a sequence but its padding.
+      ValueError: an argument is not allowed, the loss is not a real scalar, or, if
+        values are known, it reads only the padding of a sequence.
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063
@@ -85,7 +84,7 @@ def _carry_gradients(steps: Steps, loss_fn: LossFn) -> list[Array]:
 
 @jax.jit
 def _probed(steps: Steps) -> tuple[Any, Callable]:
-    """Returns ys, and from dL/dys to the gradients with respect to all probes."""
+    """Returns ys, and the pullback from dL/dys to the gradients of all probes."""
 
     def run(steps, probes):
         def probed_step(shared, carry, probed_inputs):
@@ -93,14 +92,7 @@ def _probed(steps: Steps) -> tuple[Any, Callable]:
             moved = jax.tree.map(jnp.add, inexact_leaves(carry), probe)
             return steps.step(shared, with_inexact_leaves(carry, moved), inputs)
 
-        _, ys = scan(
-            probed_step,
-            steps.shared,
-            steps.carry,
-            (probes, steps.inputs),
-            reverse=steps.reverse,
-        )
-        return ys
+        return over_time(steps, probed_step, (probes, steps.inputs))[1]
 
     probes = [
         jnp.stack([jnp.zeros_like(leaf)] * steps.time)
@@ -122,8 +114,8 @@ def gradient_norms(
     """Returns ||dL/d(carry that enters step t)|| for every t and leaf of the carry.
 
     Arguments and errors as for `carry_gradients`. The norms are Euclidean, over all
-    axes after the batch axes, and right as long as the gradients themselves do not
-    underflow; beyond that, see `log_gradient_norms`.
+    axes after the batch axes, and right as long as the gradients do not underflow;
+    where they do, see `log_gradient_norms`.
 
     Returns:
       The structure of the carry, leaves (time, *batch).
@@ -146,7 +138,7 @@ def log_gradient_norms(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Carry:
-    """Returns ln ||dL/d(carry that enters step t)||, also where the norm is 1e-3000.
+    """Returns ln ||dL/d(carry that enters step t)||, even where the norm is 1e-3000.
 
     With a_t the adjoint of the carry that enters step t and J_t, C_t the Jacobians of
     the carry and of y that leave it,
@@ -154,8 +146,8 @@ def log_gradient_norms(
         a_t = J_tᵀ a_{t+1} + C_tᵀ dL/dy_t
 
     is run backwards with one integer exponent per batch element and leaf of the carry,
-    so that a leaf that fades by 0.5 per step does not drown in one that fades by 0.99,
-    and within a step with one for every number: the slopes of tanh and σ are right also
+    so that a leaf that fades by 0.5 per step is not lost beside one that fades by 0.99,
+    and within a step with one for every number: the slopes of tanh and σ are right even
     where a float has 1 - tanh² = 0. Products run at the highest matmul precision.
 
     Arguments and errors as for `carry_gradients`.
@@ -174,7 +166,7 @@ def _log_norms(_: Steps, at_t: StepBack) -> list[Array]:
 
 
 def joint_log_norms(log_norms: Carry) -> LogNorms:
-    """Returns the log-norms of the whole carry, all its leaves taken together.
+    """Returns the log-norms of the whole carry, all leaves taken together.
 
     0.5 ln Σ_leaf exp(2 log_norm), computed without leaving the logarithms.
     """

@@ -5,7 +5,7 @@ Every step uses the same weights, so their gradient is a sum over the steps,
     dL/dW = Σ_t dL/dW_t,     dL/dW_t = (∂(carry, y)_t / ∂W)ᵀ (a_{t+1}, dL/dy_t)
 
 W_t the weights as step t uses them and a_{t+1} the adjoint of the carry that leaves it.
-The norms of the parts say which steps an update hears.
+The norms of the parts say which steps drive an update.
 """
 
 from typing import Unpack
@@ -42,10 +42,10 @@ def log_weight_contributions(
 ) -> Params:
     """Returns ln ||dL/dW_t||_F for every step t and weight W, without underflow.
 
-    The gradients are summed over the batch before the norm is taken, as an update sums
-    them; each is formed, measured and dropped on the way back, so that no array of
+    The gradients are summed over the batch before the norm is taken, as in an update;
+    each is formed, measured and dropped on the way back, so that no array of
     (time, *weight) exists. `vmap` over the batch gives the parts of single examples.
-    What a learned initial carry adds belongs to no step. Products run at the highest
+    The part of a learned initial carry belongs to no step. Products run at the highest
     matmul precision.
 
     Arguments and errors as for `carry_gradients`.
@@ -83,14 +83,14 @@ def weight_contributions(
 def effective_window(
     log_contributions: LogNorms, fraction: Scalar = 0.99
 ) -> Int[Array, "*batch"]:
-    """Returns the number of last steps from which an update hears that fraction.
+    """Returns how many last steps contribute that fraction of an update.
 
-    The smallest k with Σ_{t >= T-k} ||dL/dW_t|| >= fraction * Σ_t ||dL/dW_t||: without
-    the steps before them the gradient moves by at most (1 - fraction) of the sum of
-    the norms of its parts. Counted from the last step that contributes anything, which
-    leaves padding out, and not before a sequence began (`by_lag`). 0 where nothing
-    contributes, -1 where the curve holds NaN or inf.
-    Of a run in reverse pass `log_contributions[::-1]`.
+    The smallest k with Σ_{t >= T-k} ||dL/dW_t|| >= fraction * Σ_t ||dL/dW_t||: dropping
+    earlier steps changes the gradient by at most (1 - fraction) of the sum of the norms
+    of its parts. Counted back from the last step that contributes anything, which skips
+    padding, and no further than the beginning of a sequence (`by_lag`). 0 if
+    nothing contributes, -1 if the curve holds NaN or inf. For a run in reverse pass
+    `log_contributions[::-1]`.
 
     Args:
       log_contributions: (time, *batch) in time order, of one weight or of all
@@ -98,7 +98,7 @@ def effective_window(
       fraction: in (0, 1).
 
     Raises:
-      ValueError: the fraction lies outside, where its value is known.
+      ValueError: the fraction lies outside, if its value is known.
     """
     check_curve("log_contributions", log_contributions)
     check_number("fraction", fraction, "(0, 1)")
@@ -107,10 +107,10 @@ def effective_window(
     largest = jnp.max(log_contributions, axis=0)
     silent = largest == -jnp.inf
     norms = jnp.exp(log_contributions - jnp.where(silent, 0, largest))
-    heard = jnp.cumsum(norms[::-1], axis=0)
-    wanted = jnp.asarray(fraction, heard.dtype) * heard[-1]
+    summed = jnp.cumsum(norms[::-1], axis=0)
+    wanted = jnp.asarray(fraction, summed.dtype) * summed[-1]
     after_last = jnp.argmax(log_contributions[::-1] != -jnp.inf, axis=0)
-    count = jnp.where(silent, 0, 1 + jnp.sum(heard < wanted, axis=0) - after_last)
+    count = jnp.where(silent, 0, 1 + jnp.sum(summed < wanted, axis=0) - after_last)
     unknown = jnp.isnan(largest) | (largest == jnp.inf)
     return jnp.where(unknown, -1, count)
 
@@ -129,8 +129,6 @@ def weight_gradients(steps: Steps, at_t: StepBack) -> list[Scaled]:
 
 
 def _for_all(value: Scaled) -> Scaled:
-    """Returns the value with one exponent for the whole batch, its largest."""
+    """Returns the value with one exponent for the whole batch, the largest."""
     exponent = jnp.max(value.exponent)
-    return Scaled(
-        scaled.times_power(value.mantissa, value.exponent - exponent), exponent
-    )
+    return Scaled(scaled.over_power(value, exponent), exponent)

@@ -1,12 +1,12 @@
 """From a curve of log-norms to the few numbers that people quote.
 
 All of them read log-norms in time order, as `log_gradient_norms` returns them, and look
-backwards from the last step, or from the last entry that is not -inf where a sequence
-ends earlier. Rates are in nats per step of lag, negative = vanishing. Of a run in
-reverse pass `log_norms[::-1]`: its last step is step 0.
+back from the last step, or from the last entry that is not -inf if a sequence ends
+earlier. Rates are in nats per step of lag, negative = vanishing. For a run in reverse
+pass `log_norms[::-1]`: its last step is step 0.
 
-NaN at the start of a curve, before its sequence began (`by_lag`), is left out; NaN
-after that, or nowhere anything else, is unknown.
+NaN at the start of a curve, before its sequence began (`by_lag`), is left out; any
+later NaN, or a curve of nothing but NaN, is unknown.
 """
 
 from typing import Any, NamedTuple
@@ -26,8 +26,8 @@ class DecayFit(NamedTuple):
 
     Attributes:
       rate: its slope against the lag, in nats per step, negative = vanishing.
-      stderr: the slope's standard error if residuals were independent, which those of
-        one curve seldom are: a lower bound. NaN where fewer than three entries remain.
+      stderr: the slope's standard error if residuals were independent, which within a
+        curve they seldom are: a lower bound. NaN if fewer than three entries remain.
       window: (first, last) step of the entries used.
     """
 
@@ -39,15 +39,15 @@ class DecayFit(NamedTuple):
 def decay_rate(log_norms: LogNorms) -> Float[Array, "*batch"]:
     """Returns the slope of the log-norm against the lag, in nats per step.
 
-    Negative where the gradient vanishes and positive where it explodes: a gradient that
-    is multiplied by ρ at every step backwards has rate ln ρ. Least squares along the
-    time axis with -inf left out; NaN where fewer than two entries remain.
+    Negative if the gradient vanishes and positive if it explodes: a gradient multiplied
+    by ρ at every step backwards has rate ln ρ. Least squares along the time axis with
+    -inf left out; NaN if fewer than two entries remain.
     """
     return fit_decay(log_norms).rate
 
 
 def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> DecayFit:
-    """Returns the least-squares line, its error, and what it was fitted to.
+    """Returns the least-squares line, its error, and the entries it was fitted to.
 
         rate = -Σ (t - t̄)(y - ȳ) / Σ (t - t̄)²
         stderr² = Σ residual² / (n - 2) / Σ (t - t̄)²
@@ -59,7 +59,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
       window: (start, stop), the steps start .. stop - 1; all of them by default.
 
     Raises:
-      ValueError: the window is not a part of the sequence with two steps or more.
+      ValueError: the window is not at least two steps of the sequence.
     """
     check_curve("log_norms", log_norms)
     start, stop = (0, log_norms.shape[0]) if window is None else window
@@ -85,8 +85,8 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
     def slope(y):
         return jnp.sum(t * y, axis=0) / spread
 
-    # The second fit, to the residuals of the first, takes the rounding of long float32
-    # sums out of the result.
+    # A second fit, to the residuals of the first, removes the rounding errors of long
+    # float32 sums.
     first = slope(y)
     rate = first + slope(y - first[None] * t)
     squares = jnp.sum((y - rate[None] * t) ** 2, axis=0)
@@ -99,7 +99,7 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
 
 
 def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
-    """Returns the steps in which half of the gradient is lost: ln 2 / -rate.
+    """Returns the number of steps that lose half of the gradient: ln 2 / -rate.
 
     inf where the rate is not negative, NaN where it is NaN.
     """
@@ -111,7 +111,7 @@ def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
 def log_shares(log_norms: LogNorms) -> LogNorms:
     """Returns ln(norm at t / norm entering the last step), 0 at the last step.
 
-    NaN where a sequence has no entry but -inf.
+    NaN where a sequence has only -inf.
     """
     check_curve("log_norms", log_norms)
     return log_norms - _at_last(log_norms)
@@ -120,9 +120,9 @@ def log_shares(log_norms: LogNorms) -> LogNorms:
 def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
     """Returns the lag at which only `fraction` of the gradient is left.
 
-    Counted in steps back from the last step, whose norm is the whole; between two steps
-    the log-norm is taken as a straight line; inf where that little is never left, NaN
-    where the curve holds a NaN after its beginning.
+    Counted in steps back from the last step, whose norm is the whole; between steps the
+    log-norm is interpolated linearly; inf if it never falls that low, NaN if the curve
+    holds a NaN after its beginning.
 
     Args:
       log_norms: (time, *batch).
@@ -139,8 +139,8 @@ def rounding_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
     """Returns the lag from which a share is too small to change a sum of that dtype.
 
     There it is half a unit in the last place of 1 (3.9e-3 in bfloat16, 4.9e-4 in
-    float16, 6.0e-8 in float32), so that added to what the last step sends it is
-    rounded away. inf where the curve never falls that low.
+    float16, 6.0e-8 in float32), so that it is rounded away when added to what the last
+    step sends. inf if the curve never falls that low.
     """
     check_floating("dtype", dtype)
     return horizon(log_norms, float(jnp.finfo(dtype).eps) / 2)
@@ -149,7 +149,7 @@ def rounding_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
 def underflow_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
     """Returns the lag from which the norm is below the dtype's smallest normal number.
 
-    1.2e-38 in float32 and bfloat16, 6.1e-5 in float16. inf where it never is.
+    1.2e-38 in float32 and bfloat16, 6.1e-5 in float16. inf if it never is.
     """
     check_curve("log_norms", log_norms)
     check_floating("dtype", dtype)
@@ -157,7 +157,7 @@ def underflow_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
 
 
 def _steps_after_last(logs: LogNorms) -> Int[Array, "*batch"]:
-    """Returns how many entries, all of them -inf, follow the last step of each."""
+    """Returns how many entries, all of them -inf, follow each sequence's last step."""
     kept = (logs != -jnp.inf)[::-1]
     return jnp.where(jnp.any(kept, axis=0), jnp.argmax(kept, axis=0), 0)
 
@@ -169,7 +169,7 @@ def _at_last(logs: LogNorms) -> Float[Array, "*batch"]:
 
 
 def _lag_at(logs: LogNorms, wanted: Array) -> Float[Array, "*batch"]:
-    """Returns the lag at which the curve first comes down to a height."""
+    """Returns the lag at which the curve first falls to `wanted`."""
     left, wanted = logs[::-1], wanted.astype(logs.dtype)
     skipped = _steps_after_last(logs)
     steps_back = jnp.arange(left.shape[0]).reshape(-1, *(1 for _ in left.shape[1:]))

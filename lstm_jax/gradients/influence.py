@@ -38,12 +38,11 @@ def influence(
 
     exact for k = n, unbiased for random directions and fewer of them (Hutchinson 1990).
 
-    Costs time * num_probes runs of `log_gradient_norms`, so time² steps back, and the
-    memory of `num_probes` such runs beside the result.
+    Costs time * num_probes runs of `log_gradient_norms`, so about time² steps back, and
+    the memory of `num_probes` such runs besides the result.
 
-    `num_probes` is k, from 1 to n; n, the exact answer, by default. `key` draws the
-    directions and is needed where num_probes < n. Other arguments as for
-    `step_jacobians`.
+    `num_probes` is k, from 1 to n; by default n, which is exact. `key` draws the
+    directions, and is needed if num_probes < n. Other arguments: see `step_jacobians`.
 
     Returns:
       The structure of the carry, leaves (time t, time s, *batch), natural logarithms;
@@ -56,7 +55,6 @@ def influence(
       Hutchinson (1990), https://doi.org/10.1080/03610919008812866
     """
     steps = prepare(cell, params, xs, carry, **masks)
-
     norms = _influence(steps, _carry_log_norms, num_probes, key)
     return inexact_structure(steps.carry, norms)
 

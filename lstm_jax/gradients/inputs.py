@@ -1,4 +1,4 @@
-"""Gradients with respect to what each step was shown: the bear itself."""
+"""Gradients with respect to the input of each step: the bear itself."""
 
 from collections.abc import Callable
 from typing import Any, Unpack
@@ -7,7 +7,6 @@ import jax
 from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.engine.scanning import scan
 from lstm_jax.gradients.adjoint import (
     StepBack,
     observed_on_the_way_back,
@@ -26,7 +25,7 @@ from lstm_jax.gradients.state import (
     with_inexact_leaves,
 )
 from lstm_jax.inputs import with_inputs, without_keys
-from lstm_jax.masking import Masks, StepInput, Steps, prepare, unless_idle
+from lstm_jax.masking import Masks, StepInput, Steps, over_time, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
 
@@ -56,16 +55,10 @@ def input_gradients(
 
 @jax.jit
 def _shown(steps: Steps) -> tuple[Any, Callable]:
-    """Returns ys, and from dL/dys to the gradients with respect to all inputs."""
+    """Returns ys, and the pullback from dL/dys to the gradients of all inputs."""
 
     def run(steps, leaves):
-        return scan(
-            steps.step,
-            steps.shared,
-            steps.carry,
-            _showing(steps.inputs, leaves),
-            reverse=steps.reverse,
-        )[1]
+        return over_time(steps, steps.step, _showing(steps.inputs, leaves))[1]
 
     leaves = inexact_leaves(without_keys(steps.inputs.x))
     return jax.vjp(
@@ -81,7 +74,7 @@ def log_input_gradient_norms(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Any:
-    """Returns ln ||dL/dx_t|| for every t, also where the norm is 1e-3000.
+    """Returns ln ||dL/dx_t|| for every t, even where the norm is 1e-3000.
 
     The adjoints run back as in `log_gradient_norms`, and each is pulled back to the
     input of its step. Arguments and errors as for `carry_gradients`.

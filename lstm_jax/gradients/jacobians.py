@@ -31,12 +31,12 @@ def step_jacobians(
         J[t][i, j] = d state_{t+1, i} / d state_{t, j}
 
     state_t enters step t; in reverse state_{t+1} stands for the one that leaves it. A
-    step that does not count has J = 1, a reset J = 0. Batch elements do not see one
-    another, so each basis vector is pushed through all of them at once. Products run
-    at the highest matmul precision.
+    step that does not count has J = 1, a reset J = 0. Batch elements are independent:
+    each basis vector is pushed through all of them at once. Products run at the highest
+    matmul precision.
 
-    The result is whole in memory, time * batch * state² numbers. What is wanted of long
-    or wide runs is mostly had without it: `product_singular_values`,
+    The result holds time * batch * state² numbers in memory. Most questions about long
+    or wide runs are answered without it: `product_singular_values`,
     `lyapunov_exponents`, `log_gradient_norms`.
 
     Args:
@@ -78,8 +78,8 @@ def jacobian_products(
 
         P[t] = J[t + window - 1] ... J[t + 1] J[t],   t = 0 .. time - window
 
-    so P[t][i, j] = d state_{t+window, i} / d state_{t, j}. Of a run in reverse pass
-    `jacobians[::-1]`. The products are plain numbers: where they underflow, see
+    so P[t][i, j] = d state_{t+window, i} / d state_{t, j}. For a run in reverse pass
+    `jacobians[::-1]`. The products are plain floats: where they underflow, see
     `product_singular_values`.
 
     Args:
@@ -118,7 +118,7 @@ def push_forward(
         _, moved, after = jax.jvp(step, (state,), (tangent,), has_aux=True)
         return after, moved
 
-    # Rows, so that a product with the weights is one product for all tangents.
+    # Rows, so that all tangents share one product with the weights.
     return jax.vmap(push, in_axes=-2, out_axes=(None, -2))(tangents)
 
 

@@ -1,4 +1,4 @@
-"""What a loss reads of the outputs: its gradient there, and whether it can be meant."""
+"""What a loss reads of the outputs: its gradient, and whether it makes sense."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ Counts = Bool[Array, " time *batch"] | None
 def output_gradients(loss_fn: LossFn, ys: Any, counts: Counts = None) -> Any:
     """Returns dL/dys; refuses a loss that is not a real, finite scalar.
 
-    Where values are known it also refuses a loss that reads only the padding of a
+    If values are known it also refuses a loss that reads only the padding of a
     sequence, see `check_reading`.
     """
     loss, dys = jax.value_and_grad(lambda ys: checked_loss(loss_fn, ys))(ys)
@@ -30,7 +30,7 @@ def output_gradients(loss_fn: LossFn, ys: Any, counts: Counts = None) -> Any:
 
 
 def refuse_nan(loss: Array) -> None:
-    """Refuses NaN and inf where the value is known; under `jit` it is not."""
+    """Refuses NaN and inf if the value is known; under `jit` it is not."""
     if not isinstance(loss, Tracer) and not bool(jnp.isfinite(loss)):
         raise ValueError(f"loss_fn: it returned {loss}; it must return a real number")
 
@@ -53,11 +53,11 @@ def checked_loss(loss_fn: LossFn, ys: Any) -> Float[Array, ""]:
 
 
 def check_reading(loss_fn: LossFn, ys: Any, counts: Counts) -> None:
-    """Refuses a loss that reads nothing of a sequence but its padding, all zeros.
+    """Refuses a loss that reads only the padding of a sequence, all zeros.
 
-    As ys[-1] does where sequences end earlier: nothing would come back to their steps.
-    Padding is read where a loss of other values in it has a gradient there; where
-    values are not known, as under `jit`, this cannot be told.
+    ys[-1] does that if sequences end earlier: no gradient would reach their steps.
+    Padding counts as read where the loss has a gradient once other values fill it.
+    Under `jit` values are unknown, and nothing is checked.
 
     Raises:
       ValueError: names the first such sequence.

@@ -1,7 +1,7 @@
 """Lyapunov exponents: how fast small differences of the state grow along a run.
 
-The largest exponent is the slope that the gradient of the last step has against the
-lag; the whole spectrum says how many directions keep, lose or make information.
+The largest exponent is the slope of the last step's log-gradient against the lag; the
+whole spectrum says how many directions keep, lose or create information.
 """
 
 from collections.abc import Callable
@@ -26,15 +26,14 @@ NUM_BLOCKS = 20  # of the standard errors
 
 
 class LyapunovSpectrum(NamedTuple):
-    """Exponents with what is needed to trust them; all in nats per step.
+    """Exponents, with what is needed to trust them; all in nats per step.
 
     Attributes:
       exponents: descending.
       stderr: standard error of each, from the scatter of averages over blocks of time;
-        NaN where there are fewer than two blocks.
-      mean_log_det: the mean of ln|det J_t|, which the sum of all exponents equals on
-        any run; from LU factors and not from the QR ones. None where not all exponents
-        were asked for.
+        NaN if there are fewer than two blocks.
+      mean_log_det: the mean of ln|det J_t|, which equals the sum of all exponents on
+        any run; from LU, not QR, factors. None unless all exponents were asked for.
     """
 
     exponents: Float[Array, "*batch k"]
@@ -54,32 +53,32 @@ def lyapunov_exponents(
 ) -> Float[Array, "*batch k"]:
     """Returns the largest Lyapunov exponents of a run, descending, in nats per step.
 
-    k orthonormal tangent vectors Q ride along with the state and are made orthonormal
-    again every `qr_every` = m steps:
+    k orthonormal tangent vectors Q follow the state and are made orthonormal again
+    every `qr_every` = m steps:
 
         J_{t+m-1} ... J_t Q = Q' R        λ_i = mean over the run of ln|R_ii| / m
 
     (Benettin et al. 1980). λ_1 > 0 is chaos; without input a stable linear net has
     λ_i = ln|eig_i(W)|. Only state * k numbers are carried, and time * k / m logarithms
     are kept; no Jacobian is formed. It runs under `jit`, under `vmap` over params,
-    carries and inputs, and backwards (Engelken 2023 trains on it) where the
-    exponents are finite. Products run at the highest matmul precision.
+    carries and inputs, and backwards (Engelken 2023 trains on it) if the exponents are
+    finite. Products run at the highest matmul precision.
 
-    The tangents start in random directions, always the same; what is left of that
-    start is O(1 / time), and gone after a `burn_in`. A singular Jacobian has exponents
-    of -inf. Rounding hides directions that shrink by more than the precision against
-    the first within m steps: λ_1 - λ_i > 16 / m nats in float32 (36 / m in float64) is
-    "at least that", and a -inf may show as such a number.
+    The tangents start in random directions, always the same; the effect of the start is
+    O(1 / time), and gone after a `burn_in`. A singular Jacobian has exponents of -inf.
+    Rounding hides directions that shrink, relative to the first, by more than the
+    precision within m steps: λ_1 - λ_i > 16 / m nats in float32 (36 / m in float64)
+    means "at least that", and a -inf may appear as such a number.
 
     Args:
       cell: any `Cell`.
       params: what `cell.init` returned.
-      xs: (time, *batch, input), floating; zeros for a net left to itself, which then
-        needs a `carry` away from a fixed point at zero.
-      num_exponents: how many, k; in [1, state]. None: all.
+      xs: (time, *batch, input), floating; zeros for an autonomous net, which then needs
+        a `carry` away from a fixed point at zero.
+      num_exponents: k, in [1, state]; None for all.
       burn_in: steps before the average begins; in [0, time).
       qr_every: steps between two QR factorisations, m; divides burn_in and time.
-        Larger is faster; too large, and the tangents fall together or overflow.
+        Larger is faster; if too large, the tangents align or overflow.
       carry: what enters the first step; `cell.init_carry` by default.
 
     Raises:
@@ -142,9 +141,9 @@ def kaplan_yorke_dimension(
 
         D = k + (λ_1 + ... + λ_k) / |λ_{k+1}|
 
-    with the largest k at which the sum is not negative: 0 for a stable fixed point. n
-    where even the sum of all is not negative; if only some of the exponents were
-    measured, D is then at least that.
+    with the largest k at which the sum is not negative: 0 for a stable fixed point, n
+    if even the sum of all is not negative. If only some of the exponents were measured,
+    D is then at least that.
 
     Args:
       exponents: (*batch, n), descending.
@@ -167,8 +166,8 @@ def kaplan_yorke_dimension(
 def entropy_rate(exponents: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
     """Returns the sum of the positive exponents, in nats per step.
 
-    By Pesin's formula the rate at which the run makes information (an upper bound on
-    it in general).
+    By Pesin's formula the rate at which the run creates information (in general, an
+    upper bound on it).
 
     References:
       Pesin (1977), https://doi.org/10.1070/RM1977v032n04ABEH001639
@@ -178,9 +177,9 @@ def entropy_rate(exponents: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
 
 
 def mean_over_time(values: Float[Array, " time *batch"]) -> Float[Array, "*batch"]:
-    """Returns the mean along the first axis, right to rounding also where it is long.
+    """Returns the mean along the first axis, exact to rounding even if it is long.
 
-    The mean of what the first pass left over is added: a float32 sum over 10 000 steps
+    The mean of the residuals of a first pass is added: a float32 sum over 10 000 steps
     is off in its sixth digit.
     """
     first = jnp.mean(values, axis=0)
@@ -194,7 +193,7 @@ def starting_frame(
 ) -> Float[Array, "*batch k state"]:
     """Returns `count` orthonormal rows in random directions, always the same.
 
-    Not the first axes: they may span an invariant subspace, and would never leave it.
+    The first axes would not do: they may span an invariant subspace and never leave it.
     """
     drawn = jax.random.normal(jax.random.key(0), (size, count), dtype)
     return jnp.broadcast_to(qr(drawn)[0].mT, (*batch_shape, count, size))
@@ -265,7 +264,7 @@ def _state_size(steps: Steps) -> int:
 
 
 def _checked(steps: Steps, num_exponents: Any, burn_in: Any, qr_every: Any) -> int:
-    """Returns how many exponents are wanted."""
+    """Returns the number of exponents; refuses arguments that do not fit."""
     time, size = steps.time, _state_size(steps)
     check_whole("burn_in", burn_in, 0, time - 1, "below the time axis of xs")
     check_whole("qr_every", qr_every, 1, time, "the time axis of xs")

@@ -1,8 +1,8 @@
 """Which path the gradient takes through a step, by the place where the carry is read.
 
-A carry is read in several places of a step: by every gate, and by what is kept. They
-are found in the traced step (`lstm_jax.engine.reads`), whoever wrote it. The derivative
-of the step with respect to the carry as ONE place reads it is a path, and
+A step reads its carry in several places: in every gate, and in the part that is kept.
+They are found in the traced step (`lstm_jax.engine.reads`), whoever wrote it. The
+derivative of the step with respect to the carry as ONE place reads it is a path, and
 
     J_t = Σ_k J_t^k,     C_t = Σ_k C_t^k
 
@@ -12,9 +12,9 @@ the adjoint of the carry that leaves, the part of the gradient along path k is
     a_t^k = J_t^kᵀ a_{t+1} + C_t^kᵀ dL/dy_t,     Σ_k a_t^k = a_t
 
 a_t the result of `carry_gradients`: what the loss reads from the output of step t takes
-the same paths on its way to the carry that enters. A step that does not count keeps its
-carry: all of its adjoint takes the first path, in a stack the first of each layer.
-Entries and lags are as for `carry_gradients`.
+the same paths to the carry that enters. A step that does not count keeps its carry: all
+of its adjoint takes the first path (in a stack, the first of each layer). Entries and
+lags are as for `carry_gradients`.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ from lstm_jax.tracing import KEPT, named_reads
 from lstm_jax.types import Carry, Params, Sequences, at_least_float32
 
 Paths = dict[str, Carry]
-"""What came along each path, by its name."""
+"""What arrived along each path, by name."""
 
 Shares = dict[str, Float[Array, " time *batch"]]
 """A share of a whole for each path."""
@@ -60,8 +60,8 @@ class Places(NamedTuple):
 
     Attributes:
       names: of the paths.
-      kept: by leaf of the carry, the path along which a step that does not count hands
-        it on.
+      kept: for each leaf of the carry, the path by which a step that does not count
+        passes it on.
     """
 
     names: tuple[str, ...]
@@ -71,12 +71,12 @@ class Places(NamedTuple):
 def path_names(cell: Cell, params: Params, x: Any) -> tuple[str, ...]:
     """Returns the names of the paths through a step.
 
-    "cell" is what is kept of the memory, and is read as it is; the others are gates. A
-    cell names its own (`Cell.gates`): for the LSTM ("cell", "i", "f", "g", "o"). Those
-    of other cells are called by what they read, where the carry has names for it, by
-    their activation and by their place among the weights: "hidden -> sigmoid 0". In a
-    stack "1.f" is f of the second layer. A cell of which nothing is told apart, as one
-    that reads its memory in a loop, has the one path "cell".
+    "cell" is the part of the memory that is kept and read as it is; the others are
+    gates. A cell may name its gates (`Cell.gates`): the LSTM has
+    ("cell", "i", "f", "g", "o"). Other gates are named by what they read, if the carry
+    has names for it, by their activation, and by their place among the weights:
+    "hidden -> sigmoid 0". In a stack "1.f" is f of the second layer. A cell in which no
+    places are told apart, such as one that reads its memory in a loop, has only "cell".
 
     Args:
       cell: any `Cell`.
@@ -102,10 +102,8 @@ def path_gradients(
 ) -> Paths:
     """Returns the parts of dL/d(carry that enters step t), one for every path.
 
-    Arguments and errors as for `carry_gradients`; right as long as the gradients do not
-    underflow. Products run at the highest matmul precision.
-
-    Arguments as for `carry_gradients`; errors as for it and for `path_names`.
+    Right as long as the gradients do not underflow. Products run at the highest matmul
+    precision. Arguments as for `carry_gradients`; errors as for it and `path_names`.
 
     Returns:
       By the name of the path, the structure of the carry with leaves (time, *batch,
@@ -115,7 +113,7 @@ def path_gradients(
 
 
 def _gradients(paths: list[Scaled], at_t: StepBack) -> Carry:
-    values = [_aligned(path, jnp.int32(0)) for path in paths]
+    values = [scaled.over_power(path, jnp.int32(0)) for path in paths]
     return inexact_structure(at_t.entering, values)
 
 
@@ -154,8 +152,8 @@ def path_shares(
     """Returns the share of every path in the whole, <a_t^k, a_t> / ||a_t||².
 
     The inner product runs over all leaves of the carry. At every t the shares add up to
-    1; one is negative where its path works against the others. Arguments and errors as
-    for `path_gradients`; shares are right where the gradients themselves underflow.
+    1; a share is negative where its path works against the others. Arguments and errors
+    as for `path_gradients`; shares are right even if the gradients underflow.
 
     Returns:
       By the name of the path, (time, *batch); NaN where a_t is zero.
@@ -166,8 +164,8 @@ def path_shares(
 def _shares(paths: list[Scaled], at_t: StepBack) -> Float[Array, "*batch path"]:
     exponents = jnp.stack([adjoint.exponent for adjoint in at_t.adjoints])
     top = jnp.max(exponents, axis=0)[..., None]
-    whole = [_aligned(_of_one_path(a), top) for a in at_t.adjoints]
-    parts = [_aligned(path, top) for path in paths]
+    whole = [scaled.over_power(_of_one_path(a), top) for a in at_t.adjoints]
+    parts = [scaled.over_power(path, top) for path in paths]
     return _inner(parts, whole, top.ndim) / _inner(whole, whole, top.ndim)
 
 
@@ -183,11 +181,11 @@ def path_jacobians(
         J^k[t][i, j] = d state_{t+1, i} / d state_{t, j} as path k reads it
         Σ_k J^k[t] = step_jacobians(...)[t]
 
-    The state is the carry as one vector, as for `step_jacobians`. The result is whole
-    in memory, paths * time * batch * state² numbers.
+    The state is the carry as one vector, as for `step_jacobians`. The result holds
+    paths * time * batch * state² numbers in memory.
 
     By the name of the path. Arguments as for `step_jacobians`; errors as for it and
-    for `path_names`.
+    `path_names`.
     """
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     by_path = with_exact_slopes(by_path)
@@ -237,8 +235,8 @@ def steps_by_path(
 ) -> tuple[Steps, Steps, Places]:
     """Returns the steps, the same with one copy of the carry per path, and the paths.
 
-    A step reads the copies by their paths and hands the new carry to all of them; one
-    that does not count keeps each copy as it is. Arguments as for `carry_gradients`.
+    Each path reads its own copy, and the new carry goes to all copies; a step that does
+    not count keeps each copy as it is. Arguments as for `carry_gradients`.
     """
     steps = prepare(cell, params, xs, carry, **masks)
     places = _places_of(cell, steps)
@@ -248,7 +246,7 @@ def steps_by_path(
 
 
 def _handed_on(places: Places, copies: Paths) -> Carry:
-    """Returns the carry of a step that does not count: of each layer its first path."""
+    """Returns the carry that leaves a step, each leaf by the path in `places.kept`."""
     leaves = {name: jax.tree.leaves(copy) for name, copy in copies.items()}
     structure = jax.tree.structure(copies[places.names[0]])
     return structure.unflatten(leaves[name][at] for at, name in enumerate(places.kept))
@@ -282,14 +280,12 @@ def _step_of_copies(
     leaves = {name: jax.tree.leaves(copy) for name, copy in copies.items()}
     out = run_by_gate(
         named.reads,
-        params=[*jax.tree.leaves(params), *program.closed_over],
+        params=program.leaves_of_params(params),
         kept=[leaves[name][at] for at, name in enumerate(named.kept)],
         copies=[leaves[name] for name in named.gates],
         x=jax.tree.leaves(x),
     )
-    structures = map(jax.tree.structure, program.leaves_as)
-    carry, y = map(jax.tree.unflatten, structures, out)
-    return carry, y
+    return program.unflattened(out)
 
 
 def _along_paths(
@@ -301,7 +297,7 @@ def _along_paths(
     masks: Masks,
     observe: Callable[[list[Scaled], StepBack], Any],
 ) -> dict[str, Any]:
-    """Returns what `observe` makes of every step, by the name of the path.
+    """Returns the result of `observe` at every step, by the name of the path.
 
     `observe` gets the paths of every inexact leaf of the carry, (*batch, path, ...),
     and returns leaves with the same first axes.
@@ -326,7 +322,7 @@ def _observed(way: WayBack, by_path: Steps, places: Places, observe: Callable) -
 
 
 def _through_paths(by_path: Steps, places: Places, at_t: StepBack) -> list[Scaled]:
-    """Returns what comes back to the copies of each leaf, (*batch, path, ...)."""
+    """Returns what flows back to the copies of each leaf, (*batch, path, ...)."""
     inexact = inexact_leaves(at_t.entering)
 
     def outputs(leaves):
@@ -349,11 +345,6 @@ def _of_one_path(value: Scaled) -> Scaled:
     """Returns values (*batch, ...) as (*batch, 1, ...)."""
     axis = value.exponent.ndim
     return Scaled(jnp.expand_dims(value.mantissa, axis), value.exponent[..., None])
-
-
-def _aligned(value: Scaled, exponent: Array) -> Array:
-    """Returns value / 2**exponent."""
-    return scaled.times_power(value.mantissa, value.exponent - exponent)
 
 
 def _inner(a: list[Array], b: list[Array], first: int) -> Float[Array, "*batch path"]:

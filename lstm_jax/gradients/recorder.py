@@ -6,7 +6,7 @@
         params = update(params)
         recording = watch.update(recording, step, params)
 
-Nothing leaves the device until somebody reads the recording.
+Nothing leaves the device until the recording is read.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,8 @@ class Recording(NamedTuple):
 
     Attributes:
       steps: the update of each curve, -1 where none is recorded yet.
-      log_norms: of the whole carry, (capacity, time, *batch); NaN likewise.
-      seen: how many curves there were; those beyond the capacity are not kept.
+      log_norms: of the whole carry, (capacity, time, *batch); NaN where there are none.
+      seen: how many curves there were; those beyond the capacity are dropped.
     """
 
     steps: Int[Array, " capacity"]
@@ -45,9 +45,9 @@ class Recorder(NamedTuple):
 
     Attributes:
       init: `(params) -> Recording`, empty.
-      update: `(recording, step, params) -> Recording`; measures where step is a
-        multiple of `every`, and otherwise costs nothing. Under `vmap` over steps that
-        differ, `lax.cond` becomes a choice and every step pays.
+      update: `(recording, step, params) -> Recording`; measures if step is a multiple
+        of `every`, and otherwise costs nothing. Under `vmap` over different steps
+        `lax.cond` becomes a select, and every step pays.
     """
 
     init: Callable[[Params], Recording]
@@ -67,15 +67,15 @@ def recorder(
 
     Args:
       cell: any `Cell`.
-      xs: what is watched: (time, *batch, input), the same at every record.
+      xs: (time, *batch, input), the same at every record.
       loss_fn: maps ys to a real scalar.
       every: updates between two records.
-      capacity: how many records there is room for.
+      capacity: room for this many records.
       **masks: lengths, mask, resets, reverse, as for `unroll`.
 
     Raises:
       ValueError: `every` or `capacity` is below 1; or later, in `init`, the loss reads
-        nothing of a sequence but its padding.
+        only the padding of a sequence.
     """
     check_whole("every", every, 1)
     check_whole("capacity", capacity, 1)
@@ -85,7 +85,7 @@ def recorder(
         return joint_log_norms(norms)
 
     def init(params):
-        if masks:  # under `jit`, where `curve` runs, nobody sees what the loss reads
+        if masks:  # under `jit`, where `curve` runs, this cannot be checked
             steps = prepare(cell, params, xs, **masks)
             _, ys = entering_carries(steps)
             check_reading(loss_fn, ys, steps.inputs.counts)

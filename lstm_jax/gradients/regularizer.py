@@ -1,4 +1,4 @@
-"""Omega: a penalty on error signals that change their size on the way back."""
+"""Omega: a penalty on error signals that change size on the way back."""
 
 from typing import Unpack
 
@@ -24,17 +24,17 @@ def omega(
     carry: Carry | None = None,
     **masks: Unpack[Masks],
 ) -> Float[Array, ""]:
-    """Returns Ω, which is 0 where every step hands the error back at its full size.
+    """Returns Ω, which is 0 if every step passes the error back at full size.
 
         Ω = Σ_t ( ||J_tᵀ a_{t+1}|| / ||a_{t+1}|| - 1 )²,      mean over the batch
 
     with a_{t+1} the adjoint of the carry that leaves step t (all its leaves together)
-    and J_t the Jacobian of that step; terms with a_{t+1} = 0 count as nothing, and
-    adjoints too small or large for their dtype as any other. Add
-    `weight * omega(...)` to a loss. As in the paper, only J_t's own dependence on the
-    weights is differentiated: adjoints and carries are constants (`stop_gradient`). The
-    authors' code uses the ratio of squared norms, and applies the penalty's gradient to
-    the recurrent weights alone; here it is that of all weights in J_t.
+    and J_t the Jacobian of that step. Terms with a_{t+1} = 0 are left out; adjoints too
+    small or large for their dtype count like any other. Add `weight * omega(...)` to a
+    loss. As in the paper, only J_t's own dependence on the weights is differentiated:
+    adjoints and carries are constants (`stop_gradient`). The authors' code uses the
+    ratio of squared norms and applies the penalty's gradient only to the recurrent
+    weights; here it reaches all weights in J_t.
 
     Arguments and errors as for `carry_gradients`.
 
@@ -73,13 +73,10 @@ def _omega(
 
 
 def _direction(_: Steps, at_t: StepBack) -> list[Array]:
-    """Returns the adjoint at a length near 1: Ω hangs on its direction alone."""
+    """Returns the adjoint at a length near 1: Ω depends only on its direction."""
     exponents = jnp.stack([adjoint.exponent for adjoint in at_t.adjoints])
     largest = jnp.max(exponents, axis=0)
-    return [
-        scaled.times_power(adjoint.mantissa, adjoint.exponent - largest)
-        for adjoint in at_t.adjoints
-    ]
+    return [scaled.over_power(adjoint, largest) for adjoint in at_t.adjoints]
 
 
 def _of_next(adjoints: Array, reverse: bool) -> Array:

@@ -1,4 +1,4 @@
-"""What the first step tells the weights, against the noise of a batch."""
+"""How much of a weight gradient comes from the first step, against batch noise."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class FirstStepSignal(NamedTuple):
     Attributes:
       signal: ||E s||, s the part of one example's gradient that flows through step 0.
       resolution: sqrt(tr Cov(s) / examples), the standard error of mean s: a signal
-        below it is not told from zero.
+        below it cannot be told from zero.
       noise: sqrt(tr Cov(g) / batch_size), g the whole gradient of one example: the
         standard deviation of a batch's mean gradient.
     """
@@ -39,18 +39,18 @@ def first_step_signal(
     targets: Any,
     batch_size: Scalar,
 ) -> FirstStepSignal:
-    """Returns how loud the first step is in the weight gradient of a batch.
+    """Returns how strong the first step is in the weight gradient of a batch.
 
     ||E s||² is estimated without bias as ||mean s||² - tr Cov(s) / examples, and as 0
-    where that is negative: the signal is then below what the examples can show.
+    if that is negative: the signal is then too small for the examples to show.
 
     Args:
       cell: any `Cell`.
       params: what `cell.init` returned.
-      xs: (time, examples, input), two steps and two examples at least.
+      xs: (time, examples, input), with at least two steps and two examples.
       loss_fn: `(ys, target) -> scalar` for one example, ys (time, output).
       targets: what loss_fn reads, leaves (examples, ...).
-      batch_size: of the training whose noise is meant.
+      batch_size: of the training whose noise is compared.
 
     Raises:
       TypeError: xs holds keys.
@@ -104,7 +104,7 @@ def _check(xs: Inputs, targets: Any, batch_size: Scalar) -> None:
 
 
 def _near_one(gradients: Params) -> tuple[Params, Float[Array, ""]]:
-    """Returns the gradients over their largest entry, and that, so squares stay."""
+    """Returns the gradients over their largest entry, and that entry."""
     largest = jnp.max(
         jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(gradients)])
     )

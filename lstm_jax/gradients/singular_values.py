@@ -1,4 +1,4 @@
-"""The singular values of a whole run's Jacobian, far beyond what a float can hold."""
+"""The singular values of a whole run's Jacobian, far beyond the range of a float."""
 
 from functools import partial
 from typing import Any, NamedTuple, Unpack
@@ -27,9 +27,9 @@ class ProductSpectrum(NamedTuple):
 
     Attributes:
       log_singular_values: natural logarithms, descending; -inf for zero.
-      change: how far the last sweep moved each of them, in nats.
-      bound: how far off each of them may be, in nats.
-      reached: whether that is at most the tolerance.
+      change: how far the last sweep moved each, in nats.
+      bound: how far off each may be, in nats.
+      reached: whether the bound is at most the tolerance.
     """
 
     log_singular_values: Float[Array, "*batch k"]
@@ -49,33 +49,32 @@ def product_singular_values(
     num_sweeps: int = 50,
     **masks: Unpack[Masks],
 ) -> ProductSpectrum:
-    """Returns ln of the singular values of J_{T-1} ... J_1 J_0, also at 1e-3000.
+    """Returns ln of the singular values of J_{T-1} ... J_1 J_0, even at 1e-3000.
 
     An orthonormal frame is swept forward through the Jacobians and back through their
     transposes, made orthonormal by QR after every step:
 
         P V = U R,    Pᵀ U = V' R',    V <- V',    σ(P) = σ(R),   R = R_{T-1} ... R_0
 
-    without P and without any (time, state, state) array: kept are the states of the
-    run. The product R of the triangular factors has rows of very different size, and is
+    without P or any (time, state, state) array: only the states of the run are kept.
+    The product R of the triangular factors has rows of very different size, and is
     multiplied and decomposed as such (`lstm_jax.gradients.exponents.graded`), so that
-    values of any size and any distance, equal ones too, come out of a single sweep.
+    values of any size and at any distance, even equal ones, come out of a single sweep.
 
-    All values together are exact but for rounding, which more sweeps do not lessen: two
-    are made, to know it. For the largest k a frame of k + 4 is carried; what it misses
-    shrinks by (σ_{k+5} / σ_i)⁴ with every sweep, and sweeps go on until `bound` is at
-    most the tolerance.
+    If all values are computed they are exact up to rounding, which more sweeps do not
+    reduce: two are made, to estimate it. For the k largest a frame of k + 4 is carried;
+    what it misses shrinks by (σ_{k+5} / σ_i)⁴ with every sweep, and sweeps go on until
+    `bound` is at most the tolerance.
 
-    `bound` is an estimate from above, no proof: twice the spread of the last three
-    passes, whose roundings differ; and what a frame misses at most, if nothing outside
-    of it is larger than its own smallest value and the start was not among the worst
-    hundredth of random ones. It can be far too large where values lie close together
+    `bound` is an estimated upper bound, not a proven one: twice the spread of the last
+    three passes, whose rounding differs; plus the most a frame misses, if nothing
+    outside it is larger than its own smallest value and the start was not among the
+    worst hundredth of random ones. It can be far too large if values lie close together
     at the frame's end; `num_values=None` has no such end.
 
-    `num_values` is how many, the largest ones, k in [1, state]; None: all. `tolerance`
-    is the error that is wanted, in nats, above 0; it may be traced. `num_sweeps` is the
-    most sweeps, there and back, at least 2. Other arguments and errors as for
-    `step_jacobians`.
+    `num_values` is k in [1, state]; None for all. `tolerance` is the error allowed, in
+    nats, above 0; it may be traced. `num_sweeps` is the maximum number of sweeps, there
+    and back, at least 2. Other arguments and errors as for `step_jacobians`.
 
     References:
       Oliveira & Stewart (2000), Exponential splittings of products of matrices and
@@ -139,7 +138,7 @@ def log_condition_number(
 def _sweep(
     steps: Steps, entering: Carry, frame: Array, *, push: bool
 ) -> tuple[Array, Array]:
-    """Returns the frame at the other end of the run, and ln σ of what led there."""
+    """Returns the frame at the other end of the run, and ln σ of the product."""
     state_dtype = state_vector(steps.carry, len(steps.batch_shape)).dtype
 
     def step(_, at, at_t):
@@ -169,9 +168,9 @@ def _sweep(
 def _rounding(
     found: Float[Array, "three *batch k"], time: int
 ) -> Float[Array, "*batch k"]:
-    """Returns how far off rounding may have led the values of the last pass."""
+    """Returns how far off rounding may have put the values of the last pass."""
     size = jnp.abs(jnp.where(jnp.isfinite(found[-1]), found[-1], 0))
-    steps = 8 * (time * found.shape[-1]) ** 0.5  # were they all to agree by chance
+    steps = 8 * (time * found.shape[-1]) ** 0.5  # in case all agree by chance
     return 2 * _spread(found) + jnp.finfo(found.dtype).eps * (steps + size)
 
 
@@ -181,8 +180,8 @@ def _missed(
     """Returns how far below the singular values those of a narrow frame may be.
 
     A frame grows by g towards a direction of ratio r = σ_outside / σ_i in a pass, then
-    by r² g, r⁴ g, ..., in all by r² / (1 - r²) g; less only where hardly anything of
-    the right direction was in it yet.
+    by r² g, r⁴ g, ..., in all by r² / (1 - r²) g; by less only if it contained hardly
+    anything of the right direction yet.
     """
     values, spread = found[-1], _spread(found)
     width = values.shape[-1]
@@ -203,7 +202,7 @@ def _spread(found: Float[Array, "many *batch k"]) -> Float[Array, "*batch k"]:
 
 
 def _checked(size: int, num_values: Any, tolerance: Any, num_sweeps: Any) -> int:
-    """Returns how many singular values are wanted."""
+    """Returns the number of singular values; refuses arguments that do not fit."""
     check_number("tolerance", tolerance, "(0, inf)")
     check_whole("num_sweeps", num_sweeps, 2)
     if num_values is None:

@@ -1,6 +1,6 @@
 """The parts of a carry that have a gradient, and the carry as one vector of reals.
 
-Integer and key leaves are carried along and left out of gradients, norms and vectors.
+Integer and key leaves are carried along but left out of gradients, norms and vectors.
 """
 
 import math
@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.engine.scanning import scan
-from lstm_jax.masking import Steps, unless_idle
-from lstm_jax.types import Carry, Shape
+from lstm_jax.masking import Steps, over_time, unless_idle
+from lstm_jax.types import Carry
 
 
 def is_inexact(leaf: Any) -> bool:
@@ -42,13 +41,9 @@ def state_vector(carry: Carry, batch_axes: int) -> Float[Array, "*batch state"]:
     """Returns the inexact leaves, ravelled after the batch axes, as one real vector.
 
     A complex leaf counts as its real parts, then its imaginary parts.
-
-    Args:
-      carry: leaves (*batch, ...).
-      batch_axes: how many of the leading axes are batch axes.
     """
     if not inexact_leaves(carry):
-        raise ValueError("carry: it has no floating leaf, so it is no state vector")
+        raise ValueError("carry: it has no floating leaf; a state vector needs one")
     parts = [
         part.reshape(*part.shape[:batch_axes], -1)
         for leaf in inexact_leaves(carry)
@@ -63,7 +58,7 @@ def with_state_vector(carry: Carry, vector: Float[Array, "*batch state"]) -> Car
     for leaf in inexact_leaves(carry):
         parts = []
         for part in _real_parts(leaf):
-            size = part.size // _size(vector.shape[:-1])
+            size = part.size // math.prod(vector.shape[:-1])
             piece = vector[..., start : start + size].reshape(part.shape)
             parts.append(piece.astype(part.dtype))
             start += size
@@ -80,20 +75,14 @@ def entering_carries(steps: Steps) -> tuple[Carry, Any]:
             after, y = steps.step(shared, carry, inputs)
             return after, (carry, y)
 
-        return scan(
-            showing_entry,
-            steps.shared,
-            steps.carry,
-            steps.inputs,
-            reverse=steps.reverse,
-        )[1]
+        return over_time(steps, showing_entry, steps.inputs)[1]
 
     return unless_idle(steps, run)
 
 
 @jax.jit
 def pulled_back(pullback: Callable, cotangents: Any) -> Any:
-    """Returns the first result of a pullback, compiled once for each it belongs to."""
+    """Returns the first result of a pullback, compiled once per pullback."""
     return pullback(cotangents)[0]
 
 
@@ -101,7 +90,3 @@ def _real_parts(leaf: Array) -> tuple[Array, ...]:
     if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
         return leaf.real, leaf.imag
     return (leaf,)
-
-
-def _size(shape: Shape) -> Any:
-    return math.prod(shape)

@@ -1,7 +1,7 @@
 """The gradient of every single unit of a memory, as a logarithm that cannot underflow.
 
-The units of one memory may fade apart, as those of an IndRNN do, each by its own
-weight. So every number of the carry has an integer exponent of its own, where
+The units of a memory may fade at different rates, as in an IndRNN, where each has its
+own weight. So every number of the carry has its own integer exponent, where
 `log_gradient_norms` has one for a whole leaf.
 """
 
@@ -15,16 +15,11 @@ from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.engine.scanning import scan
-from lstm_jax.gradients.adjoint import WayBack, step_outputs, way_back
+from lstm_jax.gradients.adjoint import WayBack, step_vjp, way_back
 from lstm_jax.gradients.exponents import scaled
-from lstm_jax.gradients.exponents.pullback import wide_vjp
 from lstm_jax.gradients.exponents.scaled import Scaled
 from lstm_jax.gradients.loss import LossFn
-from lstm_jax.gradients.state import (
-    inexact_leaves,
-    inexact_structure,
-    with_inexact_leaves,
-)
+from lstm_jax.gradients.state import inexact_leaves, inexact_structure
 from lstm_jax.masking import Masks, Steps, prepare, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
 
@@ -45,10 +40,10 @@ def log_gradients(
         a_t[j] = Σ_i J_t[i, j] a_{t+1}[i] + Σ_k C_t[k, j] dL/dy_t[k]
 
     is run backwards with an integer exponent for every unit and batch element: each
-    unit's adjoint, and each number of dL/dy_t, is pulled back on its own, and the parts
-    are added after their exponents are aligned. A unit that fades by 0.1 per step comes
-    out right beside one that stays. That is as much work as the Jacobians of all steps,
-    J_t and C_t: as many backward passes per step as the carry and y have numbers.
+    unit's adjoint, and each number of dL/dy_t, is pulled back separately, and the parts
+    are added after their exponents are aligned. So a unit that fades by 0.1 per step is
+    right even beside one that does not fade. This costs as much as the Jacobians J_t
+    and C_t of all steps: as many backward passes per step as carry and y have numbers.
     Products run at the highest matmul precision.
 
     Arguments and errors as for `carry_gradients`.
@@ -72,12 +67,7 @@ def _logarithms(way: WayBack) -> list[Array]:
 def _run_back(steps: Steps, way: WayBack) -> list[Array]:
     def step_back(_, adjoints, at_t):
         entering_t, inputs_t, dy_t = at_t
-
-        def outputs(leaves):
-            carry = with_inexact_leaves(entering_t, leaves)
-            return step_outputs(steps, steps.shared, carry, inputs_t)
-
-        leaving, pullback = wide_vjp(outputs, inexact_leaves(entering_t))
+        leaving, pullback = step_vjp(steps, entering_t, inputs_t)
         nothing = jnp.full(steps.batch_shape, scaled.ZERO_EXPONENT, jnp.int32)
         silent = [Scaled(jnp.zeros_like(leaf), nothing) for leaf in leaving]
         dy_leaves = [_of_units(dy) for dy in jax.tree.leaves(dy_t)]
@@ -88,15 +78,11 @@ def _run_back(steps: Steps, way: WayBack) -> list[Array]:
         adjoints = [scaled.add(terms) for terms in zip(*sent, strict=True)]
         return adjoints, [scaled.log_norm(adjoint) for adjoint in adjoints]
 
-    nothing = [jnp.zeros_like(leaf) for leaf in inexact_leaves(steps.carry)]
-    _, logarithms = scan(
-        step_back,
-        (),
-        [_of_units(leaf) for leaf in nothing],
-        (way.entering, steps.inputs, way.dys),
-        reverse=not steps.reverse,
-    )
-    return logarithms
+    after_last = [
+        _of_units(jnp.zeros_like(leaf)) for leaf in inexact_leaves(steps.carry)
+    ]
+    run = (way.entering, steps.inputs, way.dys)
+    return scan(step_back, (), after_last, run, reverse=not steps.reverse)[1]
 
 
 def _pull_units(
@@ -129,5 +115,5 @@ def _of_units(values: Array) -> Scaled:
 def _summed(terms: Scaled) -> Scaled:
     """Returns the sum along the first axis."""
     exponent = jnp.max(terms.exponent, axis=0)
-    aligned = scaled.times_power(terms.mantissa, terms.exponent - exponent[None])
+    aligned = scaled.over_power(terms, exponent[None])
     return scaled.rescale(jnp.sum(aligned, axis=0), exponent)

@@ -1,4 +1,4 @@
-"""learned_carry: a cell whose first memory is a parameter."""
+"""learned_carry: a cell whose initial memory is a parameter."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from lstm_jax.types import PRNGKey, Shape
 
 
 class LearnedCarryParams(NamedTuple):
-    """The weights of the cell, and the carry that a sequence begins with."""
+    """The weights of the cell, and its initial carry."""
 
     cell: Any
     carry: Any
@@ -24,7 +24,7 @@ def learned_carry(cell: Cell) -> Cell:
 
         init_carry(params) = params.carry, the same for every batch element
 
-    It starts from the initial carry of the given cell. Resets begin with it too.
+    Learning starts from the initial carry of the given cell. Resets return to it too.
 
     Args:
       cell: the cell; its initial carry must be floating.

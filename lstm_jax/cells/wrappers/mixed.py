@@ -18,9 +18,9 @@ from lstm_jax.factories import factory
 def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     """Returns the cell that multiplies in `compute_dtype` and remembers in its own.
 
-    Every matrix product of the step rounds its operands to `compute_dtype`, adds up in
-    the dtype of the carry, and hands on a result in it. Everything else, the sums of
-    the carousel above all, stays as it was: c_t = f * c_{t-1} + i * g in bfloat16 would
+    Every matrix product of the step rounds its operands to `compute_dtype`; it sums in
+    the dtype of the carry, and so is its result. Everything else, above all the sums of
+    the carousel, stays as it was: c_t = f * c_{t-1} + i * g in bfloat16 would
     lose every contribution below 1/256 of what is remembered.
 
     Args:

@@ -1,26 +1,21 @@
-"""What the matrix products of a step read of its memory, and steps where it is another.
+"""Which memory the matrix products of a step read; and steps where they read another.
 
 A product reads a leaf of the carry as it is, or after it was moved, joined with other
-values or multiplied, by a gate for example. A sum is none of this: what is added up is
+values or multiplied, for example by a gate. A sum does not count: what is added up is
 new memory, whoever reads it.
 """
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from lstm_jax.engine.programs import Op, Program, evaluate, run_step
+from lstm_jax.engine import reads
+from lstm_jax.engine.programs import Op, Program, evaluate, inner_jaxprs, run_program
 from lstm_jax.types import Carry, Params
 
 PRODUCTS = {"dot_general", "conv_general_dilated"}
 
-HANDED_ON = {
-    *("mul", "neg", "convert_element_type", "stop_gradient", "select_n", "copy"),
-    *("broadcast_in_dim", "concatenate", "pad", "reshape", "rev", "slice", "split"),
-    *("squeeze", "transpose", "dynamic_slice", "reshard", "sharding_constraint"),
-}
+HANDED_ON = reads.HANDED_ON | {"dynamic_slice", "reshard", "sharding_constraint"}
 """Operations after which memory is still the memory that was read."""
 
 
@@ -29,8 +24,8 @@ class Readings(NamedTuple):
 
     Attributes:
       leaves: of the carry, by number.
-      elsewhere: whether memory is read by a program of its own, a loop or a
-        `jax.checkpoint`, whose products are not looked for.
+      elsewhere: whether memory enters a loop or a `jax.checkpoint`, whose products are
+        not searched.
     """
 
     leaves: tuple[int, ...]
@@ -38,7 +33,7 @@ class Readings(NamedTuple):
 
 
 def read_by_products(program: Program) -> Readings:
-    """Returns what the matrix products of a step read of its memory."""
+    """Returns which memory the matrix products of a step read."""
     origins = {
         number: {at}
         for at, number in enumerate(program.carry)
@@ -51,7 +46,7 @@ def read_by_products(program: Program) -> Readings:
             read |= of_op
         elif _hands_on(op):
             origins |= dict.fromkeys(op.outputs, of_op)
-        elif of_op and _holds_a_program(op):
+        elif of_op and inner_jaxprs(op.eqn):
             elsewhere = True
     return Readings(tuple(sorted(read)), elsewhere)
 
@@ -61,13 +56,8 @@ def with_products_of(
 ) -> tuple[Carry, Any]:
     """Returns (carry, y) of a step whose products read other leaves of memory.
 
-    Args:
-      leaves: what they read, by the number of the leaf in the carry; all the rest of
-        the step reads the carry.
-      program: of the step.
-      params: of the step.
-      carry: of the step.
-      x: of the step.
+    `leaves` are what they read, by the number of the leaf in the carry; the rest of the
+    step reads the carry.
     """
     seen = {program.carry[at]: leaf for at, leaf in leaves.items()}
 
@@ -79,12 +69,7 @@ def with_products_of(
             seen.update(zip(op.outputs, as_seen, strict=True))
         return evaluate(op, values)
 
-    of_params = [*jax.tree.leaves(params), *program.closed_over]
-    of_carry, of_x = jax.tree.leaves(carry), jax.tree.leaves(x)
-    out = run_step(program, of_params, of_carry, of_x, each)
-    structures = map(jax.tree.structure, program.leaves_as)
-    carry, y = map(jax.tree.unflatten, structures, out)
-    return carry, y
+    return run_program(program, params, carry, x, each)
 
 
 def _hands_on(op: Op) -> bool:
@@ -94,12 +79,3 @@ def _hands_on(op: Op) -> bool:
         shapes = [[var.aval.str_short() for var in variables] for variables in ends]
         return shapes[0] == shapes[1]
     return op.name in HANDED_ON
-
-
-def _holds_a_program(op: Op) -> bool:
-    held = jax.tree.leaves([*op.eqn.params.values()], is_leaf=_is_program)
-    return any(map(_is_program, held))
-
-
-def _is_program(value: Any) -> bool:
-    return isinstance(value, Jaxpr | ClosedJaxpr)

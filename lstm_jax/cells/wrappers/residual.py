@@ -11,10 +11,10 @@ from lstm_jax.factories import factory
 def residual(cell: Cell) -> Cell:
     """Returns the cell that shows y = x + y' where the given one shows y'.
 
-    Its gradient also reaches x directly. Params and carry are the cell's.
+    The gradient also reaches x directly. Params and carry are the cell's.
 
     Args:
-      cell: one whose y is as wide as its x; elsewhere `step` raises a ValueError.
+      cell: one whose y is as wide as its x; otherwise `step` raises a ValueError.
 
     References:
       Wu et al. (2016), https://arxiv.org/abs/1609.08144, section 3.1

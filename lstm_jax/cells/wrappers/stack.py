@@ -27,8 +27,8 @@ def stack(*cells: Cell) -> Cell:
     layer, each with hidden_size units. `unroll` runs the layers one after the other
     over the whole sequence, which gives the same and is faster.
 
-    Where layers draw random numbers the stack does, with a key for each of them, and
-    runs step by step. Dropout between two layers is that of the inputs of the upper:
+    If layers draw random numbers, so does the stack, with a key for each of them, and
+    it runs step by step. Dropout between two layers is input dropout of the upper one:
 
         stack(LSTM, variational_dropout(LSTM, input_rate=0.3))
 

@@ -12,9 +12,9 @@ from lstm_jax.cells.stochastic import (
     check_keyed,
     joint_span,
     keyed_if,
+    noisy,
     span_of,
     split_keys,
-    without_noise,
 )
 from lstm_jax.cells.wrappers.products import (
     Readings,
@@ -31,32 +31,32 @@ from lstm_jax.types import PRNGKey
 def variational_dropout(
     cell: Cell, *, input_rate: int | float = 0.0, hidden_rate: int | float = 0.0
 ) -> KeyedCell:
-    """Returns the cell that does not see some of its inputs, the same at every step.
+    """Returns the cell with some inputs hidden from it, the same ones at every step.
 
         m ~ Bernoulli(1 - rate) / (1 - rate)
         the cell reads m_x * x_t, and its matrix products read m_h * h_{t-1}
 
-    What is kept of h is kept whole: a GRU computes r, z and n from m_h * h_{t-1} and
-    h_t = z * h_{t-1} + (1 - z) * n from h_{t-1} itself. Where products read several
-    leaves of the carry, as in a stack, each has a mask of its own.
+    Only products see the mask: a GRU computes r, z and n from m_h * h_{t-1}, but
+    h_t = z * h_{t-1} + (1 - z) * n from h_{t-1} itself. If products read several leaves
+    of the carry, as in a stack, each leaf has its own mask.
 
     The mask is drawn from the key of the step: with the same key at every step,
     `with_keys(key, xs, per="sequence")`, it holds for the sequence; with one per step
-    it is ordinary dropout. Evaluation uses the given cell itself, without the noise of
-    its own if it has any. Between the layers of a stack:
+    it is ordinary dropout. Evaluation uses the given cell itself, without any noise.
+    Between the layers of a stack:
 
         stack(LSTM, variational_dropout(LSTM, input_rate=0.3))
 
     Args:
       cell: the cell.
       input_rate: in [0, 1), share of the features of x that are dropped.
-      hidden_rate: in [0, 1), share of the units of h that the products do not see. A
-        product reads h also where it is multiplied by a gate, moved or joined with x
-        before; a sum with h in it is new memory and read whole.
+      hidden_rate: in [0, 1), share of the units of h hidden from the products. A
+        product also reads h after it was multiplied by a gate, moved or joined with x;
+        a sum that contains h is new memory and read whole.
 
     Raises:
       ValueError: a rate is not allowed; or, in a step, there is a hidden_rate and no
-        product reads memory, as in an IndRNN, or one might inside of a loop or a
+        product reads memory, as in an IndRNN, or one might inside a loop or a
         `jax.checkpoint`.
 
     References:
@@ -85,17 +85,7 @@ def variational_dropout(
         return with_products_of(dropped, program, params, carry, x)
 
     name = f"variational_dropout({cell.name})"
-    return KeyedCell(
-        name=name,
-        init=cell.init,
-        init_carry=cell.init_carry,
-        step=step,
-        input_axes=cell.input_axes,
-        gates=cell.gates,
-        memory=cell.memory,
-        per=joint_span(spans),
-        evaluated=without_noise(cell),
-    )
+    return noisy(cell, name, step, joint_span(spans))
 
 
 def _dropped(key: PRNGKey, values: Array, rate: int | float) -> Array:
@@ -106,7 +96,7 @@ def _dropped(key: PRNGKey, values: Array, rate: int | float) -> Array:
 
 
 def _checked_readings(found: Readings, rate: int | float, cell: str) -> tuple[int, ...]:
-    """Refuses a cell without a product that could read less of its memory."""
+    """Refuses a cell without a product from which memory can be hidden."""
     reason = "" if found.leaves else "no matrix product reads its memory"
     if found.elsewhere:
         reason = "a loop or a jax.checkpoint reads its memory, where no mask reaches"

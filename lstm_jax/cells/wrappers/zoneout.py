@@ -1,4 +1,4 @@
-"""zoneout: now and then a unit keeps its memory as it was."""
+"""zoneout: now and then a unit keeps its memory unchanged."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from lstm_jax.cells.stochastic import (
     check_keyed,
     joint_span,
     keyed_if,
+    noisy,
     span_of,
     split_keys,
-    without_noise,
 )
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
@@ -25,14 +25,14 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
 
         m_t ~ Bernoulli(rate),    carry_t = m_t * carry_{t-1} + (1 - m_t) * carry'_t
 
-    with carry' what the given cell computes. Where the cell shows a leaf of its carry
-    as y, as most do, y is that leaf after zoneout. It reads `Keyed(x, key)`, see
-    `with_keys`; evaluation uses the given cell itself, without noise of its own. The
-    paper's LSTM is `zoneout(LSTM, h=0.05, c=0.5)`.
+    with carry' what the given cell computes. If the cell shows a leaf of its carry as
+    y, as most do, y is that leaf after zoneout. It reads `Keyed(x, key)`, see
+    `with_keys`; evaluation uses the given cell itself, without any noise. The paper's
+    LSTM is `zoneout(LSTM, h=0.05, c=0.5)`.
 
     Args:
       cell: the cell, with floating leaves in its carry.
-      rate: in [0, 1), of the leaves of the carry without one of their own.
+      rate: in [0, 1), for the leaves of the carry without their own rate.
       **rates: by the name of a field of the carry.
 
     Raises:
@@ -67,17 +67,7 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
         return jax.tree.unflatten(structure, kept), shown[0] if shown else y
 
     cell_name = f"zoneout({cell.name})"
-    return KeyedCell(
-        name=cell_name,
-        init=cell.init,
-        init_carry=cell.init_carry,
-        step=step,
-        input_axes=cell.input_axes,
-        gates=cell.gates,
-        memory=cell.memory,
-        per=joint_span(spans),
-        evaluated=without_noise(cell),
-    )
+    return noisy(cell, cell_name, step, joint_span(spans))
 
 
 def _rates_of_leaves(

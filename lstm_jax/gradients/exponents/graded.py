@@ -1,8 +1,8 @@
 """Graded matrices: rows that differ by more than a float can hold, and their SVD.
 
-A product of many Jacobians has rows of size 1 beside rows of size 1e-3000. As `Scaled`
-rows, mantissa (*batch, k, n) and exponent (*batch, k), it is multiplied and its
-singular values are found, each with digits of its own.
+A product of many Jacobians has rows of size 1 beside rows of size 1e-3000. Here it is
+kept as `Scaled` rows, mantissa (*batch, k, n) and exponent (*batch, k), multiplied, and
+decomposed into singular values that are all accurate to their own last digits.
 """
 
 import jax
@@ -12,14 +12,14 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.gradients.exponents import scaled
 from lstm_jax.gradients.exponents.scaled import ZERO_EXPONENT, Scaled
 
-MOST_PASSES = 30  # through all pairs of rows; 2 to 6 do
+MOST_PASSES = 30  # through all pairs of rows; 2 to 6 are enough
 
 
 def times(matrix: Float[Array, "*batch k k"], rows: Scaled) -> Scaled:
     """Returns the product of a matrix with rows."""
     of_row = rows.exponent[..., None, :]
     largest = jnp.max(jnp.where(matrix == 0, ZERO_EXPONENT, of_row), axis=-1)
-    # At most 0 where the matrix is not: elsewhere any number will do.
+    # At most 0 where the matrix is not zero; elsewhere any number will do.
     power = jnp.minimum(of_row - largest[..., None], 0)
     weights = scaled.times_power(matrix, power)
     return scaled.rescale(weights @ rows.mantissa, largest)
@@ -35,7 +35,7 @@ def log_singular_values(rows: Scaled) -> Float[Array, "*batch k"]:
         Δ = |a|² - ρ² |b|²,    τ = -2 (a · b) / (Δ + sqrt(Δ² + 4 ρ² (a · b)²))
         a <- a - ρ² τ b,       b <- b + τ a
 
-    and a common factor, where no number is far from 1 however small ρ is. So the
+    times a common factor; no number here is far from 1, however small ρ is. So the
     smallest singular value has as many digits as the largest, and equal ones are no
     harder than others.
 
@@ -78,7 +78,7 @@ def _of_one_matrix(
 def _turn(rows: Scaled) -> tuple[Scaled, Float[Array, ""]]:
     """Returns pairs of rows, (2, pairs, ...), turned; and the largest cosine before.
 
-    Then every row but one moves on, so that in 2 pairs - 1 calls each meets each.
+    Then all rows but one move on, so that 2 pairs - 1 calls pair each with each.
     """
     (a, b), power = rows.mantissa, rows.exponent[1] - rows.exponent[0]
     # Mantissas differ by less than 2**20: beyond it exponents alone decide.

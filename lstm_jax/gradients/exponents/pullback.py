@@ -1,16 +1,16 @@
-"""Gradients pulled back through one step, every number with an exponent of its own.
+"""Gradients pulled back through one step, every number with its own exponent.
 
-A walk back over the operations of a traced function. What an operation does to a
-cotangent is one of these:
+A walk back over the operations of a traced function. An operation does one of these to
+a cotangent:
 
-* an activation (`tanh`, `logistic`): times its slope, which is made from what it reads
-  and keeps its exponent where 1 - tanh² is zero in a float;
-* another function of single numbers: times its derivative, number by number;
-* a rearrangement: mantissas and exponents go the same way;
-* a product with a matrix, or a repetition: sums, whose terms are first brought to one
+* an activation (`tanh`, `logistic`) multiplies by its slope, which is computed from its
+  input and keeps its exponent where 1 - tanh² is zero in a float;
+* another function of single numbers multiplies by its derivative, number by number;
+* a rearrangement moves mantissas and exponents alike;
+* a product with a matrix, or a repetition, sums; the terms are first brought to one
   exponent, the largest of each row;
-* anything else (a loop, a function with a rule of its own): the same, with one exponent
-  for the whole array, and what happens inside is `jax.vjp`'s.
+* anything else (a loop, a function with its own rule) is left to `jax.vjp`, with one
+  exponent for the whole array.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax.engine.programs import Op, Program, evaluate, read, trace
+from lstm_jax.engine.programs import Op, Program, evaluate, every_value, read, trace
 from lstm_jax.gradients.exponents import scaled, wide
 from lstm_jax.gradients.exponents.scaled import Scaled
 from lstm_jax.gradients.exponents.wide import Wide
@@ -38,7 +38,7 @@ REARRANGING = {
     "squeeze",
     "transpose",
 }
-"""Each number of the cotangent goes somewhere else, or to several places, as it is."""
+"""Each number of the cotangent moves, to one place or several, unchanged."""
 
 SUMMING = {"add", "add_any", "convert_element_type", "neg", "select_n", "sub"}
 """Functions of single numbers whose slope is 1, -1 or 0."""
@@ -70,22 +70,12 @@ BY_NUMBER = {
 def wide_vjp(
     function: Callable[[list[Array]], list[Array]], primals: list[Array]
 ) -> tuple[list[Array], Callable[[Sequence[Scaled]], list[Wide]]]:
-    """Returns the outputs, and the pullback of cotangents with exponents.
+    """Returns the outputs, and a pullback from a `Scaled` each to a `Wide` per primal.
 
-    Args:
-      function: from arrays to arrays.
-      primals: where it is linearised.
-
-    Returns:
-      The outputs; and a function from one `Scaled` per output to one `Wide` per primal.
-      The cotangents have exponents of one shape, leading axes of all outputs and
-      primals.
+    The cotangents have exponents of one shape, leading axes of all outputs and primals.
     """
     program = trace(lambda _, primals, __: (function(primals), ()), (), primals, ())
-    values = dict(zip(program.carry, primals, strict=True))
-    values |= dict(zip(program.params, program.closed_over, strict=True))
-    for op in program.ops:
-        values |= dict(zip(op.outputs, evaluate(op, values), strict=True))
+    values = every_value(program, program.closed_over, primals, [])
     outputs = [jnp.asarray(read(number, values)) for number in program.outputs]
     return outputs, partial(_pull, program, values, primals)
 
@@ -115,7 +105,7 @@ def _pull(
 
 
 def _moving(program: Program) -> set[int]:
-    """Returns the numbers of what depends on the primals and has a derivative."""
+    """Returns the numbers of values that depend on the primals, differentiably."""
     moving = {*program.carry}
     for op in program.ops:
         if op.reads & moving:
@@ -132,7 +122,7 @@ def _add(found: dict[int, Wide], number: int, part: Wide) -> None:
 
 
 def _above(base: Array, cotangent: Scaled) -> Wide:
-    """Returns cotangent / 2**base, an exponent for every number."""
+    """Returns cotangent / 2**base, with an exponent for every number."""
     mantissa, exponent = cotangent
     rest = tuple(range(exponent.ndim, mantissa.ndim))
     above = jnp.expand_dims(exponent - base, rest)
@@ -152,7 +142,7 @@ def _times_power(value: Wide, base: Array) -> Wide:
 def _through(
     op: Op, values: dict[int, Any], of_outputs: list[Wide | None], moving: set[int]
 ) -> dict[int, Wide]:
-    """Returns what comes back to every input that moves, by its number."""
+    """Returns what flows back to each moving input, by number."""
     cotangents = [
         _nothing(var.aval) if cotangent is None else cotangent
         for cotangent, var in zip(of_outputs, op.eqn.outvars, strict=True)

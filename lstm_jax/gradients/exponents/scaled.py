@@ -1,4 +1,4 @@
-"""Arrays with an integer exponent beside them, so that nothing underflows.
+"""Arrays with a separate integer exponent, so that nothing underflows.
 
 A gradient that fades by 0.5 per step is 1e-3010 after 10 000 steps, far below the
 smallest float64. `Scaled` keeps value = mantissa * 2**exponent with one exponent per
@@ -28,31 +28,35 @@ class Scaled(NamedTuple):
 
 
 def rescale(values: Array, exponent: Int[Array, "*batch"]) -> Scaled:
-    """Returns values * 2**exponent with a mantissa of order 1.
-
-    Args:
-      values: (*batch, ...).
-      exponent: (*batch,), which also says how many axes are batch axes.
-    """
+    """Returns values * 2**exponent, with a mantissa (*batch, ...) of order 1."""
     rest = tuple(range(exponent.ndim, values.ndim))
     largest = jnp.max(jnp.abs(values), axis=rest)
     # 2**±limit are normal numbers: subnormal ones are flushed to zero on some devices.
     limit = -int(jnp.finfo(largest.dtype).minexp)
-    usable = (largest > 0) & jnp.isfinite(largest)
-    wide = largest.astype(at_least_float32(largest.dtype))
-    log2 = jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
-    shift = jnp.clip(log2, -limit, limit)
+    shift = jnp.clip(floor_log2(largest), -limit, limit)
     return Scaled(
         mantissa=times_power(values, -shift),
         exponent=jnp.where(largest == 0, ZERO_EXPONENT, exponent + shift),
     )
 
 
+def floor_log2(magnitude: Array) -> Int[Array, "*shape"]:
+    """Returns the whole part of log2; 0 for zero, NaN and inf."""
+    usable = (magnitude > 0) & jnp.isfinite(magnitude)
+    wide = magnitude.astype(at_least_float32(magnitude.dtype))
+    return jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
+
+
 def add(terms: Sequence[Scaled]) -> Scaled:
     """Returns the sum, aligned to the largest exponent of each batch element."""
     exponent = jnp.max(jnp.stack([term.exponent for term in terms]), axis=0)
-    aligned = [times_power(term.mantissa, term.exponent - exponent) for term in terms]
+    aligned = [over_power(term, exponent) for term in terms]
     return rescale(jax.tree.reduce(jnp.add, aligned), exponent)
+
+
+def over_power(value: Scaled, exponent: Int[Array, "*batch"]) -> Array:
+    """Returns value / 2**exponent."""
+    return times_power(value.mantissa, value.exponent - exponent)
 
 
 def log_norm(value: Scaled) -> Float[Array, "*batch"]:
@@ -71,7 +75,7 @@ def log_norm(value: Scaled) -> Float[Array, "*batch"]:
 
 
 def times_power(values: Array, power: Int[Array, "*batch"]) -> Array:
-    """Returns values * 2**power; zero where 2**power is no normal number."""
+    """Returns values * 2**power; zero where 2**power is not a normal number."""
     real = jnp.finfo(values.dtype).dtype
     smallest = int(jnp.finfo(real).minexp)
     factor = jnp.ldexp(jnp.ones((), real), jnp.maximum(power, smallest))

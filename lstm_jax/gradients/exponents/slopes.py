@@ -1,9 +1,9 @@
-"""Activations whose derivatives keep their smallness.
+"""Activations whose derivatives stay accurate when they are small.
 
-JAX makes the slope of tanh from its value, 1 - y²: zero in float32 where |z| is beyond
-9, though it is 1e-8 there. Here it is made from the pre-activation, so that it is right
-as long as it is a normal number. The activations are found in the traced step, whoever
-wrote it; what is far smaller than a float is the business of `wide_vjp`.
+JAX computes the slope of tanh from its value, 1 - y²: zero in float32 for |z| above 9,
+where it is 1e-8. Here it is computed from the pre-activation, so it is right as long as
+it is a normal number. The activations are found in the traced step, whoever wrote it;
+`wide_vjp` handles slopes too small for a float.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from lstm_jax.masking import Steps
 
 
 def with_exact_slopes(steps: Steps) -> Steps:
-    """Returns the same steps, with derivatives that hold behind saturated units."""
+    """Returns the same steps, with derivatives that are right for saturated units."""
     return replace(steps, step=_exact_step(steps.step), idle=_exact_step(steps.idle))
 
 

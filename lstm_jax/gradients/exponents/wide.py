@@ -3,8 +3,8 @@
     value = mantissa * 2**exponent,    both of one shape
 
 The slope of a saturated activation is below the smallest float32: tanh'(80) is 1e-69.
-Within one step a gradient meets several such factors, other ones for every unit, so
-that here each number has an exponent of its own. Exponents are integers and exact.
+Within one step a gradient meets several such factors, different for every unit, so here
+each number has its own exponent. Exponents are integers and exact.
 """
 
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from jaxtyping import Array, Int
 from lstm_jax.gradients.exponents.scaled import (
     ZERO_EXPONENT,
     Scaled,
+    floor_log2,
     rescale,
     times_power,
 )
@@ -31,9 +32,7 @@ class Wide(NamedTuple):
 def widened(values: Array) -> Wide:
     """Returns the values with mantissas in [1, 2), or zero."""
     magnitude = jnp.abs(values)
-    usable = (magnitude > 0) & jnp.isfinite(magnitude)
-    wide = magnitude.astype(at_least_float32(magnitude.dtype))
-    log2 = jnp.floor(jnp.log2(jnp.where(usable, wide, 1))).astype(jnp.int32)
+    log2 = floor_log2(magnitude)
     exponent = jnp.where(magnitude == 0, ZERO_EXPONENT, log2)
     return Wide(times_power(values, -log2), exponent)
 
@@ -53,7 +52,7 @@ def plus(first: Wide, second: Wide) -> Wide:
 
 
 def over_power(wide: Wide, exponent: Int[Array, "*shape"]) -> Array:
-    """Returns value / 2**exponent, for exponents that are not below that of a value.
+    """Returns value / 2**exponent, for exponents not below those of the values.
 
     Zeros may have any exponent.
     """
@@ -61,7 +60,7 @@ def over_power(wide: Wide, exponent: Int[Array, "*shape"]) -> Array:
 
 
 def top_exponent(wide: Wide, axes: tuple[int, ...]) -> Int[Array, "*shape"]:
-    """Returns the largest exponent along axes, which stay with size 1."""
+    """Returns the largest exponent along axes, which are kept with size 1."""
     exponent = jnp.where(wide.mantissa == 0, ZERO_EXPONENT, wide.exponent)
     return jnp.max(exponent, axis=axes, keepdims=True, initial=ZERO_EXPONENT)
 
