@@ -384,10 +384,6 @@ def _verdict(config: Config, swept: Swept) -> list[str]:
     for task, accuracy in zip(config.tasks, swept.accuracy, strict=True):
         for cell in config.cells:
             solved = (_of_cell(config, accuracy, cell) >= SOLVED).mean(-1) > 0.5
-            farthest = [
-                max(np.array(config.lags)[column], default="none")
-                for column in solved.T
-            ]
             reached = [
                 f"{value}: {max(np.array(config.lags)[column], default='none')}"
                 for value, column in zip(config.texts(cell), solved.T, strict=True)
