@@ -128,3 +128,8 @@ def test_the_latch_draws_and_names_its_findings(latch_record):
 def test_a_latch_needs_a_weight_above_one():
     with pytest.raises(ConfigError, match=r"weights: got \(1.0,\)"):
         latch.Config(weights=(1.0,))
+
+
+def test_ranges_that_agree_in_six_digits_are_two_searches():
+    config = latch.Config(weight_ranges=(1.0000001, 1.0000002))
+    assert list(config.ranges().values()) == ["1.0000001", "1.0000002"]

@@ -1,10 +1,14 @@
 """Intervals of means and of areas under the ROC curve."""
 
+import math
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from experiments.common import statistics
 from experiments.common.statistics import area_under_roc
+
+INF, NAN = math.inf, math.nan
 
 
 def test_the_area_is_the_chance_that_the_solved_score_higher():
@@ -32,3 +36,13 @@ def test_the_interval_is_of_resampled_networks(monkeypatch):
     ]
     area = area_under_roc(scores, solved, 5)
     np.testing.assert_allclose(area[1:], np.percentile(wanted, (2.5, 97.5)))
+
+
+def test_a_measure_without_a_number_foretells_nothing():
+    solved = np.array([True, False, True, False, True])
+    plain = area_under_roc(np.array([3.0, 1, 4, 2, 5]), solved)
+    assert plain.area == 1
+    odd = area_under_roc(np.array([3, -INF, INF, 2, NAN]), solved)
+    assert odd.area == 1
+    lost = area_under_roc(np.array([3, -INF, -INF, 2, NAN]), solved)
+    assert lost.area == 0.625  # of four pairs, one is tied and one is lost
