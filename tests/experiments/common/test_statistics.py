@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from experiments.common import statistics
-from experiments.common.statistics import area_under_roc
+from experiments.common.statistics import area_under_roc, mean_interval
 
 INF, NAN = math.inf, math.nan
 
@@ -46,3 +46,11 @@ def test_a_measure_without_a_number_foretells_nothing():
     assert odd.area == 1
     lost = area_under_roc(np.array([3, -INF, -INF, 2, NAN]), solved)
     assert lost.area == 0.625  # of four pairs, one is tied and one is lost
+
+
+def test_mean_interval_is_students():
+    low, high = mean_interval(np.array([[0.4], [0.5], [0.6]]))
+    # t(0.975, 2 degrees of freedom) = 4.3027, standard error 0.1 / sqrt(3)
+    np.testing.assert_allclose(
+        [low[0], high[0]], 0.5 + np.array([-1, 1]) * 0.24841, 1e-4
+    )
