@@ -33,7 +33,7 @@ lies below that line where such units are few or hardly shown, and above it wher
 hidden path, which no forget gate is on, carries more: an untrained LSTM at forget bias
 1 has a mean ln f_t of about ln sigma(1) = -0.313, and its whole gradient decays more
 slowly (`experiments.gradient_decay`). Where all weights but a forget bias b are zero,
-gates and gradient decay at ln sigma(b) exactly (`tests/test_experiment_explain.py`).
+gates and gradient decay at ln sigma(b) exactly (`tests/experiments/explain/`).
 
 Reference (`experiments/reference/explain/`, 12 s and 10 s on two idle cores): a model
 of the adding problem at 100 steps,
