@@ -89,8 +89,8 @@ def logistic(z: np.ndarray) -> np.ndarray:
 # --- Elman RNN ------------------------------------------------------------------------
 
 
-def elman(squash: Callable, slope: Callable) -> Oracle:
-    """Elman RNN with h_t = φ(z_t), `squash` = φ and `slope(z, h)` = φ'(z) at h = φ(z).
+def elman(activation: Callable, slope: Callable) -> Oracle:
+    """Elman RNN, h_t = φ(z_t); `activation` = φ, `slope(z, h)` = φ'(z) at h = φ(z).
 
     z = x W_ih + h_{t-1} W_hh + b
     h = φ(z)                                y = h
@@ -104,12 +104,12 @@ def elman(squash: Callable, slope: Callable) -> Oracle:
         return x @ params.w_ih + carry.h @ params.w_hh + params.b
 
     def step(params, carry, x):
-        h = squash(pre_activation(params, carry, x))
+        h = activation(pre_activation(params, carry, x))
         return carry._replace(h=h), h
 
     def step_back(params, carry, x, dy, dcarry):
         z = pre_activation(params, carry, x)
-        dz = (dy + dcarry.h) * slope(z, squash(z))
+        dz = (dy + dcarry.h) * slope(z, activation(z))
         dparams = params._replace(w_ih=x.T @ dz, w_hh=carry.h.T @ dz, b=dz.sum(0))
         return dparams, dz @ params.w_ih.T, carry._replace(h=dz @ params.w_hh.T)
 

@@ -27,7 +27,7 @@ def test_the_trace_of_an_lstm_is_its_gates_and_its_memory():
 @in_float64
 def test_the_trace_of_other_cells():
     """GRU: z from its equation; the LSTM of 1997: g in (-2, 2), its gates the carry's;
-    the lesson: gates of one squash; a stack: each layer's."""
+    the lesson: gates of one activation; a stack: each layer's."""
     params, xs = make_params(lj.GRU), draw(1, BATCH, INPUT, seed=100)
     carry = make_carry(lj.GRU, params, (BATCH,))
     values = lj.trace(lj.GRU, params, xs, carry)

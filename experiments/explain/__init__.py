@@ -34,7 +34,7 @@ it if the hidden path, which has no forget gate, carries more: an untrained LSTM
 forget bias of 1 has a mean ln f_t of about ln sigma(1) = -0.313, and its whole gradient
 decays more slowly (`experiments.gradient_decay`). If all weights except a forget bias b
 are zero, gates and gradient decay at exactly ln sigma(b)
-(`tests/test_experiment_explain.py`).
+(`tests/experiments/explain/`).
 
 Reference (`experiments/reference/explain/`, 12 s and 10 s on two idle cores): a model
 of the adding problem with 100 steps,

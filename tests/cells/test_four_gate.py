@@ -77,7 +77,7 @@ def test_first_stm_is_zero_for_every_input_when_nothing_is_remembered(x64):
         assert (after.ltm != 0).all()
 
 
-def test_stm_is_the_squashed_ltm_without_what_was_just_learned(x64):
+def test_stm_is_tanh_of_the_ltm_without_what_was_just_learned(x64):
     """With W_u = I and b_u = 0: STM_t = V_t tanh(LTM_t - i_t N_t)."""
     problem = make_problem(lj.FOUR_GATE, jnp.float64)
     identity, zeros = np.eye(SIZES.hidden), np.zeros(SIZES.hidden)

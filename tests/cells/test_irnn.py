@@ -13,7 +13,7 @@ in_float64 = pytest.mark.usefixtures("x64")
 
 @in_float64
 def test_irnn_that_is_active_and_hears_nothing_keeps_its_gradient():
-    """SCIENCE 24."""
+    """||dL/dh_t|| is constant on active units: relu, and W = I."""
     params = lj.cells.IRNN.init(jax.random.key(0), 2, 3, dtype=jnp.float64)
     np.testing.assert_array_equal(params.w_hh, np.eye(3))
     carry = lj.RNNCarry(h=jnp.array([0.5, 0.1, 2.0]))

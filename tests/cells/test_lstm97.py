@@ -1,7 +1,4 @@
-"""The LSTM of 1997: truncated errors, blocks, squashes and counts of weights.
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""The LSTM of 1997: truncated errors, blocks, activations and counts of weights."""
 
 from typing import NamedTuple
 
@@ -23,7 +20,7 @@ in_float64 = pytest.mark.usefixtures("x64")
 @in_float64
 @pytest.mark.parametrize("block_size", [1, 2])
 def test_truncated_errors_of_1997_travel_along_the_carousel_alone(block_size):
-    """SCIENCE 21: dc_T/dc_t is the identity, and nothing else reaches back."""
+    """dc_T/dc_t is the identity, and nothing else reaches back."""
     cell = lj.cells.lstm97(block_size, truncated=True)
     params, carry, xs, *_ = float64_problem(cell)
 
@@ -67,7 +64,7 @@ def test_cells_of_a_block_share_their_gates():
     assert (ys[1:, :, 1] != ys[1:, :, 2]).all()
 
 
-def test_the_squashes_of_1997_have_its_ranges():
+def test_the_activations_of_1997_have_its_ranges():
     """g in (-2, 2) and h in (-1, 1)."""
     params = lj.cells.LSTM97.init(jax.random.key(0), 1, 1)
     loud = params._replace(w_ih=jnp.full((1, 3), 100.0))
@@ -108,7 +105,6 @@ NETS = {
     "6b": Net(PAIRS, 8, 6, 8, False, True, 308),
     "2000": Net(lstm2000(2), 7, 8, 7, True, True, 424),
 }
-"""SCIENCE 30."""
 
 
 @pytest.mark.parametrize("experiment", NETS)

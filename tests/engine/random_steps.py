@@ -87,7 +87,7 @@ def gates(rng, p, v, c, x):
     return jax.nn.sigmoid(i) * jnp.tanh(g)
 
 
-def squash(rng, p, v, c, x):
+def activation(rng, p, v, c, x):
     return rng.choice([jnp.tanh, jax.nn.sigmoid, jnp.sin, jax.nn.softplus, swish])(v)
 
 
@@ -197,7 +197,7 @@ MOVES = [
     product_of_the_batch,
     pre_activation,
     gates,
-    squash,
+    activation,
     rectified,
     where,
     cond,

@@ -37,7 +37,7 @@ def _dots(program):
 
 
 def test_a_product_that_a_sum_and_somebody_else_read_is_made_once():
-    """y shows what the squash adds up: swallowed by the sum it would be made twice."""
+    """y is a term of tanh's sum: swallowed by the sum it would be made twice."""
 
     def step(params, h, x):
         from_h = h @ params["w"]
@@ -95,7 +95,7 @@ def test_products_ahead_change_nothing(key, monkeypatch):
     )
 
 
-def test_the_gates_are_not_squashed_again_on_the_way_back():
+def test_the_gates_are_not_made_again_on_the_way_back():
     """They are kept by value; tanh(c), whose argument is kept, is made again."""
     sizes = jax.eval_shape(lambda k: lj.LSTM.init(k, 3, 4), jax.random.key(0))
     xs = jax.ShapeDtypeStruct((TIME, 2, 3), jnp.float32)

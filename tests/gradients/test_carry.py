@@ -1,7 +1,4 @@
-"""Gradients of every carry, and their norms, against the Python loop.
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Gradients of every carry, and their norms, against the Python loop."""
 
 from typing import Any
 
@@ -57,7 +54,7 @@ def read_at(steps, weights):
 @every_cell
 @pytest.mark.parametrize("case", ["no batch axis", "masks", "masks, reverse"])
 def test_every_measure_equals_the_adjoints_of_the_python_loop(cell, case):
-    # SCIENCE 5: zero probes equal the explicit adjoint recursion.
+    # Zero probes equal the explicit adjoint recursion.
     batch, masks = ((), {}) if case == "no batch axis" else (GRID, make_masks())
     if masks:
         rng = np.random.default_rng(0)

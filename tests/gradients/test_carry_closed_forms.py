@@ -1,7 +1,4 @@
-"""Gradients of carries against closed forms and bounds.
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Gradients of carries against closed forms and bounds."""
 
 from functools import partial
 from typing import Any
@@ -40,13 +37,13 @@ def rotation(size, dtype: Any = np.float64):
 
 
 # ---------------------------------------------------------------------------
-# Closed forms: linear networks (SCIENCE 1, 2, 6, 24)
+# Closed forms: linear networks
 # ---------------------------------------------------------------------------
 
 
 @in_float64
 def test_a_scaled_rotation_fades_by_its_scale_in_every_direction():
-    # SCIENCE 1.
+    # Of W = g Q, Q orthogonal, the norm at lag k is exactly g^k.
     direction = draw(5, 8)
     args = (
         LINEAR,
@@ -65,7 +62,7 @@ def test_a_scaled_rotation_fades_by_its_scale_in_every_direction():
 
 @in_float64
 def test_a_jordan_block_grows_before_it_fades():
-    # SCIENCE 2: [[l, a], [0, l]]^k = [[l^k, k a l^(k-1)], [0, l^k]].
+    # A Jordan block: [[l, a], [0, l]]^k = [[l^k, k a l^(k-1)], [0, l^k]].
     rate, push, time = 0.9, 5.0, 200
     block = jnp.array([[rate, push], [0, rate]])
     args = (LINEAR, rnn_params(block.T), silence(time), last_along(jnp.eye(2)[0]))
@@ -82,7 +79,7 @@ def test_a_jordan_block_grows_before_it_fades():
 
 
 def test_ten_thousand_float32_steps_do_not_bend_the_slope():
-    # SCIENCE 6: at 0.5 the norm is 1e-3010 and at 2.0 it is 1e+3010.
+    # At 0.5 the norm is 1e-3010 and at 2.0 it is 1e+3010.
     scales = np.array([0.5, 0.9, 1.1, 2.0], np.float32)
     direction = draw(8).astype(jnp.float32)
     xs = silence(LONG, dtype=jnp.float32)
@@ -117,7 +114,7 @@ def exact_rotation():
 
 @in_float64
 def test_a_rotation_keeps_the_norm_for_ten_thousand_steps():
-    # SCIENCE 24.
+    # An orthogonal linear RNN: ||dL/dh_t|| is constant.
     params, direction = rnn_params(exact_rotation()), draw(8)
     log_norms = log_gradient_norms(
         LINEAR, params, silence(LONG), last_along(direction)
@@ -128,8 +125,8 @@ def test_a_rotation_keeps_the_norm_for_ten_thousand_steps():
 
 @in_float64
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_behind_a_squash_a_rotation_can_only_shrink(activation):
-    # SCIENCE 24.
+def test_behind_an_activation_a_rotation_can_only_shrink(activation):
+    # Its slope is at most 1, and Q keeps the norm.
     params = rnn_params(rotation(8))._replace(w_ih=draw(1, 8, seed=1))
     xs, direction = draw(50, 4, 1, seed=2), draw(4, 8, seed=3)
     log_norms = np.asarray(
@@ -143,7 +140,7 @@ def test_behind_a_squash_a_rotation_can_only_shrink(activation):
 
 @in_float64
 def test_an_irnn_without_input_keeps_the_gradient_of_its_active_units():
-    # SCIENCE 24: relu, W = I.
+    # relu, W = I.
     carry = lj.RNNCarry(h=jnp.array([1.0, -1.0, 0.5, -0.1, 2.0]))
     direction = jnp.array([0.3, 0.7, -2.0, 1.0, 1.5])
     args = (
@@ -161,7 +158,7 @@ def test_an_irnn_without_input_keeps_the_gradient_of_its_active_units():
 
 
 # ---------------------------------------------------------------------------
-# Bounds and backpropagation by hand (SCIENCE 3, 5)
+# Bounds and backpropagation by hand
 # ---------------------------------------------------------------------------
 
 
@@ -171,7 +168,7 @@ STEEPEST = {"tanh": 1.0, "relu": 1.0, "logistic": 0.25, "linear": 1.0}
 @in_float64
 @pytest.mark.parametrize("activation", STEEPEST)
 def test_the_bound_of_pascanu_is_never_violated(activation):
-    # SCIENCE 3: ||dL/dh_{T-k}|| <= (γ s_max)^k ||dL/dh_T||.
+    # ||dL/dh_{T-k}|| <= (γ s_max)^k ||dL/dh_T||.
     time, nets = 40, 20
     gains = np.repeat([0.1, 0.5, 1.0, 2.0, 4.0], nets // 5)
     params = lj.RNNParams(
@@ -194,7 +191,7 @@ def test_the_bound_of_pascanu_is_never_violated(activation):
 @in_float64
 @pytest.mark.parametrize("reads", ["last step", "every step"])
 def test_carry_gradients_make_up_the_weight_gradients(reads):
-    # SCIENCE 5: dL/dW = Σ_t h_{t-1}ᵀ (dL/dh_t * φ'(a_t)). Of dL/dh_t, entry t + 1 is
+    # BPTT: dL/dW = Σ_t h_{t-1}ᵀ (dL/dh_t * φ'(a_t)). Of dL/dh_t, entry t + 1 is
     # what comes back from later steps, and dL/dy_t what is read at once.
     params, xs, weights = make_sequence(lj.RNN, (3,))
     if reads == "last step":
@@ -217,7 +214,7 @@ def test_carry_gradients_make_up_the_weight_gradients(reads):
 
 
 # ---------------------------------------------------------------------------
-# The LSTM's carousel alone (SCIENCE 19)
+# The LSTM's carousel alone
 # ---------------------------------------------------------------------------
 
 
@@ -232,7 +229,7 @@ ZERO_WEIGHTS = {  # b_f: dc_T/dc_0 at T = 100, steps of half-life, 1 / (1 - f)
 
 @in_float64
 def test_an_lstm_without_weights_fades_by_its_forget_gate():
-    # SCIENCE 19: dc_T/dc_0 = σ(b_f)^T. With c = 0 the use gate passes on
+    # dc_T/dc_0 = σ(b_f)^T. With c = 0 the use gate passes on
     # dh/dc = σ(0) tanh'(0) = 1/2, and nothing at all reaches h.
     time, hidden = 100, 4
     biases, one = np.array([*ZERO_WEIGHTS]), jnp.eye(hidden)[0]

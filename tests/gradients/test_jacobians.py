@@ -1,7 +1,4 @@
-"""Step Jacobians and their products, against loops and closed forms.
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Step Jacobians and their products, against loops and closed forms."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -48,7 +45,7 @@ EVERY_CELL = [
 @in_float64
 @pytest.mark.parametrize("name", EVERY_CELL)
 def test_probe_gradients_are_products_of_step_jacobians(name):
-    """SCIENCE 5: a_t = J_tᵀ a_{t+1} before the last step, the only one that is read."""
+    """a_t = J_tᵀ a_{t+1} before the last step, the only one that is read."""
     cell = lj.CELLS[name]
     params, xs = make_params(cell), draw(TIME, *BATCH, INPUT, seed=100)
     adjoints, jacobians = chained(cell, params, xs)
@@ -151,7 +148,7 @@ def test_a_window_that_does_not_fit_is_refused(window):
 
 @in_float64
 def test_an_orthogonal_net_keeps_g_to_the_k_in_every_direction():
-    """SCIENCE 1: g = 0.9 leaves 2.6561e-5 after 100 steps."""
+    """g = 0.9 leaves 2.6561e-5 after 100 steps."""
     jacobians = step_jacobians(LINEAR, recurrence(0.9 * rotation(4)), silence(100))
     (product,) = np.asarray(jacobian_products(jacobians, 100))
     assert_allclose(product @ product.T, 0.9**200 * np.eye(4), rtol=0, atol=1e-20)
@@ -160,7 +157,7 @@ def test_an_orthogonal_net_keeps_g_to_the_k_in_every_direction():
 
 @in_float64
 def test_a_jordan_block_grows_before_it_decays():
-    """SCIENCE 2: k l^(k-1) is largest at k = 9 and 10 for l = 0.9."""
+    """k l^(k-1) is largest at k = 9 and 10 for l = 0.9."""
     block = np.array([[0.9, 5.0], [0.0, 0.9]])
     jacobians = step_jacobians(LINEAR, recurrence(block), silence(40))
     for k in (1, 10):
@@ -202,7 +199,7 @@ def test_matrices_and_grids_that_say_nothing_are_refused(wrong, message):
 
 @in_float64
 def test_no_net_violates_pascanu_s_bound():
-    """SCIENCE 3: 500 random nets per slope, at every lag, driven by noise."""
+    """500 random nets per slope, at every lag, driven by noise."""
     nets, time, hidden = 500, 12, 5
     gains = np.random.default_rng(1).uniform(0.2, 4, nets)
     w = draw(nets, hidden, hidden) * jnp.asarray(gains / hidden**0.5)[:, None, None]

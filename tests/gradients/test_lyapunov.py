@@ -1,7 +1,4 @@
-"""Lyapunov exponents against maps, matrices and theory whose exponents are known.
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Lyapunov exponents against maps, matrices and theory whose exponents are known."""
 
 import inspect
 from functools import partial
@@ -56,7 +53,7 @@ def map_cell(start, step) -> Any:
 
 @in_float64
 def test_a_linear_net_has_the_logarithms_of_its_eigenvalues():
-    """SCIENCE 12; the eigenvalues are real, so that their directions are told apart."""
+    """ln|eigenvalues|, which are real, so that their directions are told apart."""
     basis = np.asarray(draw(4, 4))
     eigenvalues = np.array([0.3, -1.1, 0.9, 0.5])
     params = recurrence(basis @ np.diag(eigenvalues) @ np.linalg.inv(basis))
@@ -91,7 +88,7 @@ def test_the_logistic_map_has_ln_2():
 
 @in_float64
 def test_the_henon_map():
-    """SCIENCE 12: .4192, -1.6232, and their sum is ln .3 exactly."""
+    """λ = .4192, -1.6232, and their sum is ln .3 exactly."""
     cell = map_cell(
         [0.1, 0.1], lambda s: jnp.stack([1 - 1.4 * s[0] ** 2 + s[1], 0.3 * s[0]])
     )
@@ -106,7 +103,7 @@ def test_the_henon_map():
 
 @in_float64
 def test_the_lorenz_flow_contracts_at_its_divergence():
-    """SCIENCE 12: Σ λ = -(σ + 1 + β) = -13.6667 per unit of time, λ_1 about .906."""
+    """Σ λ = -(σ + 1 + β) = -13.6667 per unit of time, λ_1 about .906."""
     step_size = 0.005
 
     def flow(s):
@@ -140,7 +137,7 @@ def lstm_run(time=40, batch=(2,)):
 
 @in_float64
 def test_the_exponents_add_up_to_the_determinants():
-    """SCIENCE 13, on an LSTM; the right side from NumPy."""
+    """Σ λ = <ln|det J|>, on an LSTM; the right side from NumPy."""
     params, xs = lstm_run()
     found = spectrum_of(lj.LSTM, params, xs, burn_in=8, qr_every=4)
     jacobians = np.asarray(step_jacobians(lj.LSTM, params, xs))[8:]
@@ -156,7 +153,7 @@ def test_the_exponents_add_up_to_the_determinants():
 
 @in_float64
 def test_a_tanh_net_adds_up_to_its_weights_and_slopes():
-    """SCIENCE 13: Σ λ = ln|det W| + <Σ ln φ'>."""
+    """Σ λ = ln|det W| + <Σ ln φ'>."""
     w = 4 / 16**0.5 * draw(16, 16)
     params, h0 = recurrence(w), draw(16, seed=3)
     found = exponents_of(lj.RNN, params, silence(300), carry=lj.RNNCarry(h=h0))
@@ -170,7 +167,7 @@ def test_a_tanh_net_adds_up_to_its_weights_and_slopes():
 
 @in_float64
 def test_a_stable_tanh_net_decays_at_its_spectral_radius():
-    """SCIENCE 15, and 4: the smart tanh start of Pascanu et al. decays at ln .95."""
+    """λ_1 = ln ρ(W): the smart tanh start of Pascanu et al. decays at ln .95."""
     w = initializers.sparse(0.95)(jax.random.key(1), (20, 20), jnp.float64)
     start = lj.RNNCarry(h=0.1 * draw(20, seed=3))
     found = exponents_of(
@@ -202,7 +199,7 @@ def fresh_matrix_cell(size):
 
 @in_float64
 def test_fresh_gaussian_matrices_have_the_exponents_of_newman():
-    """SCIENCE 14: every exponent and its standard error, N = 8, T = 4000."""
+    """Every exponent and its standard error, N = 8, T = 4000."""
     size, time = 8, 4000
     found = spectrum_of(fresh_matrix_cell(size), (), draw(time, 2, size**2) / size**0.5)
     freedom = size - np.arange(size)
@@ -242,7 +239,7 @@ def chaotic_nets():
 
 
 def test_the_gradient_decays_at_the_largest_exponent(chaotic_nets):
-    """SCIENCE 17 and 15: the slope of the decay curve has a number."""
+    """The decay curve's slope per lag is λ_1, and at gain 0.5 that is ln ρ(W)."""
     exponents, slopes, w_hh = chaotic_nets
     assert_allclose(slopes, exponents[..., 0], atol=0.025)
     radius = np.abs(np.linalg.eigvals(np.asarray(w_hh, np.float64))).max(-1)
@@ -250,7 +247,7 @@ def test_the_gradient_decays_at_the_largest_exponent(chaotic_nets):
 
 
 def test_chaos_grows_as_mean_field_theory_says(chaotic_nets):
-    """SCIENCE 16 at N = 96, two nets: .310 at gain 3, less a few / N."""
+    """λ_1 = ½ ln(g² E[sech⁴]) at N = 96, two nets: .310 at gain 3, less a few / N."""
     exponents, _, _ = chaotic_nets
     mean = exponents[1, :, 0].mean()
     assert_allclose(mean, theory.mean_field_exponent(3), atol=0.03)

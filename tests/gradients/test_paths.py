@@ -76,7 +76,7 @@ NAMES: dict[Any, tuple[str, ...]] = {
     lj.residual(lj.stack(lj.cells.MGU, lj.RNN)): ("0.cell", "0.f", "0.n", "1.h"),
     lj.cells.variational_dropout(lj.LSTM, hidden_rate=0.5): LSTM_PATHS,
 }
-# What differs from another cell in a number, a squash or a missing gate alone.
+# What differs from another cell in a number, an activation or a missing gate alone.
 VARIANTS = {
     *map(lj.rnn, ("relu", "logistic", "linear")),
     *map(lj.cells.peephole_lstm, ("NIG", "NFG", "NOG", "NIAF", "NOAF", "NP")),

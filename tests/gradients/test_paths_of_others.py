@@ -102,11 +102,11 @@ AGAIN = {"linen optimized LSTM", "nnx GRU", "haiku GRU", "equinox GRU"}
 @in_float64
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_cell_of_others_has_its_gates_found(name):
-    make, squashes = FOREIGN[name]
+    make, activations = FOREIGN[name]
     names = path_names(*make(), draw(BATCH, INPUT))
     assert names[0] == "cell"
     gates = [gate.split(" -> ")[-1].split() for gate in names[1:]]
-    assert sorted(squash for squash, _ in gates) == squashes
+    assert sorted(activation for activation, _ in gates) == activations
     assert [int(at) for _, at in gates] == [*range(len(gates))]
 
 

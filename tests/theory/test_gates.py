@@ -1,7 +1,4 @@
-"""Carousels and chrono biases (SCIENCE 19, 20).
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Carousels and chrono biases."""
 
 import math
 
@@ -20,7 +17,7 @@ in_float64 = pytest.mark.usefixtures("x64")
 
 
 def test_carousels_to_the_printed_digits():
-    # SCIENCE 19.
+    # σ(b_f)^T, with all weights zero.
     biases = [0, 1, 2, 3, 5]
     wanted = "7.889e-31 2.484e-14 3.073e-6 7.760e-3 .5109"
     printed(theory.carousel_share(biases, 100), wanted)
@@ -33,7 +30,7 @@ def test_carousels_to_the_printed_digits():
 
 @in_float64
 def test_a_gru_without_weights_halves_its_gradient():
-    # SCIENCE 19: b = 0.
+    # σ(b)^T at b = 0.
     shapes = jax.eval_shape(lambda key: lj.GRU.init(key, 1, 1), jax.random.key(0))
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
 
@@ -48,7 +45,7 @@ def test_a_gru_without_weights_halves_its_gradient():
 
 
 def test_chrono_to_the_printed_digits():
-    # SCIENCE 20.
+    # b_f = ln(T - 1): σ(b_f)^T = (1 - 1/T)^T.
     lags = np.array([10, 100, 500, 1000])
     shares = theory.chrono_share(lags)
     printed(shares, ".348678 .366032 .367511 .367695")

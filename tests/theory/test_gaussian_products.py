@@ -1,7 +1,4 @@
-"""Exponents of products of Gaussian matrices (SCIENCE 14).
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Exponents of products of Gaussian matrices."""
 
 import math
 
@@ -13,7 +10,7 @@ from lstm_jax import theory
 
 
 def test_gaussian_exponents_to_the_printed_digits():
-    # SCIENCE 14.
+    # λ_i = ½ (ln(2 / N) + ψ((N - i + 1) / 2)).
     printed(theory.gaussian_product_exponents(2), "-0.288608 -0.981755")
     printed(theory.gaussian_product_exponents(3), "-.184488 -.491340 -1.184488")
     large = theory.gaussian_product_exponents(64)

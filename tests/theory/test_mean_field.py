@@ -17,7 +17,7 @@ def test_mean_field_just_above_the_onset(excess):
 
 
 def test_mean_field_exponents_to_the_printed_digits():
-    # SCIENCE 16.
+    # λ_1 = ½ ln(g² E[sech⁴(sqrt(q) z)]), q = g² E[tanh²(sqrt(q) z)].
     gain = [1.1, 1.2, 1.5, 2.0, 3.0, 5.0]
     printed(
         theory.mean_field_exponent(gain), ".00507 .01648 .06522 .15472 .31025 .53243"
@@ -59,7 +59,7 @@ def test_the_mean_field_is_that_of_a_large_network():
 
 
 def test_mean_field_dimensions_and_entropies_to_the_printed_digits():
-    # SCIENCE 18, whose dimensions came from a coarser grid than the entropies.
+    # The printed dimensions came from a coarser grid than the entropies.
     gain = [1.5, 2.0, 3.0, 5.0]
     dimension = theory.mean_field_dimension([*gain, 8.0])
     assert_allclose(dimension, [0.166, 0.259, 0.289, 0.246, 0.191], atol=2e-3)

@@ -1,7 +1,4 @@
-"""One unit: rates, thresholds and cliffs (SCIENCE 7-11).
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""One unit: rates, thresholds and cliffs."""
 
 import math
 
@@ -22,7 +19,7 @@ LATCHED = [1.2, 1.5, 2.0, 3.0, 5.0]
 
 
 def test_tanh_rates_to_the_printed_digits():
-    # SCIENCE 7.
+    # h' = tanh(w h): rate w (1 - h*²) at the fixed point h*, or w where w < 1.
     wanted = ".679543 .394313 .166372 .030513 9.0874e-4"
     printed(np.exp(theory.tanh_rate(LATCHED)), wanted)
     printed(theory.tanh_rate(1.2), "-.386334")
@@ -49,7 +46,7 @@ def test_the_tanh_rate_at_its_ends():
 
 
 def test_the_critical_product_is_a_power_law():
-    # SCIENCE 8.
+    # At w = 1: Π (1 - h_t²) ~ C T^(-3/2).
     time = np.array([100, 1000, 10_000, 20_000, 40_000, 80_000])
     products = theory.critical_tanh_product(time)
     constants = (products * time**1.5)[[0, 1, 2, 5]]
@@ -71,7 +68,7 @@ def test_the_critical_product_is_the_gradient_of_a_loop():
 
 
 def test_latch_thresholds_to_the_printed_digits():
-    # SCIENCE 9.
+    # u* = w s - artanh(s), s = sqrt((w - 1) / w).
     found = theory.latch_threshold([1.1, 1.25, 1.5, 2.0, 3.0, 5.0])
     printed(found, ".020481 .077805 .207546 .532840 1.303274 3.028500")
     assert_allclose(theory.latch_threshold(1 + 1e-4), 2 / 3 * 1e-6, rtol=1e-3)
@@ -87,7 +84,7 @@ def test_a_state_is_lost_just_above_the_threshold(w):
 
 
 def test_saddle_nodes_to_the_printed_digits():
-    # SCIENCE 10, Pascanu's figure 3.
+    # Of x = w σ(x) + b; w = 5 is Pascanu's figure 3.
     found = theory.saddle_nodes([5.0, 6.0, 8.0])
     printed(found.lower, "-2.65561034 -3.415093 -5.065680")
     printed(found.upper, "-2.34438966 -2.584907 -2.934320")
@@ -108,7 +105,7 @@ def test_between_the_saddle_nodes_there_are_three_solutions():
 
 
 def test_the_cliff_to_the_printed_digits():
-    # SCIENCE 11.
+    # At b* = ½ - w σ(½) the start, ½, is a fixed point of slope w σ'(½).
     w = np.array([5.0, 6.0])
     bias = theory.cliff_bias(w)
     printed(bias, "-2.612296656 -3.234755987")

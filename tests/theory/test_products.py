@@ -1,7 +1,4 @@
-"""Bounds on products of Jacobians (SCIENCE 2, 3, 4, 15).
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Bounds on products of Jacobians."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +16,7 @@ def normal(*shape, seed=0):
 
 
 def test_the_bound_is_a_power_and_an_orthogonal_product_attains_it():
-    # SCIENCE 1: 0.9^100.
+    # 0.9^100.
     printed(theory.jacobian_bound(0.9, 100), "2.6561e-5")
     rotation = 0.9 * np.linalg.qr(normal(4, 4))[0]
     left = np.linalg.matrix_power(rotation, 20) @ normal(4, seed=1)
@@ -27,7 +24,7 @@ def test_the_bound_is_a_power_and_an_orthogonal_product_attains_it():
     assert_allclose(np.linalg.norm(left) / np.linalg.norm(normal(4, seed=1)), bound)
 
 
-def test_steepest_slopes_are_those_of_the_squashes():
+def test_steepest_slopes_are_those_of_the_activations():
     z = jnp.linspace(-3.0, 3.0, 601)
     for name, steepest in theory.STEEPEST_SLOPES.items():
         slopes = jax.vmap(jax.grad(ACTIVATIONS[name]))(z)
@@ -42,14 +39,14 @@ def test_a_jordan_block_is_multiplied_out(lag):
 
 
 def test_a_jordan_block_grows_until_lags_nine_and_ten():
-    # SCIENCE 2.
+    # The corner of the k-th power is k a l^(k - 1).
     corners = [theory.jordan_block_power(0.9, 5, lag)[0, 1] for lag in range(30)]
     assert np.argmax(np.round(corners, 9)) == 9
     assert_allclose(corners[9], corners[10], rtol=1e-12)
 
 
 def test_the_spectral_radius_is_what_remains_of_a_product():
-    # SCIENCE 15; symmetric, so that nothing is transient.
+    # ρ(W) per step; W is symmetric, so that nothing is transient.
     w = normal(2, 5, 5)
     w = w + w.transpose(0, 2, 1)
     power = np.linalg.matrix_power(w / 10, 201) / np.linalg.matrix_power(w / 10, 199)
@@ -59,7 +56,7 @@ def test_the_spectral_radius_is_what_remains_of_a_product():
 
 
 def test_initial_slopes_are_those_of_pascanus_weights():
-    # SCIENCE 4: basic tanh .707 per step, sigmoid .0177.
+    # Pascanu's initial weights: basic tanh .707 per step, sigmoid .0177.
     printed(np.exp(theory.initial_slope(0.1, 50)), "0.707")
     printed(np.exp(theory.initial_slope(0.01, 50, 0.25)), "0.0177")
     found = theory.initial_slope(0.5, 100)

@@ -1,7 +1,4 @@
-"""Variances and sensitivities of linear memories (SCIENCE 22, 23).
-
-Numbers beside "SCIENCE" are items of the project's list of exact predictions.
-"""
+"""Variances and sensitivities of linear memories."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +14,7 @@ in_float64 = pytest.mark.usefixtures("x64")
 
 
 def test_the_curse_of_memory_to_the_printed_digits():
-    # SCIENCE 22.
+    # E[h²] = 1 / (1 - l²) and E[(dh/dl)²] = (1 + l²) / (1 - l²)³, of white noise.
     printed(theory.memory_variance([0.9, 0.99, 0.999]), "5.26316 50.2513 500.25")
     found = theory.sensitivity_variance([0.9, 0.99, 0.999])
     printed(found, "263.887 251263 2.50125e8")
@@ -55,7 +52,7 @@ def test_the_sensitivity_is_the_derivative_of_a_linear_rnn():
 
 
 def test_normalised_states_have_variance_one():
-    # SCIENCE 23.
+    # E|h|² = 1 with inputs scaled by sqrt(1 - |l|²), as in the LRU.
     modulus = np.array([0.0, 0.5, 0.99, 1 - 1e-12])
     variance = theory.lru_normaliser(modulus) ** 2 * theory.memory_variance(modulus)
     assert_allclose(variance, 1, rtol=1e-12)

@@ -7,9 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from small_sweeps import changed, ended
 
+from experiments import sweep
 from experiments.common import records
 from experiments.common.records import take
 from experiments.sweep import Config, experiment
+from experiments.sweep.parts import Outcome
 from experiments.sweep.rows import ranking, rows_of, successes
 
 NAN, INF = float("nan"), float("inf")
@@ -123,3 +125,19 @@ def test_a_record_is_drawn_from_its_files(tmp_path):
     loaded = records.load(tmp_path)
     assert_array_equal(take(loaded, "test_loss"), OUTCOME.loss)
     assert len(experiment.plot(loaded).axes) == 2
+
+
+def test_settings_that_agree_in_four_digits_are_told_apart():
+    config = sweep.Config(sweep="learning_rate=0.0010001,0.0010002;clip=1,none")
+    ones = np.ones((4, 3))
+    counts = np.full((4, 3), -1)
+    outcome = Outcome(ones, ones, counts, counts, counts)
+    record = experiment.record_of(config, outcome, [], 1.0)
+    names = [(row["learning_rate"], row["clip"]) for row in record.rows]
+    assert names == [(r, c) for r in ("0.0010001", "0.0010002") for c in ("1", "none")]
+    assert "Best: learning_rate=0.0010001, clip=1:" in record.verdict[1]
+    left, *_ = sweep.plot(record).axes
+    ticks = [
+        [t.get_text() for t in of.get_ticklabels()] for of in (left.xaxis, left.yaxis)
+    ]
+    assert ticks == [["1", "none"], ["0.0010001", "0.0010002"]]

@@ -7,7 +7,7 @@ from small_sweeps import changed
 
 from experiments import sweep
 from experiments.common.cli import ConfigError
-from experiments.sweep import experiment
+from experiments.sweep import experiment, settings
 from experiments.sweep.config import SWEEPABLE
 from experiments.sweep.settings import drawn, grid, parse
 
@@ -138,3 +138,9 @@ def test_what_can_not_be_swept_is_one_line_before_anything_runs(
 def test_a_range_that_makes_no_sense_is_one_line(text, told):
     with pytest.raises(ConfigError, match=told):
         changed(sweep=text, random=5, cell="gru")
+
+
+def test_more_settings_than_anyone_trains_are_refused():
+    swept: settings.Swept = {name: tuple(range(101)) for name in "ab"}
+    with pytest.raises(ConfigError, match="got 10201 settings; it must be at most"):
+        settings.grid(swept)

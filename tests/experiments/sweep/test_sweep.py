@@ -359,3 +359,7 @@ def test_settings_that_share_a_program_come_back_in_the_order_of_the_sweep():
 
 def part_of(*members):
     return Part(RunConfig(), members, len(members))
+
+
+def test_the_last_seeds_are_swept():
+    plan(sweep.Config(seed=2**32 - 3, num_seeds=3, num_steps=1))

@@ -191,3 +191,12 @@ def test_a_mesh_of_one_device_changes_not_one_bit(whole, tmp_path):
 def test_flags_that_make_up_no_run_are_refused(given, told):
     with pytest.raises(ConfigError, match=told):
         processes.check(Processes(**given))
+
+
+def test_a_port_has_an_upper_end():
+    by_hand = processes.Processes(
+        distributed=True, coordinator="here:65535", num_processes=2, process_id=0
+    )
+    processes.check(by_hand)
+    with pytest.raises(ConfigError, match="coordinator: got 'here:65536'"):
+        processes.check(by_hand._replace(coordinator="here:65536"))

@@ -1,4 +1,4 @@
-"""Log-norms behind saturated squashes, against arithmetic of 200 digits.
+"""Log-norms behind saturated activations, against arithmetic of 200 digits.
 
 In float32 tanh(z) is 1 from z = 9 on, and 1 - tanh(z)² zero; at z = 80 the slope is
 1e-69. Every step of these runs has pre-activations between 5 and 80.
@@ -159,7 +159,7 @@ CASES = {
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("case", CASES)
-def test_log_norms_behind_saturated_squashes(case, seed):
+def test_log_norms_behind_saturated_activations(case, seed):
     like, step, made_of, leaves = CASES[case]
     params = saturated(like.init(jax.random.key(0), INPUT, HIDDEN), seed)
     if case == "gru":

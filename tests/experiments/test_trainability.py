@@ -8,12 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.metrics import roc_auc_score
 
 import lstm_jax as lj
 from experiments import trainability
-from experiments.common import gradient_shares, statistics
-from experiments.common.statistics import area_under_roc
+from experiments.common import gradient_shares
 from experiments.trainability import Config
 from lstm_jax import readouts
 from lstm_jax.training import loop, runs
@@ -170,33 +168,6 @@ def test_tested_is_what_evaluate_says_at_the_longest_lag(monkeypatch):
 
     for k in range(4):
         assert found[k] == wanted(jax.tree.map(lambda leaf, k=k: leaf[k], models))
-
-
-def test_the_area_is_the_chance_that_the_solved_score_higher():
-    scores = np.array([0.1, 0.4, 0.4, 0.8])
-    solved = np.array([False, True, False, True])
-    # Of the four pairs one is a tie, and three are in order.
-    area = area_under_roc(scores, solved)
-    assert area.area == 3.5 / 4
-    assert area.low <= area.area <= area.high
-    assert area_under_roc(-scores, solved).area == 0.5 / 4
-    assert area.high == 1
-    alike = area_under_roc(scores, np.ones(4, bool))
-    assert np.isnan(alike.area) and str(alike) == "-"
-
-
-def test_the_interval_is_of_resampled_networks(monkeypatch):
-    monkeypatch.setattr(statistics, "BOOTSTRAPS", 30)
-    scores = np.array([0.3, 0.1, 0.4, 0.4, 0.8, 0.2])
-    solved = np.array([True, False, True, False, True, False])
-    drawn = np.random.default_rng(5).integers(6, size=(30, 6))
-    wanted = [
-        roc_auc_score(solved[row], scores[row])
-        for row in drawn
-        if 0 < solved[row].sum() < 6
-    ]
-    area = area_under_roc(scores, solved, 5)
-    np.testing.assert_allclose(area[1:], np.percentile(wanted, (2.5, 97.5)))
 
 
 def test_a_fraction_of_one_or_more_is_refused():

@@ -28,7 +28,7 @@ def rnn(weight):
     # 1 - tanh² and 4 σ (1 - σ) are 1 % at artanh(sqrt(0.99)), and twice that.
     [(lj.RNN, math.atanh(0.99**0.5)), (lj.rnn("logistic"), 2 * math.atanh(0.99**0.5))],
 )
-def test_a_squash_is_saturated_from_a_hundredth_of_its_slope_on(cell, edge):
+def test_an_activation_is_saturated_from_a_hundredth_of_its_slope_on(cell, edge):
     xs = edge * jnp.array([0.99, -0.99, 1.01, -1.01, 0.0])[:, None]
     assert_allclose(saturation(cell, rnn(1.0), xs).given, 2 / 5, rtol=1e-6)
 
@@ -41,7 +41,7 @@ def test_all_gates_of_a_step_count():
         assert_allclose(found, 1 / 5, rtol=1e-6)
 
 
-def test_without_a_squash_there_is_no_share():
+def test_without_a_bounded_activation_there_is_no_share():
     found = saturation(lj.rnn("relu"), rnn(1.0), jnp.ones((3, 1)))
     assert np.isnan(found).all()
     assert in_words(math.nan, math.nan, np.ones(3)) == []

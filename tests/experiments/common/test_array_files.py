@@ -83,7 +83,6 @@ def one_tensor(key, dtype="F32", shape=(1,), size=4) -> bytes:
 
 
 ARCHIVE = npz({f"{name}.npy": npy(array) for name, array in CELL.items()})
-SAVED = safetensors.numpy.save(TENSORS)
 ODD = {
     "8 GB that are not there": ("npy", claiming((2**30,))),
     "more than can be addressed": ("npy", claiming((2**40, 2**40))),
@@ -191,12 +190,6 @@ def test_what_would_fill_the_memory_is_refused_before_it_is_read(tmp_path):
         at = packed.find(b"PK\x01\x02", at + 1)
     (tmp_path / "packed.npz").write_bytes(packed)
     assert "it must be at most" in refusal(tmp_path / "packed.npz")
-
-
-def test_there_is_memory_and_it_is_told_in_units():
-    assert 2**28 < memory_limit.there_is() < 2**50
-    words = [memory_limit.in_words(n) for n in (12, 3 * 2**29, 1.25e21)]
-    assert words == ["12 bytes", "1.5 GiB", "1.11e+06 PiB"]
 
 
 GOOD = {

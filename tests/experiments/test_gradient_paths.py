@@ -1,15 +1,19 @@
 """The experiment `gradient_paths`, small: what it writes, and that its parts add up."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from experiments import gradient_paths
+from experiments.common import records
 from experiments.common.cli import ConfigError
-from experiments.common.records import take
+from experiments.common.records import Quantity, take
 from experiments.common.variants import Variant
+
+INF, NAN = math.inf, math.nan
 
 SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_examples": 3}
 
@@ -81,3 +85,33 @@ def test_a_cell_without_a_carousel_is_refused(cell):
         ConfigError, match=f"cell: got '{cell}'; it must be .*four_gate"
     ):
         gradient_paths.Config(cell=cell)
+
+
+def test_a_path_of_nothing_and_a_bias_that_no_exponential_holds():
+    variant = Variant("lstm", -1000.0, 0, "-1000")
+    assert variant.carousel_rate == -1000
+    networks = ("variant", "stage", "seed")
+    curves = ("variant", "stage", "part", "seed", "example", "lag")
+    paths = ("variant", "stage", "path", *curves[3:])
+    found = {
+        "path_share": Quantity(np.zeros((1, 1, 1, 1, 2, 5)), paths, "1"),
+        "log_share": Quantity(np.full((1, 1, 2, 1, 2, 5), -INF), curves, "nats"),
+        "time_constant": Quantity(np.zeros((1, 1, 1, 3)), (*networks, "unit"), "steps"),
+        "log_contribution": Quantity(
+            np.full((1, 1, 1, 5), NAN), (*networks, "lag"), "nats"
+        ),
+        "accuracy": Quantity(np.full((1, 1, 1), 0.5), networks, "1"),
+    }
+    axes = {
+        "variant": [variant.entry],
+        "stage": ["initial"],
+        "path": ["cell"],
+        "part": ["total", "carousel"],
+    }
+    record = records.new("gradient_paths", {"lag": 3}, 0.0, found, axes)
+    (row,) = gradient_paths.rows(record)
+    assert row["σ(b_f)^lag"] == "1.3e-1303"  # e^-3000
+    assert (row["total"], row["effective window"]) == ("nothing", "-")
+    line = gradient_paths.verdict(record)[-1]
+    assert "nothing of the whole is left at the lag" in line
+    assert "nan" not in line

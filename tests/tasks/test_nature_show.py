@@ -2,18 +2,27 @@
 
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from tasks.shows import (
+    GOLDFISH,
+    LENGTH,
+    MANY,
+    assert_binomial,
+    both_renderings,
+    both_splits,
+    images_of,
+    jitted_sampler,
+    many,
+    role_of_image,
+    roles_in,
+    sampler,
+)
 
 import lstm_jax as lj
 from lstm_jax.tasks.nature_show import (
@@ -22,72 +31,9 @@ from lstm_jax.tasks.nature_show import (
     DISTRACTORS,
     FOREST,
     HOME,
-    RENDERINGS,
     ROLES,
-    margins,
     show_of,
 )
-
-LENGTH, MANY = 5, 4_000
-DOG, WOLF, GOLDFISH = range(3)
-
-both_renderings = pytest.mark.parametrize("rendering", RENDERINGS)
-both_splits = pytest.mark.parametrize("split", ["train", "test"])
-
-
-def sampler(rendering, split="train"):
-    task = lj.tasks.nature_show(rendering)
-    return task.sample if split == "train" else task.sample_test
-
-
-@cache
-def jitted_sampler(rendering, split="train"):
-    """The length is traced, so that all of them share a compilation."""
-    return jax.jit(sampler(rendering, split), static_argnums=(1, 2))
-
-
-@cache
-def many(rendering, split="train"):
-    """A large batch as NumPy arrays; the made-up vectors need another key per split."""
-    key = jax.random.key(["train", "test"].index(split))
-    batch = jitted_sampler(rendering, split)(key, MANY, LENGTH, LENGTH)
-    return jax.tree.map(np.asarray, batch)
-
-
-@cache
-def images_of(role, split):
-    """Images of a role as the docstring tells it: every fifth is for the test."""
-    pixels, digits = load_digits(return_X_y=True)
-    rarest = min(np.bincount(digits))
-    images = pixels[digits == DIGIT_OF_ROLE[role]][:rarest].astype(np.float32) / 16
-    is_test = np.arange(rarest) % 5 == 4
-    return images[is_test if split == "test" else ~is_test]
-
-
-@cache
-def role_of_image(split):
-    """The role of every image of a split, by the bytes of the image."""
-    return {image.tobytes(): role for role in ROLES for image in images_of(role, split)}
-
-
-def roles_in(frames, rendering, split="train"):
-    """The names of what frames (..., input) show; KeyError for an unknown image."""
-    if rendering == "vectors":
-        return np.array(ROLES)[np.argmax(frames, axis=-1)]
-    by_image = role_of_image(split)
-    names = [by_image[frame.tobytes()] for frame in frames.reshape(-1, 64)]
-    return np.reshape(names, frames.shape[:-1])
-
-
-def assert_binomial(count, trials, probability):
-    """Within five standard errors: a right program fails once in a million."""
-    error = np.sqrt(probability * (1 - probability) / trials)
-    assert abs(count / trials - probability) < 5 * error
-
-
-# ---------------------------------------------------------------------------
-# What is drawn
-# ---------------------------------------------------------------------------
 
 
 @both_renderings
@@ -146,11 +92,6 @@ def test_a_traced_length_draws_what_a_static_one_draws():
     key, traced = jax.random.key(0), jitted_sampler("digits")
     static = jax.jit(lambda: sampler("digits")(key, MANY, LENGTH, 4))
     jax.tree.map(assert_array_equal, traced(key, MANY, LENGTH, 4), static())
-
-
-# ---------------------------------------------------------------------------
-# What is told
-# ---------------------------------------------------------------------------
 
 
 def test_every_role_has_a_digit_of_its_own():
@@ -244,125 +185,6 @@ def test_show_of_tells_what_the_sample_shows(rendering):
     assert_array_equal(told.answer, batch.targets)
 
 
-# ---------------------------------------------------------------------------
-# What the last image alone can tell
-# ---------------------------------------------------------------------------
-
-
-def last_image(batch):
-    return batch.inputs[-1]
-
-
-def scene_and_last_image(batch):
-    return np.concatenate([batch.inputs[0], batch.inputs[-1]], axis=-1)
-
-
-def fitted(model, rendering, features):
-    """Fits on the train split; returns the test targets and what is predicted."""
-    train, test = (many(rendering, split) for split in ("train", "test"))
-    model.fit(features(train), train.targets)
-    return test.targets, model.predict(features(test))
-
-
-MODELS: dict[str, Any] = {
-    "linear": lambda: LogisticRegression(max_iter=2_000),
-    "forest": lambda: RandomForestClassifier(n_estimators=30, random_state=0),
-}
-
-
-@both_renderings
-@pytest.mark.parametrize("model", MODELS)
-def test_who_sees_only_the_last_image_guesses(rendering, model):
-    targets, predicted = fitted(MODELS[model](), rendering, last_image)
-    ambiguous = targets != GOLDFISH
-    right = predicted == targets
-    assert_binomial(np.sum(right[ambiguous]), np.sum(ambiguous), 1 / 2)
-    assert np.mean(right[~ambiguous]) > 0.95
-    assert np.mean(predicted[ambiguous] != GOLDFISH) > 0.99
-
-
-@both_renderings
-def test_who_sees_the_scene_as_well_can_tell(rendering):
-    model = LogisticRegression(max_iter=2_000)
-    targets, predicted = fitted(model, rendering, scene_and_last_image)
-    assert np.mean((predicted == targets)[targets != GOLDFISH]) > 0.9
-
-
-# ---------------------------------------------------------------------------
-# Loss, accuracy, margins
-# ---------------------------------------------------------------------------
-
-
-def answered(targets):
-    """A batch of which only the answers matter."""
-    count = len(targets)
-    return lj.Batch(
-        inputs=jnp.zeros((3, count, 10)),
-        targets=jnp.array(targets),
-        weights=jnp.ones((count,)),
-        lengths=jnp.full((count,), 3),
-    )
-
-
-FIVE = answered([DOG, WOLF, DOG, WOLF, GOLDFISH])
-
-
-def test_the_best_guess_without_memory_loses_exactly_the_floor():
-    undecided, certain = [0.0, 0.0, -1e9], [-1e9, -1e9, 0.0]
-    outputs = jnp.array([undecided] * 4 + [certain])
-    for length in (3, 100):
-        floor = lj.TASKS["nature_show"].floor(length)
-        assert_allclose(lj.TASKS["nature_show"].loss(outputs, FIVE), floor, rtol=1e-6)
-    leaning = outputs.at[:4, WOLF].add(0.1)
-    assert lj.TASKS["nature_show"].loss(leaning, FIVE) > floor
-
-
-@both_renderings
-def test_the_floor_is_what_guessing_costs_on_drawn_batches(rendering):
-    task, batch = lj.tasks.nature_show(rendering), many(rendering)
-    is_goldfish = (batch.targets == GOLDFISH)[:, None]
-    outputs = jnp.where(is_goldfish, jnp.array([-1e9, -1e9, 0.0]), jnp.zeros((3,)))
-    outputs = jnp.where(is_goldfish, outputs, outputs.at[:, GOLDFISH].set(-1e9))
-    loss = task.loss(outputs, jax.tree.map(jnp.asarray, batch))
-    assert_allclose(loss, task.floor(LENGTH), rtol=0.04)
-
-
-def test_loss_is_the_mean_cross_entropy_of_what_counts(key):
-    outputs = jax.random.normal(key, (5, 3))
-    log_p = np.asarray(outputs) - np.log(np.exp(outputs).sum(-1, keepdims=True))
-    each = -log_p[np.arange(5), FIVE.targets]
-    loss = lj.TASKS["nature_show"].loss
-    assert_allclose(loss(outputs, FIVE), each.mean(), rtol=1e-6)
-    first_two = FIVE._replace(weights=jnp.array([1.0, 1, 0, 0, 0]))
-    assert_allclose(loss(outputs, first_two), each[:2].mean(), rtol=1e-6)
-
-
-def test_accuracy_counts_the_ambiguous_shows_only():
-    accuracy = lj.TASKS["nature_show"].accuracy
-    for answers, wanted in {
-        (DOG, WOLF, DOG, WOLF, GOLDFISH): 1,
-        (DOG, WOLF, DOG, WOLF, DOG): 1,
-        (WOLF, DOG, WOLF, DOG, GOLDFISH): 0,
-        (DOG, WOLF, WOLF, DOG, GOLDFISH): 1 / 2,
-        (DOG, GOLDFISH, GOLDFISH, GOLDFISH, GOLDFISH): 1 / 4,
-    }.items():
-        outputs = jax.nn.one_hot(jnp.array(answers), 3)
-        assert accuracy(outputs, FIVE) == wanted
-    no_question = answered([GOLDFISH])
-    assert np.isnan(accuracy(jnp.zeros((1, 3)), no_question))
-
-
-def test_margins_are_positive_where_the_right_animal_wins():
-    outputs = jnp.array([[2.0, 0.5, 9.0], [2.0, 0.5, 9.0], [0.0, 3.0, -9.0]])
-    found = margins(outputs, jnp.array([DOG, WOLF, WOLF]))
-    assert_array_equal(found, [1.5, -1.5, 3.0])
-
-
-# ---------------------------------------------------------------------------
-# What is refused, and what is not imported
-# ---------------------------------------------------------------------------
-
-
 def test_an_unknown_rendering_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"rendering: got 'oil'.*digits, vectors"):
         lj.tasks.nature_show("oil")
@@ -394,7 +216,7 @@ def test_importing_the_library_imports_no_scikit_learn_and_no_matplotlib():
     )
     finished = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,15 @@
+"""`python -m experiments` lists its commands."""
+
+import runpy
+
+from every_experiment import MODULES
+
+
+def test_the_package_lists_its_commands(capsys):
+    questions = runpy.run_module("experiments", run_name="__main__")["questions"]()
+    printed = capsys.readouterr().out
+    assert set(questions) == {module.NAME for module in MODULES} | {"explain"}
+    for name, question in questions.items():
+        assert f"python -m experiments.{name} " in printed
+        assert question in printed
+        assert question.endswith((".", "?"))

@@ -1,0 +1,48 @@
+"""experiments.nature_show, small: accuracies, a story and its figure."""
+
+import numpy as np
+import pytest
+
+from experiments import nature_show
+from experiments.common import records
+from experiments.common.records import take
+
+
+@pytest.fixture(scope="module")
+def show_record():
+    return nature_show.run(
+        nature_show.Config(
+            cells=("lstm",),
+            lags=(2,),
+            hidden_size=5,
+            num_seeds=2,
+            num_steps=3,
+        )
+    )
+
+
+def test_nature_show_has_accuracies_and_a_story(show_record):
+    labels = [variant["label"] for variant in show_record.axes["variant"]]
+    assert labels == ["lstm b_f=1", "lstm b_f=matched"]
+    accuracy = take(show_record, "accuracy")
+    assert accuracy.shape == (2, 2, 1)  # variant, seed, lag
+    assert ((accuracy >= 0) & (accuracy <= 1)).all()
+    assert "The last image alone: dog" in show_record.verdict[-1]
+    roles = take(show_record, "story_role")
+    assert nature_show.ROLES[int(roles[0])] == "bear"
+    assert np.isnan(roles[-1])
+    probabilities = take(show_record, "story_probability")
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    i, f, g, c = (take(show_record, "story_state", state=state) for state in "ifgc")
+    np.testing.assert_allclose(c[1:], f[1:] * c[:-1] + i[1:] * g[1:], atol=1e-6)
+    np.testing.assert_allclose(c[0], i[0] * g[0], atol=1e-6)
+
+
+def test_nature_show_draws_the_images_and_the_inside(show_record, tmp_path):
+    figure = nature_show.plot(show_record)
+    records.save(show_record, figure, tmp_path)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert sum("gate" in label for label in labels) == 3
+    assert sum("-term" in label for label in labels) == 2
+    again = nature_show.plot(records.load(tmp_path))
+    assert len(again.axes) == len(figure.axes)

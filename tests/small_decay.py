@@ -1,0 +1,12 @@
+"""A small run of experiments.gradient_decay."""
+
+from typing import Any
+
+SMALL: dict[str, Any] = {
+    "cells": ("rnn", "lstm"),
+    "gain": 0.5,
+    "lag": 4,
+    "hidden_size": 5,
+    "num_seeds": 2,
+    "num_examples": 3,
+}
