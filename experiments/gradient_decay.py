@@ -153,7 +153,7 @@ def run(config: Config) -> Record:
     start = time.monotonic()
     _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
-        watched = _watched(config)
+        watched = watched_in(config)
         undriven, studies = _undriven(config, watched), []
         training_units = config.num_steps + MEASURING if config.trains else 0
         with progress(len(config.cells) * (MEASURING + training_units)) as advance:
@@ -196,7 +196,8 @@ def _check_memory(config: Config) -> None:
     memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 
-def _watched(config: Config) -> Watched:
+def watched_in(config: Config) -> Watched:
+    """Returns test shows, or the sequence that was given."""
     if config.sequence is None:
         lag = config.lag or DEFAULT_LAG
         return gradient_shares.watched_show(
@@ -233,7 +234,7 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Stu
     """Measures one cell at all its forget biases, before and after training."""
     cell = _cell_of(config, name)
     variants = variants_of(name, config.forget_bias, watched.lag)
-    models = _initial_models(config, watched, name)
+    models = initial_models(config, watched, name)
     advance(f"{name}: measuring", 0)
     measure = gradient_shares.measurer(cell, watched)
     stages = {INITIAL: jax.block_until_ready(measure(models))}
@@ -271,7 +272,7 @@ def _joined(studies: list[Studied]) -> Studied:
     return joined._replace(variants=variants)
 
 
-def _initial_models(config: Config, watched: Watched, name: str) -> loop.ModelParams:
+def initial_models(config: Config, watched: Watched, name: str) -> loop.ModelParams:
     """Returns untrained networks, leaves (variant * seed, ...)."""
     key = jax.random.fold_in(jax.random.key(config.seed), list(lj.CELLS).index(name))
     num_answers = 1 if watched.task is None else watched.task.output_size
@@ -323,7 +324,7 @@ def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}
-    models = _initial_models(config, watched, "rnn")
+    models = initial_models(config, watched, "rnn")
     silence = gradient_shares.silence_like(watched)
     found = gradient_shares.measurer(_cell_of(config, "rnn"), silence)(models)
     w_hh = np.asarray(models.cell.w_hh, np.float64)

@@ -259,12 +259,12 @@ def _searches(
         key_train, key_test, key_search = jax.random.split(key, 3)
         draw = partial(two_sequences, lag=config.lag, noise=config.noise)
         train, test = draw(key_train, config.num_train), draw(key_test, config.num_test)
-        trials.append(_search(try_round, key_search, train, test, config.max_trials))
+        trials.append(search(try_round, key_search, train, test, config.max_trials))
         advance(f"guessing from U[-{text}, {text}]", 1)
     return np.array(trials)
 
 
-def _search(
+def search(
     try_round: Any,
     key: PRNGKey,
     train: TwoSequences,

@@ -196,9 +196,9 @@ def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
     sequences padded to the longest. Training takes longer than compiling, so it has a
     program per lag, without padding.
     """
-    begin = jax.jit(partial(_begun, config, task, name))
-    measure = jax.jit(partial(_measured, config, task, name))
-    test = jax.jit(partial(_tested, config, task, name))
+    begin = jax.jit(partial(begun, config, task, name))
+    measure = jax.jit(partial(measured, config, task, name))
+    test = jax.jit(partial(tested, config, task, name))
     found = []
     for lag in config.lags:
         what = f"{task}, {name} at lag {lag}"
@@ -211,7 +211,7 @@ def _swept(config: Config, task: str, name: str, advance: Advance) -> Swept:
     return Swept(*(np.stack(of).reshape(shape) for of in zip(*found, strict=True)))
 
 
-def _begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainState:
+def begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainState:
     """Returns untrained networks, leaves (setting * seed, ...)."""
     key = jax.random.fold_in(jax.random.key(config.seed), lag)
     values = jnp.repeat(jnp.array(config.values(name)), config.num_seeds)
@@ -235,7 +235,7 @@ def _begun(config: Config, task: str, name: str, lag: jax.Array) -> loop.TrainSt
     return jax.vmap(one)(keys, keys_data, values)
 
 
-def _measured(
+def measured(
     config: Config, task: str, name: str, models: loop.ModelParams, length: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns share, signal and horizon of every network, as `Swept` has them."""
@@ -248,21 +248,21 @@ def _measured(
     answer_step = trained_on.lengths[0] - 1
 
     def one(model):
-        log_norms = _log_norms(cell, task, model, watched)
-        lost = jnp.all(log_norms == -jnp.inf, axis=0)
+        logs = log_norms(cell, task, model, watched)
+        lost = jnp.all(logs == -jnp.inf, axis=0)
         found = gradient_shares.model_signal(
             cell, lj.TASKS[task], model, trained_on, answer_step, config.batch_size
         )
         return (
-            jnp.median(jnp.where(lost, -jnp.inf, lj.log_shares(log_norms)[1])),
+            jnp.median(jnp.where(lost, -jnp.inf, lj.log_shares(logs)[1])),
             found.signal / found.noise,
-            jnp.median(jnp.where(lost, 0, lj.horizon(log_norms, config.fraction))),
+            jnp.median(jnp.where(lost, 0, lj.horizon(logs, config.fraction))),
         )
 
     return jax.lax.map(one, models)
 
 
-def _log_norms(
+def log_norms(
     cell: lj.Cell, task: str, model: loop.ModelParams, batch: lj.Batch
 ) -> Float[jax.Array, "time examples"]:
     """Returns the log-norms of the margin's gradient (nature show), or the answer's."""
@@ -299,7 +299,7 @@ def _trained(
     )
 
 
-def _tested(
+def tested(
     config: Config, task: str, name: str, models: loop.ModelParams, length: jax.Array
 ) -> Float[jax.Array, " network"]:
     """Returns the accuracy of every network."""

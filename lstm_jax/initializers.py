@@ -119,13 +119,13 @@ def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initia
             key_places, jnp.broadcast_to(first, shape), independent=True
         )
         drawn = jnp.where(chosen, weights, 0)
-        scale = jnp.asarray(spectral_radius, drawn.dtype) / _spectral_radius(drawn)
+        scale = jnp.asarray(spectral_radius, drawn.dtype) / radius_of(drawn)
         return (drawn * scale).astype(dtype)
 
     return draw
 
 
-def _spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+def radius_of(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """Returns the largest modulus of an eigenvalue, by Gelfand's formula.
 
         ρ(W) = lim ‖W^n‖^(1/n),   n = 2^k by k squarings

@@ -216,7 +216,7 @@ def test_sparse_weights_have_their_spectral_radius(size, density, key, x64):
 )
 def test_spectral_radius_without_eigenvalues(matrix, x64):
     wanted = np.abs(np.linalg.eigvals(matrix)).max()
-    got = initializers._spectral_radius(jnp.array(matrix))
+    got = initializers.radius_of(jnp.array(matrix))
     np.testing.assert_allclose(got, wanted, rtol=1e-12)
 
 

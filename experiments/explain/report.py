@@ -47,7 +47,7 @@ def verdict(
     found, before = stages[TRAINED], stages.get(INITIAL)
     return [
         "",
-        *([] if model.run is None else _passed_over(model.run)),
+        *([] if model.run is None else passed_over(model.run)),
         f"{model_in_words(config, model)}; on {read.what}.",
         *_input_lines(read, found),
         *_gate_lines(found),
@@ -71,7 +71,8 @@ def model_in_words(config: Config, model: Model) -> str:
     )
 
 
-def _passed_over(run: TrainedRun) -> list[str]:
+def passed_over(run: TrainedRun) -> list[str]:
+    """Says which newer checkpoints were not whole, and so not read."""
     return [
         f"The checkpoint of step {step} is not whole, damaged or still being written; "
         f"this is that of step {run.step}."

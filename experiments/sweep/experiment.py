@@ -51,7 +51,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
     found, notes = _found(config, parts, out, resume)
     for note in notes:
         print(note, file=sys.stderr)
-    outcome = _in_order(parts, _trained(config, parts, found, out))
+    outcome = in_order(parts, _trained(config, parts, found, out))
     if out is not None:
         store.write_csv(out / "sweep.csv", rows_of(config, outcome))
     return record_of(config, outcome, notes, start)
@@ -114,7 +114,7 @@ def _told(before: str, advance: Advance) -> Advance:
     return lambda what, units: advance(before + what, units)
 
 
-def _in_order(parts: list[Part], outcomes: list[Outcome]) -> Outcome:
+def in_order(parts: list[Part], outcomes: list[Outcome]) -> Outcome:
     """Returns the outcomes of all settings, in the order of the sweep."""
     members = np.concatenate([part.members for part in parts])
     joined = (np.concatenate(leaves) for leaves in zip(*outcomes, strict=True))

@@ -68,7 +68,7 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
     if step is None or not checkpoints.is_whole(folder, step):
         raise ConfigError(_not_whole(path, folder, newest))
     saved = _read(path, folder, step)
-    config = _config(path, saved.config)
+    config = config_from(path, saved.config)
     chosen = _chosen_seed(path, config, seed)
     newer = tuple(n for n in checkpoints.steps(folder) if n > step)
     return TrainedRun(
@@ -132,7 +132,8 @@ def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
     return saved
 
 
-def _config(path: str, fields: dict[str, Any]) -> Config:
+def config_from(path: str, fields: dict[str, Any]) -> Config:
+    """Returns the configuration of a saved run; refuses fields that are not one."""
     known = identity(Config())
     odd = sorted(fields.keys() - known.keys())
     missing = [name for name in NEEDED if name not in fields]
@@ -169,7 +170,7 @@ def _params(
         for name, array in arrays.items()
         if name.startswith(PARAMS)
     }
-    like = _zeros_like(config)
+    like = zeros_like(config)
     seeds = (config.num_seeds,) * (config.num_seeds > 1)
     wanted = {
         name: (*seeds, *leaf.shape)
@@ -186,7 +187,8 @@ def _params(
     return jax.tree.map(_in_float32, params)
 
 
-def _zeros_like(config: Config) -> loop.ModelParams:
+def zeros_like(config: Config) -> loop.ModelParams:
+    """Returns parameters of the run's shapes, all zero."""
     task = lj.TASKS[config.task]
     init = partial(
         loop.init_model,

@@ -82,17 +82,18 @@ def test_input_bias_lands_on_the_gate_that_learns_and_on_no_other(name, key):
 def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
     """dc_T/dc_0 = σ(b)^T, 2^-T at b = 0."""
     cell, time, bias = lj.CELLS[name], 5, jnp.array([0.0, 1.0, -1.0])
+    memory = str(cell.memory)
     options = biases_only({"forget_bias": bias, "dtype": jnp.float64})
     params = without_weights(cell.init(jax.random.key(0), 2, HIDDEN, **options))
     carry = cell.init_carry(params, (2,))
 
-    def last(memory):
-        entering = carry._replace(**{cell.memory: memory})
+    def last(kept):
+        entering = carry._replace(**{memory: kept})
         final, _ = lj.unroll_reference(cell, params, jnp.ones((time, 2, 2)), entering)
-        return getattr(final, cell.memory)
+        return getattr(final, memory)
 
-    memory = getattr(carry, cell.memory)
-    _, moved = jax.jvp(last, (memory + 0.3,), (jnp.ones_like(memory),))
+    kept = getattr(carry, memory)
+    _, moved = jax.jvp(last, (kept + 0.3,), (jnp.ones_like(kept),))
     assert_close(moved, np.tile(jax.nn.sigmoid(bias) ** time, (2, 1)))
 
 

@@ -38,9 +38,8 @@ def test_decay_shares_are_those_of_the_python_loop(decay_record):
     """One network, measured again by restarting the reference at every step."""
     config = gradient_decay.Config(num_steps=4, **SMALL)
     found = of_stage(decay_record, "log_share", "lstm b_f=1", "initial")[0, 0]
-    watched = gradient_decay._watched(config)
-    variants = variants_of("lstm", config.forget_bias, watched.lag)
-    models = gradient_decay._initial_models(config, watched, "lstm", lj.LSTM, variants)
+    watched = gradient_decay.watched_in(config)
+    models = gradient_decay.initial_models(config, watched, "lstm")
     model = jax.tree.map(lambda leaf: leaf[0], models)
     assert watched.targets is not None
     xs, target = watched.inputs[:, 0], watched.targets[0]
@@ -160,7 +159,7 @@ def test_an_experiment_without_recurrent_weights_says_so(lost):
 
 def test_two_biases_that_agree_in_three_digits_are_two_curves():
     config = gradient_decay.Config(
-        cells=("janet",),
+        cells=("mgu",),
         forget_bias=(4.001, 4.002),
         lag=1,
         hidden_size=2,
@@ -169,13 +168,13 @@ def test_two_biases_that_agree_in_three_digits_are_two_curves():
         num_examples=2,
     )
     record = gradient_decay.run(config)
-    labels = ["janet b_f=4.001", "janet b_f=4.002"]
+    labels = ["mgu b_f=4.001", "mgu b_f=4.002"]
     assert [row["cell"] for row in record.rows] == labels
     assert [variant["label"] for variant in record.axes["variant"]] == labels
     first, second = take(record, "log_share")
     assert not np.array_equal(first, second)
     texts = gradient_decay.plot(record).legends[0].get_texts()
     assert [text.get_text() for text in texts] == [
-        "janet, $b_f$ = 4.001",
-        "janet, $b_f$ = 4.002",
+        "mgu, $b_f$ = 4.001",
+        "mgu, $b_f$ = 4.002",
     ]

@@ -76,7 +76,7 @@ def test_a_search_without_success_ends_at_its_last_trial():
         tried.append(len(keys))
         return np.arange(len(keys)) == 60
 
-    search = lambda most: latch._search(
+    search = lambda most: latch.search(
         try_round, jax.random.key(0), sequences, sequences, most
     )
     assert search(61) == 61

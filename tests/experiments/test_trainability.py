@@ -74,7 +74,7 @@ def test_a_row_per_group_and_a_map_per_cell(record):
 
 def test_networks_are_seeds_within_settings():
     config = Config(**SMALL)
-    begin = jax.jit(partial(trainability._begun, config, "adding", "lstm"))
+    begin = jax.jit(partial(trainability.begun, config, "adding", "lstm"))
     params = begin(np.int32(2)).params
     forget = params.cell.b[:, 3:6]
     assert_array_equal(forget, np.repeat([0, 0, 3, 3], 3).reshape(4, 3))
@@ -89,26 +89,26 @@ def test_padding_to_the_longest_lag_changes_nothing(monkeypatch):
     monkeypatch.setattr(gradient_shares, "SIGNAL_EXAMPLES", 4)
     monkeypatch.setattr(trainability, "WATCHED_EXAMPLES", 3)
     config = Config(fraction=0.5, **SMALL)
-    begin = jax.jit(partial(trainability._begun, config, task, "rnn"))
+    begin = jax.jit(partial(trainability.begun, config, task, "rnn"))
     models = begin(np.int32(2)).params
-    measure = jax.jit(partial(trainability._measured, config, task, "rnn"))
+    measure = jax.jit(partial(trainability.measured, config, task, "rnn"))
     shares, signals, horizons = measure(models, np.int32(4))
     watched = trainability.WATCHED[task].sample_test(jax.random.key(0), 3, 6, 4)
     heard = lj.TASKS[task].sample(jax.random.key(2), 4, 6, 4)
     assert not watched.inputs[4:].any()
-    log_norms_of = jax.jit(partial(_log_norms, watched, lambda answers: answers.sum()))
+    log_norms_of = jax.jit(partial(log_norms, watched, lambda answers: answers.sum()))
     signal_of = jax.jit(partial(_signal, heard))
     for k in (0, 3):  # of either gain
         model = jax.tree.map(lambda leaf, k=k: leaf[k], models)
-        log_norms = log_norms_of(model)
-        share = np.median(log_norms[1] - log_norms[-1])
+        logs = log_norms_of(model)
+        share = np.median(logs[1] - logs[-1])
         np.testing.assert_allclose(shares[k], share, rtol=1e-4)
         horizon = np.median(lj.horizon(log_norms, 0.5))
         np.testing.assert_allclose(horizons[k], horizon, rtol=1e-4)
         np.testing.assert_allclose(signals[k], signal_of(model), rtol=1e-4)
 
 
-def _log_norms(batch, score, model):
+def log_norms(batch, score, model):
     """ln of the norm of what a Python loop says of zeros added to each carry."""
 
     def answer(added):
@@ -140,14 +140,14 @@ def test_of_a_show_the_margins_are_measured():
     model = loop.init_model(keys[0], lj.RNN, 2, 3, hidden_size=3)
     inputs, targets = jax.random.normal(keys[1], (6, 3, 2)), jnp.array([0, 1, 1])
     shows = lj.Batch(inputs, targets, jnp.ones(3), jnp.full(3, 4))
-    measure = jax.jit(partial(trainability._log_norms, lj.RNN, "nature_show"))
+    measure = jax.jit(partial(trainability.log_norms, lj.RNN, "nature_show"))
     found = measure(model, shows)
 
     def margins(answers):  # dog, wolf, goldfish
         return jnp.sum((answers[:, 1] - answers[:, 0]) * jnp.array([-1.0, 1.0, 1.0]))
 
     np.testing.assert_allclose(
-        found[:4], jax.jit(partial(_log_norms, shows, margins))(model), rtol=1e-4
+        found[:4], jax.jit(partial(log_norms, shows, margins))(model), rtol=1e-4
     )
     assert (found[4:] == -np.inf).all()
 
@@ -155,9 +155,9 @@ def test_of_a_show_the_margins_are_measured():
 def test_tested_is_what_evaluate_says_at_the_longest_lag(monkeypatch):
     monkeypatch.setattr(trainability, "TEST_EXAMPLES", 64)
     config, task = Config(**SMALL), lj.TASKS["adding"]
-    begin = jax.jit(partial(trainability._begun, config, "adding", "rnn"))
+    begin = jax.jit(partial(trainability.begun, config, "adding", "rnn"))
     models = begin(np.int32(4)).params
-    test = jax.jit(partial(trainability._tested, config, "adding", "rnn"))
+    test = jax.jit(partial(trainability.tested, config, "adding", "rnn"))
     found = test(models, np.int32(6))
 
     @jax.jit

@@ -83,7 +83,6 @@ VARIANTS = {
     layer_norm_lstm(0.1),
     lj.four_gate("ltm"),
     lj.cells.lstm97(2, biased="gates"),
-    lj.cells.janet(1 / 3),
     lj.cells.antisymmetric_rnn(0.2, 1 / 3),
     lj.stack(lj.RNN, lj.stack(lj.cells.MGU, lj.RNN)),
     lj.zoneout(lj.cells.PEEPHOLE_LSTM, 0.5),

@@ -67,7 +67,7 @@ def save_run(folder, step=1, weights_of=None, **fields):
     seeds = (of.num_seeds,) * (of.num_seeds > 1)
     params = jax.tree.map(
         lambda leaf: jnp.asarray(random.normal(size=seeds + leaf.shape), jnp.float32),
-        saved_run._zeros_like(of),
+        saved_run.zeros_like(of),
     )
     state = begin_training(jax.random.key(0), params, optax.identity())
     checkpoints.save(
@@ -147,8 +147,8 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_explained(copied):
     unfinished.mkdir()  # of a run that goes on
     found = read_model(explain.Config(checkpoint=str(copied))).run
     assert found is not None and (found.step, found.passed_over) == (2, (4,))
-    assert "of step 4 is not whole" in report._passed_over(found)[0]
-    assert "this is that of step 2" in report._passed_over(found)[0]
+    assert "of step 4 is not whole" in report.passed_over(found)[0]
+    assert "this is that of step 2" in report.passed_over(found)[0]
     assert unfinished.exists() and path.exists()
     message = refusal(lambda: read_run(str(path), None))
     assert "/4' is damaged; it must be whole, as that of step 2 is" in message
@@ -256,7 +256,7 @@ WHOLE: dict[str, Any] = identity(train.Config(**RUN))
     ],
 )
 def test_configs_of_something_else_are_refused(fields, message):
-    assert message in refusal(lambda: saved_run._config("a", fields))
+    assert message in refusal(lambda: saved_run.config_from("a", fields))
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -353,7 +353,7 @@ def test_four_devices_find_what_one_finds(tmp_path):
 def test_settings_that_share_a_program_come_back_in_the_order_of_the_sweep():
     parts = [part_of(0, 2), part_of(3), part_of(1)]
     outcomes = [ended([[0.0], [2.0]]), ended([[3.0]]), ended([[1.0]])]
-    joined = experiment._in_order(parts, outcomes)
+    joined = experiment.in_order(parts, outcomes)
     assert joined.loss.ravel().tolist() == [0, 1, 2, 3]
 
 
