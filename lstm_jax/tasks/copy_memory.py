@@ -39,7 +39,6 @@ from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
     uniform_between,
@@ -98,7 +97,6 @@ def _copy_memory(name: str, num_symbols: int, num_items: int) -> Task:
         output_size=num_symbols + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.cross_entropy,
         accuracy=accuracy,
         floor=floor,
@@ -130,7 +128,7 @@ def _draw(
 ) -> Batch:
     key_items, key_lengths = jax.random.split(key)
     items = random_symbols(key_items, (num_items, batch_size), 0, num_symbols)
-    lengths = same_length(batch_size, length)
+    lengths = jnp.full((batch_size,), length)
     if varies:
         shortest = jnp.full_like(length, 2 * num_items + 1)
         lengths = uniform_between(key_lengths, batch_size, shortest, length)

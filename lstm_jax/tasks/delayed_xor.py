@@ -31,7 +31,6 @@ from lstm_jax.tasks import losses
 from lstm_jax.tasks.sampling import (
     ask_every,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
@@ -63,7 +62,6 @@ def _delayed_xor(delay: int) -> Task:
         output_size=2,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.cross_entropy,
         accuracy=losses.accuracy,
         floor=floor,
@@ -91,8 +89,7 @@ def _draw(
     # What rolls over from the end stands where nothing is asked.
     xor = jnp.roll(bits, delay // 2, axis=0) ^ jnp.roll(bits, delay, axis=0)
     asked = steps(max_length) >= delay
-    lengths = same_length(batch_size, length)
-    return ask_every(bits[..., None].astype(jnp.float32), xor, lengths, asked)
+    return ask_every(bits[..., None].astype(jnp.float32), xor, length, asked)
 
 
 DELAYED_XOR = delayed_xor()

@@ -31,7 +31,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
-from lstm_jax.tasks.sampling import ask_last, random_symbols, same_length, sampler
+from lstm_jax.tasks.sampling import ask_last, random_symbols, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -143,7 +143,7 @@ def _draw(
     in_order = np.ascontiguousarray(images.pixels[:, order])
     inputs = jnp.asarray(in_order)[which].T[..., None]
     digits = jnp.asarray(images.digits)[which]
-    return ask_last(inputs, digits, same_length(batch_size, length))
+    return ask_last(inputs, digits, length)
 
 
 SEQUENTIAL_DIGITS = sequential_digits()

@@ -42,7 +42,7 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +58,7 @@ from lstm_jax.tasks.grammar import (
     legal_next,
     predictability,
 )
-from lstm_jax.tasks.sampling import ask_every, one_hot, same_length, sampler
+from lstm_jax.tasks.sampling import ask_every, one_hot, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -154,9 +154,8 @@ CONTINUAL = _embedded(continual=True)
 @factory
 def _task(name: str, units: str) -> Task:
     scoring = answer_units(units)
-    single = name == "embedded_reber"
-    grammar = EMBEDDED if single else CONTINUAL
-    sample = sampler(_draw_string if single else _draw_stream, shortest=SHORTEST)
+    grammar = EMBEDDED if name == "embedded_reber" else CONTINUAL
+    sample = sampler(partial(_draw, grammar), shortest=SHORTEST)
 
     def correct(outputs, batch):
         legal = legal_next(grammar, symbols_of(batch))
@@ -183,7 +182,6 @@ def _task(name: str, units: str) -> Task:
         output_size=len(ALPHABET),
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=scoring.loss,
         accuracy=accuracy_of_outer,
         floor=lambda length: costs(length).memoryless / costs(length).predictions,
@@ -192,24 +190,18 @@ def _task(name: str, units: str) -> Task:
     )
 
 
-def _draw_string(
-    key: PRNGKey, batch_size: int, max_length: int, length: Int[Array, ""]
+def _draw(
+    grammar: Grammar,
+    key: PRNGKey,
+    batch_size: int,
+    max_length: int,
+    length: Int[Array, ""],
 ) -> Batch:
-    strings = draw_strings(EMBEDDED, key, batch_size, max_length + 1, length + 1)
-    return _ask_next(strings.symbols, strings.lengths - 1)
-
-
-def _draw_stream(
-    key: PRNGKey, batch_size: int, max_length: int, length: Int[Array, ""]
-) -> Batch:
-    strings = draw_strings(CONTINUAL, key, batch_size, max_length + 1, length + 1)
-    return _ask_next(strings.symbols, same_length(batch_size, length))
-
-
-def _ask_next(
-    symbols: Int[Array, "symbols batch"], lengths: Int[Array, " batch"]
-) -> Batch:
-    return ask_every(one_hot(symbols[:-1], len(ALPHABET)), symbols[1:], lengths)
+    symbols, lengths = draw_strings(
+        grammar, key, batch_size, max_length + 1, length + 1
+    )
+    inputs = one_hot(symbols[:-1], len(ALPHABET))
+    return ask_every(inputs, symbols[1:], lengths - 1)
 
 
 EMBEDDED_REBER = embedded_reber()

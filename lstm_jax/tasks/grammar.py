@@ -140,7 +140,8 @@ def legal_next(
     grammar: Grammar, symbols: Int[Array, "time batch"]
 ) -> Bool[Array, "time batch symbols"]:
     """Returns which symbols may follow each symbol."""
-    return jnp.asarray(_legal(grammar))[states_after(grammar, symbols)]
+    legal = _distribution(grammar, np.ones(grammar.symbols.shape)) > 0
+    return jnp.asarray(legal)[states_after(grammar, symbols)]
 
 
 def predictability(
@@ -185,7 +186,3 @@ def _distribution(grammar: Grammar, choice: np.ndarray) -> np.ndarray:
     rows = np.arange(len(grammar.symbols))[:, None]
     np.add.at(following, (rows, grammar.symbols), choice)
     return following
-
-
-def _legal(grammar: Grammar) -> np.ndarray:
-    return _distribution(grammar, np.ones(grammar.symbols.shape)) > 0

@@ -30,7 +30,6 @@ from lstm_jax.tasks import losses
 from lstm_jax.tasks.sampling import (
     ask_last,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
@@ -66,7 +65,6 @@ def _latch(noise: float, num_informative: int) -> Task:
         output_size=1,
         answers="last_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.squared_error,
         accuracy=accuracy,
         floor=lambda length: TARGET**2,
@@ -101,7 +99,7 @@ def _draw(
     )
     inputs = jnp.where(steps(max_length) < num_informative, sign, noises)[..., None]
     targets = np.float32(TARGET) * sign
-    return ask_last(inputs, targets, same_length(batch_size, length))
+    return ask_last(inputs, targets, length)
 
 
 LATCH = latch()

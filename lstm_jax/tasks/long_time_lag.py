@@ -44,11 +44,10 @@ from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
-from lstm_jax.tasks.task import Batch, Task, no_plateaus
+from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey, any_rank
 
 TOLERANCE = 0.25
@@ -87,10 +86,6 @@ def _noise_free(p: int, units: str) -> Task:
     scoring = answer_units(units)
     coin = scoring.uncertainty(uniform(2))
 
-    def correct(outputs, batch):
-        right = losses.classes_within(TOLERANCE, scoring.activations(outputs), batch)
-        return losses.all_scored(right, batch)
-
     sample = sampler(partial(_draw, p, _in_order), shortest=2, longest=p)
     return Task(
         name="long_time_lag_2a",
@@ -98,12 +93,10 @@ def _noise_free(p: int, units: str) -> Task:
         output_size=p + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=scoring.loss,
         accuracy=accuracy_of_last,
         floor=lambda length: coin / length,
-        plateaus=no_plateaus,
-        correct=correct,
+        correct=partial(losses.all_within, TOLERANCE, scoring.activations),
     )
 
 
@@ -122,7 +115,6 @@ def _noisy(p: int, units: str) -> Task:
         output_size=p + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=scoring.loss,
         accuracy=accuracy_of_last,
         floor=partial(_noisy_floor, p, scoring),
@@ -179,8 +171,7 @@ def _draw(
     step = steps(max_length)
     shown = jnp.where(step == 0, first, jnp.roll(middle, 1, axis=0))
     asked = jnp.where(step == length - 1, first, middle)
-    lengths = same_length(batch_size, length)
-    return ask_every(one_hot(shown, p + 1), asked, lengths)
+    return ask_every(one_hot(shown, p + 1), asked, length)
 
 
 def _in_order(

@@ -5,6 +5,8 @@ not asked for, in outputs or targets, NaN and classes that do not exist included
 touches neither values nor gradients.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,6 +145,16 @@ def all_right(
 ) -> Bool[Array, " batch"]:
     """Returns the sequences all of whose asked answers are right by `argmax_right`."""
     return all_scored(argmax_right(outputs, batch), batch)
+
+
+def all_within(
+    tolerance: float,
+    activate: Callable[[Array], Array],
+    outputs: Float[Array, "*scored classes"],
+    batch: Batch,
+) -> Bool[Array, " batch"]:
+    """Returns the sequences all of whose answers are right by `classes_within`."""
+    return all_scored(classes_within(tolerance, activate(outputs), batch), batch)
 
 
 def _of_scored(values: Array, batch: Batch) -> Array:

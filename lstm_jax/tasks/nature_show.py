@@ -175,12 +175,7 @@ def _draw(
     shown = jnp.concatenate([_render(key_early, early, images), question[None]])
     step = sampling.steps(max_length)[..., None]
     inputs = jnp.where(step == length - 1, question, shown)
-    return Batch(
-        inputs=jnp.where(step < length, inputs, 0),
-        targets=show.answer,
-        weights=jnp.ones((batch_size,), inputs.dtype),
-        lengths=jnp.full((batch_size,), length, jnp.int32),
-    )
+    return sampling.ask_last(inputs, show.answer, length)
 
 
 def _roles(names: tuple[str, ...]) -> Int[Array, " roles"]:
@@ -193,9 +188,7 @@ def _render(
     """Returns an image of each role: a random one of `images`, or a noisy vector."""
     if images is None:
         noise = jax.random.normal(key, (*roles.shape, len(ROLES)), jnp.float32)
-        return jax.nn.one_hot(roles, len(ROLES), dtype=jnp.float32) + (
-            VECTOR_NOISE * noise
-        )
+        return sampling.one_hot(roles, len(ROLES)) + VECTOR_NOISE * noise
     which = jax.random.randint(key, roles.shape, 0, images.shape[1])
     return jnp.asarray(images)[roles, which]
 

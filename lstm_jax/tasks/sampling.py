@@ -97,9 +97,13 @@ def lengths_from_nominal(
 def ask_last(
     inputs: Float[Array, "time batch input"],
     targets: Array,
-    lengths: Int[Array, " batch"],
+    lengths: Int[Array, "*batch"],
 ) -> Batch:
-    """Returns the batch that asks for one answer a sequence, at its last step."""
+    """Returns a batch with one answer per sequence, at its last step.
+
+    `lengths` may be one number for all sequences.
+    """
+    lengths = jnp.broadcast_to(lengths, inputs.shape[1:2])
     return Batch(
         inputs=_padded(inputs, lengths),
         targets=targets,
@@ -111,10 +115,14 @@ def ask_last(
 def ask_every(
     inputs: Float[Array, "time batch input"],
     targets: Array,
-    lengths: Int[Array, " batch"],
+    lengths: Int[Array, "*batch"],
     asked: Bool[Array, "time _"] | None = None,
 ) -> Batch:
-    """Returns the batch that asks at every step, or only where `asked` says so."""
+    """Returns a batch with an answer at every step, or only where `asked` says so.
+
+    `lengths` may be one number for all sequences.
+    """
+    lengths = jnp.broadcast_to(lengths, inputs.shape[1:2])
     counts = steps(len(inputs)) < lengths
     if asked is not None:
         counts &= asked
@@ -124,11 +132,6 @@ def ask_every(
         weights=counts.astype(inputs.dtype),
         lengths=lengths,
     )
-
-
-def same_length(batch_size: int, length: Int[Array, ""]) -> Int[Array, " batch"]:
-    """Returns the length once for each sequence."""
-    return jnp.full((batch_size,), length, jnp.int32)
 
 
 def one_hot(symbols: Int[Array, "*any"], size: int) -> Float[Array, "*any size"]:
