@@ -19,7 +19,7 @@ def measured_dots(
     marker: str = "o",
     offset: float = 0.0,
 ) -> None:
-    """Draws every seed as a dot above its x, and all of them under one label.
+    """Draws every seed as a dot at its x, all with one label.
 
     Args:
       axes: drawn on.
@@ -28,7 +28,7 @@ def measured_dots(
       label: for the legend.
       colour: of the dots.
       marker: of the dots.
-      offset: shift along x, so that two sets do not cover each other.
+      offset: shift along x, so that two sets do not overlap.
     """
     places = np.repeat(np.asarray(x, float) + offset, values.shape[1])
     axes.plot(
@@ -52,7 +52,7 @@ def theory_line(
     *,
     dashed: bool = False,
 ) -> None:
-    """Draws what a theory predicts, in black as everywhere."""
+    """Draws the prediction of a theory, always in black."""
     style = (0, (3, 2)) if dashed else "-"
     axes.plot(x, y, color="black", linewidth=0.9, linestyle=style, label=label)
 
@@ -64,7 +64,7 @@ def ranked(
     *,
     colour: str = GREY,
 ) -> None:
-    """Draws spectra against the share of exponents above, one thin line a seed.
+    """Draws spectra against the share of larger exponents, one thin line per seed.
 
     Args:
       axes: x in [0, 1].
@@ -81,5 +81,5 @@ def ranked(
 
 
 def zero_line(axes: Axes) -> None:
-    """Draws the thin line that separates what grows from what fades."""
+    """Draws the thin line between growth and decay."""
     axes.axhline(0, color=GREY, linewidth=0.6)
