@@ -51,8 +51,8 @@ def copy_memory(num_symbols: int = 8, num_items: int = 10) -> Task:
     """Returns the task with a fixed delay, T = length - 2 num_items >= 1.
 
     Args:
-      num_symbols: how many different ones there are.
-      num_items: how many are to be copied.
+      num_symbols: size of the alphabet.
+      num_items: symbols to copy.
 
     Raises:
       ValueError: either is below 1.
@@ -64,12 +64,7 @@ def copy_memory(num_symbols: int = 8, num_items: int = 10) -> Task:
 def copy_memory_variable(num_symbols: int = 8, num_items: int = 10) -> Task:
     """Returns the task with delays uniform in [1, T], T = length - 2 num_items.
 
-    Args:
-      num_symbols: how many different ones there are.
-      num_items: how many are to be copied.
-
-    Raises:
-      ValueError: either is below 1.
+    Arguments and errors as for `copy_memory`.
     """
     _check(num_symbols, num_items)
     return _copy_memory("copy_memory_variable", num_symbols, num_items)

@@ -28,10 +28,10 @@ A worked example:    B T B P V V E T E
 A string is right where, at every step, all legal next symbols are more active than all
 illegal ones, Hochreiter & Schmidhuber's criterion.
 
-`continual_embedded_reber` writes one string after the other, without a break and
-without a sign, for `length` steps, and asks for every next symbol, also for the B of
-the next string. Memory must be thrown away at the end of a string, which is what the
-forget gate was made for.
+`continual_embedded_reber` writes one string after the other for `length` steps, with
+nothing to mark the break, and asks for every next symbol, even the B of the next
+string. Memory must be cleared at the end of a string, which is what the forget gate
+was made for.
 
 References:
   Reber (1967), https://doi.org/10.1016/S0022-5371(67)80149-X
@@ -100,11 +100,7 @@ def embedded_reber(units: str = "softmax") -> Task:
 def continual_embedded_reber(units: str = "softmax") -> Task:
     """Returns the task with an endless stream of strings, cut after `length` steps.
 
-    Args:
-      units: "softmax", cross-entropy in nats; "logistic", squared error as in 2000.
-
-    Raises:
-      ValueError: other units.
+    Arguments and errors as for `embedded_reber`.
     """
     answer_units(units)
     return _task("continual_embedded_reber", units)
@@ -116,7 +112,7 @@ def symbols_of(batch: Batch) -> Int[Array, "time batch"]:
 
 
 def is_outer(batch: Batch) -> Bool[Array, "time batch"]:
-    """Returns where the symbol is asked for that repeats the second one."""
+    """Returns where the answer is the symbol that repeats the second one."""
     after_e = symbols_of(batch) == ALPHABET.index("E")
     # An inner E is followed by T or P, an outer one by B or nothing.
     return after_e & (batch.targets != ALPHABET.index("B")) & losses.scored(batch)

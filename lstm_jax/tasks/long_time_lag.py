@@ -13,7 +13,7 @@ error) over all steps; the accuracy is that of the last symbol, where guessing i
 in 1/2.
 
     2a   floor ln 2 / length: all else follows from the current symbol
-    2b   floor: it is not seen which step is the last; then, in nats,
+    2b   floor: the last step is not known in advance; then, in nats,
          plateau ((length - 1) ln(p - 1) + ln 2) / length, the end is foreseen;
          "everything" (length - 1) ln(p - 1) / length, as the a_i stay random
 
@@ -70,12 +70,7 @@ def long_time_lag_2a(p: int = 100, units: str = "softmax") -> Task:
 def long_time_lag_2b(p: int = 100, units: str = "softmax") -> Task:
     """Returns the task with random symbols in between, for any length from 2.
 
-    Args:
-      p: there are p + 1 symbols; the paper's lag is p too.
-      units: "softmax", cross-entropy in nats; "logistic", squared error as in 1997.
-
-    Raises:
-      ValueError: p is below 2, or other units.
+    The paper's lag is p. Arguments and errors as for `long_time_lag_2a`.
     """
     _check(p, units)
     return _noisy(p, units)

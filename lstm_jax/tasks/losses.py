@@ -1,8 +1,8 @@
 """Losses, accuracies and criteria that tasks share; they skip answers of weight 0.
 
-`*scored` is (batch,) or (time, batch), as in `Batch`. What stands in an answer that is
-not asked for, in outputs or targets, NaN and classes that do not exist included,
-touches neither values nor gradients.
+`*scored` is (batch,) or (time, batch), as in `Batch`. Outputs and targets of answers
+that are not asked for, even NaN and classes that do not exist, affect neither values
+nor gradients.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,7 @@ def cross_entropy(
 ) -> Float[Array, ""]:
     """Returns the weighted mean of -ln softmax(outputs)[target], in nats.
 
-    NaN where a class that is asked for does not exist and its value is not yet known,
-    as under `jit`.
+    NaN under `jit`, where values can't be refused, if a class asked for doesn't exist.
 
     Raises:
       TypeError: the targets are not integers.

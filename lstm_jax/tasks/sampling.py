@@ -1,4 +1,4 @@
-"""Sampling: what the samplers of all tasks share: checks, lengths, padding."""
+"""What the samplers of all tasks share: checks, lengths, padding."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -26,8 +26,8 @@ def sampler(
     Args:
       draw: `(key, batch_size, max_length, length) -> Batch`; the length it gets is
         always an int32 scalar in [shortest, max_length].
-      shortest: the least length that the task makes sense with.
-      longest: the largest, None where there is none.
+      shortest: the least length for which the task makes sense.
+      longest: the largest, if there is one.
     """
 
     @any_rank
@@ -45,13 +45,7 @@ def sampler(
 def checked_length(
     max_length: int, length: Any, *, shortest: int, longest: int | None = None
 ) -> Int[Array, ""]:
-    """Returns the length, max_length where it is None; a traced one is clipped.
-
-    Raises:
-      TypeError: one of them is not a whole number.
-      ValueError: max_length is outside of [shortest, longest], or length outside of
-        [shortest, max_length].
-    """
+    """Returns the checked length, max_length if it is None; a traced one is clipped."""
     check_whole("max_length", max_length, shortest, longest)
     if isinstance(length, Tracer):
         return jnp.clip(length, shortest, max_length).astype(jnp.int32)

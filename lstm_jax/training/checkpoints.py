@@ -37,6 +37,7 @@ if importlib.util.find_spec("orbax") is None:
 
 import orbax.checkpoint as ocp
 
+from lstm_jax.checks import check_whole
 from lstm_jax.inputs import is_key
 from lstm_jax.training import disk, sums
 from lstm_jax.training.loop import TrainState
@@ -140,10 +141,7 @@ def save(
             disk.commit(staging / str(step), folder / str(step))
     # Orbax raises ValueError when the disk fills up.
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"the checkpoint of step {step} could not be written to {folder} "
-            f"({_reason(error)}); {_newest(folder)}; put that right and resume"
-        ) from error
+        raise _failed(f"step {step} could not be written to", folder, error) from error
     _delete_oldest(folder, keep)
 
 
@@ -308,16 +306,14 @@ def _random_of(state: TrainState) -> dict[str, Any]:
 
 
 def _check_step(folder: Path, step: int, keep: int) -> None:
-    if step < 0:
-        raise ValueError(f"step: got {step}; it must be at least 0")
+    check_whole("step", step, 0)
+    check_whole("keep", keep, 1)
     newest = max(steps(folder), default=-1)
     if step <= newest:
         raise ValueError(
             f"step: got {step}; it must be above {newest}, that of the newest "
             f"checkpoint in {folder}"
         )
-    if keep < 1:
-        raise ValueError(f"keep: got {keep}; it must be at least 1")
 
 
 def _refuse(place: str, what: str, found: list[str], most: int | None = None) -> None:
@@ -358,10 +354,8 @@ def _delete_oldest(folder: Path, keep: int) -> None:
         try:
             disk.remove(folder / str(step))
         except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint of step {step} could not be deleted from {folder} "
-                f"({_reason(error)}); {_newest(folder)}; put that right and resume"
-            ) from error
+            what = f"step {step} could not be deleted from"
+            raise _failed(what, folder, error) from error
 
 
 def _reserve(folder: Path, num_bytes: int) -> None:
@@ -374,8 +368,13 @@ def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
 
 
-def _newest(folder: Path) -> str:
+def _failed(what: str, folder: Path, error: BaseException) -> CheckpointError:
+    """Returns the error of a checkpoint, which names the newest whole one."""
     step = latest(folder)
-    return (
-        "there is none before it" if step is None else f"that of step {step} is whole"
+    newest = "there is none before it"
+    if step is not None:
+        newest = f"that of step {step} is whole"
+    return CheckpointError(
+        f"the checkpoint of {what} {folder} ({_reason(error)}); {newest}; put that "
+        "right and resume"
     )

@@ -22,12 +22,10 @@ _CHECKED: WeakKeyDictionary[Task, set[Drawing]] = WeakKeyDictionary()
 
 
 def check_first_batch(task: Task, drawing: Drawing) -> None:
-    """Refuses a task whose first batch does not keep the contract of `Batch`.
+    """Refuses a task whose first batch breaks the contract of `Batch`.
 
-    Raises:
-      TypeError: something has the wrong type or dtype.
-      ValueError: something has the wrong shape, a length exceeds the arrays, a weight
-        is negative or not finite, or it is positive where no step counts.
+    By its types and shapes, by a length beyond the arrays, or by a weight that is
+    negative, not finite, or positive where no step counts.
     """
     if isinstance(drawing.length, Tracer):
         return

@@ -90,7 +90,7 @@ def program(
     mesh: Mesh | None = None,
     runs_at_once: int | None = None,
 ) -> Program:
-    """Returns the runs of a recipe as one program.
+    """Returns the runs of a recipe as one program; errors as in `train`.
 
     Args:
       recipe: what they share.
@@ -98,9 +98,6 @@ def program(
       mesh: devices along "seed" share the runs, those along "data" and "unit" the
         batch of each; one device if not given.
       runs_at_once: runs side by side, without a mesh; all if not given.
-
-    Raises:
-      TypeError, ValueError: as in `train`.
     """
     drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
     loop.check_updates(recipe.task, drawing, recipe.stop_after)
