@@ -1,4 +1,4 @@
-"""Cells and weights of other libraries, from them and back."""
+"""Cells and weights from other libraries, and weights back to torch."""
 
 from lstm_jax.adapters.equinox import from_equinox
 from lstm_jax.adapters.function import from_function

@@ -17,7 +17,7 @@ from lstm_jax.adapters.modules import (
     over_batch,
 )
 from lstm_jax.cells.cell import Cell, check_input
-from lstm_jax.checks import shown
+from lstm_jax.checks import check_type
 
 
 def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
@@ -32,7 +32,7 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
     another call gives another cell, which is compiled anew.
 
     Args:
-      module: an `equinox.nn.LSTMCell` or `GRUCell`. One of your own goes through
+      module: an `equinox.nn.LSTMCell` or `GRUCell`. Your own goes through
         `from_function`, which is told how its memory begins.
       make: `key -> module` of the same sizes, such as
         `lambda key: eqx.nn.LSTMCell(3, 64, key=key)`; `init` calls it, to train from
@@ -43,14 +43,11 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
       TypeError: the module is of another kind.
     """
     eqx = library("equinox", "equinox")
-    if not isinstance(module, eqx.nn.LSTMCell | eqx.nn.GRUCell):
-        raise TypeError(
-            f"module: got {shown(module)}; it must be an equinox.nn.LSTMCell "
-            "or GRUCell; lj.from_function takes any other"
-        )
+    wanted = "an equinox.nn.LSTMCell or GRUCell; lj.from_function takes any other"
+    check_type("module", module, eqx.nn.LSTMCell | eqx.nn.GRUCell, wanted)
     name, two = type(module).__name__, isinstance(module, eqx.nn.LSTMCell)
     own, rest = eqx.partition(module, eqx.is_inexact_array)
-    wanted = jax.eval_shape(lambda: own)
+    shapes = jax.eval_shape(lambda: own)
 
     draw = not_given("from_equinox", "make") if make is None else make
 
@@ -58,11 +55,11 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         check_width(name, "input_size", input_size, module.input_size)
         check_width(name, "hidden_size", hidden_size, module.hidden_size)
         params = eqx.filter(draw(key), eqx.is_inexact_array)
-        check_params(name, params, wanted)
+        check_params(name, params, shapes)
         return params
 
     def init_carry(params, batch_shape=()):
-        check_params(name, params, wanted)
+        check_params(name, params, shapes)
         h = jnp.zeros((module.hidden_size,))
         return in_dtype_of(params, batched((h, h) if two else h, batch_shape))
 
@@ -71,7 +68,7 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         return carry, carry[0] if two else carry
 
     def step(params, carry, x):
-        check_params(name, params, wanted)
+        check_params(name, params, shapes)
         check_input(x, module.input_size)
         left, y = over_batch(of_one, x.ndim - 1)(params, carry, x)
         return memory_as_it_came(name, carry, left, y)

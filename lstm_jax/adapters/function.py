@@ -38,12 +38,12 @@ def from_function(
 
         lj.from_function(step, init_carry, input_axes={"image": 3, "word": 0})
 
-    Equal functions give equal cells: keep yours, where you call this more than once.
+    Equal functions give equal cells: keep yours if you call this more than once.
 
     Args:
       step: `(params, carry, x) -> (carry, y)` with x (*batch, input) and leaves of the
-        carry (*batch, ...), for any number of batch axes. One written for a single
-        example is brought there by `jax.vmap(step, in_axes=(None, 0, 0))` for one.
+        carry (*batch, ...), for any number of batch axes. For one written for a single
+        example, `jax.vmap(step, in_axes=(None, 0, 0))` adds one.
       init_carry: `(params, batch_shape) -> carry`, what enters the first step. Leaves
         are (*batch, ...); integers and keys may have no batch axes and are then the
         same for the whole batch.
@@ -54,8 +54,8 @@ def from_function(
 
     Raises:
       TypeError: one of them can't be called.
-      ValueError: a function has no hash, by which it would be found again; or
-        input_axes holds anything but whole numbers from 0.
+      ValueError: a function has no hash, or input_axes holds anything but whole
+        numbers from 0.
     """
     check_function("step", step, "(params, carry, x) -> (carry, y)")
     check_function("init_carry", init_carry, "(params, batch_shape) -> carry")
@@ -79,7 +79,7 @@ def _axes(input_axes: Any) -> InputAxes:
 
 
 def _check_hash(name: str, function: Callable | None) -> None:
-    """Refuses a callable that has no hash, by which it would be found again."""
+    """Refuses a callable without a hash, by which its cell is found again."""
     try:
         hash(function)
     except TypeError as error:

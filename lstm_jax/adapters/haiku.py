@@ -31,17 +31,17 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
         params = cell.init(key, input_size, 64)
         carry, ys = lj.unroll(cell, params, xs)
 
-    params are those of `hk.transform`, {"lstm/linear": {"w": ..., "b": ...}}; of a
-    trained model whose core lies in another module, rename them to what `init` returns.
+    params are those of `hk.transform`, {"lstm/linear": {"w": ..., "b": ...}}; rename
+    those of a trained model whose core is inside another module to what `init` returns.
     The carry is the core's own: LSTMState(hidden, cell) of hk.LSTM. Equal functions
-    give equal cells: name the function and keep it, where you call this more than once.
+    give equal cells: name the function and keep it if you call this more than once.
 
-    What an hk.ResetCore does, `lj.unroll(cell, params, xs, resets=resets)` does for the
-    core inside.
+    In place of an hk.ResetCore, give the core inside it, and its flags to
+    `lj.unroll(cell, params, xs, resets=flags)`.
 
     Args:
       make: makes the core, inside the transform; it has no state of its own and draws
-        no random numbers. hidden_size of `init` is the width of what it shows. A core
+        no random numbers. hidden_size of `init` is the width of its output. A core
         with an `input_shape` (height, width), as hk.Conv2DLSTM has, reads inputs
         (height, width, input_size).
 
@@ -105,7 +105,7 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
 
 
 def _described(core: Any, haiku: Any) -> tuple[str, Shape]:
-    """Returns the name of a core, and the axes of its inputs beside the channels."""
+    """Returns the name of a core and the axes of its inputs before the channels."""
     check_type("make", core, haiku.RNNCore, "a function that makes a haiku core")
     return type(core).__name__, tuple(getattr(core, "input_shape", ()))
 
@@ -113,7 +113,7 @@ def _described(core: Any, haiku: Any) -> tuple[str, Shape]:
 def _refuse_bare_resets(
     kind: Any, call: Callable, arguments: tuple, options: dict, context: Any
 ) -> Any:
-    """Refuses an array where a core takes it apart as inputs and flags."""
+    """Refuses an array where a core would unpack it as inputs and flags."""
     called = isinstance(context.module, kind) and context.method_name == "__call__"
     if called and isinstance(arguments[0], jax.Array):
         raise TypeError(

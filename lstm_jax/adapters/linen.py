@@ -15,7 +15,7 @@ from lstm_jax.adapters.modules import (
     memory_as_it_came,
 )
 from lstm_jax.cells.cell import Cell, InputAxes
-from lstm_jax.checks import check_type, check_whole, shown
+from lstm_jax.checks import check_type, check_whole
 from lstm_jax.types import Shape, at_least_float32
 
 
@@ -46,20 +46,17 @@ def from_linen(module: Any, space: Any = ()) -> Cell:
       ValueError: the module reads inputs with another number of axes.
     """
     linen = library("flax.linen", "flax")
-    if not isinstance(module, linen.RNNCellBase):
-        raise TypeError(
-            f"module: got {shown(module)}; it must be an RNN cell of flax.linen, "
-            "such as nn.LSTMCell(features=64)"
-        )
+    wanted = "an RNN cell of flax.linen, such as nn.LSTMCell(features=64)"
+    check_type("module", module, linen.RNNCellBase, wanted)
     return _cell(module, _checked_space(module, space))
 
 
 def _checked_space(module: Any, space: Any) -> Shape:
-    """Returns the axes of one input before its channels."""
+    """Returns the checked axes of one input before its channels."""
     check_type("space", space, tuple | list, "a tuple, such as (28, 28)")
     try:
         wanted = module.num_feature_axes - 1
-    except NotImplementedError:  # a cell of one's own need not say
+    except NotImplementedError:  # your own cell need not define it
         wanted = len(space)
     if len(space) != wanted:
         raise ValueError(
@@ -75,11 +72,11 @@ def _cell(module: Any, space: Shape) -> Cell:
     name = type(module).__name__
     dtype = getattr(module, "param_dtype", jnp.float32)
     drawing = module
-    if dtype != at_least_float32(dtype):  # in which nothing orthogonal can be drawn
+    if dtype != at_least_float32(dtype):  # orthogonal weights need float32 at least
         drawing = module.clone(param_dtype=at_least_float32(dtype))
 
     def empty(module, batch_shape=()):
-        # Cells read nothing of this shape but the axes before the channels.
+        # Cells read only the axes before the channels from this shape.
         return module.initialize_carry(jax.random.key(0), (*batch_shape, *space, 1))
 
     def begin(key, input_size):

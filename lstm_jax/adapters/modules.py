@@ -1,4 +1,4 @@
-"""What all adapters of other libraries' cells share."""
+"""What all adapters share."""
 
 import importlib
 from collections.abc import Callable
@@ -12,11 +12,7 @@ from lstm_jax.types import Carry, Params, Shape
 
 
 def library(module: str, package: str) -> Any:
-    """Returns a library that only its adapter needs, imported now.
-
-    Raises:
-      ImportError: it is not installed.
-    """
+    """Imports a library that only its adapter needs; ImportError if it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -26,15 +22,9 @@ def library(module: str, package: str) -> Any:
 
 
 def check_params(name: str, params: Params, wanted: Params) -> None:
-    """Refuses params whose paths and shapes are not those of the cell; dtypes may vary.
+    """Refuses params whose paths or shapes differ from the cell's; dtypes may vary.
 
-    Args:
-      name: of the cell, for the message.
-      params: what was given.
-      wanted: arrays or `ShapeDtypeStruct`s.
-
-    Raises:
-      ValueError: names the first path, in alphabetical order, that does not fit.
+    The message names the first path, in alphabetical order, that does not fit.
     """
     got, fits = _shapes(params), _shapes(wanted)
     for path in sorted(got.keys() | fits.keys()):
@@ -53,7 +43,7 @@ def check_params(name: str, params: Params, wanted: Params) -> None:
 
 
 def check_width(name: str, argument: str, given: int, width: int) -> None:
-    """Refuses another size in `init` than the module was made with."""
+    """Refuses a size in `init` that differs from the module's."""
     if given != width:
         raise ValueError(
             f"{argument}: got {given}; it must be {width}, with which {name!r} was made"
@@ -61,7 +51,7 @@ def check_width(name: str, argument: str, given: int, width: int) -> None:
 
 
 def check_shape(name: str, x: Any, wanted: Shape) -> None:
-    """Refuses inputs of another shape, after their batch axes, than a cell wants."""
+    """Refuses inputs whose shape after the batch axes is not the wanted one."""
     if x.shape[max(0, x.ndim - len(wanted)) :] != wanted:
         raise ValueError(
             f"x: the shape is {x.shape}; {name!r} wants {wanted} after time and batch"
@@ -69,7 +59,7 @@ def check_shape(name: str, x: Any, wanted: Shape) -> None:
 
 
 def not_given(adapter: str, argument: str) -> Callable[..., NoReturn]:
-    """Returns what stands in for a function that draws new weights, to say so."""
+    """Returns a stand-in for a function that draws new weights, which refuses calls."""
 
     def refuse(*_: Any) -> NoReturn:
         raise ValueError(
@@ -82,7 +72,7 @@ def not_given(adapter: str, argument: str) -> Callable[..., NoReturn]:
 def in_dtype_of(params: Params, carry: Carry) -> Carry:
     """Returns the carry with its real leaves in the dtype of the params.
 
-    Libraries make it in a dtype of their own: that of the module, or JAX's default.
+    Libraries use the dtype of the module or JAX's default instead.
     """
     leaves = jax.tree.leaves(params)
     if not leaves:
@@ -101,17 +91,8 @@ def memory_as_it_came(
 ) -> tuple[Carry, Any]:
     """Returns (carry, y) of a step, the carry in the dtypes that it entered with.
 
-    A module that computes in fewer bits than its weights have may leave its memory in
-    these; in the wider dtype it is the same number.
-
-    Args:
-      name: of the cell, for the message.
-      entering: the carry that entered.
-      leaving: the carry that leaves.
-      y: what the step shows.
-
-    Raises:
-      TypeError: the memory leaves in more bits than it has room for.
+    A module may compute in a narrower dtype than its weights'; widening its memory
+    changes no number. Narrowing would, and is refused with a TypeError.
     """
 
     def kept(before, after):
@@ -136,14 +117,14 @@ def memory_as_it_came(
 
 
 def batched(carry: Carry, batch_shape: Shape) -> Carry:
-    """Returns the carry of one example, once for every element of the batch."""
+    """Returns the carry of one example, repeated over the batch."""
     return jax.tree.map(
         lambda leaf: jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)), carry
     )
 
 
 def over_batch(step: Callable, batch_axes: int) -> Callable:
-    """Returns `(params, carry, x) -> (carry, y)` of one example for a batch of them."""
+    """Returns a step `(params, carry, x) -> (carry, y)` of one example for batches."""
     for _ in range(batch_axes):
         step = jax.vmap(step, in_axes=(None, 0, 0))
     return step

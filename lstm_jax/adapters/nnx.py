@@ -14,7 +14,7 @@ from lstm_jax.adapters.modules import (
     not_given,
 )
 from lstm_jax.cells.cell import Cell, check_input
-from lstm_jax.checks import shown
+from lstm_jax.checks import check_type
 
 
 def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
@@ -25,8 +25,8 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         carry, ys = lj.unroll(cell, params, xs)
 
     or the module itself for params, which `nnx.grad` differentiates.
-    The carry is the module's own: (c, h) of an LSTM cell. All of the module that is no
-    `nnx.Param` is fixed. Call it once and keep the cell: another call gives another
+    The carry is the module's own: (c, h) of an LSTM cell. All but its `nnx.Param`s is
+    fixed. Call it once and keep the cell: another call gives another
     cell, which is compiled anew.
 
     Args:
@@ -39,34 +39,31 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
       TypeError: the module is of another kind.
     """
     nnx = library("flax.nnx", "flax")
-    if not isinstance(module, nnx.RNNCellBase):
-        raise TypeError(
-            f"module: got {shown(module)}; it must be an RNN cell of flax.nnx, "
-            "such as nnx.LSTMCell(3, 64, rngs=nnx.Rngs(0))"
-        )
+    wanted = "an RNN cell of flax.nnx, such as nnx.LSTMCell(3, 64, rngs=nnx.Rngs(0))"
+    check_type("module", module, nnx.RNNCellBase, wanted)
     graph, own, rest = nnx.split(module, nnx.Param, ...)
-    name, wanted = type(module).__name__, jax.eval_shape(lambda: own)
+    name, shapes = type(module).__name__, jax.eval_shape(lambda: own)
 
     def own_of(params):
         module = isinstance(params, nnx.Module)
         params = nnx.state(params, nnx.Param) if module else params
-        check_params(name, params, wanted)
+        check_params(name, params, shapes)
         return params
 
     def with_params(params):
-        # A state of this trace: one of another trace can't be written to.
+        # Copied into this trace: a state of another trace can't be written to.
         return nnx.merge(graph, params, jax.tree.map(lambda leaf: leaf, rest))
 
     draw = not_given("from_nnx", "make") if make is None else make
 
     def init(key, input_size, hidden_size):
-        # A cell of one's own may keep its sizes under other names, or not at all.
+        # Your own cell may keep its sizes under other names, or not at all.
         fixed = getattr(module, "in_features", input_size)
         check_width(name, "input_size", input_size, fixed)
         fixed = getattr(module, "hidden_features", hidden_size)
         check_width(name, "hidden_size", hidden_size, fixed)
         params = nnx.state(draw(key), nnx.Param)
-        check_params(name, params, wanted)
+        check_params(name, params, shapes)
         return params
 
     def init_carry(params, batch_shape=()):

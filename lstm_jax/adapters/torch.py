@@ -44,8 +44,8 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
         params = lj.from_torch(module.state_dict())
 
     The dtype is that of the module; as everywhere in JAX, float64 needs
-    `jax.enable_x64`. A state dict does not tell the activation of an RNN: run the
-    weights of `nonlinearity="relu"` with `lj.rnn("relu")`.
+    `jax.enable_x64`. A state dict does not tell the activation of an RNN: run weights
+    of `nonlinearity="relu"` with `lj.rnn("relu")`.
 
     Args:
       state_dict: keys weight_ih_l{k} (gates * hidden, input), weight_hh_l{k}
@@ -82,7 +82,7 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
 def to_torch(params: Params) -> dict[str, np.ndarray]:
     """Returns the state dict of a `torch.nn.RNN`, `LSTM` or `GRU`, as arrays.
 
-    A module of the same sizes, with biases, loads it so:
+    A module of the same sizes, with biases, loads it by
 
         module.load_state_dict(
             {k: torch.from_numpy(v) for k, v in lj.to_torch(params).items()}

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lstm_jax.plots.style import GREY, LINE_STYLES, colour_of, marker_of
+from lstm_jax.plots.style import GREY, line_of
 
-DECADES = 2  # where fewer are seen, powers of ten are too few ticks
+DECADES = 2  # with fewer in view, powers of ten give too few ticks
 
 
 def share_curve(
@@ -33,19 +33,10 @@ def share_curve(
     """
     lags = np.arange(quartiles.shape[1])
     low, median, high = quartiles / np.log(10)
-    colour = colour_of(cell)
-    axes.fill_between(lags, low, high, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(
-        lags,
-        median,
-        color=colour,
-        linestyle=LINE_STYLES[variant % len(LINE_STYLES)],
-        marker=marker_of(cell),
-        markevery=(variant % 3, max(1, len(lags) // 6)),
-        markersize=4,
-        markerfacecolor="white" if variant % 2 else colour,
-        label=label,
-    )
+    style = line_of(cell, variant)
+    axes.fill_between(lags, low, high, color=style["color"], alpha=0.18, linewidth=0)
+    every = (variant % 3, max(1, len(lags) // 6))
+    axes.plot(lags, median, markevery=every, markersize=4, label=label, **style)
 
 
 def theory_line(
@@ -109,17 +100,17 @@ def note(
 
 
 def mark_lag(axes: Axes, lag: int, label: str) -> None:
-    """Draws a thin vertical line at a lag and writes what happened there."""
+    """Draws a thin vertical line at a lag, with a label."""
     axes.axvline(lag, color=GREY, linewidth=0.6)
     at_the_foot = ("data", "axes fraction")
     note(axes, label, (lag, 0), (-3, 4), coords=at_the_foot, ha="right", color=GREY)
 
 
 def log_axis(axes: Axes, last_lag: int, title: str) -> None:
-    """Labels axes whose y is a decimal logarithm, and whose x is the lag.
+    """Labels axes whose y is a decimal logarithm and whose x is the lag.
 
-    Powers of ten, or where fewer than two decades are seen, the shares 1, 2 and 5 times
-    those; where these are too few as well, evenly spaced shares.
+    Ticks are powers of ten; with fewer than two decades in view, 1, 2 and 5 times
+    those; if these are too few as well, evenly spaced shares.
     """
     axes.set_title(title)
     axes.set_xlim(0, last_lag)
@@ -142,7 +133,7 @@ class _Decades(MaxNLocator):
     def tick_values(self, vmin: float, vmax: float) -> Any:
         if vmax - vmin >= DECADES:
             return super().tick_values(vmin, vmax)
-        # Relative to a power of ten below: a share of 1e-3000 is none in float64.
+        # Relative to a power of ten: float64 has no share of 1e-3000.
         power = math.floor(vmin)
         low, high = 10 ** (vmin - power), 10 ** (vmax - power)
         round_shares = np.outer(10.0 ** np.arange(4), (1, 2, 5)).ravel()
@@ -183,17 +174,8 @@ def accuracy_curve(
       label: for the legend.
       variant: which of several curves of one cell; gives the line style.
     """
-    colour = colour_of(cell)
-    axes.fill_between(lags, *interval, color=colour, alpha=0.15, linewidth=0)
+    style = line_of(cell, variant)
+    axes.fill_between(lags, *interval, color=style["color"], alpha=0.15, linewidth=0)
     for seed in values:
-        axes.plot(lags, seed, ".", color=colour, markersize=3, alpha=0.6)
-    axes.plot(
-        lags,
-        values.mean(0),
-        color=colour,
-        linestyle=LINE_STYLES[variant % len(LINE_STYLES)],
-        marker=marker_of(cell),
-        markersize=5,
-        markerfacecolor="white" if variant % 2 else colour,
-        label=label,
-    )
+        axes.plot(lags, seed, ".", color=style["color"], markersize=3, alpha=0.6)
+    axes.plot(lags, values.mean(0), markersize=5, label=label, **style)

@@ -1,4 +1,4 @@
-"""Pictures of what a network sees and of what it does: images, gates, memories."""
+"""Pictures of what a network sees and does: images, gates, memories."""
 
 from collections.abc import Sequence
 
@@ -32,13 +32,13 @@ def film_strip(
 def heat_map(
     axes: Axes, values: Float[np.ndarray, "time unit"], label: str, *, signed: bool
 ) -> None:
-    """Draws one row a unit and one column a step, with its own colour bar.
+    """Draws one row per unit and one column per step, with a colour bar.
 
     Args:
       axes: drawn on; step t is at x = t.
       values: in [0, 1], or in [-limit, limit] where `signed`.
       label: what the values are.
-      signed: memories and candidates are, gates are not.
+      signed: True for memories and candidates, False for gates.
     """
     limit = float(np.nanmax(np.abs(values))) if signed else 1.0
     picture = axes.imshow(
@@ -63,7 +63,7 @@ def success_map(
     columns: Sequence[str],
     rows: Sequence[str],
 ) -> None:
-    """Draws shares in [0, 1] as shades and numbers, the first row at the bottom.
+    """Draws shares in [0, 1] as shades and numbers, first row at the bottom.
 
     Args:
       axes: drawn on; column k is at x = k, row k at y = k.
@@ -71,7 +71,7 @@ def success_map(
       columns: labels.
       rows: labels.
     """
-    # Beyond 1, so that lines drawn over a full share are seen.
+    # Beyond 1, so that lines over a full share stay visible.
     axes.imshow(solved, cmap="Greys", vmin=0, vmax=1.5, aspect="auto", origin="lower")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)

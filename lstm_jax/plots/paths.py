@@ -1,4 +1,4 @@
-"""Which path a gradient takes, and how long the units of a memory keep it."""
+"""Which paths a gradient takes, and how long the units of a memory keep it."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ PATH_COLOURS = {
     "u": "#56B4E9",
     "h": "#D55E00",
 }
-"""One colour for gates that do the same in different cells."""
+"""Gates with the same role in different cells share a colour."""
 
 
 def path_curves(axes: Axes, shares: dict[str, Float[np.ndarray, " lag"]]) -> None:
@@ -43,15 +43,9 @@ def path_curves(axes: Axes, shares: dict[str, Float[np.ndarray, " lag"]]) -> Non
 def cumulative_curve(
     axes: Axes, values: Float[np.ndarray, " value"], label: str, **style: Any
 ) -> None:
-    """Draws the share of values that are at most x, for every x; inf is never reached.
+    """Draws the share of values that are at most x, for every x.
 
-    NaN is left out: nobody knows where it belongs.
-
-    Args:
-      axes: drawn on.
-      values: in any order.
-      label: for the legend.
-      **style: of the line.
+    Values of inf count, but are never reached; NaN is left out.
     """
     ordered = np.sort(values[~np.isnan(values)])
     heights = np.arange(1, len(ordered) + 1) / len(ordered)

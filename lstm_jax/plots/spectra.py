@@ -19,16 +19,9 @@ def measured_dots(
     marker: str = "o",
     offset: float = 0.0,
 ) -> None:
-    """Draws every seed as a dot above its x, and all of them under one label.
+    """Draws every seed as a dot at its x, all with one label; NaN is left out.
 
-    Args:
-      axes: drawn on.
-      x: what was varied.
-      values: what was measured; NaN is left out.
-      label: for the legend.
-      colour: of the dots.
-      marker: of the dots.
-      offset: shift along x, so that two sets do not cover each other.
+    `offset` shifts the dots along x, so that two sets do not overlap.
     """
     places = np.repeat(np.asarray(x, float) + offset, values.shape[1])
     axes.plot(
@@ -51,14 +44,7 @@ def ranked(
     *,
     colour: str = GREY,
 ) -> None:
-    """Draws spectra against the share of exponents above, one thin line a seed.
-
-    Args:
-      axes: x in [0, 1].
-      exponents: each row descending.
-      label: for the legend.
-      colour: of the lines.
-    """
+    """Draws descending spectra over the share of larger exponents, a line per seed."""
     count = exponents.shape[1]
     shares = (np.arange(count) + 0.5) / count
     for k, row in enumerate(exponents):
@@ -68,5 +54,5 @@ def ranked(
 
 
 def zero_line(axes: Axes) -> None:
-    """Draws the thin line that separates what grows from what fades."""
+    """Draws the thin line between growth and decay."""
     axes.axhline(0, color=GREY, linewidth=0.6)

@@ -1,7 +1,7 @@
-"""The look of every figure, once.
+"""The style of every figure.
 
-The same colour for a cell everywhere (a colour-blind-safe palette), a second mark
-(line style, marker) so that a grey print reads too, thin axes, no boxes.
+A cell has the same colour everywhere (from a colour-blind-safe palette) and a second
+mark (line style, marker) that survives grey print; thin axes, no boxes.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ PALETTE = (
     *("#D55E00", "#0072B2", "#009E73", "#56B4E9", "#E69F00", "#CC79A7"),
     *("#000000", "#F0E442"),
 )
-"""One colour for a family of cells, in the order of CELLS."""
+"""One colour per family of cells, in the order of CELLS."""
 
 MARKERS = (*"os^vpP*<hXDdH>", (4, 1, 0), (4, 1, 45), (3, 1, 0), (6, 1, 0), "8")
-"""One for a cell, in the order of CELLS: it tells the members of a family apart."""
+"""One per cell, in the order of CELLS, to tell the members of a family apart."""
 
 LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 GREY = "#555555"
@@ -42,14 +42,14 @@ STYLE: dict[Any, Any] = {
 
 
 styled = matplotlib.rc_context(STYLE)
-"""Decorator of a function that draws: it draws in this style."""
+"""Decorator: the function draws in this style."""
 
 
 def colour_of(cell: str) -> str:
-    """Returns the colour of a cell's family, grey where it has none.
+    """Returns the colour of a cell's family, grey if it has none.
 
     Args:
-      cell: its name in CELLS, or that of a variant, rnn_relu.
+      cell: its name in CELLS or that of a variant, such as rnn_relu.
     """
     known = _known(cell)
     family = "" if known is None else CELLS[known].family
@@ -58,9 +58,20 @@ def colour_of(cell: str) -> str:
 
 
 def marker_of(cell: str) -> Any:
-    """Returns the marker of a cell, found like its colour; x where it is not known."""
+    """Returns the marker of a cell, found like its colour; x if it is unknown."""
     known = _known(cell)
     return "x" if known is None else MARKERS[[*CELLS].index(known) % len(MARKERS)]
+
+
+def line_of(cell: str, variant: int) -> dict[str, Any]:
+    """Returns the style of a cell's curve; its variants differ in line style."""
+    colour = colour_of(cell)
+    return {
+        "color": colour,
+        "linestyle": LINE_STYLES[variant % len(LINE_STYLES)],
+        "marker": marker_of(cell),
+        "markerfacecolor": "white" if variant % 2 else colour,
+    }
 
 
 def _known(cell: str) -> str | None:

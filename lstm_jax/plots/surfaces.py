@@ -13,9 +13,9 @@ def error_surface(
     values: Float[np.ndarray, "y x"],
     label: str,
 ) -> None:
-    """Draws a surface from above, dark where it is low, with its own colour bar.
+    """Draws a surface from above, dark where it is low, with a colour bar.
 
-    Colours go with the square root of the height, so that the bottom shows.
+    Colours scale with the square root of the height, to show the bottom.
 
     Args:
       axes: drawn on.
@@ -47,7 +47,7 @@ def walk(
     colour: str,
     marker: str,
 ) -> None:
-    """Draws the points an optimiser visits, its start empty and its end filled.
+    """Draws the points an optimiser visits; the start is hollow, the end filled.
 
     Args:
       axes: drawn on.

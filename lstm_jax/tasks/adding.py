@@ -40,7 +40,6 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.sampling import (
     ask_last,
-    same_length,
     sampler,
     steps,
     uniform_between,
@@ -90,7 +89,7 @@ def _draw(
     step = steps(max_length)
     marked = (step == early) | (step == late)
     inputs = jnp.stack([numbers, marked.astype(jnp.float32)], axis=-1)
-    return ask_last(inputs, sum_of_marked(inputs), same_length(batch_size, length))
+    return ask_last(inputs, sum_of_marked(inputs), length)
 
 
 _sample = sampler(_draw, shortest=2)
@@ -101,7 +100,6 @@ ADDING = Task(
     output_size=1,
     answers="last_step",
     sample=_sample,
-    sample_test=_sample,
     loss=losses.squared_error,
     accuracy=accuracy,
     floor=floor,

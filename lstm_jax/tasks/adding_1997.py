@@ -130,8 +130,19 @@ def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]
 
 
 @factory
-def _sampler(operation: Operation) -> Callable[..., Batch]:
-    return sampler(partial(_draw, operation), shortest=SHORTEST)
+def _task(name: str, operation: Operation, floor: Callable, plateaus: Callable) -> Task:
+    return Task(
+        name=name,
+        input_size=2,
+        output_size=1,
+        answers="last_step",
+        sample=sampler(partial(_draw, operation), shortest=SHORTEST),
+        loss=losses.squared_error,
+        accuracy=accuracy,
+        floor=floor,
+        plateaus=plateaus,
+        correct=correct,
+    )
 
 
 def _draw(
@@ -188,32 +199,5 @@ def _number_at(
     return jnp.take_along_axis(numbers, step[None], axis=0)[0]
 
 
-_sample_sum, _sample_product = _sampler(SUM), _sampler(PRODUCT)
-
-ADDING_1997 = Task(
-    name="adding_1997",
-    input_size=2,
-    output_size=1,
-    answers="last_step",
-    sample=_sample_sum,
-    sample_test=_sample_sum,
-    loss=losses.squared_error,
-    accuracy=accuracy,
-    floor=sum_floor,
-    plateaus=sum_plateaus,
-    correct=correct,
-)
-
-MULTIPLICATION = Task(
-    name="multiplication",
-    input_size=2,
-    output_size=1,
-    answers="last_step",
-    sample=_sample_product,
-    sample_test=_sample_product,
-    loss=losses.squared_error,
-    accuracy=accuracy,
-    floor=product_floor,
-    plateaus=product_plateaus,
-    correct=correct,
-)
+ADDING_1997 = _task("adding_1997", SUM, sum_floor, sum_plateaus)
+MULTIPLICATION = _task("multiplication", PRODUCT, product_floor, product_plateaus)

@@ -48,11 +48,7 @@ ANSWER_UNITS: dict[str, AnswerUnits] = {
 
 
 def answer_units(name: str) -> AnswerUnits:
-    """Returns the units by their name.
-
-    Raises:
-      ValueError: another name.
-    """
+    """Returns the units of that name; ValueError for an unknown one."""
     check_choice("units", name, ANSWER_UNITS)
     return ANSWER_UNITS[name]
 

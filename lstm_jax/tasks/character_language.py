@@ -40,7 +40,6 @@ from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
@@ -86,7 +85,7 @@ def longest_window(num_characters: int, held_out: int | float) -> int:
 @factory
 def _character_language(text: str, held_out: float) -> Task:
     alphabet = alphabet_of(text)
-    symbols = _symbols_of(text, alphabet)
+    symbols = _symbols_of(text)
     border = _border(len(text), held_out)
     longest = longest_window(len(text), held_out)
     sample, sample_test = (
@@ -118,10 +117,10 @@ def _border(num_characters: int, held_out: int | float) -> int:
     return num_characters - round(num_characters * held_out)
 
 
-def _symbols_of(text: str, alphabet: str) -> np.ndarray:
+def _symbols_of(text: str) -> np.ndarray:
+    """Returns the index of every character in `alphabet_of(text)`."""
     code_points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    known = np.frombuffer(alphabet.encode("utf-32-le"), np.uint32)
-    return np.searchsorted(known, code_points).astype(np.int32)
+    return np.unique(code_points, return_inverse=True)[1].astype(np.int32)
 
 
 def _pairs(symbols: np.ndarray, size: int) -> np.ndarray:
@@ -144,5 +143,4 @@ def _draw(
 ) -> Batch:
     starts = random_symbols(key, (batch_size,), 0, len(part) - max_length)
     window = jnp.asarray(part)[starts + steps(max_length + 1)]
-    lengths = same_length(batch_size, length)
-    return ask_every(one_hot(window[:-1], size), window[1:], lengths)
+    return ask_every(one_hot(window[:-1], size), window[1:], length)

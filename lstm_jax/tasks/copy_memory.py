@@ -39,7 +39,6 @@ from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
     uniform_between,
@@ -52,8 +51,8 @@ def copy_memory(num_symbols: int = 8, num_items: int = 10) -> Task:
     """Returns the task with a fixed delay, T = length - 2 num_items >= 1.
 
     Args:
-      num_symbols: how many different ones there are.
-      num_items: how many are to be copied.
+      num_symbols: size of the alphabet.
+      num_items: symbols to copy.
 
     Raises:
       ValueError: either is below 1.
@@ -65,12 +64,7 @@ def copy_memory(num_symbols: int = 8, num_items: int = 10) -> Task:
 def copy_memory_variable(num_symbols: int = 8, num_items: int = 10) -> Task:
     """Returns the task with delays uniform in [1, T], T = length - 2 num_items.
 
-    Args:
-      num_symbols: how many different ones there are.
-      num_items: how many are to be copied.
-
-    Raises:
-      ValueError: either is below 1.
+    Arguments and errors as for `copy_memory`.
     """
     _check(num_symbols, num_items)
     return _copy_memory("copy_memory_variable", num_symbols, num_items)
@@ -98,7 +92,6 @@ def _copy_memory(name: str, num_symbols: int, num_items: int) -> Task:
         output_size=num_symbols + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.cross_entropy,
         accuracy=accuracy,
         floor=floor,
@@ -130,7 +123,7 @@ def _draw(
 ) -> Batch:
     key_items, key_lengths = jax.random.split(key)
     items = random_symbols(key_items, (num_items, batch_size), 0, num_symbols)
-    lengths = same_length(batch_size, length)
+    lengths = jnp.full((batch_size,), length)
     if varies:
         shortest = jnp.full_like(length, 2 * num_items + 1)
         lengths = uniform_between(key_lengths, batch_size, shortest, length)

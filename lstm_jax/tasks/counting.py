@@ -110,7 +110,6 @@ def _task(name: str, num_letters: int) -> Task:
         output_size=num_letters + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.cross_entropy,
         accuracy=accuracy,
         floor=partial(floor, num_letters),

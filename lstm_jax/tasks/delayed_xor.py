@@ -1,4 +1,4 @@
-"""Delayed XOR: of a stream of random bits, the XOR of two that lie back.
+"""Delayed XOR: the XOR of two earlier bits of a random stream.
 
     asked at step t >= delay:  x[t - delay/2] XOR x[t - delay]
 
@@ -31,7 +31,6 @@ from lstm_jax.tasks import losses
 from lstm_jax.tasks.sampling import (
     ask_every,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
@@ -43,7 +42,7 @@ def delayed_xor(delay: int = 10) -> Task:
     """Returns the task, for lengths from delay + 1.
 
     Args:
-      delay: how far the earlier bit lies back, in steps; even.
+      delay: steps back to the earlier bit; even.
 
     Raises:
       ValueError: the delay is odd or below 2.
@@ -63,7 +62,6 @@ def _delayed_xor(delay: int) -> Task:
         output_size=2,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.cross_entropy,
         accuracy=losses.accuracy,
         floor=floor,
@@ -88,11 +86,10 @@ def _draw(
     delay: int, key: PRNGKey, batch_size: int, max_length: int, length: Int[Array, ""]
 ) -> Batch:
     bits = random_symbols(key, (max_length, batch_size), 0, 2)
-    # What rolls over from the end stands where nothing is asked.
+    # Bits that roll over from the end land where nothing is asked.
     xor = jnp.roll(bits, delay // 2, axis=0) ^ jnp.roll(bits, delay, axis=0)
     asked = steps(max_length) >= delay
-    lengths = same_length(batch_size, length)
-    return ask_every(bits[..., None].astype(jnp.float32), xor, lengths, asked)
+    return ask_every(bits[..., None].astype(jnp.float32), xor, length, asked)
 
 
 DELAYED_XOR = delayed_xor()

@@ -31,7 +31,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
-from lstm_jax.tasks.sampling import ask_last, random_symbols, same_length, sampler
+from lstm_jax.tasks.sampling import ask_last, random_symbols, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -76,9 +76,8 @@ def pixel_order(permutation_seed: int | None) -> np.ndarray:
     return np.random.default_rng(permutation_seed).permutation(NUM_PIXELS)
 
 
-@cache
-def digit_images(split: str) -> Images:
-    """Returns the images of "train" or "test"; every fifth one of a digit is a test."""
+def all_images() -> Images:
+    """Returns scikit-learn's images, which the nature show uses too."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -86,14 +85,18 @@ def digit_images(split: str) -> Images:
             "the digits need scikit-learn: pip install 'lstm_jax[experiments]'"
         ) from error
     pixels, digits = load_digits(return_X_y=True)
+    return Images(pixels.astype(np.float32) / 16, digits.astype(np.int32))
+
+
+@cache
+def digit_images(split: str) -> Images:
+    """Returns the images of "train", or "test": every fifth one of each digit."""
+    pixels, digits = all_images()
     is_test = np.zeros(len(digits), bool)
     for digit in range(NUM_DIGITS):
         is_test[np.flatnonzero(digits == digit)[4::5]] = True
     wanted = is_test if split == "test" else ~is_test
-    return Images(
-        pixels=pixels[wanted].astype(np.float32) / 16,
-        digits=digits[wanted].astype(np.int32),
-    )
+    return Images(pixels[wanted], digits[wanted])
 
 
 @factory
@@ -118,7 +121,7 @@ def _digits(name: str, permutation_seed: int | None) -> Task:
 
 
 def _entropy_given_pixel(pixel: int) -> float:
-    """Returns what is unknown of the digit when one pixel is seen, in nats."""
+    """Returns the entropy of the digit given one pixel, in nats."""
     images = digit_images("train")
     shades = images.pixels[:, pixel]
     total = sum(
@@ -143,7 +146,7 @@ def _draw(
     in_order = np.ascontiguousarray(images.pixels[:, order])
     inputs = jnp.asarray(in_order)[which].T[..., None]
     digits = jnp.asarray(images.digits)[which]
-    return ask_last(inputs, digits, same_length(batch_size, length))
+    return ask_last(inputs, digits, length)
 
 
 SEQUENTIAL_DIGITS = sequential_digits()

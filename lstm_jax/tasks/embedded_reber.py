@@ -28,10 +28,10 @@ A worked example:    B T B P V V E T E
 A string is right where, at every step, all legal next symbols are more active than all
 illegal ones, Hochreiter & Schmidhuber's criterion.
 
-`continual_embedded_reber` writes one string after the other, without a break and
-without a sign, for `length` steps, and asks for every next symbol, also for the B of
-the next string. Memory must be thrown away at the end of a string, which is what the
-forget gate was made for.
+`continual_embedded_reber` writes one string after the other for `length` steps, with
+nothing to mark the break, and asks for every next symbol, even the B of the next
+string. Memory must be cleared at the end of a string, which is what the forget gate
+was made for.
 
 References:
   Reber (1967), https://doi.org/10.1016/S0022-5371(67)80149-X
@@ -42,7 +42,7 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +58,7 @@ from lstm_jax.tasks.grammar import (
     legal_next,
     predictability,
 )
-from lstm_jax.tasks.sampling import ask_every, one_hot, same_length, sampler
+from lstm_jax.tasks.sampling import ask_every, one_hot, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -100,11 +100,7 @@ def embedded_reber(units: str = "softmax") -> Task:
 def continual_embedded_reber(units: str = "softmax") -> Task:
     """Returns the task with an endless stream of strings, cut after `length` steps.
 
-    Args:
-      units: "softmax", cross-entropy in nats; "logistic", squared error as in 2000.
-
-    Raises:
-      ValueError: other units.
+    Arguments and errors as for `embedded_reber`.
     """
     answer_units(units)
     return _task("continual_embedded_reber", units)
@@ -116,7 +112,7 @@ def symbols_of(batch: Batch) -> Int[Array, "time batch"]:
 
 
 def is_outer(batch: Batch) -> Bool[Array, "time batch"]:
-    """Returns where the symbol is asked for that repeats the second one."""
+    """Returns where the answer is the symbol that repeats the second one."""
     after_e = symbols_of(batch) == ALPHABET.index("E")
     # An inner E is followed by T or P, an outer one by B or nothing.
     return after_e & (batch.targets != ALPHABET.index("B")) & losses.scored(batch)
@@ -154,9 +150,8 @@ CONTINUAL = _embedded(continual=True)
 @factory
 def _task(name: str, units: str) -> Task:
     scoring = answer_units(units)
-    single = name == "embedded_reber"
-    grammar = EMBEDDED if single else CONTINUAL
-    sample = sampler(_draw_string if single else _draw_stream, shortest=SHORTEST)
+    grammar = EMBEDDED if name == "embedded_reber" else CONTINUAL
+    sample = sampler(partial(_draw, grammar), shortest=SHORTEST)
 
     def correct(outputs, batch):
         legal = legal_next(grammar, symbols_of(batch))
@@ -183,7 +178,6 @@ def _task(name: str, units: str) -> Task:
         output_size=len(ALPHABET),
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=scoring.loss,
         accuracy=accuracy_of_outer,
         floor=lambda length: costs(length).memoryless / costs(length).predictions,
@@ -192,24 +186,18 @@ def _task(name: str, units: str) -> Task:
     )
 
 
-def _draw_string(
-    key: PRNGKey, batch_size: int, max_length: int, length: Int[Array, ""]
+def _draw(
+    grammar: Grammar,
+    key: PRNGKey,
+    batch_size: int,
+    max_length: int,
+    length: Int[Array, ""],
 ) -> Batch:
-    strings = draw_strings(EMBEDDED, key, batch_size, max_length + 1, length + 1)
-    return _ask_next(strings.symbols, strings.lengths - 1)
-
-
-def _draw_stream(
-    key: PRNGKey, batch_size: int, max_length: int, length: Int[Array, ""]
-) -> Batch:
-    strings = draw_strings(CONTINUAL, key, batch_size, max_length + 1, length + 1)
-    return _ask_next(strings.symbols, same_length(batch_size, length))
-
-
-def _ask_next(
-    symbols: Int[Array, "symbols batch"], lengths: Int[Array, " batch"]
-) -> Batch:
-    return ask_every(one_hot(symbols[:-1], len(ALPHABET)), symbols[1:], lengths)
+    symbols, lengths = draw_strings(
+        grammar, key, batch_size, max_length + 1, length + 1
+    )
+    inputs = one_hot(symbols[:-1], len(ALPHABET))
+    return ask_every(inputs, symbols[1:], lengths - 1)
 
 
 EMBEDDED_REBER = embedded_reber()

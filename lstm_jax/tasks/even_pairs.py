@@ -24,7 +24,6 @@ from lstm_jax.tasks.sampling import (
     ask_last,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
 )
 from lstm_jax.tasks.task import Batch, Task
@@ -41,7 +40,7 @@ def _draw(
 ) -> Batch:
     symbols = random_symbols(key, (max_length, batch_size), 0, 2)
     even = (symbols[0] == symbols[length - 1]).astype(jnp.int32)
-    return ask_last(one_hot(symbols, 2), even, same_length(batch_size, length))
+    return ask_last(one_hot(symbols, 2), even, length)
 
 
 _sample = sampler(_draw, shortest=1)
@@ -52,7 +51,6 @@ EVEN_PAIRS = Task(
     output_size=2,
     answers="last_step",
     sample=_sample,
-    sample_test=_sample,
     loss=losses.cross_entropy,
     accuracy=losses.accuracy,
     floor=floor,

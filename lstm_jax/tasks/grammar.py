@@ -59,10 +59,10 @@ class Predictability(NamedTuple):
 
 
 def chances_of_second(grammar: Grammar, max_symbols: int) -> np.ndarray:
-    """Returns how likely the second choice is, with so many symbols still to write.
+    """Returns the probability of the second choice, by the symbols left to write.
 
-    Strings of more than `max_symbols` are left out: among the others, a choice after
-    which more of them end in time is the likelier one.
+    Strings of more than `max_symbols` are left out, so the choice after which more
+    strings end in time is the likelier one.
 
         F[r, s] = P(final is reached from s within r symbols)
         chance[r, s] = F[r - 1, second] / (F[r - 1, first] + F[r - 1, second])
@@ -93,7 +93,7 @@ def draw_strings(
 ) -> Strings:
     """Returns strings of at most `num_symbols` symbols, which may be traced.
 
-    Where the grammar has no end, all have exactly that many.
+    If the grammar has no end, all have exactly that many.
     """
     table = jnp.asarray(chances_of_second(grammar, max_symbols), jnp.float32)
     remaining = num_symbols - jnp.arange(max_symbols, dtype=jnp.int32)
@@ -140,7 +140,8 @@ def legal_next(
     grammar: Grammar, symbols: Int[Array, "time batch"]
 ) -> Bool[Array, "time batch symbols"]:
     """Returns which symbols may follow each symbol."""
-    return jnp.asarray(_legal(grammar))[states_after(grammar, symbols)]
+    legal = _distribution(grammar, np.ones(grammar.symbols.shape)) > 0
+    return jnp.asarray(legal)[states_after(grammar, symbols)]
 
 
 def predictability(
@@ -185,7 +186,3 @@ def _distribution(grammar: Grammar, choice: np.ndarray) -> np.ndarray:
     rows = np.arange(len(grammar.symbols))[:, None]
     np.add.at(following, (rows, grammar.symbols), choice)
     return following
-
-
-def _legal(grammar: Grammar) -> np.ndarray:
-    return _distribution(grammar, np.ones(grammar.symbols.shape)) > 0

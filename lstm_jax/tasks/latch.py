@@ -7,7 +7,7 @@ The loss is the mean squared error; the floor is 0.64, the variance of the answe
 sequence is right where the output has the sign of the answer, chance 1/2.
 
 Bengio et al. train the first inputs of a single unit together with it; here they are
-given, which is the part of the problem that has to do with memory. The 0.2 of their
+given, which leaves the part of the problem that is about memory. The 0.2 of their
 figure is a VARIANCE, as in task 3a of Hochreiter & Schmidhuber: `noise=0.2**0.5`.
 
 A worked example:  1 1 1 0.1 -0.3 0.2  -> 0.8
@@ -30,7 +30,6 @@ from lstm_jax.tasks import losses
 from lstm_jax.tasks.sampling import (
     ask_last,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
@@ -66,7 +65,6 @@ def _latch(noise: float, num_informative: int) -> Task:
         output_size=1,
         answers="last_step",
         sample=sample,
-        sample_test=sample,
         loss=losses.squared_error,
         accuracy=accuracy,
         floor=lambda length: TARGET**2,
@@ -81,7 +79,7 @@ def correct(outputs: Float[Array, "batch 1"], batch: Batch) -> Bool[Array, " bat
 
 
 def accuracy(outputs: Float[Array, "batch 1"], batch: Batch) -> Float[Array, ""]:
-    """Returns the share of them."""
+    """Returns the share of outputs with the sign of the answer."""
     return losses.share(correct(outputs, batch), losses.scored(batch))
 
 
@@ -101,7 +99,7 @@ def _draw(
     )
     inputs = jnp.where(steps(max_length) < num_informative, sign, noises)[..., None]
     targets = np.float32(TARGET) * sign
-    return ask_last(inputs, targets, same_length(batch_size, length))
+    return ask_last(inputs, targets, length)
 
 
 LATCH = latch()

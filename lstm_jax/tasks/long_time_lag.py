@@ -13,7 +13,7 @@ error) over all steps; the accuracy is that of the last symbol, where guessing i
 in 1/2.
 
     2a   floor ln 2 / length: all else follows from the current symbol
-    2b   floor: it is not seen which step is the last; then, in nats,
+    2b   floor: the last step is not known in advance; then, in nats,
          plateau ((length - 1) ln(p - 1) + ln 2) / length, the end is foreseen;
          "everything" (length - 1) ln(p - 1) / length, as the a_i stay random
 
@@ -44,11 +44,10 @@ from lstm_jax.tasks.sampling import (
     ask_every,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
-from lstm_jax.tasks.task import Batch, Task, no_plateaus
+from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey, any_rank
 
 TOLERANCE = 0.25
@@ -71,12 +70,7 @@ def long_time_lag_2a(p: int = 100, units: str = "softmax") -> Task:
 def long_time_lag_2b(p: int = 100, units: str = "softmax") -> Task:
     """Returns the task with random symbols in between, for any length from 2.
 
-    Args:
-      p: there are p + 1 symbols; the paper's lag is p too.
-      units: "softmax", cross-entropy in nats; "logistic", squared error as in 1997.
-
-    Raises:
-      ValueError: p is below 2, or other units.
+    The paper's lag is p. Arguments and errors as for `long_time_lag_2a`.
     """
     _check(p, units)
     return _noisy(p, units)
@@ -87,10 +81,6 @@ def _noise_free(p: int, units: str) -> Task:
     scoring = answer_units(units)
     coin = scoring.uncertainty(uniform(2))
 
-    def correct(outputs, batch):
-        right = losses.classes_within(TOLERANCE, scoring.activations(outputs), batch)
-        return losses.all_scored(right, batch)
-
     sample = sampler(partial(_draw, p, _in_order), shortest=2, longest=p)
     return Task(
         name="long_time_lag_2a",
@@ -98,12 +88,10 @@ def _noise_free(p: int, units: str) -> Task:
         output_size=p + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=scoring.loss,
         accuracy=accuracy_of_last,
         floor=lambda length: coin / length,
-        plateaus=no_plateaus,
-        correct=correct,
+        correct=partial(losses.all_within, TOLERANCE, scoring.activations),
     )
 
 
@@ -122,7 +110,6 @@ def _noisy(p: int, units: str) -> Task:
         output_size=p + 1,
         answers="every_step",
         sample=sample,
-        sample_test=sample,
         loss=scoring.loss,
         accuracy=accuracy_of_last,
         floor=partial(_noisy_floor, p, scoring),
@@ -179,8 +166,7 @@ def _draw(
     step = steps(max_length)
     shown = jnp.where(step == 0, first, jnp.roll(middle, 1, axis=0))
     asked = jnp.where(step == length - 1, first, middle)
-    lengths = same_length(batch_size, length)
-    return ask_every(one_hot(shown, p + 1), asked, lengths)
+    return ask_every(one_hot(shown, p + 1), asked, length)
 
 
 def _in_order(

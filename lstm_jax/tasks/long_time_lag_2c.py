@@ -66,10 +66,6 @@ def long_time_lag_2c(num_distractors: int = 50, units: str = "softmax") -> Task:
 def _long_time_lag_2c(p: int, units: str) -> Task:
     loss, activations, uncertainty = answer_units(units)
 
-    def correct(outputs, batch):
-        right = losses.classes_within(TOLERANCE, activations(outputs), batch)
-        return losses.all_scored(right, batch)
-
     sample = sampler(partial(_draw, p), shortest=SHORTEST)
     return Task(
         name="long_time_lag_2c",
@@ -77,11 +73,10 @@ def _long_time_lag_2c(p: int, units: str) -> Task:
         output_size=2,
         answers="last_step",
         sample=sample,
-        sample_test=sample,
         loss=loss,
         accuracy=losses.accuracy,
         floor=lambda length: uncertainty(uniform(2)),
-        correct=correct,
+        correct=partial(losses.all_within, TOLERANCE, activations),
     )
 
 

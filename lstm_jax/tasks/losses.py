@@ -1,9 +1,11 @@
 """Losses, accuracies and criteria that tasks share; they skip answers of weight 0.
 
-`*scored` is (batch,) or (time, batch), as in `Batch`. What stands in an answer that is
-not asked for, in outputs or targets, NaN and classes that do not exist included,
-touches neither values nor gradients.
+`*scored` is (batch,) or (time, batch), as in `Batch`. Outputs and targets of answers
+that are not asked for, even NaN and classes that do not exist, affect neither values
+nor gradients.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +27,7 @@ def cross_entropy(
 ) -> Float[Array, ""]:
     """Returns the weighted mean of -ln softmax(outputs)[target], in nats.
 
-    NaN where a class that is asked for does not exist and its value is not yet known,
-    as under `jit`.
+    NaN under `jit`, where values can't be refused, if a class asked for doesn't exist.
 
     Raises:
       TypeError: the targets are not integers.
@@ -143,6 +144,16 @@ def all_right(
 ) -> Bool[Array, " batch"]:
     """Returns the sequences all of whose asked answers are right by `argmax_right`."""
     return all_scored(argmax_right(outputs, batch), batch)
+
+
+def all_within(
+    tolerance: float,
+    activate: Callable[[Array], Array],
+    outputs: Float[Array, "*scored classes"],
+    batch: Batch,
+) -> Bool[Array, " batch"]:
+    """Returns the sequences all of whose answers are right by `classes_within`."""
+    return all_scored(classes_within(tolerance, activate(outputs), batch), batch)
 
 
 def _of_scored(values: Array, batch: Batch) -> Array:

@@ -30,6 +30,7 @@ from jaxtyping import Array, Float, Int
 from lstm_jax.checks import check_choice, check_number
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses, sampling
+from lstm_jax.tasks.digits import all_images
 from lstm_jax.tasks.losses import cross_entropy as cross_entropy
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey, Scalar
@@ -175,12 +176,7 @@ def _draw(
     shown = jnp.concatenate([_render(key_early, early, images), question[None]])
     step = sampling.steps(max_length)[..., None]
     inputs = jnp.where(step == length - 1, question, shown)
-    return Batch(
-        inputs=jnp.where(step < length, inputs, 0),
-        targets=show.answer,
-        weights=jnp.ones((batch_size,), inputs.dtype),
-        lengths=jnp.full((batch_size,), length, jnp.int32),
-    )
+    return sampling.ask_last(inputs, show.answer, length)
 
 
 def _roles(names: tuple[str, ...]) -> Int[Array, " roles"]:
@@ -193,9 +189,7 @@ def _render(
     """Returns an image of each role: a random one of `images`, or a noisy vector."""
     if images is None:
         noise = jax.random.normal(key, (*roles.shape, len(ROLES)), jnp.float32)
-        return jax.nn.one_hot(roles, len(ROLES), dtype=jnp.float32) + (
-            VECTOR_NOISE * noise
-        )
+        return sampling.one_hot(roles, len(ROLES)) + VECTOR_NOISE * noise
     which = jax.random.randint(key, roles.shape, 0, images.shape[1])
     return jnp.asarray(images)[roles, which]
 
@@ -210,16 +204,10 @@ def _digit_images(split: str) -> np.ndarray:
     References:
       Alpaydin & Kaynak (1998), https://doi.org/10.24432/C50P49, in scikit-learn
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError(
-            "rendering 'digits' needs scikit-learn: pip install 'lstm_jax[experiments]'"
-        ) from error
-    pixels, digits = load_digits(return_X_y=True)
+    pixels, digits = all_images()
     by_role = [pixels[digits == digit] for digit in DIGIT_OF_ROLE.values()]
     examples = min(len(images) for images in by_role)
-    images = np.stack([images[:examples] for images in by_role]).astype(np.float32) / 16
+    images = np.stack([images[:examples] for images in by_role])
     is_test = np.arange(examples) % 5 == 4
     return images[:, is_test if split == "test" else ~is_test]
 

@@ -25,7 +25,6 @@ from lstm_jax.tasks.sampling import (
     ask_last,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
 )
@@ -48,7 +47,7 @@ def _draw(
 ) -> Batch:
     bits = random_symbols(key, (max_length, batch_size), 0, 2)
     ones = jnp.sum(jnp.where(steps(max_length) < length, bits, 0), axis=0)
-    return ask_last(one_hot(bits, 2), ones % 2, same_length(batch_size, length))
+    return ask_last(one_hot(bits, 2), ones % 2, length)
 
 
 _sample = sampler(_draw, shortest=1)
@@ -59,7 +58,6 @@ PARITY = Task(
     output_size=2,
     answers="last_step",
     sample=_sample,
-    sample_test=_sample,
     loss=losses.cross_entropy,
     accuracy=losses.accuracy,
     floor=floor,

@@ -1,4 +1,4 @@
-"""Sampling: what the samplers of all tasks share: checks, lengths, padding."""
+"""What the samplers of all tasks share: checks, lengths, padding."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -26,8 +26,8 @@ def sampler(
     Args:
       draw: `(key, batch_size, max_length, length) -> Batch`; the length it gets is
         always an int32 scalar in [shortest, max_length].
-      shortest: the least length that the task makes sense with.
-      longest: the largest, None where there is none.
+      shortest: the least length for which the task makes sense.
+      longest: the largest, if there is one.
     """
 
     @any_rank
@@ -45,13 +45,7 @@ def sampler(
 def checked_length(
     max_length: int, length: Any, *, shortest: int, longest: int | None = None
 ) -> Int[Array, ""]:
-    """Returns the length, max_length where it is None; a traced one is clipped.
-
-    Raises:
-      TypeError: one of them is not a whole number.
-      ValueError: max_length is outside of [shortest, longest], or length outside of
-        [shortest, max_length].
-    """
+    """Returns the checked length, max_length if it is None; a traced one is clipped."""
     check_whole("max_length", max_length, shortest, longest)
     if isinstance(length, Tracer):
         return jnp.clip(length, shortest, max_length).astype(jnp.int32)
@@ -97,9 +91,13 @@ def lengths_from_nominal(
 def ask_last(
     inputs: Float[Array, "time batch input"],
     targets: Array,
-    lengths: Int[Array, " batch"],
+    lengths: Int[Array, "*batch"],
 ) -> Batch:
-    """Returns the batch that asks for one answer a sequence, at its last step."""
+    """Returns a batch with one answer per sequence, at its last step.
+
+    `lengths` may be one number for all sequences.
+    """
+    lengths = jnp.broadcast_to(lengths, inputs.shape[1:2])
     return Batch(
         inputs=_padded(inputs, lengths),
         targets=targets,
@@ -111,10 +109,14 @@ def ask_last(
 def ask_every(
     inputs: Float[Array, "time batch input"],
     targets: Array,
-    lengths: Int[Array, " batch"],
+    lengths: Int[Array, "*batch"],
     asked: Bool[Array, "time _"] | None = None,
 ) -> Batch:
-    """Returns the batch that asks at every step, or only where `asked` says so."""
+    """Returns a batch with an answer at every step, or only where `asked` says so.
+
+    `lengths` may be one number for all sequences.
+    """
+    lengths = jnp.broadcast_to(lengths, inputs.shape[1:2])
     counts = steps(len(inputs)) < lengths
     if asked is not None:
         counts &= asked
@@ -124,11 +126,6 @@ def ask_every(
         weights=counts.astype(inputs.dtype),
         lengths=lengths,
     )
-
-
-def same_length(batch_size: int, length: Int[Array, ""]) -> Int[Array, " batch"]:
-    """Returns the length once for each sequence."""
-    return jnp.full((batch_size,), length, jnp.int32)
 
 
 def one_hot(symbols: Int[Array, "*any"], size: int) -> Float[Array, "*any size"]:

@@ -68,8 +68,8 @@ class Task:
       sample: `(key, batch_size, max_length, length=None) -> Batch`, drawn on the
         device; of the max_length steps `length` count, at most, where lengths vary
         within a batch. It may be traced; then it is clipped to what the task allows.
-      sample_test: the same, from data that `sample` never draws; where data are made
-        up, it is `sample` itself.
+      sample_test: the same, from data that `sample` never draws; `sample` itself if not
+        given, for data that are made up.
       loss: `(outputs, batch) -> scalar`, what training minimises.
       accuracy: `(outputs, batch) -> scalar` in [0, 1], of what needs memory.
       floor: `length -> loss` of the best predictor without memory.
@@ -89,7 +89,7 @@ class Task:
     output_size: int
     answers: Answers
     sample: Callable[..., Batch]
-    sample_test: Callable[..., Batch]
+    sample_test: Callable[..., Batch] = None  # pyright: ignore[reportAssignmentType]
     loss: Callable
     accuracy: Callable
     floor: Callable
@@ -98,6 +98,8 @@ class Task:
 
     def __post_init__(self) -> None:
         """Checks the fields; the batches of a task are checked in training."""
+        if self.sample_test is None:
+            object.__setattr__(self, "sample_test", self.sample)
         check_type("name", self.name, str, "a string")
         check_whole("input_size", self.input_size, 1)
         check_whole("output_size", self.output_size, 1)

@@ -85,10 +85,6 @@ def _temporal_order(num_symbols: int, units: str) -> Task:
             for known in range(1, num_symbols)
         }
 
-    def correct(outputs, batch):
-        right = losses.classes_within(TOLERANCE, activations(outputs), batch)
-        return losses.all_scored(right, batch)
-
     sample = sampler(partial(_draw, num_symbols), shortest=SHORTEST)
     return Task(
         name="temporal_order" if num_symbols == 2 else "temporal_order_3",
@@ -96,12 +92,11 @@ def _temporal_order(num_symbols: int, units: str) -> Task:
         output_size=2**num_symbols,
         answers="last_step",
         sample=sample,
-        sample_test=sample,
         loss=loss,
         accuracy=losses.accuracy,
         floor=lambda length: uncertainty(uniform(2**num_symbols)),
         plateaus=plateaus,
-        correct=correct,
+        correct=partial(losses.all_within, TOLERANCE, activations),
     )
 
 

@@ -34,7 +34,6 @@ from lstm_jax.tasks.sampling import (
     ask_last,
     one_hot,
     random_symbols,
-    same_length,
     sampler,
     steps,
     uniform_between,
@@ -64,7 +63,7 @@ def _draw(
         symbols = jnp.where(steps(max_length) == at, which, symbols)
     first, second = order
     inputs = one_hot(symbols, len(SYMBOLS))
-    return ask_last(inputs, 2 * first + second, same_length(batch_size, length))
+    return ask_last(inputs, 2 * first + second, length)
 
 
 def floor(length: int) -> float:
@@ -87,7 +86,6 @@ TEMPORAL_ORDER_PASCANU = Task(
     output_size=4,
     answers="last_step",
     sample=_sample,
-    sample_test=_sample,
     loss=losses.cross_entropy,
     accuracy=losses.accuracy,
     floor=floor,

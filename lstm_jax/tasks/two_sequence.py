@@ -115,7 +115,6 @@ def _two_sequence(name: str, num_informative: int) -> Task:
         output_size=1,
         answers="last_step",
         sample=sample,
-        sample_test=sample,
         loss=loss,
         accuracy=accuracy,
         floor=lambda length: _floor(variant),

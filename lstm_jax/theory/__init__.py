@@ -1,4 +1,4 @@
-"""Theory beside the measurements: closed forms in float64, each with its range.
+"""Theory to compare measurements with: closed forms in float64, each with its range.
 
 NumPy and SciPy only, so that no digit depends on JAX's settings. Rates are in nats per
 step of lag, negative = vanishing, as everywhere; Lyapunov exponents have the same sign

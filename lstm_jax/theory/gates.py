@@ -1,8 +1,8 @@
 """What a forget gate keeps: biases as time constants.
 
 With zero weights every forget gate is f = σ(b) at every step, and dc_T/dc_{T-k} = f^k
-exactly. With weights it is the centre around which the gates scatter. All of it is
-computed from ln f = -ln(1 + e^{-b}), which keeps its digits where f rounds to 1.
+exactly. With weights, gates scatter around that value. Everything is computed from
+ln f = -ln(1 + e^{-b}), which stays accurate where f rounds to 1.
 """
 
 import numpy as np

@@ -2,8 +2,8 @@
 
 Each pre-activation is Gaussian with a variance q that reproduces itself; slopes
 d = 1 - tanh²(sqrt(q) z), z ~ N(0, 1), then give every exponent. Expectations E are over
-z. Of a network with N units one may expect deviations of order 1/N, and for g close to
-1 windows of regular motion in it.
+z. A network of N units deviates by about 1/N; for g close to 1 it may also have windows
+of regular motion.
 """
 
 from collections.abc import Callable
@@ -111,11 +111,7 @@ def mean_field_dimension(gain: Numbers) -> Float64s:
       https://doi.org/10.1016/0022-0396(83)90011-6 (Kaplan-Yorke dimension)
     """
 
-    def dimension(gain):
-        if gain <= 1:
-            return 0.0
-        slopes = _slopes(_variance(gain, 0.0))
-
+    def dimension(gain, slopes):
         def minus_sum(log_m):
             share = _share(log_m, slopes)
             exponent = np.log(gain) + 0.5 * (np.log(share) - log_m)
@@ -124,7 +120,7 @@ def mean_field_dimension(gain: Numbers) -> Float64s:
         marginal = _marginal_log_m(gain, slopes)
         return _share(_root(minus_sum, marginal, slopes), slopes)
 
-    return _for_each(dimension, above("gain", gain, 0))
+    return _where_chaotic(dimension, gain)
 
 
 def mean_field_positive_share(gain: Numbers) -> Float64s:
@@ -132,14 +128,8 @@ def mean_field_positive_share(gain: Numbers) -> Float64s:
 
     a at λ(a) = 0, argument, assumptions and source as for `mean_field_spectrum`.
     """
-
-    def positive_share(gain):
-        if gain <= 1:
-            return 0.0
-        slopes = _slopes(_variance(gain, 0.0))
-        return _share(_marginal_log_m(gain, slopes), slopes)
-
-    return _for_each(positive_share, above("gain", gain, 0))
+    share = lambda gain, slopes: _share(_marginal_log_m(gain, slopes), slopes)
+    return _where_chaotic(share, gain)
 
 
 def mean_field_entropy(gain: Numbers) -> Float64s:
@@ -149,14 +139,8 @@ def mean_field_entropy(gain: Numbers) -> Float64s:
     assumptions and source as for `mean_field_spectrum`; that the sum is the entropy is
     Pesin's identity.
     """
-
-    def entropy(gain):
-        if gain <= 1:
-            return 0.0
-        slopes = _slopes(_variance(gain, 0.0))
-        return _half_excess(_marginal_log_m(gain, slopes), slopes)
-
-    return _for_each(entropy, above("gain", gain, 0))
+    entropy = lambda gain, slopes: _half_excess(_marginal_log_m(gain, slopes), slopes)
+    return _where_chaotic(entropy, gain)
 
 
 class _Slopes(NamedTuple):
@@ -229,6 +213,17 @@ def _root(rising: Callable[[float], float], low: float, slopes: _Slopes) -> floa
     """
     high = 60 - 2 * slopes.log.min()
     return root_scalar(rising, bracket=(low, high), xtol=1e-13).root
+
+
+def _where_chaotic(
+    compute: Callable[[float, _Slopes], float], gain: Numbers
+) -> Float64s:
+    """Returns compute(g, slopes without noise) for each gain, 0 for g <= 1."""
+
+    def one(gain):
+        return 0.0 if gain <= 1 else compute(gain, _slopes(_variance(gain, 0.0)))
+
+    return _for_each(one, above("gain", gain, 0))
 
 
 def _for_each(compute: Callable[..., float], *arguments: Float64s) -> Float64s:

@@ -47,7 +47,7 @@ def tanh_rate(w: Numbers) -> Float64s:
 
 
 def tanh_fixed_point(w: Numbers) -> Float64s:
-    """Returns the stable h* = tanh(w h*) >= 0: the memory that a unit latches, or 0.
+    """Returns the stable h* = tanh(w h*) >= 0: the state that a unit latches, or 0.
 
     Exact for w >= 0; 0 where w <= 1; relative error about 1e-16 / (w - 1).
 

@@ -1,4 +1,4 @@
-"""Products of step Jacobians: what bounds them, and how they start and end."""
+"""Products of step Jacobians: their bounds, their start and their limit."""
 
 import math
 
@@ -67,8 +67,8 @@ def spectral_radius_rate(
     """Returns ln ρ(W): the decay rate of an undriven RNN around h = 0, nats per step.
 
     Exact for k -> infinity where φ(0) = 0, φ'(0) = 1 (tanh, linear), the input is zero
-    and h has gone to zero, so ρ(W) < 1; a linear RNN needs no such condition. It is the
-    radius of THIS matrix that counts: at finite size it scatters around the gain.
+    and h has gone to zero, so ρ(W) < 1; a linear RNN needs no such condition. What
+    counts is the radius of THIS matrix: at finite size it scatters around the gain.
 
     Args:
       w_hh: recurrent weights; a transpose has the same radius.
@@ -97,7 +97,7 @@ def initial_slope(
     where the result is negative and φ stays near the state whose slope is given.
 
     Args:
-      std: standard deviation of one weight, above 0.
+      std: standard deviation of a weight, above 0.
       hidden_size: N.
       activation_slope: φ' where the units rest: 1 for tanh at 0, 1/4 for the logistic.
 

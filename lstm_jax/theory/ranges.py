@@ -1,4 +1,4 @@
-"""Arguments in float64, inside the range where a formula holds, or one clear line."""
+"""Arguments in float64, checked against the range where a formula holds."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -23,7 +23,7 @@ def within(
 
     Raises:
       TypeError: it is neither a number nor an array of numbers.
-      ValueError: some of it is not finite, or `holds` says that it is not allowed.
+      ValueError: some of it is not finite, or `holds` is False for it.
     """
     try:
         array = np.asarray(value, np.float64)

@@ -1,4 +1,4 @@
-"""One linear unit with a long memory: nothing explodes, and its loss still grows sharp.
+"""One linear unit with a long memory: its loss grows sharp though nothing explodes.
 
     h_t = λ h_{t-1} + x_t,      x stationary with variance 1,      λ real, |λ| < 1
 
@@ -34,8 +34,8 @@ def sensitivity_variance(decay: Numbers, input_correlation: Numbers = 0.0) -> Fl
         (1 + λ²) (1 + 2A) / (1 - λ²)³ + 2B / (1 - λ²)²
 
     Exact for |λ| < 1 and |ρ| < 1. It grows like (1 - |λ|)^-3 where E[h²] grows like
-    (1 - |λ|)^-1: the loss is more sensitive to λ the longer the memory, with no
-    exploding gradient in it.
+    (1 - |λ|)^-1: the longer the memory, the more sensitive the loss is to λ, without
+    any exploding gradient.
 
     Args:
       decay: λ.
@@ -68,13 +68,12 @@ def lru_normaliser(modulus: Numbers) -> Float64s:
 def _checked(decay: Numbers, input_correlation: Numbers) -> tuple[Float64s, Float64s]:
     """Returns λ and λρ."""
     eigenvalue = inside("decay", decay, -1, 1)
-    return eigenvalue, eigenvalue * inside(
-        "input_correlation", input_correlation, -1, 1
-    )
+    correlation = inside("input_correlation", input_correlation, -1, 1)
+    return eigenvalue, eigenvalue * correlation
 
 
 def _fading(decay: Float64s) -> Float64s:
-    """Returns 1 - λ², without the cancellation near |λ| = 1."""
+    """Returns 1 - λ² without cancellation near |λ| = 1."""
     return (1 - decay) * (1 + decay)
 
 

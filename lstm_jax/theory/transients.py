@@ -1,7 +1,7 @@
-"""Growth before decay: what powers of a matrix do that its eigenvalues do not tell.
+"""Growth before decay: what eigenvalues do not tell about the powers of a matrix.
 
-NumPy in float64: matrices of numbers, not traced ones. The bound and the radius that go
-with them are `lstm_jax.theory.jacobian_bound` and `spectral_radius_rate`.
+NumPy in float64, so matrices can't be traced. The bound and the radius that go with
+them are `lstm_jax.theory.jacobian_bound` and `spectral_radius_rate`.
 """
 
 from typing import NamedTuple
@@ -64,8 +64,7 @@ def kreiss_bound(
       num_angles: of the grid; at least 1.
 
     Raises:
-      ValueError: the matrix is not (n, n) and finite, or a number of the grid is below
-        1.
+      ValueError: the matrix is not (n, n) and finite, or a grid size is below 1.
 
     References:
       Trefethen & Embree (2005), Spectra and Pseudospectra, chapter 18

@@ -1,7 +1,7 @@
 """Batches as a task draws and scores them, held to what `Batch` and `Task` promise.
 
-Shapes and dtypes are known when an update is traced, so that checking them there costs
-nothing when it runs. What values can be wrong is looked at in `first_batch`.
+Shapes and dtypes are checked while an update is traced, which costs nothing when it
+runs. Values are checked in `first_batch`.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Drawing(NamedTuple):
 
 
 def check_drawing(drawing: Drawing) -> None:
-    """Refuses sizes that no batch has."""
+    """Refuses sizes that no batch can have."""
     _, batch_size, length, max_length = drawing
     check_whole("batch_size", batch_size, 1)
     if max_length is not None:
@@ -58,19 +58,14 @@ def check_drawing(drawing: Drawing) -> None:
 
 
 def draw(task: Task, drawing: Drawing, key: PRNGKey, step: Int[Array, ""]) -> Batch:
-    """Returns the batch of an update; refuses one that is not what `Batch` says.
-
-    Raises:
-      TypeError: something in it has a type or dtype that is not allowed.
-      ValueError: something in it has a shape that is not allowed.
-    """
+    """Returns the batch of an update; refuses types and shapes that `Batch` forbids."""
     batch = unchecked(task, drawing, key, step)
     _check_batch(task, batch, drawing.batch_size, drawing.time)
     return batch
 
 
 def unchecked(task: Task, drawing: Drawing, key: PRNGKey, step: Int[Array, ""]) -> Any:
-    """Returns whatever the task draws."""
+    """Returns what the task draws, unchecked."""
     sample = getattr(task, drawing.split)
     if drawing.max_length is None:
         return sample(key, drawing.batch_size, drawing.length)
@@ -79,7 +74,7 @@ def unchecked(task: Task, drawing: Drawing, key: PRNGKey, step: Int[Array, ""]) 
 
 
 def loss_of(task: Task, outputs: Array, batch: Batch) -> Float[Array, ""]:
-    """Returns the task's loss; refuses what is not one real number of jax."""
+    """Returns the task's loss, which must be a real scalar of JAX."""
     loss = task.loss(outputs, batch)
     check_type("loss", loss, jax.Array, f"one real number of jax, in {task.name!r}")
     _check_scalar("loss", loss, task)
@@ -87,7 +82,7 @@ def loss_of(task: Task, outputs: Array, batch: Batch) -> Float[Array, ""]:
 
 
 def accuracy_of(task: Task, outputs: Array, batch: Batch) -> Float[Array, ""]:
-    """Returns the task's accuracy; refuses what is not one real number."""
+    """Returns the task's accuracy, which must be a real scalar."""
     accuracy = task.accuracy(outputs, batch)
     check_type("accuracy", accuracy, NUMBER, f"one real number, in {task.name!r}")
     _check_scalar("accuracy", accuracy, task)
@@ -105,7 +100,7 @@ def _check_scalar(name: str, value: Any, task: Task) -> None:
 def judge(
     criterion: Callable[..., Array], task: Task, outputs: Array, batch: Batch
 ) -> Bool[Array, " batch"]:
-    """Returns which sequences are right by `task.correct`, the criterion."""
+    """Returns which sequences are right by the criterion `task.correct`."""
     right, wanted = criterion(outputs, batch), batch.lengths.shape
     check_type("correct", right, ARRAY, f"bool{list(wanted)}, in {task.name!r}")
     if right.shape != wanted or right.dtype != jnp.bool_:

@@ -5,17 +5,17 @@
     found.state, found.history, found.damaged
 
 Each is a folder named by its step. Orbax writes its arrays, and `sums` lists every
-file in SHA256SUMS. A folder without SHA256SUMS is no checkpoint.
+file in SHA256SUMS. A folder without SHA256SUMS is not a checkpoint.
 
-What a killed process leaves, by what it was at:
+What a killed process leaves behind:
 
-* writing: `.unfinished-...`, in which Orbax writes and the sums are added; all of it is
-  on the disk (fsync) before one rename makes it a checkpoint;
-* after the rename: one checkpoint more than are to stay;
-* deleting the oldest: `.unfinished-...`, for it loses its name first.
+* while writing: `.unfinished-...`, where Orbax writes and the sums are added; all of it
+  is on the disk (fsync) before one rename makes it a checkpoint;
+* after the rename: one checkpoint too many;
+* while deleting the oldest: `.unfinished-...`, because it is renamed first.
 
 So there is a whole checkpoint from the first rename on, and the next `save` tidies up.
-One process at a time writes to a folder.
+Only one process at a time may write to a folder.
 """
 
 import importlib.util
@@ -37,6 +37,8 @@ if importlib.util.find_spec("orbax") is None:
 
 import orbax.checkpoint as ocp
 
+from lstm_jax.checks import check_whole
+from lstm_jax.inputs import is_key
 from lstm_jax.training import disk, sums
 from lstm_jax.training.loop import TrainState
 from lstm_jax.training.settings import differences, plain, random_numbers
@@ -44,7 +46,7 @@ from lstm_jax.training.sums import SUMS
 
 STATE, HISTORY = "state", "history"
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")
-KNOWN = ("config", "random", "made")  # what is said about the arrays
+KNOWN = ("config", "random", "made")  # stored beside the arrays
 FILE_OVERHEAD = 1 << 16  # bytes: indices and metadata of one checkpoint
 
 
@@ -53,14 +55,14 @@ class CheckpointError(RuntimeError):
 
 
 class Saved(NamedTuple):
-    """A checkpoint as it lies on the disk.
+    """A checkpoint as it is on the disk.
 
     Attributes:
-      config: what decides the run.
-      random: what decides its random numbers beside the key's bits.
+      config: the settings of the run.
+      random: the settings that its random numbers depend on, besides the key.
       made: what it was made with, see `save`.
-      state: leaf by path, as `named_arrays` gives it.
-      history: as it was saved, by name.
+      state: leaves by path, as `named_arrays` gives them.
+      history: arrays by name, as saved.
     """
 
     config: dict[str, Any]
@@ -71,14 +73,14 @@ class Saved(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What was read.
+    """A checkpoint as a state to go on from.
 
     Attributes:
       step: updates done.
-      state: of the training.
-      history: as it was saved, by name.
+      state: the training state.
+      history: arrays by name, as saved.
       made: what the checkpoint was made with, see `save`.
-      damaged: newer checkpoints, by step, that were not whole and were passed over.
+      damaged: steps of newer checkpoints that were damaged and passed over.
     """
 
     step: int
@@ -98,25 +100,24 @@ def save(
     made: Mapping[str, Any] | None = None,
     keep: int = 3,
 ) -> None:
-    """Writes the checkpoint of a step; returns once it is on disk.
+    """Writes the checkpoint of a step; returns once it is on the disk.
 
-    One of several processes does this, with arrays that it holds as a whole; how many
-    there are leaves no trace in what is written.
+    Of several processes one does this, and their number has no effect on what is
+    written.
 
     Args:
-      folder: of all checkpoints of the run; made where it is missing.
-      step: the name of the checkpoint, beyond those that are there.
-      state: what training goes on from; its leaves may have any leading axes, and are
+      folder: of all checkpoints of the run; made if it is missing.
+      step: the name of the checkpoint, larger than those in the folder.
+      state: what training goes on from; leaves may have any leading axes, and must be
         whole on this process, see `sharding.gather`.
-      config: what decides the run, as JSON knows it, and NumPy's numbers; `restore`
-        compares it.
-      history: what was found up to here.
+      config: the settings of the run, as JSON or NumPy values; `restore` compares them.
+      history: the results so far.
       made: what the run was made with, likewise; `restore` returns it.
-      keep: how many checkpoints stay, the newest ones.
+      keep: how many of the newest checkpoints stay.
 
     Raises:
-      ValueError: `step` is not beyond those that are there, or `keep` is below 1.
-      TypeError: `config` or `made` holds what JSON does not know.
+      ValueError: `step` is not larger than those in the folder, or `keep` is below 1.
+      TypeError: `config` or `made` holds something that JSON can't store.
       CheckpointError: it can't be written, as on a full disk; older ones stay whole.
     """
     folder = Path(folder)
@@ -135,26 +136,23 @@ def save(
             staging.mkdir()
             _write(staging / str(step), arrays, about)
             sums.write(staging / str(step))
-            _clear(folder / str(step))
+            if os.path.lexists(folder / str(step)):  # without sums: not a checkpoint
+                disk.remove(folder / str(step))
             disk.commit(staging / str(step), folder / str(step))
-    # Orbax tells of a disk that fills up meanwhile by ValueError.
+    # Orbax raises ValueError when the disk fills up.
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"the checkpoint of step {step} could not be written to {folder} "
-            f"({_reason(error)}); {_newest(folder)}; put that right and resume"
-        ) from error
+        raise _failed(f"step {step} could not be written to", folder, error) from error
     _delete_oldest(folder, keep)
 
 
 def latest(folder: Path | str) -> int | None:
-    """Returns the step of the newest checkpoint that is whole; or None."""
-    return next(
-        (step for step in reversed(steps(folder)) if is_whole(folder, step)), None
-    )
+    """Returns the step of the newest whole checkpoint, or None."""
+    whole = (step for step in reversed(steps(folder)) if is_whole(folder, step))
+    return next(whole, None)
 
 
 def steps(folder: Path | str) -> list[int]:
-    """Returns the steps of all checkpoints, ascending, damaged ones too."""
+    """Returns the steps of all checkpoints, even damaged ones, in ascending order."""
     return sorted(
         int(file.parent.name)
         for file in Path(folder).glob(f"*/{SUMS}")
@@ -165,18 +163,18 @@ def steps(folder: Path | str) -> list[int]:
 def restore(
     folder: Path | str, like: TrainState, *, config: Mapping[str, Any]
 ) -> Restored | None:
-    """Returns the newest checkpoint that is whole; None where there never was one.
+    """Returns the newest whole checkpoint, or None if the folder has none at all.
 
     Args:
       folder: of all checkpoints of the run.
       like: a state of the same structure, shapes and dtypes, such as the first one.
-      config: of this run, which must be that of the checkpoint.
+      config: of this run; it must equal that of the checkpoint.
 
     Raises:
-      ValueError: the checkpoint is that of another configuration, of other random
-        numbers or of another state; says what differs.
-      CheckpointError: there are checkpoints, and all are damaged, or the newest whole
-        one is not of this version.
+      ValueError: the checkpoint has another configuration, other random numbers or
+        another state; the message says what differs.
+      CheckpointError: all checkpoints are damaged, or the newest whole one is not of
+        this version.
     """
     folder = Path(folder)
     found, step = steps(folder), latest(folder)
@@ -207,15 +205,14 @@ def restore(
 
 
 def read(folder: Path | str, step: int) -> Saved:
-    """Returns what a checkpoint holds, which should be whole.
+    """Returns the contents of a whole checkpoint.
 
     Raises:
-      CheckpointError: it is not one that this version writes.
+      CheckpointError: this version did not write it.
     """
     place = (Path(folder) / str(step)).resolve()
     try:
         with _checkpointer() as checkpointer:
-            # The type of these fields is Orbax's own mapping.
             about: Any = checkpointer.metadata(place)
             tree = about.item_metadata.tree
             as_numpy = jax.tree.map(
@@ -225,7 +222,7 @@ def read(folder: Path | str, step: int) -> Saved:
                 place, args=ocp.args.PyTreeRestore(restore_args=as_numpy)
             )
         known = {name: dict(about.custom_metadata[name]) for name in KNOWN}
-    # What Orbax raises, and its parts, where they are not what they should be.
+    # What Orbax and the lookups raise on a checkpoint of another version.
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{place} can't be read ({type(error).__name__}: {_reason(error)}); it "
@@ -236,12 +233,10 @@ def read(folder: Path | str, step: int) -> Saved:
 
 
 def clean(folder: Path | str, *, damaged: tuple[int, ...] = (), keep: int = 3) -> None:
-    """Leaves a folder as a `save` does that nothing disturbed.
+    """Leaves a folder as an undisturbed `save` does.
 
-    Args:
-      folder: of all checkpoints of a run.
-      damaged: those that are deleted, so that their steps can be saved anew.
-      keep: how many of the others stay, the newest ones.
+    The steps in `damaged` are deleted, so that they can be saved again; of the others
+    the newest `keep` stay.
     """
     folder = Path(folder)
     disk.tidy(folder)
@@ -251,24 +246,18 @@ def clean(folder: Path | str, *, damaged: tuple[int, ...] = (), keep: int = 3) -
 
 
 def is_whole(folder: Path | str, step: int) -> bool:
-    """Whether every file of a checkpoint is what was written."""
+    """Whether every file of a checkpoint is as it was written."""
     return sums.hold(Path(folder) / str(step))
 
 
 def named_arrays(tree: Any) -> dict[str, np.ndarray]:
-    """Returns every leaf as a NumPy array by its path, "cell/w_ih"; keys as their data.
-
-    Paths are those of `jax.tree_util.keystr`, with slashes.
-    """
+    """Returns the leaves as NumPy arrays by path, "cell/w_ih"; keys as their data."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {_name(path): np.asarray(_without_key_type(leaf)) for path, leaf in leaves}
 
 
 def with_arrays(like: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:
-    """Returns a state made of what `named_arrays` gave, with the structure of `like`.
-
-    Leaves without elements may be missing.
-    """
+    """Inverts `named_arrays`, given the structure; empty leaves may be missing."""
 
     def leaf_of(path, leaf):
         if leaf.size == 0:
@@ -293,18 +282,16 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(
-        leaf.dtype, jax.dtypes.prng_key
-    )
-
-
 def _without_key_type(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and is_key(leaf)
+
+
 def _types(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Returns what `differences` compares: "float32[2, 8]" by name."""
+    """Returns the type of each array, "float32[2, 8]", by name."""
     return {name: f"{a.dtype}{list(a.shape)}" for name, a in arrays.items()}
 
 
@@ -319,20 +306,18 @@ def _random_of(state: TrainState) -> dict[str, Any]:
 
 
 def _check_step(folder: Path, step: int, keep: int) -> None:
-    if step < 0:
-        raise ValueError(f"step: got {step}; it must be at least 0")
+    check_whole("step", step, 0)
+    check_whole("keep", keep, 1)
     newest = max(steps(folder), default=-1)
     if step <= newest:
         raise ValueError(
             f"step: got {step}; it must be above {newest}, that of the newest "
             f"checkpoint in {folder}"
         )
-    if keep < 1:
-        raise ValueError(f"keep: got {keep}; it must be at least 1")
 
 
 def _refuse(place: str, what: str, found: list[str], most: int | None = None) -> None:
-    """Raises ValueError where something differs, naming the first ones."""
+    """Refuses a checkpoint that differs, naming the first differences."""
     rest = f"; {len(found) - most} more differ" if most and found[most:] else ""
     if found:
         raise ValueError(f"{place} is that {what}: {'; '.join(found[:most])}{rest}")
@@ -352,7 +337,7 @@ def _write(
 
 
 def _checkpointer() -> ocp.Checkpointer:
-    # Of several processes one writes whole arrays; Orbax must not wait for the others.
+    # One of several processes writes; Orbax must not wait for the others.
     alone = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
         active_processes={jax.process_index()},
@@ -369,20 +354,12 @@ def _delete_oldest(folder: Path, keep: int) -> None:
         try:
             disk.remove(folder / str(step))
         except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint of step {step} could not be deleted from {folder} "
-                f"({_reason(error)}); {_newest(folder)}; put that right and resume"
-            ) from error
-
-
-def _clear(place: Path) -> None:
-    """Deletes what stands in the place of a checkpoint and is none."""
-    if os.path.lexists(place):
-        disk.remove(place)
+            what = f"step {step} could not be deleted from"
+            raise _failed(what, folder, error) from error
 
 
 def _reserve(folder: Path, num_bytes: int) -> None:
-    """Raises OSError where there is no room, before Orbax writes half of it."""
+    """Raises OSError if there is no room, before Orbax writes half of it."""
     with tempfile.TemporaryFile(dir=folder) as file:
         os.posix_fallocate(file.fileno(), 0, num_bytes)
 
@@ -391,8 +368,13 @@ def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
 
 
-def _newest(folder: Path) -> str:
+def _failed(what: str, folder: Path, error: BaseException) -> CheckpointError:
+    """Returns the error of a checkpoint, which names the newest whole one."""
     step = latest(folder)
-    return (
-        "there is none before it" if step is None else f"that of step {step} is whole"
+    newest = "there is none before it"
+    if step is not None:
+        newest = f"that of step {step} is whole"
+    return CheckpointError(
+        f"the checkpoint of {what} {folder} ({_reason(error)}); {newest}; put that "
+        "right and resume"
     )

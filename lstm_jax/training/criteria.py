@@ -1,4 +1,4 @@
-"""When a training is over before its last update: it diverged, or it is solved."""
+"""When training stops early: it has diverged, or the task is solved."""
 
 import jax
 import jax.numpy as jnp
@@ -7,8 +7,8 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax.types import Params, at_least_float32
 
 EXPLODED = 1e12
-"""A loss beyond it is no training: a guess is off by about 1. Cross-entropy grows only
-linearly with the weights and so stays finite where these are 1e30."""
+"""The largest loss that still counts as training; guessing costs about 1. Cross-entropy
+grows linearly with the weights and stays finite even where these are 1e30."""
 
 
 def has_diverged(
@@ -28,11 +28,9 @@ def global_norm(gradients: Params) -> Float[Array, ""]:
 def right_in_a_row(
     before: Int[Array, ""], right: Bool[Array, " batch"]
 ) -> Int[Array, " batch"]:
-    """Returns how many sequences in a row, up to each one, were answered right.
+    """Returns how many sequences in a row were right, up to each one of the batch.
 
-    Args:
-      before: right ones in a row that came before this batch.
-      right: whether each sequence was.
+    `before` is the number in a row just before the batch.
     """
     position = jnp.arange(1, right.shape[0] + 1, dtype=before.dtype)
     last_wrong = jax.lax.cummax(jnp.where(right, 0, position))

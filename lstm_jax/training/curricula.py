@@ -1,4 +1,4 @@
-"""Curricula: how long the sequences are at which update."""
+"""Curricula: the length of the sequences at each update."""
 
 from collections.abc import Callable
 from typing import TypeAlias

@@ -1,10 +1,9 @@
-"""Files and folders that are there whole or not at all, and stay.
+"""Files and folders that are on the disk whole or not at all, and survive a crash.
 
-What is written stands under a name of its own, `.unfinished-...`, until all of it is on
-the disk; then one rename gives it its place. What is deleted takes the same way back.
-A process that is killed, or a machine that loses its power, so leaves the former
-content or the new one, and perhaps something unfinished, which `tidy` deletes. Names
-are drawn at random and made anew, so that no link that lies there is followed.
+Everything is written under a temporary name, `.unfinished-...`, and renamed once all of
+it is on the disk; to delete, it is renamed back first. So a killed process or a power
+cut leaves either the old content or the new, and perhaps something unfinished, which
+`tidy` deletes. Temporary names are random, so that no planted link is followed.
 
     with unfinished(folder) as place:
         place.write_bytes(content)
@@ -24,7 +23,7 @@ UNFINISHED = ".unfinished-"
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it; an empty one that is lost is lost for good."""
+    """Makes a folder and its parents, and waits until they are on the disk."""
     missing = _missing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
@@ -33,7 +32,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def folder_if_used(folder: Path) -> Iterator[None]:
-    """Makes a folder and those above; the new ones that stay empty go at the end."""
+    """Makes a folder and its parents; new ones still empty at the end are removed."""
     missing = _missing(folder)
     try:
         make_folder(folder)
@@ -45,7 +44,7 @@ def folder_if_used(folder: Path) -> Iterator[None]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file, in place of the former one if there is one."""
+    """Writes a file, replacing the old one if there is one."""
     with unfinished(path.parent) as place:
         with place.open("xb") as file:
             file.write(content)
@@ -54,7 +53,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
-    """Yields a new name in a folder; what still has it at the end is deleted."""
+    """Yields a temporary name in a folder; what still has it at the end is deleted."""
     place = folder / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         yield place
@@ -63,11 +62,9 @@ def unfinished(folder: Path) -> Iterator[Path]:
 
 
 def commit(place: Path, path: Path) -> None:
-    """Gives a file or folder its name, once all of it is on the disk.
+    """Renames a finished file or folder once all of it is on the disk.
 
-    Args:
-      place: what is finished.
-      path: its name from now on; a file or an empty folder there is replaced.
+    A file or an empty folder at `path` is replaced.
     """
     for part in (*place.rglob("*"), place):
         _sync(part)
@@ -82,13 +79,13 @@ def remove(path: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Deletes what killed processes left unfinished; no other one may be at work."""
+    """Deletes what killed processes left unfinished; no other may be running."""
     for path in folder.glob(f"{UNFINISHED}*"):
         _delete(path)
 
 
 def _missing(folder: Path) -> list[Path]:
-    """Returns the folders that are to be made, the innermost first."""
+    """Returns the folders still to be made, innermost first."""
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
@@ -105,7 +102,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems have no such list to write.
+        # Some network file systems can't sync a folder.
         if error.errno != errno.EINVAL or not path.is_dir():
             raise
     finally:

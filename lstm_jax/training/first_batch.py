@@ -1,8 +1,8 @@
-"""The first batch of a task, looked at once before training: what only values tell.
+"""The values in a task's first batch, checked once before training.
 
-It is drawn from a key of its own while an update is made, not while one runs, so that
-it costs updates nothing and works under `jit`, `vmap` and over a mesh. Where a task
-holds numbers that are traced, none of its batches is known, and shapes have to do.
+The batch is drawn from a key of its own while an update is traced, so that it slows no
+update down and works under `jit`, `vmap` and over a mesh. A task that holds traced
+numbers has no known values; there only shapes are checked.
 """
 
 from weakref import WeakKeyDictionary
@@ -18,27 +18,24 @@ from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.training.batches import Drawing, check_inputs, draw, unchecked
 
 # Weak, so that a task, the data it closes over and tracers in it are not kept alive.
-_LOOKED_AT: WeakKeyDictionary[Task, set[Drawing]] = WeakKeyDictionary()
+_CHECKED: WeakKeyDictionary[Task, set[Drawing]] = WeakKeyDictionary()
 
 
 def check_first_batch(task: Task, drawing: Drawing) -> None:
-    """Refuses a task whose first batch does not keep the contract of `Batch`.
+    """Refuses a task whose first batch breaks the contract of `Batch`.
 
-    Raises:
-      TypeError: something has a type or dtype that is not allowed.
-      ValueError: something has a shape that is not allowed, a length lies outside of
-        the arrays, a weight is negative or not finite, or something is asked at a step
-        that does not count.
+    By its types and shapes, by a length beyond the arrays, or by a weight that is
+    negative, not finite, or positive where no step counts.
     """
     if isinstance(drawing.length, Tracer):
         return
-    looked_at = _LOOKED_AT.setdefault(task, set())
-    if drawing not in looked_at:
-        _look_at(task, drawing)
-        looked_at.add(drawing)
+    checked = _CHECKED.setdefault(task, set())
+    if drawing not in checked:
+        _check(task, drawing)
+        checked.add(drawing)
 
 
-def _look_at(task: Task, drawing: Drawing) -> None:
+def _check(task: Task, drawing: Drawing) -> None:
     def drawn(key):
         return draw(task, drawing, key, jnp.zeros((), jnp.int32))
 
@@ -55,20 +52,16 @@ def _check_axes(task: Task, drawing: Drawing) -> None:
     """Refuses batch-first inputs where there are as many sequences as steps."""
     single = drawing._replace(batch_size=1)
 
-    def inputs():
-        return unchecked(
-            task, single, jax.random.key(0), jnp.zeros((), jnp.int32)
-        ).inputs
-
-    drawn = jax.eval_shape(inputs)
-    if drawn.shape[:2] == (1, drawing.time):
-        check_inputs(task, drawn, 1, drawing.time)
+    key, step = jax.random.key(0), jnp.zeros((), jnp.int32)
+    inputs = jax.eval_shape(lambda: unchecked(task, single, key, step).inputs)
+    if inputs.shape[:2] == (1, drawing.time):
+        check_inputs(task, inputs, 1, drawing.time)
 
 
 def _values(
     program: ClosedJaxpr, shapes: Batch
 ) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " *scored"]]:
-    """Returns the lengths and weights of a batch, and computes no more of it."""
+    """Returns the lengths and weights of a batch, computing nothing else."""
 
     def run(consts, key):
         leaves = jaxpr_as_fun(ClosedJaxpr(program.jaxpr, consts))(key)

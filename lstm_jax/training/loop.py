@@ -1,4 +1,4 @@
-"""train: a cell and a linear readout on a task, by any optax optimiser."""
+"""train: fits a cell and a linear readout to a task with any optax optimiser."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -43,14 +43,13 @@ class TrainState(NamedTuple):
     Attributes:
       params: of the model.
       opt_state: of the optimiser.
-      key: everything random still to come follows from it.
+      key: all further random numbers follow from it.
       step: updates done.
-      diverged_at: the update, counted from 1, that was not made because its loss or its
-        gradient was not finite or the loss had exploded (`criteria.EXPLODED`); -1 where
-        there was none.
-      right_in_a_row: sequences answered right since the last wrong one; 0 unless
-        `stop_after` asks for it.
-      solved_at: the update, counted from 1, with which the criterion was met; or -1.
+      diverged_at: the update, counted from 1, that was skipped because its loss or
+        gradient was not finite or its loss above `criteria.EXPLODED`; -1 if none was.
+      right_in_a_row: sequences answered right since the last wrong one; 0 without
+        `stop_after`.
+      solved_at: the update, counted from 1, at which the criterion was met; or -1.
     """
 
     params: ModelParams
@@ -63,10 +62,9 @@ class TrainState(NamedTuple):
 
 
 class History(NamedTuple):
-    """One entry per update, on the batch of that update, before the update.
+    """One entry per update: the model on that update's batch, before the update.
 
-    Of an update that diverged it holds what was found; of one that was not made because
-    training was over, NaN.
+    An update that diverged has its entry too; after the end of training they are NaN.
 
     Attributes:
       loss: the task's, in nats or squared units.
@@ -101,27 +99,27 @@ def train(
         return state, history
 
     Args:
-      key: everything random follows from it.
-      cell: any `Cell`; one that draws random numbers (`zoneout`) gets keys of its own
-        at every update.
+      key: all random numbers follow from it.
+      cell: any `Cell`; one that draws random numbers (`zoneout`) gets new keys at
+        every update.
       task: any `Task`.
       optimizer: any optax transformation; clip the gradients in front of it.
       hidden_size: units of the cell.
       num_steps: updates.
-      batch_size: sequences per update; 1 is training on-line.
+      batch_size: sequences per update; 1 is on-line training.
       length: steps of a sequence, or a curriculum `step -> length`.
-      max_length: steps that are drawn and run, at least `length`; needed, and fixed,
-        where `length` is a curriculum or traced.
-      init_options: keyword options of `cell.init`, its dtype among them.
-      stop_after: ends the training once so many sequences in a row were right
-        (`task.correct`), each judged before the update that it takes part in.
+      max_length: steps that are drawn and run, at least `length`; required where
+        `length` is a curriculum or traced.
+      init_options: keyword options of `cell.init`, such as its dtype.
+      stop_after: ends training after this many right sequences in a row
+        (`task.correct`), each judged before the update it contributes to.
 
     Raises:
-      TypeError: an argument, or something in the first batch of the task, has a type or
-        dtype that is not allowed.
-      ValueError: an argument is not allowed: a curriculum without `max_length`,
-        `stop_after` on a task that has no criterion; or the first batch does not keep
-        the contract of `Batch`, or the scores that of `Task`.
+      TypeError: an argument, or part of the task's first batch, has the wrong type or
+        dtype.
+      ValueError: a curriculum without `max_length`, `stop_after` on a task without a
+        criterion, or another bad value; or the first batch breaks the contract of
+        `Batch`, or the scores that of `Task`.
     """
     state = init_train_state(
         key,
@@ -165,8 +163,8 @@ def init_train_state(
         init_options=init_options,
     )
     state = begin_training(key_data, params, optimizer)
-    # What is the same for all keys, a bias, is not shared by devices with keys of
-    # their own: its gradient would be their sum.
+    # Devices with their own keys must not share what is the same for all keys, such as
+    # a bias: its gradient would be their sum.
     return spread_as(jax.random.key_data(key), state)
 
 
@@ -190,12 +188,9 @@ def train_steps(
     num_steps: int,
     step: Callable[[TrainState], tuple[TrainState, History]],
 ) -> tuple[TrainState, History]:
-    """Returns the state after `num_steps` updates; two calls continue each other.
+    """Returns the state after `num_steps` updates by `step`, of `step_function`.
 
-    Args:
-      state: where to go on.
-      num_steps: updates, entries of the history.
-      step: one update, of `step_function`.
+    A second call goes on where the first one ended.
     """
     check_whole("num_steps", num_steps, 0)
     state = _settled(state, step)
@@ -218,16 +213,11 @@ def train_chunk(
     *,
     most_steps: int,
 ) -> tuple[TrainState, History]:
-    """Returns the state after `num_steps` updates, whose number may be traced.
+    """Returns the state after `num_steps` updates, a number that may be traced.
 
-    One compiled program runs chunks of any size, so that how a run is cut into chunks
-    changes not one bit of it.
-
-    Args:
-      state: where to go on.
-      num_steps: updates, at most `most_steps`.
-      step: one update, of `step_function`.
-      most_steps: entries of the history, NaN beyond `num_steps`.
+    One compiled program runs chunks of any size, so the results do not depend on how a
+    run is cut, to the last bit. The history has `most_steps` entries, NaN beyond
+    `num_steps`.
     """
     nothing = jnp.full((most_steps,), jnp.nan, _history_dtype(state.params))
 
@@ -251,9 +241,9 @@ def step_function(
     stop_after: int | None = None,
     predict: Callable[..., Array] = predict,
 ) -> Callable[[TrainState], tuple[TrainState, History]]:
-    """Returns one update as a function, which holds a state whose training is over.
+    """Returns one update as a function; it leaves a finished state as it is.
 
-    Arguments as in `train`, and what computes the answers; `sharding.predict_over`
+    Arguments as in `train`; `predict` computes the outputs, `sharding.predict_over`
     where the batch is cut over a mesh.
     """
     drawing = Drawing("sample", batch_size, length, max_length)
@@ -308,7 +298,7 @@ def _check_parts(
 
 
 def check_updates(task: Task, drawing: Drawing, stop_after: int | None) -> None:
-    """Refuses updates that a task, its first batch or its criterion does not allow."""
+    """Refuses updates that do not fit the task, its first batch or its criterion."""
     if stop_after is not None:
         check_whole("stop_after", stop_after, 1)
         if task.correct is None:
@@ -321,9 +311,9 @@ def check_updates(task: Task, drawing: Drawing, stop_after: int | None) -> None:
 
 
 def _keys(cell: Cell, key: PRNGKey) -> Array:
-    """Returns the keys of what follows, of the batch, and of the cell's noise if any.
+    """Returns keys for later updates, the batch, and the cell's noise if it has any.
 
-    A cell without noise gets the same two for ever: records depend on them.
+    A cell without noise must keep the same two keys: stored records depend on them.
     """
     return jax.random.split(key, 3 if isinstance(cell, KeyedCell) else 2)
 
@@ -354,7 +344,7 @@ def _updated(
 
 
 def _judged(state: TrainState, right: Array, stop_after: int) -> TrainState:
-    """Returns the state with this batch counted, and marked where that was enough."""
+    """Returns the state with this batch counted, and marked if it is now solved."""
     rows = criteria.right_in_a_row(state.right_in_a_row, right)
     solved = jnp.max(rows) >= stop_after
     return state._replace(

@@ -1,4 +1,4 @@
-"""The model that is trained: a cell and a linear readout, and how well it answers."""
+"""The model that is trained, a cell and a linear readout, and its evaluation."""
 
 import inspect
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 
 class ModelParams(NamedTuple):
-    """What is trained."""
+    """The trained parameters."""
 
     cell: Params
     readout: LinearParams
 
 
 class Evaluation(NamedTuple):
-    """How a model does on data that training never drew."""
+    """Scores of a model on data that training never drew."""
 
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]
@@ -61,7 +61,7 @@ def init_model(
 
 
 def _check_options(cell: Cell, options: Mapping[str, Any]) -> None:
-    """Refuses options that `init` does not take, where its signature tells."""
+    """Refuses options that are not in the signature of `init`."""
     taken = inspect.signature(cell.init).parameters
     if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
         return
@@ -83,19 +83,10 @@ def predict(
 ) -> Float[Array, "*scored output"]:
     """Returns the model's answers.
 
-    (batch, output) at each sequence's last step, or (time, batch, output), as the task
-    asks. Steps beyond the lengths are run and not read: cheaper than masking them.
-
-    Args:
-      cell: any `Cell`.
-      task: any `Task`.
-      params: of the model.
-      batch: what to answer.
-      key: of the noise of a `KeyedCell`, as in training; without it the cell is the one
-        that evaluation uses.
-
-    Raises:
-      ValueError: a key for a cell that draws nothing.
+    (batch, output) at each sequence's last step, or (time, batch, output), depending on
+    the task. Steps beyond the lengths are run but not read, which is cheaper than
+    masking them. A `key` draws the noise of a `KeyedCell`, as in training; without one
+    the cell runs as in evaluation.
     """
     check_type("params", params, ModelParams, "ModelParams, of a cell and its readout")
     xs = batch.inputs.astype(dtype_of(params))
@@ -121,8 +112,8 @@ def evaluate(
 ) -> Evaluation:
     """Returns loss and accuracy on one batch of `task.sample_test`.
 
-    The same key draws the same batch, so that evaluations can be compared. A cell that
-    draws random numbers is evaluated without them. Errors as for `train`.
+    The same key draws the same batch, so evaluations can be compared. A cell with noise
+    is evaluated without it. Errors as for `train`.
     """
     check_key("key", key)
     drawing = Drawing("sample_test", batch_size, length)
@@ -136,5 +127,5 @@ def evaluate(
 
 
 def dtype_of(params: Params) -> Any:
-    """Returns the dtype that all weights together are computed in."""
+    """Returns the dtype that all weights together promote to."""
     return jnp.result_type(*jax.tree.leaves(params))

@@ -6,7 +6,7 @@
     state, history = runs.steps(state, settings, 100)
     runs.test(jax.random.split(other_key, 2), state).accuracy
 
-Every array has the runs as its first axis, also that of a single run.
+The first axis of every array is that of the runs, even for a single run.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,19 +34,11 @@ MOST_STEPS = 1000
 
 
 class Recipe(NamedTuple):
-    """What all runs of a program share; as in `train` where not said otherwise.
+    """What all runs of a program share: the arguments of `train`.
 
     Attributes:
-      cell: of all runs.
-      task: of all runs.
       optimizer_of: `(**hyperparams) -> optax.GradientTransformation`, called with the
         traced numbers of one run.
-      hidden_size: units of the cell.
-      batch_size: sequences per update and run.
-      length: steps of a sequence, or a curriculum.
-      max_length: that are drawn and run.
-      init_options: keyword options of `cell.init`.
-      stop_after: sequences right in a row that end a run.
     """
 
     cell: Cell
@@ -61,11 +53,11 @@ class Recipe(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What differs from run to run; arrays (run, ...) by name.
+    """What differs between runs; arrays (run, ...) by name.
 
     Attributes:
-      hyperparams: what `optimizer_of` takes.
-      init_options: what `cell.init` takes, beside those of the recipe.
+      hyperparams: arguments of `optimizer_of`.
+      init_options: arguments of `cell.init`, besides those of the recipe.
     """
 
     hyperparams: Mapping[str, Any] = {}
@@ -77,11 +69,11 @@ class Program(NamedTuple):
 
     Attributes:
       begin: `(keys, settings) -> TrainState`, on one device of every process.
-      place: what the others take, to where they want it: on the devices of the mesh.
+      place: moves the arguments of the others to the devices of the mesh.
       steps: `(state, settings, num_steps) -> (TrainState, History)`, compiled for any
-        number of steps up to `most_steps`; how they are cut changes not one bit.
+        number of steps up to `most_steps`; results do not depend on how they are cut.
       test: `(keys, state, batch_size, length) -> Evaluation`, one run after the other.
-      gather: a tree from the mesh to one device of every process.
+      gather: moves a tree from the mesh to one device of every process.
     """
 
     begin: Callable[..., TrainState]
@@ -98,17 +90,14 @@ def program(
     mesh: Mesh | None = None,
     runs_at_once: int | None = None,
 ) -> Program:
-    """Returns the runs of a recipe as one program.
+    """Returns the runs of a recipe as one program; errors as in `train`.
 
     Args:
       recipe: what they share.
       most_steps: updates of one call, entries of its history.
-      mesh: whose devices along "seed" share the runs, and along "data" and "unit" the
+      mesh: devices along "seed" share the runs, those along "data" and "unit" the
         batch of each; one device if not given.
-      runs_at_once: side by side, where there is no mesh; all if not given.
-
-    Raises:
-      TypeError, ValueError: as in `train`.
+      runs_at_once: runs side by side, without a mesh; all if not given.
     """
     drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
     loop.check_updates(recipe.task, drawing, recipe.stop_after)
@@ -175,10 +164,10 @@ def step_of(recipe: Recipe, settings: Settings, **options: Any) -> Callable:
 def _side_by_side(
     function: Callable, mesh: Mesh | None, at_once: int | None = None
 ) -> Callable:
-    """Returns a function over runs; a run alone keeps its branches and products."""
+    """Returns a function over runs; a single run is not vmapped, which is faster."""
 
     def over(*runs):
-        if _count(runs) == 1:
+        if len(jax.tree.leaves(runs)[0]) == 1:
             one = function(*jax.tree.map(lambda leaf: leaf[0], runs))
             return jax.tree.map(lambda leaf: leaf[None], one)
         if at_once is not None:
@@ -187,10 +176,6 @@ def _side_by_side(
         return jax.vmap(function, spmd_axis_name=axis)(*runs)
 
     return over
-
-
-def _count(runs: Any) -> int:
-    return jax.tree.leaves(runs)[0].shape[0]
 
 
 def _same(tree: Any) -> Any:
@@ -216,9 +201,9 @@ def train_many(
 ) -> tuple[TrainState, History]:
     """Trains many models in one program: `train`, over keys and settings.
 
-    Of `hyperparams` and `init_options`, an array has the runs as its first axis, one
-    entry for each; anything else (a number, a tuple, a dtype, a function) goes to all
-    runs. A list might mean either and is refused.
+    In `hyperparams` and `init_options`, arrays have one entry per run along their first
+    axis; anything else (a number, a tuple, a dtype, a function) applies to all runs. A
+    list could mean either and is refused.
 
         rates = jnp.tile(jnp.array([1e-3, 3e-3]), 5)           # two rates, five seeds
         keys = jnp.repeat(jax.random.split(key, 5), 2)
@@ -226,44 +211,34 @@ def train_many(
             keys, cell, task, optax.adam, hyperparams={"learning_rate": rates}, ...)
         states.diverged_at.reshape(5, 2), histories.loss.reshape(5, 2, num_steps)
 
-    A run that diverges is marked and frozen; the others do not notice. Over a mesh,
-    every device trains runs of its own, and none waits for another:
+    A run that diverges is marked and frozen; the others go on. Over a mesh, each device
+    trains its own runs, and none waits for another:
 
         mesh = sharding.mesh_of("seed:2")       # jax.config: jax_num_cpu_devices = 2
         train_many(..., mesh=mesh, runs_at_once=1)
 
-    What is fastest where: an accelerator has room for all runs at once, the default. On
-    CPU devices runs one after the other on each device, the devices side by side, are
-    fastest: eight updates of eight runs (adding, T = 200, B = 32, H = 128; two cores)
-    took 422 ms all at once on one device and 324 ms one after the other; on two
-    devices, one per core, 293 and 199 ms.
+    On an accelerator all runs at once, the default, are fastest; on CPU devices one run
+    after the other on each: eight updates of eight runs (adding, T = 200,
+    B = 32, H = 128; two cores) took 422 ms all at once on one device and 324 ms one
+    after the other; on two devices, one per core, 293 and 199 ms.
 
-    Args:
-      keys: one per run.
-      cell: of all runs; this and what is not named here as in `train`.
-      task: of all runs.
-      optimizer_of: `(**hyperparams) -> optax.GradientTransformation`, called with the
-        traced numbers of one run.
-      hyperparams: what `optimizer_of` takes.
-      init_options: keyword options of `cell.init`.
-      hidden_size: units of the cell.
-      num_steps: updates.
-      batch_size: sequences per update and run.
-      length: of a sequence.
-      max_length: that is drawn and run.
-      stop_after: sequences right in a row that end a run.
-      mesh: whose devices along "seed" (`sharding.mesh_of`) get equal parts of the runs;
-        one device if not given.
-      runs_at_once: runs that one device trains side by side, by `jax.vmap`; the others
-        follow. All of its own if not given; 1 is one after the other.
+    Arguments as in `train`, and
+
+        keys           one per run
+        optimizer_of   (**hyperparams) -> optax.GradientTransformation, called with the
+                       traced numbers of one run
+        mesh           devices along "seed" (`sharding.mesh_of`) get equal parts of the
+                       runs; one device if not given
+        runs_at_once   runs that one device trains side by side, by `jax.vmap`; all if
+                       not given, 1 is one after the other
 
     Returns:
-      State and history with leaves (run, ...); over a mesh, the runs are cut over it.
+      State and history with leaves (run, ...), cut over the mesh if there is one.
 
     Raises:
-      ValueError: `keys` is not one key per run, an array does not have one entry per
-        run, a setting is a list, the runs can't be cut into equal parts, the mesh has
-        devices that would get none, or as in `train`.
+      ValueError: `keys` or an array does not have one entry per run, a setting is a
+        list, the runs can't be cut into equal parts, the mesh has devices that would
+        get none, or as in `train`.
     """
     check_function("optimizer_of", optimizer_of, "(**hyperparams) -> optimizer")
     check_type("hyperparams", hyperparams, Mapping, "a mapping of settings")
@@ -328,11 +303,16 @@ def _divides(part: Any, whole: int) -> bool:
 def _split(
     options: Mapping[str, Mapping[str, Any]], num_runs: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Returns what differs between runs, and what they share, both by argument."""
+    """Returns what differs between runs and what they share, by argument."""
     per_run: dict[str, dict[str, Any]] = {}
     shared: dict[str, dict[str, Any]] = {}
     for argument, given in options.items():
-        _check_no_list(argument, given)
+        for name, value in given.items():
+            if isinstance(value, list):
+                raise ValueError(
+                    f"{argument}[{name!r}]: got the list {value}; it must be an array "
+                    "with one entry per key, as jnp.array(...), or a value for all runs"
+                )
         arrays = {name for name, value in given.items() if _is_array(value)}
         for name in sorted(arrays):
             if given[name].shape[0] != num_runs:
@@ -343,15 +323,6 @@ def _split(
         per_run[argument] = {name: given[name] for name in arrays}
         shared[argument] = {n: v for n, v in given.items() if n not in arrays}
     return per_run, shared
-
-
-def _check_no_list(argument: str, given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if isinstance(value, list):
-            raise ValueError(
-                f"{argument}[{name!r}]: got the list {value}; it must be an array with "
-                "one entry per key, as jnp.array(...), or a value for all runs"
-            )
 
 
 def _is_array(value: Any) -> bool:

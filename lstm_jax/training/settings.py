@@ -1,4 +1,4 @@
-"""Settings that decide a run, as JSON knows them, and how those of two runs differ."""
+"""The settings of a run as JSON values, and how those of two runs differ."""
 
 import json
 from collections.abc import Mapping
@@ -9,22 +9,18 @@ import numpy as np
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what JSON gives back of it: lists for tuples, numbers for NumPy's.
-
-    Raises:
-      TypeError: it holds what JSON does not know.
-    """
+    """Returns the values as JSON reads them back; TypeError if it can't write them."""
     return json.loads(json.dumps(dict(values), default=_python))
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Returns what differs, "clip was 1.0 and is None", by name."""
+    """Returns one line per difference, "clip was 1.0 and is None"."""
     there, here = plain(there), plain(here)
     return [
         f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
         for name in sorted({*there, *here})
         if there.get(name) != here.get(name)
-        # As text, for NaN is not itself.
+        # As text, because NaN is not equal to itself.
         and json.dumps(there.get(name)) != json.dumps(here.get(name))
     ]
 

@@ -1,4 +1,4 @@
-"""Training over many devices: the batch, the seeds and the weights cut over a mesh.
+"""Training on many devices: batch, seeds and weights are cut over a mesh.
 
     mesh = mesh_of("data:4,seed:2")
     program = runs.program(recipe, mesh=mesh)
@@ -6,18 +6,18 @@
     state = program.place(program.begin(keys, settings))
     state, history = program.steps(state, settings, 100)
 
-Everything but the unroll is written as on one device: XLA draws the batch where it is
-read (`jax.random` gives every device its own part of the same numbers), loss and
-optimiser see whole arrays. The unroll and the readout run in `jax.shard_map`, on each
-device's own sequences, because XLA alone would gather what the engine merges
-(docs/decisions/002-engine.md); the transpose of it adds up the devices' gradients.
+Everything but the unroll is written as for one device: XLA draws the batch where it is
+read (`jax.random` gives each device its part of the same numbers); loss and optimiser
+see whole arrays. The unroll and the readout run in `jax.shard_map`, on each device's
+own sequences, because XLA alone would gather what the engine merges
+(docs/decisions/002-engine.md); its transpose sums the gradients over devices.
 
-"unit:2" stores large weights, and the optimiser's numbers for them, in two parts
-(`storage`). Its devices take sequences of their own as those of "data" do; a weight is
-gathered once per update, in front of the unroll, and its gradient is summed straight
-into the parts: together as many bytes as the sum of whole gradients. Memory is all it
-is for. Cutting the recurrent product itself would leave every step to wait for the
-other devices' part of h, 2 T exchanges per update instead of two (docs/scaling.md).
+"unit:2" stores large weights, and their optimiser state, in two parts (`storage`), only
+to save memory. Its devices share the sequences as those of "data" do; a weight is
+gathered once per update, before the unroll, and its gradient is summed straight into
+the parts, which moves as many bytes as a sum of whole gradients. If the recurrent
+product itself were cut, every step would wait for the other devices' part of h, 2 T
+exchanges per update instead of two (docs/scaling.md).
 """
 
 import math
@@ -26,7 +26,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -34,16 +33,17 @@ from jaxtyping import Array, Float
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.stochastic import KeyedCell
+from lstm_jax.inputs import is_key
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.training.models import ModelParams, predict
 
 DATA, SEED, UNIT = "data", "seed", "unit"
-# Neighbours come last: seeds exchange nothing, sequences of one seed their gradients,
-# and the parts of a weight both that and the weight.
+# The axes that exchange most come last: seeds exchange nothing, sequences their
+# gradients, parts of a weight both gradients and weights.
 AXES = (SEED, DATA, UNIT)
 ALLOWED = "data:N, seed:N, unit:N or several with commas, N at least 1"
-# Numbers of a weight that is stored in parts, at least: the recurrent weights of an
-# LSTM of 128 units. Of smaller ones the gathering costs a wait and saves nothing.
+# Least size of a weight stored in parts: the recurrent weights of an LSTM of 128 units.
+# Gathering smaller ones costs time and saves no memory worth it.
 SMALLEST_CUT = 1 << 16
 
 
@@ -66,8 +66,8 @@ def mesh_of(text: str, devices: Sequence[Any] | None = None) -> Mesh:
     """Returns the mesh "data:4,seed:2": the batch in four parts, the seeds in two.
 
     Args:
-      text: devices along "data", "seed", "unit" or several of them.
-      devices: to choose from; all there are if not given. The first ones are taken.
+      text: number of devices along "data", "seed" or "unit", separated by commas.
+      devices: to choose from, the first ones first; all devices if not given.
 
     Raises:
       ValueError: `text` can't be read, or names more devices than there are, or fewer
@@ -98,12 +98,9 @@ def mesh_of(text: str, devices: Sequence[Any] | None = None) -> Mesh:
 def check_divides(
     sizes: Mapping[str, int], *, batch_size: int, num_seeds: int = 1
 ) -> None:
-    """Raises `ValueError` where not every device gets the same number of them.
+    """Refuses sequences or runs that can't be shared equally by the devices.
 
-    Args:
-      sizes: devices along each axis, a mesh's `shape`.
-      batch_size: sequences per update and seed.
-      num_seeds: runs side by side.
+    `sizes` are the devices along each axis, a mesh's `shape`.
     """
     counts = {
         (DATA, UNIT): ("batch_size", batch_size),
@@ -119,17 +116,10 @@ def check_divides(
 
 
 def storage(shape: Sequence[int], mesh: Mesh) -> P:
-    """Returns along what an array of the state is cut where it is stored.
+    """Returns how an array of the state, of one seed, is cut for storage.
 
-    The last axis, that of the units or of their gates, where there are at least
-    `SMALLEST_CUT` numbers and the devices along "unit" divide it; else every device
-    stores it whole. Which numbers lie where matters to nobody: they are gathered
-    before they are used.
-
-    Args:
-      shape: of a weight, of an optimiser's moment, or of anything else in the state;
-        of one seed.
-      mesh: of the devices.
+    Along its last axis, units or gates, if it has at least `SMALLEST_CUT` numbers and
+    the devices along "unit" divide that axis; otherwise every device stores it whole.
     """
     devices = mesh.shape.get(UNIT, 1)
     if devices == 1 or math.prod(shape) < SMALLEST_CUT or shape[-1] % devices:
@@ -140,8 +130,8 @@ def storage(shape: Sequence[int], mesh: Mesh) -> P:
 def predict_over(mesh: Mesh, cell: Cell) -> Callable[..., Array]:
     """Returns `predict`, computed by each device for its own sequences.
 
-    That is also what makes each device draw its own part of the batch: XLA carries the
-    cut back to the random numbers.
+    XLA carries the cut back to the random numbers, so each device also draws only its
+    own part of the batch.
 
     Raises:
       ValueError: the cell draws random numbers.
@@ -168,20 +158,20 @@ def _predict_on(
         mesh=mesh,
         in_specs=(stored, specs),
         out_specs=specs.weights,
-        # It would ask every loop to mark its first carry as different per device.
+        # It would require every loop to mark its first carry as device-dependent.
         check_vma=False,
     )(params, batch)
 
 
 def _whole(part: Array, stored: P) -> Array:
-    """Returns a weight from all its parts; its transpose sums a gradient into them."""
+    """Returns a weight gathered from its parts; transposed, it sums gradients."""
     if UNIT not in stored:
         return part
     return jax.lax.all_gather(part, UNIT, axis=part.ndim - 1, tiled=True)
 
 
 def _specs(task: Task, mesh: Mesh) -> Any:
-    """Returns a `Batch` of where each array is cut: along its sequences."""
+    """Returns a `Batch` of how each array is cut: along its sequences."""
     rows = tuple(axis for axis in (DATA, UNIT) if axis in mesh.axis_names)
     asked: Any = P(rows) if task.answers == "last_step" else P(None, rows)
     specs: dict[str, Any] = dict(
@@ -193,17 +183,11 @@ def _specs(task: Task, mesh: Mesh) -> Any:
 def over_runs(
     function: Callable, *, mesh: Mesh | None, at_once: int | None
 ) -> Callable:
-    """Returns a function over runs that exchange nothing, whose devices do not either.
+    """Returns a function of one run as a function over runs, without communication.
 
-    Every array that it takes or returns has the runs as its first axis. By
-    `jax.shard_map`, not by a cut argument: a loop over an axis that is cut makes XLA
-    gather it.
-
-    Args:
-      function: of one run.
-      mesh: whose devices along "seed" get equal parts of the runs; one device if None.
-      at_once: runs that a device works on side by side, by `jax.vmap`; all of its own
-        if None.
+    The first axis of every array is that of the runs. Devices along "seed" get equal
+    parts of them, by `jax.shard_map`, because XLA would gather a cut axis to loop over
+    it; each device computes `at_once` of its runs side by side, all if None.
     """
 
     def one(arguments):
@@ -212,7 +196,7 @@ def over_runs(
     def part(*runs):
         if at_once is None:
             return jax.vmap(function)(*runs)
-        # Side by side with nobody, a run keeps its branches and its plain products.
+        # A run that is not vmapped keeps its branches and its plain products.
         together = None if at_once == 1 else at_once
         return jax.lax.map(one, runs, batch_size=together)
 
@@ -224,14 +208,9 @@ def over_runs(
 
 
 def place(tree: Any, mesh: Mesh, *, seeds: bool) -> Any:
-    """Returns a tree on the mesh: everywhere or in its parts, seeds on their devices.
+    """Returns a tree on the mesh, cut as by `storage`; `seeds` if axis 0 is the seeds.
 
-    Every process holds the same tree and calls this.
-
-    Args:
-      tree: arrays on the host or on one device, keys among them.
-      mesh: where to.
-      seeds: whether the first axis of every leaf is that of the seeds.
+    Every process calls this with the same tree, of arrays or keys.
     """
 
     def placed(leaf):
@@ -243,7 +222,7 @@ def place(tree: Any, mesh: Mesh, *, seeds: bool) -> Any:
 
 
 def _placed(leaf: Any, sharding: NamedSharding) -> jax.Array:
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if isinstance(leaf, jax.Array) and is_key(leaf):
         data = _placed(jax.random.key_data(leaf), sharding)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
     array = np.asarray(leaf)
@@ -251,9 +230,9 @@ def _placed(leaf: Any, sharding: NamedSharding) -> jax.Array:
 
 
 def gather(tree: Any, mesh: Mesh) -> Any:
-    """Returns a tree that lay on the mesh, whole, on one device of every process.
+    """Returns a tree from the mesh, whole, on one device of every process.
 
-    Every process calls this at the same place.
+    All processes must call this together.
     """
     everywhere = NamedSharding(mesh, P())
     copied = jax.jit(lambda tree: tree, out_shardings=everywhere)(tree)

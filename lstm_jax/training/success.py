@@ -1,4 +1,4 @@
-"""How often training succeeds, and what that count of runs can tell."""
+"""How often training succeeds, and how certain that is."""
 
 from statistics import NormalDist
 from typing import NamedTuple
@@ -32,12 +32,12 @@ def success_rate(
         p = k / n,  z = Φ⁻¹((1 + confidence) / 2)
         (p + z²/2n ± z sqrt(p (1 - p)/n + z²/4n²)) / (1 + z²/n)
 
-    It stays in [0, 1] and is honest for few runs: 5 of 5 gives [0.57, 1].
+    It stays in [0, 1] and is reliable for few runs: 5 of 5 gives [0.57, 1].
 
     Args:
       successes: k, one count or many.
       num_runs: n, at least 1.
-      confidence: chance that such an interval covers the rate, in (0, 1).
+      confidence: probability that the interval covers the true rate, in (0, 1).
 
     Raises:
       ValueError: a count or the confidence is outside its range.
@@ -58,7 +58,7 @@ def success_rate(
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     return SuccessRate(
         rate=p,
-        # Rounding must not push the ends past what a share can be.
+        # Rounding must not push the ends past 0, p or 1.
         low=np.clip((centre - half) / scale, 0, p),
         high=np.clip((centre + half) / scale, p, 1),
     )

@@ -1,6 +1,6 @@
-"""SHA256SUMS of a folder: what a disk did to its files is seen before they are read.
+"""SHA256SUMS of a folder, so that damaged files are noticed before they are read.
 
-A shell reads it too: `sha256sum --check SHA256SUMS`.
+A shell can check it too: `sha256sum --check SHA256SUMS`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ def write(place: Path) -> None:
 
 
 def hold(place: Path) -> bool:
-    """Whether every file below a folder is what was written, and there is any."""
+    """Whether there are files below a folder and all are as they were written."""
     try:
         *lines, last = (place / SUMS).read_text(encoding="ascii").splitlines()
         sums = [line.partition("  ")[::2] for line in lines]
@@ -32,7 +32,7 @@ def hold(place: Path) -> bool:
 
 
 def _count(lines: list[str]) -> str:
-    """Returns the last line, by which one sees that none is missing."""
+    """Returns the last line, which shows that no line is missing."""
     return f"# {len(lines)} files"
 
 

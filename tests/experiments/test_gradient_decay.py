@@ -13,7 +13,6 @@ from experiments import gradient_decay
 from experiments.common import cli
 from experiments.common.cli import ConfigError
 from experiments.common.records import take
-from experiments.common.variants import variants_of
 
 INF = math.inf
 

@@ -103,7 +103,7 @@ def test_padding_to_the_longest_lag_changes_nothing(monkeypatch):
         logs = log_norms_of(model)
         share = np.median(logs[1] - logs[-1])
         np.testing.assert_allclose(shares[k], share, rtol=1e-4)
-        horizon = np.median(lj.horizon(log_norms, 0.5))
+        horizon = np.median(lj.horizon(logs, 0.5))
         np.testing.assert_allclose(horizons[k], horizon, rtol=1e-4)
         np.testing.assert_allclose(signals[k], signal_of(model), rtol=1e-4)
 
