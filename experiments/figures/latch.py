@@ -79,8 +79,8 @@ def _plot_guessing(axes: Axes, record: Record) -> None:
             label=f"r = {text}",
         )
     axes.axvline(PAPER_TRIALS, color=plots.GREY, linewidth=0.6)
-    place, looks = (PAPER_TRIALS, 0.02), {"ha": "right", "color": plots.GREY}
-    plots.note(axes, "1996 paper", place, (-3, 0), **looks)
+    place, colour = (PAPER_TRIALS, 0.02), plots.GREY
+    plots.note(axes, "1996 paper", place, (-3, 0), ha="right", color=colour)
     axes.set(xscale="log", xlim=(0.9, config["max_trials"]), ylim=(0, 1.02))
     axes.set(xlabel="random nets tried", ylabel="searches solved")
     axes.set_title(f"Guessing: lag {config['lag']}")

@@ -103,7 +103,8 @@ AGAIN = {"linen optimized LSTM", "nnx GRU", "haiku GRU", "equinox GRU"}
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_cell_of_others_has_its_gates_found(name):
     make, activations = FOREIGN[name]
-    names = path_names(*make(), draw(BATCH, INPUT))
+    cell, params = make()
+    names = path_names(cell, params, draw(BATCH, INPUT))
     assert names[0] == "cell"
     gates = [gate.split(" -> ")[-1].split() for gate in names[1:]]
     assert sorted(activation for activation, _ in gates) == activations

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from lstm_jax.tasks import losses
-from lstm_jax.tasks.sampling import ask_last, same_length, sampler
+from lstm_jax.tasks.sampling import ask_last, sampler
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -20,7 +20,7 @@ def _draw(
 ) -> Batch:
     numbers = jax.random.normal(key, (max_length, batch_size, 1))
     signs = (numbers[0, :, 0] > 0).astype(int)
-    return ask_last(numbers, signs, same_length(batch_size, length))
+    return ask_last(numbers, signs, length)
 
 
 _sample = sampler(_draw, shortest=1)
@@ -31,7 +31,6 @@ FIRST_SIGN = Task(
     output_size=2,
     answers="last_step",
     sample=_sample,
-    sample_test=_sample,
     loss=losses.cross_entropy,
     accuracy=losses.accuracy,
     floor=floor,

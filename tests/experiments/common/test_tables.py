@@ -8,7 +8,7 @@ import pytest
 from experiments import train
 from experiments.common import tables
 
-RECORDS = sorted((Path(train.__file__).parent / "reference").glob("*/record.json"))
+RECORDS = sorted((Path(train.__file__).parents[1] / "reference").glob("*/record.json"))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, None])
