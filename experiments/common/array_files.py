@@ -85,7 +85,7 @@ def read_npy(name: str, path: str, wanted: str) -> NDArray:
         raise unreadable(name, path, error, wanted) from error
     except UNREADABLE as error:
         raise refusal(name, path, "can't be read as numbers", wanted) from error
-    raise refusal(name, path, "is no .npy file", wanted)
+    raise refusal(name, path, "is not a .npy file", wanted)
 
 
 def read_npz(name: str, path: str, wanted: str) -> dict[str, NDArray]:
@@ -102,7 +102,7 @@ def read_npz(name: str, path: str, wanted: str) -> dict[str, NDArray]:
     except UNREADABLE as error:
         if isinstance(error, ConfigError):
             raise
-        raise refusal(name, path, "is no .npz file of numbers", wanted) from error
+        raise refusal(name, path, "is not a .npz file of numbers", wanted) from error
     odd = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
     if odd:
         raise refusal(name, path, f"holds {odd[0]!r}, no array of numbers", wanted)

@@ -108,7 +108,9 @@ def _plot_gates(axes: Axes, record: Record) -> None:
         axes.legend(loc="lower right")
 
 
-def _grey_line(axes: Axes, height: float, text: str, size: int = 9, **style: Any):
+def _grey_line(
+    axes: Axes, height: int | float, text: str, size: int = 9, **style: Any
+) -> None:
     """Draws a horizontal line across the panel, with a label at its left end."""
     axes.axhline(height, color=plots.GREY, **style)
     here = {"coords": ("axes fraction", "data"), "color": plots.GREY, "size": size}

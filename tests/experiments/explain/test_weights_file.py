@@ -147,12 +147,12 @@ def test_files_of_another_kind_are_refused(tmp_path):
         path.write_bytes(b"junk" * 10)
         options: Any = {flag: str(path)}
         config = explain.Config(**options)
-        assert f"{name}' is no .{path.suffix[1:]} file" in refusal(
+        assert f"{name}' is not a .{path.suffix[1:]} file" in refusal(
             lambda config=config: explain.run(config)
         )
     np.save(tmp_path / "a.npy", np.ones(3))
     path = str(tmp_path / "a.npy")
-    assert "is no .npz file" in refusal(lambda: read_npz(path, None))
+    assert "is not a .npz file" in refusal(lambda: read_npz(path, None))
 
 
 def test_one_of_several_is_asked_for_by_name(tmp_path):

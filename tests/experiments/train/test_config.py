@@ -12,7 +12,7 @@ from experiments.common.cli import ConfigError
         ({"start_length": 9, "length": 6, "curriculum_steps": 3}, "at most length, 6"),
         (
             {"start_length": 2, "length": 5, "curriculum_steps": 2**30},
-            "^curriculum_steps: got 1073741824; it must be at most 715827882, where",
+            "^curriculum_steps: got 1073741824; it must be at most 715827882 for",
         ),
         ({"seed": 2**32 - 1, "num_seeds": 2}, "last seed must be at most 4294967295"),
     ],
