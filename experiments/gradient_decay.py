@@ -13,6 +13,9 @@ What is drawn. A network watches the nature show (`lstm_jax/tasks/nature_show.py
 answers at the last step. The margin, the logit of the right answer minus that of the
 wrong animal, is differentiated with respect to the memory (all of the carry) that
 enters each step; drawn is the share, norm at that step / norm entering the last step.
+In the record that is `log_share` (variant, stage, seed, example, lag), in the figure
+(`experiments/figures/gradient_decay.py`) the upper panels; the lower ones are an RNN
+without input and the forget gates alone, with what theory says.
 The margin and not the loss, whose gradient is small after training because the task is
 solved, not because memory fades. Your own sequence has no right answer: a random
 direction of the last output is differentiated, and nothing is trained.

@@ -15,10 +15,8 @@ from experiments.common import records
 
 ROOT = Path(__file__).parent.parent
 TABLES = ("gradient_decay", "nature_show", "trainability")
-VERDICTS = (
-    *("train", "explain", "gradient_paths"),
-    *("jacobian_laws", "lyapunov", "latch", "cliff"),
-)
+REFERENCE = ROOT / "experiments" / "reference"
+VERDICTS = sorted({path.name for path in REFERENCE.iterdir()} - {*TABLES})
 
 
 def block(name: str) -> str:
@@ -37,7 +35,7 @@ def block(name: str) -> str:
 
 
 def _record(name: str) -> records.Record:
-    return records.load(ROOT / "experiments" / "reference" / name)
+    return records.load(REFERENCE / name)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

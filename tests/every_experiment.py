@@ -1,19 +1,10 @@
 """The modules of all experiments that begin a network of their own."""
 
-from experiments import (
-    cliff,
-    gradient_decay,
-    gradient_paths,
-    jacobian_laws,
-    latch,
-    lyapunov,
-    nature_show,
-    sweep,
-    train,
-    trainability,
-)
+from importlib import import_module
 
-MODULES = (
-    *(cliff, gradient_decay, jacobian_laws, latch, lyapunov),
-    *(nature_show, gradient_paths, sweep, train, trainability),
-)
+from experiments.common.usage import questions
+
+OF_TRAINED = {"explain"}  # it reads a network that was trained elsewhere
+MODULES = [
+    import_module(f"experiments.{n}") for n in questions() if n not in OF_TRAINED
+]

@@ -1,12 +1,16 @@
-"""What --help prints, on one screen or two."""
+"""What the commands are, and what --help prints of one."""
 
+import ast
 import inspect
 import shutil
 import sys
 import textwrap
+from pathlib import Path
 from types import ModuleType
 
 from absl import flags
+
+COMMAND = 'if __name__ == "__main__":'
 
 
 def show() -> None:
@@ -29,3 +33,21 @@ def _module() -> ModuleType:
     main = sys.modules["__main__"]
     package = (main.__spec__.name if main.__spec__ else "").removesuffix(".__main__")
     return sys.modules.get(package, main)
+
+
+def questions() -> dict[str, str]:
+    """Returns the first line of every command, a module or a package, by its name."""
+    here = Path(__file__).parents[1]
+    modules = {path.stem: path for path in here.glob("[!_]*.py")}
+    packages = {path.parent.name: path for path in here.glob("*/__main__.py")}
+    docs = {name: path.with_name("__init__.py") for name, path in packages.items()}
+    return {
+        name: _first_line((docs | modules)[name])
+        for name, path in sorted((packages | modules).items())
+        if COMMAND in path.read_text(encoding="utf-8")
+    }
+
+
+def _first_line(path: Path) -> str:
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return doc.partition("\n")[0]

@@ -3,6 +3,10 @@
 Entry t of every result belongs to the carry that ENTERS step t, t = 0 .. T-1: it comes
 back from step t and later. Its lag is T - t, the number of step Jacobians between it
 and the carry that leaves the last step.
+
+Two ways there: `carry_gradients` adds zeros to every carry and differentiates with
+respect to these; the `log_*` functions walk back step by step (`adjoint`), with an
+exponent beside every number.
 """
 
 from collections.abc import Callable

@@ -4,12 +4,14 @@ import runpy
 
 from every_experiment import MODULES
 
+from experiments.common.usage import questions
+
 
 def test_the_package_lists_its_commands(capsys):
-    questions = runpy.run_module("experiments", run_name="__main__")["questions"]()
+    runpy.run_module("experiments", run_name="__main__")
     printed = capsys.readouterr().out
-    assert set(questions) == {module.NAME for module in MODULES} | {"explain"}
-    for name, question in questions.items():
+    assert set(questions()) == {module.NAME for module in MODULES} | {"explain"}
+    for name, question in questions().items():
         assert f"python -m experiments.{name} " in printed
         assert question in printed
         assert question.endswith((".", "?"))
