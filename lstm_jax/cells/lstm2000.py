@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells.blocks import draw_units, num_blocks
 from lstm_jax.cells.cell import Cell, check_init, check_input
 from lstm_jax.cells.lstm import LSTMCarry, init_carry
+from lstm_jax.cells.memory_blocks import draw_units, num_blocks
 from lstm_jax.checks import check_flag, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases

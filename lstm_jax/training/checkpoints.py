@@ -4,7 +4,7 @@
     found = restore(folder, state, config=config)
     found.state, found.history, found.damaged
 
-Each is a folder named by its step. Orbax writes its arrays, and `sums` lists every
+Each is a folder named by its step. Orbax writes its arrays, and `checksums` lists every
 file in SHA256SUMS. A folder without SHA256SUMS is not a checkpoint.
 
 What a killed process leaves behind:
@@ -39,10 +39,10 @@ import orbax.checkpoint as ocp
 
 from lstm_jax.checks import check_whole
 from lstm_jax.inputs import is_key
-from lstm_jax.training import disk, sums
+from lstm_jax.training import checksums, disk
+from lstm_jax.training.checksums import SUMS
 from lstm_jax.training.loop import TrainState
 from lstm_jax.training.settings import differences, plain, random_numbers
-from lstm_jax.training.sums import SUMS
 
 STATE, HISTORY = "state", "history"
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -135,7 +135,7 @@ def save(
         with disk.unfinished(folder) as staging:
             staging.mkdir()
             _write(staging / str(step), arrays, about)
-            sums.write(staging / str(step))
+            checksums.write(staging / str(step))
             if os.path.lexists(folder / str(step)):  # without sums: not a checkpoint
                 disk.remove(folder / str(step))
             disk.commit(staging / str(step), folder / str(step))
@@ -247,7 +247,7 @@ def clean(folder: Path | str, *, damaged: tuple[int, ...] = (), keep: int = 3) -
 
 def is_whole(folder: Path | str, step: int) -> bool:
     """Whether every file of a checkpoint is as it was written."""
-    return sums.hold(Path(folder) / str(step))
+    return checksums.hold(Path(folder) / str(step))
 
 
 def named_arrays(tree: Any) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from lstm_jax.cells.stochastic import (
     span_of,
     split_keys,
 )
-from lstm_jax.cells.wrappers.products import (
+from lstm_jax.cells.wrappers.memory_reads import (
     Readings,
     read_by_products,
     with_products_of,
