@@ -41,12 +41,11 @@ def blocks_of(params, hidden):
         return Blocks(params.u[None], params.w_ih[None])
     if isinstance(params, lj.FourGateParams):
         joint = jnp.stack([params.w_n, params.w_i, params.w_f, params.w_v])
-        recurrent = jnp.concatenate([joint[:, :hidden], params.w_u[None]])
-        return Blocks(recurrent=recurrent, input=joint[:, hidden:])
+        return Blocks(recurrent=joint[:, :hidden], input=joint[:, hidden:])
     if isinstance(params, lj.cells.LessonPeepholeParams):
         ltm, stm, event = jnp.split(params.w_ifv, [hidden, 2 * hidden])
         stm_n, event_n = params.w_n[:hidden], params.w_n[hidden:]
-        recurrent = [*by_gate(ltm), *by_gate(stm), stm_n, params.w_u]
+        recurrent = [*by_gate(ltm), *by_gate(stm), stm_n]
         return Blocks(jnp.stack(recurrent), jnp.stack([*by_gate(event), event_n]))
     return Blocks(*(jnp.stack(by_gate(w)) for w in (params.w_hh, params.w_ih)))
 
@@ -85,6 +84,20 @@ def test_gain_scales_the_recurrent_weights_only(cell, key):
     scaled = blocks_of(cell.init(key, 2, 3, gain=0.5), 3)
     np.testing.assert_array_equal(scaled.recurrent, 0.5 * plain.recurrent)
     np.testing.assert_array_equal(scaled.input, plain.input)
+
+
+@pytest.mark.parametrize("cell", [lj.FOUR_GATE, lj.cells.LESSON_PEEPHOLE_LSTM])
+def test_every_unit_of_the_use_gate_starts_with_its_own_memory(cell, key):
+    np.testing.assert_array_equal(cell.init(key, 2, 3).w_u, 10 * np.eye(3))
+    small = cell.init(key, 2, 3, use_gain=0.5, gain=7.0)
+    np.testing.assert_array_equal(small.w_u, 0.5 * np.eye(3))
+
+
+def test_at_its_first_step_the_use_gate_reads_what_it_would_of_a_half_open_input():
+    """i N W_u is that of b_i = 0 and W_u = I, to 6 %: 10 σ(-3) = 0.474 for 1/2."""
+    params = lj.FOUR_GATE.init(jax.random.key(0), 2, 3)
+    opening = jax.nn.sigmoid(params.b_i) @ params.w_u
+    np.testing.assert_allclose(opening, 0.5, rtol=0.06)
 
 
 INPUT, HIDDEN = 40, 20

@@ -1,7 +1,7 @@
 """How far back the gradient of an answer reaches: networks in, numpy arrays out."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ from lstm_jax import readouts
 from lstm_jax.gradients.signal import FirstStepSignal
 from lstm_jax.tasks.nature_show import margins
 from lstm_jax.training import loop
+
+Tree = TypeVar("Tree")
 
 SIGNAL_EXAMPLES = 128
 TEST_EXAMPLES = 512
@@ -179,7 +181,7 @@ def model_signal(
     )
 
 
-def unflatten(found: Measured, shape: tuple[int, int]) -> Measured:
+def unflatten(found: Tree, shape: tuple[int, int]) -> Tree:
     """Returns numpy arrays with axes (variant, seed) in place of the network axis."""
     return jax.tree.map(
         lambda leaf: np.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found

@@ -22,14 +22,14 @@ def options_of(cell: str) -> Collection[str]:
 HAS_FORGET_BIAS = tuple(name for name in lj.CELLS if "forget_bias" in options_of(name))
 
 
+FORGET_BIASES = cli.list_of(cli.either(MATCHED, cli.number()))
+WHAT_MATCHED_IS = f"{MATCHED!r} is the one whose carousel keeps 3/4 over the lag"
+
+
 def forget_biases() -> Any:
     """Returns the `cli.option` of the forget biases that are compared."""
-    return cli.option(
-        (1.0, MATCHED),
-        cli.list_of(cli.either(MATCHED, cli.number())),
-        f"biases of the forget gate, compared; {MATCHED!r} is the one whose carousel "
-        "keeps 3/4 over the lag",
-    )
+    told = f"biases of the forget gate, compared; {WHAT_MATCHED_IS}"
+    return cli.option((1.0, MATCHED), FORGET_BIASES, told)
 
 
 class Variant(NamedTuple):

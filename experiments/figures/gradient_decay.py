@@ -11,6 +11,7 @@ from experiments.common.records import Record, take
 from experiments.common.report import INITIAL, TRAINED
 from experiments.common.statistics import quartiles
 from experiments.common.variants import Variant, variant_of
+from experiments.figures import bear
 from lstm_jax import plots
 
 TITLES = {INITIAL: "Before training", TRAINED: "After training"}
@@ -19,7 +20,13 @@ NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws the shares before and after training, and what theory predicts."""
+    """Draws the bear's figure, or the shares at every stage with what theory predicts."""
+    if "scene_difference" in record.arrays:
+        return bear.plot(record)
+    return _all_panels(record)
+
+
+def _all_panels(record: Record) -> Figure:
     stages, recorded = record.axes["stage"], "recorded_log_share" in record.arrays
     further = {"undriven": "undriven_log_share", "carousel": "log_carousel"}
     panels = [*stages, *(name for name, of in further.items() if of in record.arrays)]

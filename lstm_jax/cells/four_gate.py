@@ -21,6 +21,13 @@ Its letters in the standard LSTM (`lstm_jax.cells.lstm`): N = g, i = i, f = f, V
 LTM = c, STM = h. Two things differ: the use gate reads kept_t, not LTM_t, so what is
 learned at step t reaches the STM only at t + 1; and its tanh contains an affine map
 W_u, b_u. `four_gate(use_input="ltm")` reads the new long-term memory.
+
+It starts with b_i = -3 and W_u = 10 I, not with b_i = 0 and W_u = I, the start of the
+LSTM. Both show U nearly the same, i N being 1/10 of what it is at i = 1/2; but an
+optimiser that moves every weight by about the same amount, as Adam does, moves
+kept_t W_u by that amount times the sum of |kept_t|, so a small memory behind a large
+W_u is learned as in an LSTM, whose h reads c through no weights at all, and a large one
+behind W_u is not (docs/decisions/009-four-gate.md).
 """
 
 from typing import Any, NamedTuple
@@ -31,10 +38,13 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.checks import check_array, check_choice
+from lstm_jax.checks import check_array, check_choice, check_number
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
+
+INPUT_BIAS = -3.0
+USE_GAIN = 10.0  # about 1 / (2 σ(INPUT_BIAS))
 
 
 class FourGateParams(NamedTuple):
@@ -64,8 +74,9 @@ def init(
     input_size: int,
     hidden_size: int,
     *,
-    input_bias: PerUnit = 0.0,
+    input_bias: PerUnit = INPUT_BIAS,
     forget_bias: PerUnit = 1.0,
+    use_gain: Scalar = USE_GAIN,
     gain: Scalar = 1.0,
     input_init: Initializer = initializers.glorot,
     recurrent_init: Initializer = initializers.orthogonal,
@@ -75,28 +86,31 @@ def init(
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an event.
     `input_init` draws the rows that read it; `recurrent_init` draws the rows that read
-    the STM, and W_u, all scaled by `gain`.
+    the STM, scaled by `gain`. W_u is `use_gain` times the identity.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
 
-    def recurrent(key):
-        drawn = recurrent_init(key, (hidden_size, hidden_size), dtype)
-        return drawn * jnp.asarray(gain, dtype)
-
     def joint(key):
         key_stm, key_event = jax.random.split(key)
+        stm_rows = recurrent_init(key_stm, (hidden_size, hidden_size), dtype)
         event_rows = input_init(key_event, (input_size, hidden_size), dtype)
-        return jnp.concatenate([recurrent(key_stm), event_rows])
+        return jnp.concatenate([stm_rows * jnp.asarray(gain, dtype), event_rows])
 
-    key_n, key_i, key_f, key_u, key_v = jax.random.split(key, 5)
+    key_n, key_i, key_f, key_v = jax.random.split(key, 4)
     zeros = jnp.zeros((hidden_size,), dtype)
     return FourGateParams(
         w_n=joint(key_n), b_n=zeros,
         w_i=joint(key_i), b_i=biases(hidden_size, dtype, input_bias=input_bias),
         w_f=joint(key_f), b_f=biases(hidden_size, dtype, forget_bias=forget_bias),
-        w_u=recurrent(key_u), b_u=zeros,
+        w_u=reading(use_gain, hidden_size, dtype), b_u=zeros,
         w_v=joint(key_v), b_v=zeros,
     )  # fmt: skip
+
+
+def reading(use_gain: Scalar, hidden_size: int, dtype: Any) -> Float[Array, "h h"]:
+    """Returns the initial W_u: every unit of U reads its own memory."""
+    check_number("use_gain", use_gain)
+    return jnp.asarray(use_gain, dtype) * jnp.eye(hidden_size, dtype=dtype)
 
 
 def init_carry(params: Any, batch_shape: Shape = ()) -> FourGateCarry:

@@ -36,7 +36,14 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.cells.four_gate import FourGateCarry, init_carry, remember_gate
+from lstm_jax.cells.four_gate import (
+    INPUT_BIAS,
+    USE_GAIN,
+    FourGateCarry,
+    init_carry,
+    reading,
+    remember_gate,
+)
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
@@ -57,8 +64,9 @@ def init(
     input_size: int,
     hidden_size: int,
     *,
-    input_bias: PerUnit = 0.0,
+    input_bias: PerUnit = INPUT_BIAS,
     forget_bias: PerUnit = 1.0,
+    use_gain: Scalar = USE_GAIN,
     gain: Scalar = 1.0,
     input_init: Initializer = initializers.glorot,
     recurrent_init: Initializer = initializers.orthogonal,
@@ -68,10 +76,11 @@ def init(
 
     Arguments and errors as for `lstm_jax.cells.lstm.init`; an input is an event.
     `input_init` draws the rows that read it; `recurrent_init` draws the rows that read
-    the LTM, the rows that read the STM, and W_u, all scaled by `gain`.
+    the LTM and the rows that read the STM, scaled by `gain`. W_u is `use_gain` times
+    the identity, for the reason given in `lstm_jax.cells.four_gate`.
     """
     check_init(key, input_size, hidden_size, dtype, gain, input_init, recurrent_init)
-    key_n, key_ifv, key_u = jax.random.split(key, 3)
+    key_n, key_ifv = jax.random.split(key)
     event, memory = (input_size, hidden_size), (hidden_size, hidden_size)
 
     def recurrent(key, num_gates):
@@ -92,7 +101,7 @@ def init(
     return LessonPeepholeParams(
         w_n=joint(key_n, 1, 1), b_n=zeros,
         w_ifv=joint(key_ifv, 2, 3), b_ifv=b_ifv,
-        w_u=recurrent(key_u, 1), b_u=zeros,
+        w_u=reading(use_gain, hidden_size, dtype), b_u=zeros,
     )  # fmt: skip
 
 

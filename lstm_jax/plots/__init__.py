@@ -24,6 +24,7 @@ from lstm_jax.plots.style import (
     PALETTE,
     STYLE,
     colour_of,
+    line_of,
     marker_of,
     styled,
 )
@@ -33,6 +34,6 @@ __all__ = [
     "accuracy_curve", "share_curve", "theory_line", "log_axis", "mark_lag", "note",
     "film_strip", "heat_map", "success_map", "time_lag_picture",
     "cumulative_curve", "path_curves", "error_surface", "walk",
-    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "colour_of", "marker_of",
-    "styled",
+    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "colour_of", "line_of",
+    "marker_of", "styled",
 ]  # fmt: skip

@@ -7,6 +7,10 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+# Its lightness grows from the lowest to the highest value, so that grey print keeps
+# the sign.
+SIGNED = "cividis"
+
 
 def film_strip(
     axes: Axes, images: Float[np.ndarray, "time 64"], captions: Sequence[str]
@@ -44,7 +48,7 @@ def heat_map(
     picture = axes.imshow(
         values.T,
         aspect="auto",
-        cmap="RdBu_r" if signed else "Greys",
+        cmap=SIGNED if signed else "Greys",
         vmin=-limit if signed else 0,
         vmax=limit,
         interpolation="none",

@@ -1,49 +1,17 @@
-"""How much of the last step's gradient reaches the first?
-
-Question: on sequences of real images, how does the gradient of the last prediction with
-respect to the memory fade with the lag, before and after training; and what does that
-say about the lag you ask for?
-
-  python -m experiments.gradient_decay
-  python -m experiments.gradient_decay --cells=lstm --lag=200 --num_steps=0
-  python -m experiments.gradient_decay --sequence=mine.csv
-  python -m experiments.gradient_decay --recorder=30
-
-What is drawn. A network watches the nature show (`lstm_jax/tasks/nature_show.py`) and
-answers at the last step. The margin, the logit of the right answer minus that of the
-wrong animal, is differentiated with respect to the memory (all of the carry) that
-enters each step; drawn is the share, norm at that step / norm entering the last step.
-In the record that is `log_share` (variant, stage, seed, example, lag), in the figure
-(`experiments/figures/gradient_decay.py`) the upper panels; the lower ones are an RNN
-without input and the forget gates alone, with what theory says.
-The margin and not the loss, whose gradient is small after training because the task is
-solved, not because memory fades. Your own sequence has no right answer: a random
-direction of the last output is differentiated, and nothing is trained.
-
-Expected (`experiments/reference/gradient_decay/`, the default run; README quotes it):
-untrained, the gradient at lag 40 is lost in an RNN and mostly lost in an LSTM at forget
-bias 1; at the matched bias it arrives. After training it arrives in the networks that
-solve the task. Among the biases of an LSTM the initial curve tells which one learns;
-across cells it need not.
-
-Sources: Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735;
-Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063; the carousel's bias
-ln(lag - 1): Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188.
-"""
+"""Trains and measures every cell: networks in, a record out."""
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax as lj
 from experiments.common import (
-    cli,
     decay,
+    first_scene,
     gradient_shares,
     memory_limit,
     records,
@@ -51,86 +19,22 @@ from experiments.common import (
     saturation,
     training,
 )
-from experiments.common.cli import ConfigError, option
+from experiments.common.cores import on_all_cores
+from experiments.common.first_scene import Kept
 from experiments.common.gradient_shares import Measured, Watched
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
 from experiments.common.report import INITIAL, TRAINED
-from experiments.common.sequence_file import read_sequence
-from experiments.common.variants import TAUGHT, Variant, forget_biases, variants_of
-from experiments.figures.gradient_decay import plot
-from lstm_jax import initializers, theory
-from lstm_jax.cells.rnn import ACTIVATIONS
-from lstm_jax.tasks.nature_show import RENDERINGS
+from experiments.common.variants import Variant, variants_of
+from experiments.figures.gradient_decay import plot as plot
+from experiments.gradient_decay import bear, networks
+from experiments.gradient_decay.config import DEFAULT_LAG, Config
+from lstm_jax import theory
+from lstm_jax.tasks.nature_show import ANSWERS
 from lstm_jax.training import loop
 
 NAME = "gradient_decay"
-DEFAULT_LAG = 40
 MEASURING = 20  # the updates that take as long as one measurement
-
-
-@dataclass(frozen=True)
-class Config(cli.Flags):
-    """What is measured; every field is a flag."""
-
-    cells: tuple[str, ...] = option(TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells")
-    lag: int | None = option(
-        None,
-        cli.optional(cli.integer(minimum=1)),
-        f"steps between scene and question ({DEFAULT_LAG} if not given); with "
-        "--sequence the lag of the verdict (its longest if not given)",
-    )
-    hidden_size: int = option(64, cli.integer(minimum=1), "units of a cell")
-    num_seeds: int = option(3, cli.integer(minimum=1), "networks per cell")
-    num_steps: int = option(
-        300,
-        cli.integer(minimum=0),
-        "training updates; with 0, or a --sequence, nothing is trained",
-    )
-    batch_size: int = option(64, cli.integer(minimum=1), "sequences per update")
-    learning_rate: float = option(3e-3, cli.number(above=0), "for Adam")
-    recorder: int = option(
-        0,
-        cli.integer(minimum=0),
-        "updates between two recordings of the curve during training, drawn as a "
-        "picture of training time and lag; 0 for none",
-    )
-    gain: float = option(1.0, cli.number(), "factor on the recurrent weights")
-    forget_bias: tuple[float | str, ...] = forget_biases()
-    activation: str = option("tanh", cli.one_of(ACTIVATIONS), "for the RNN")
-    recurrent_init: str = option(
-        "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
-    )
-    rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
-    sequence: str | None = option(
-        None,
-        cli.optional(cli.text()),
-        "FILE.npy or FILE.csv, (time, input) numbers, measured instead of the show",
-    )
-    num_examples: int = option(32, cli.integer(minimum=1), "test sequences measured")
-    dtype: str = option(
-        "float32", cli.one_of(("float32", "float64", "bfloat16")), "for all weights"
-    )
-    seed: int = option(0, cli.seed(), "everything random follows from it")
-
-    def __post_init__(self) -> None:
-        """Checks each field, and those that depend on one another."""
-        super().__post_init__()
-        if self.recorder and not self.trains:
-            raise ConfigError(
-                f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "
-                "sequence, where nothing is trained"
-            )
-        if self.recorder and self.num_steps % self.recorder:
-            raise ConfigError(
-                f"recorder: got {self.recorder}; it must divide num_steps, "
-                f"{self.num_steps}"
-            )
-
-    @property
-    def trains(self) -> bool:
-        """Whether networks are trained; nothing can be learnt from a sequence."""
-        return self.sequence is None and self.num_steps > 0
 
 
 class Studied(NamedTuple):
@@ -143,12 +47,15 @@ class Studied(NamedTuple):
         without a recorder.
       signal: (variant, seed, 2), first-step signal over noise and the smallest that can
         be told from zero; None without a task.
+      kept: of the first scene by trained networks, leaves (variant, seed, ...); None
+        unless the figure is the bear's.
     """
 
     variants: list[Variant]
     stages: dict[str, Measured]
     recorded: np.ndarray | None
     signal: np.ndarray | None
+    kept: Kept | None
 
 
 def run(config: Config) -> Record:
@@ -156,14 +63,15 @@ def run(config: Config) -> Record:
     start = time.monotonic()
     _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
-        watched = watched_in(config)
-        undriven, studies = _undriven(config, watched), []
+        watched = networks.watched_in(config)
         training_units = config.num_steps + MEASURING if config.trains else 0
         with progress(len(config.cells) * (MEASURING + training_units)) as advance:
-            for name in config.cells:
-                studies.append(_study(config, watched, name, advance))
+            studies = on_all_cores(
+                lambda name: _study(config, watched, name, advance), config.cells
+            )
+        undriven, far = _undriven(config, watched), bear.far_curves(config)
     found = _joined(studies)
-    arrays = _quantities(found) | undriven
+    arrays = _quantities(found) | undriven | far.arrays | bear.shown(config)
     return records.new(
         NAME,
         asdict(config) | {"lag": watched.lag},
@@ -174,6 +82,9 @@ def run(config: Config) -> Record:
             "stage": found.stages,
             "columns": saturation.Saturation._fields,
             "update": range(0, config.num_steps + 1, config.recorder or 1),
+            "scene": first_scene.SCENES,
+            "answer": ANSWERS,
+            **far.axes,
         },
         rows=_rows(found),
         verdict=[
@@ -199,24 +110,6 @@ def _check_memory(config: Config) -> None:
     memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 
-def watched_in(config: Config) -> Watched:
-    """Returns test shows, or the sequence that was given."""
-    if config.sequence is None:
-        lag = config.lag or DEFAULT_LAG
-        return gradient_shares.watched_show(
-            jax.random.key(config.seed), config.rendering, lag, config.num_examples
-        )
-    sequence = read_sequence(config.sequence, config.dtype)
-    longest = len(sequence) - 1
-    lag = config.lag or longest
-    if lag > longest:
-        raise ConfigError(
-            f"lag: got {lag}; it must be at most {longest}, for the {len(sequence)} "
-            f"steps of {config.sequence!r}"
-        )
-    return gradient_shares.watched_sequence(sequence, lag)
-
-
 def _of_inputs(saturated: Quantity | None, watched: Watched) -> list[str]:
     """Returns how the user's own sequence saturates the worst affected variant."""
     if saturated is None:
@@ -229,15 +122,11 @@ def _of_inputs(saturated: Quantity | None, watched: Watched) -> list[str]:
     return saturation.in_words(given, standardised, np.asarray(watched.inputs))
 
 
-def _cell_of(config: Config, name: str) -> lj.Cell:
-    return lj.rnn(config.activation) if name == "rnn" else lj.CELLS[name]
-
-
 def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Studied:
     """Measures one cell at all its forget biases, before and after training."""
-    cell = _cell_of(config, name)
-    variants = variants_of(name, config.forget_bias, watched.lag)
-    models = initial_models(config, watched, name)
+    cell = networks.cell_of(config, name)
+    variants = variants_of(name, config.biases, watched.lag)
+    models = networks.initial_models(config, watched, name)
     advance(f"{name}: measuring", 0)
     measure = gradient_shares.measurer(cell, watched)
     stages = {INITIAL: jax.block_until_ready(measure(models))}
@@ -249,6 +138,9 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Stu
         stages[TRAINED] = jax.block_until_ready(measure(models))
         advance(f"{name}: measured", MEASURING)
     shape = (len(variants), config.num_seeds)
+    kept = None
+    if config.shows_the_bear:
+        kept = first_scene.kept(cell, models, bear.two_shows(config))
     recorded = [_medians(norms, shape) for norms in recording.values()]
     return Studied(
         variants=variants,
@@ -258,6 +150,7 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Stu
         },
         recorded=np.stack(recorded, axis=1) if recorded else None,
         signal=None if signal is None else signal.reshape(*shape, 2),
+        kept=gradient_shares.unflatten(kept, shape),
     )
 
 
@@ -275,21 +168,6 @@ def _joined(studies: list[Studied]) -> Studied:
     return joined._replace(variants=variants)
 
 
-def initial_models(config: Config, watched: Watched, name: str) -> loop.ModelParams:
-    """Returns untrained networks, leaves (variant * seed, ...)."""
-    key = jax.random.fold_in(jax.random.key(config.seed), list(lj.CELLS).index(name))
-    num_answers = 1 if watched.task is None else watched.task.output_size
-    return training.initial_models(
-        variants_of(name, config.forget_bias, watched.lag),
-        jax.random.split(key, config.num_seeds),
-        _cell_of(config, name),
-        (watched.inputs.shape[-1], config.hidden_size, num_answers),
-        gain=config.gain,
-        recurrent_init=initializers.INITIALIZERS[config.recurrent_init],
-        dtype=jnp.dtype(config.dtype),
-    )
-
-
 def _trained_models(
     config: Config,
     name: str,
@@ -304,7 +182,7 @@ def _trained_models(
         if config.recorder and update % config.recorder == 0:
             recording[update] = np.asarray(measure(states.params).log_norms)
 
-    cell, task = _cell_of(config, name), lj.tasks.nature_show(config.rendering)
+    cell, task = networks.cell_of(config, name), lj.tasks.nature_show(config.rendering)
     length = (config.lag or DEFAULT_LAG) + 2
     trained = training.trained_models(
         models,
@@ -327,9 +205,9 @@ def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}
-    models = initial_models(config, watched, "rnn")
+    models = networks.initial_models(config, watched, "rnn")
     silence = gradient_shares.silence_like(watched)
-    found = gradient_shares.measurer(_cell_of(config, "rnn"), silence)(models)
+    found = gradient_shares.measurer(networks.cell_of(config, "rnn"), silence)(models)
     w_hh = np.asarray(models.cell.w_hh, np.float64)
     (shares,) = np.moveaxis(decay.shares(found.log_norms), -2, 0)
     rates = theory.spectral_radius_rate(w_hh)
@@ -355,6 +233,12 @@ def _quantities(found: Studied) -> dict[str, Quantity]:
     if of_all.saturation is not None:
         saturated = np.stack(of_all.saturation, axis=-1)
         arrays["saturation"] = Quantity(saturated, (*networks, "columns"), "1")
+    if found.kept is not None:
+        difference, answers = found.kept
+        axes = ("variant", "seed", "time", "unit")
+        arrays["scene_difference"] = Quantity(difference, axes, "1")
+        axes = ("variant", "seed", "scene", "answer")
+        arrays["scene_answer"] = Quantity(answers, axes, "1")
     if found.recorded is not None:
         axes = ("variant", "update", "lag")
         arrays["recorded_log_share"] = Quantity(found.recorded, axes, "nats")
@@ -379,7 +263,3 @@ def _verdict_lines(found: Studied, lag: int) -> list[str]:
         )
         for k, variant in enumerate(found.variants)
     ]
-
-
-if __name__ == "__main__":
-    cli.main(Config, run, plot, NAME)

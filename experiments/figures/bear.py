@@ -1,0 +1,119 @@
+"""The bear in the memory: what of the first scene is kept, and of the gradient."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.common import wording
+from experiments.common.records import Record, take
+from experiments.common.report import TRAINED
+from experiments.common.statistics import quartiles
+from experiments.common.variants import variant_of
+from lstm_jax import plots
+from lstm_jax.tasks.nature_show import ANSWERS
+
+NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
+SOLVED, GUESSED = 0.95, 0.6  # accuracies on images that leave two answers open
+FLOAT32_STEP = np.log10(np.finfo(np.float32).eps / 2)  # 1 + less than this is 1
+BESIDE = {"coords": "axes fraction", "va": "center"}
+ABOVE = {"coords": ("data", "axes fraction"), "size": 9}
+
+
+def plot(record: Record) -> Figure:
+    """Draws the median seed of every trained cell, and the untrained gradients."""
+    entries = record.axes["variant"]
+    rows = ["film", *(entry["label"] for entry in entries), "gradient"]
+    heights = [0.5, *(0.7 for _ in entries), 2.4]
+    figure = Figure(figsize=(7.2, 1.7 + sum(heights)), layout="constrained")
+    axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
+    figure.suptitle(finding(record), x=0.01, ha="left", fontweight="bold", fontsize=13)
+    _plot_film(axes["film"], record)
+    for entry in entries:
+        _plot_memory(axes[entry["label"]], record, entry)
+    _plot_gradient(axes["gradient"], record)
+    return figure
+
+
+def finding(record: Record) -> str:
+    """Returns what the figure shows, as a sentence that this record supports."""
+    right = {
+        entry["cell"]: take(record, "accuracy", variant=entry, stage=TRAINED)
+        for entry in record.axes["variant"]
+    }
+    if not {"rnn", "lstm"} <= set(right):
+        return "What each memory keeps of the bear"
+    if (right["rnn"] <= GUESSED).all() and (right["lstm"] >= SOLVED).all():
+        return "An RNN forgets the bear. An LSTM told to keep, keeps."
+    rnn, lstm = np.median(right["rnn"]), np.median(right["lstm"])
+    lag = record.config["lag"]
+    return f"{lag} images after the bear: RNN {rnn:.0%} right, LSTM {lstm:.0%}"
+
+
+def median_seed(accuracies: np.ndarray) -> int:
+    """Returns the index of the network with the (lower) median accuracy."""
+    return int(np.argsort(accuracies, kind="stable")[(len(accuracies) - 1) // 2])
+
+
+def _plot_film(axes: Axes, record: Record) -> None:
+    inputs = take(record, "scene_input")[:, 0]
+    last = len(inputs) - 1
+    if record.config["rendering"] == "digits":
+        plots.film_strip(axes, inputs, ["" for _ in inputs])
+        seen = "seen: 8 x 8\nhandwritten digits\nstand in for\nthe animals"
+    else:
+        axes.imshow(inputs.T, cmap="Greys", aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        seen = "seen"
+    axes.set_ylabel(seen, rotation=0, ha="right", va="center", fontsize=7)
+    plots.note(axes, "the bear", (-0.5, 1), (0, 4), fontweight="bold", **ABOVE)
+    between = f"{last - 1} oaks, pines and squirrels"
+    plots.note(axes, between, (last / 2, 1), (0, 4), ha="center", **ABOVE)
+    asked = "dog or wolf?"
+    plots.note(axes, asked, (last + 0.5, 1), (0, 4), fontweight="bold", **ABOVE)
+
+
+def _plot_memory(axes: Axes, record: Record, entry: dict[str, Any]) -> None:
+    """Draws one network's memory with the bear minus that with the armchair."""
+    right = take(record, "accuracy", variant=entry, stage=TRAINED)
+    seed = median_seed(right)
+    difference = take(record, "scene_difference", variant=entry, seed=seed)
+    order, variant = np.argsort(difference[-1]), variant_of(entry)
+    name = NAMES.get(variant.cell, variant.cell)
+    plots.heat_map(axes, difference[:, order], name, signed=True)
+    axes.yaxis.label.set(color=plots.colour_of(variant.cell), fontweight="bold")
+    bear, armchair = take(record, "scene_answer", variant=entry, seed=seed)
+    told = f"{_answer(bear)}; had it been\nan armchair: {_answer(armchair)}"
+    plots.note(axes, told, (1.075, 0.5), **BESIDE)
+
+
+def _answer(probabilities: np.ndarray) -> str:
+    best = int(np.argmax(probabilities))
+    return f"{ANSWERS[best]} {probabilities[best]:.2f}"
+
+
+def _plot_gradient(axes: Axes, record: Record) -> None:
+    """Draws how much of the answer's gradient is left in untrained networks."""
+    lags = np.array(record.axes["far_lag"])
+    lowest = FLOAT32_STEP
+    for entry in record.axes["far_variant"]:
+        variant = variant_of(entry)
+        shares = take(record, "far_log_share", far_variant=entry)
+        _, median, _ = quartiles(shares, axis=(0, 1)) / np.log(10)
+        style = plots.line_of(variant.cell, 1 - variant.order) | {"marker": ""}
+        axes.plot(lags, median, **style)
+        name = NAMES[variant.cell]
+        if variant.forget_bias is not None:
+            name += f", forget bias {variant.forget_bias:.2g}"
+        told = f"{name}: {wording.power(median[-1] * np.log(10))}"
+        ends = (lags[-1], median[-1])
+        plots.note(axes, told, ends, (4, 0), va="center", color=style["color"])
+        lowest = min(lowest, median[-1])
+    plots.log_axis(axes, int(lags[-1]), "")
+    axes.axhspan(lowest - 2, FLOAT32_STEP, color="0.93", zorder=0)
+    axes.set_ylim(lowest - 2, None)
+    lost = "lost in float32: too small to change a sum"
+    plots.note(axes, lost, (2, lowest - 1.4), color=plots.GREY)
+    axes.set_title("Before training: how much of the answer's gradient is left")
+    axes.set(xlabel="steps back from the answer", ylabel="share of the gradient")
