@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -9,13 +10,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import lstm_jax as lj
 from benchmarks import table as bench
-from experiments.common import records
+from experiments.common import records, usage, wording
+from experiments.figures.bear import SOLVED
 
 ROOT = Path(__file__).parent.parent
 TABLES = ("gradient_decay", "nature_show", "trainability")
 REFERENCE = ROOT / "experiments" / "reference"
+HOW_TO_READ = """
+Above 1, lstm_jax is faster; mean, lowest and highest are over the shapes of [the
+benchmark](../benchmarks/README.md), which has every number with its spread. On the
+shared machine of those days the layer, on one or two devices of the CPU by a rule of
+its size, was level with PyTorch's, and ten updates in one program were faster; on one
+device PyTorch's layer was faster on five shapes of six. Every JAX peer's layer was
+slower on every shape, forward and backward together on one device.
+"""
 VERDICTS = sorted({path.name for path in REFERENCE.iterdir()} - {*TABLES})
 
 
@@ -56,13 +68,114 @@ def findings() -> str:
     return "\n\n".join(parts)
 
 
+def remembered() -> str:
+    """Returns how many networks of the demo's record remember the bear."""
+    record = _record("gradient_decay")
+    config, made = record.config, record.made
+    rows = []
+    for entry in record.axes["variant"]:
+        right = records.take(record, "accuracy", variant=entry, stage="trained")
+        rows.append(
+            {
+                "cell": entry["label"].replace("b_f=", "forget bias "),
+                "networks that remember": f"{_solved(right)} of {len(right)}",
+                "right answers": f"{right.min():.2f} to {right.max():.2f}",
+            }
+        )
+    setting = (
+        f"{config['lag']} images between the first and the last; "
+        f"{config['num_steps']} updates; {made['wall_seconds']:.0f} s on "
+        f"{made['device']}, {made['date'][:10]}. Without memory 1/2 is right:"
+    )
+    return f"{setting}\n\n{_table(rows)}"
+
+
+def _solved(right: np.ndarray) -> int:
+    return int((right >= SOLVED).sum())
+
+
+def experiments() -> str:
+    """Returns a row per command: what its record found, or else what it asks."""
+    rows = [
+        {"command": f"`./scripts/run {name}`", "found": _clause(name, question)}
+        for name, question in usage.questions().items()
+    ]
+    return _table(rows)
+
+
+def _clause(name: str, question: str) -> str:
+    found = CLAUSES.get(name)
+    return question if found is None else found(_record(name))
+
+
+def _nature_show(record: records.Record) -> str:
+    lags, reached = record.axes["lag"], []
+    for entry in record.axes["variant"]:
+        right = records.take(record, "accuracy", variant=entry)
+        most = (right >= SOLVED).mean(0) > 0.5
+        farthest = max((lag for lag, m in zip(lags, most, strict=True) if m), default=0)
+        reached.append(f"{entry['label']} {farthest}")
+    return f"farthest lag that most of {len(right)} seeds learn: {', '.join(reached)}"
+
+
+def _trainability(record: records.Record) -> str:
+    within = record.rows[0]
+    return (
+        "before training, the gradient's signal over noise tells which LSTMs will "
+        f"learn the show: area under the ROC curve {within['ROC area, signal / noise']}"
+    )
+
+
+def _gradient_paths(record: records.Record) -> str:
+    *_, trained = record.rows
+    return (
+        f"the cell path carries {trained['cell path']} of the gradient of a trained "
+        f"{trained['cell']}; the last {trained['effective window'].split()[1]} steps "
+        "make its update"
+    )
+
+
+def _line(number: int) -> Callable[[records.Record], str]:
+    """Returns the clause that is a line of the verdict."""
+    return lambda record: record.verdict[number].strip(" .:")
+
+
+CLAUSES: dict[str, Callable[[records.Record], str]] = {
+    "cliff": _line(1),
+    "explain": _line(3),
+    "gradient_decay": lambda record: _fading(record),
+    "gradient_paths": _gradient_paths,
+    "jacobian_laws": _line(1),
+    "latch": _line(2),
+    "lyapunov": _line(1),
+    "nature_show": _nature_show,
+    "train": _line(0),
+    "trainability": _trainability,
+}
+
+
+def _fading(record: records.Record) -> str:
+    lag, left = record.axes["far_lag"][-2], []
+    for entry in record.axes["far_variant"]:
+        shares = records.take(record, "far_log_share", far_variant=entry, far_lag=lag)
+        left.append(f"{entry['label']} {wording.power(np.median(shares))}")
+    return f"share of the gradient left {lag} steps back, untrained: {', '.join(left)}"
+
+
 def with_results(readme: str) -> str:
     """Returns the README with all that is made from records."""
+    readme = _filled(readme, "found", f"\n{remembered()}\n\n")
+    return _filled(readme, "experiments", f"\n{experiments()}\n\n")
+
+
+def all_results() -> str:
+    """Returns `docs/results.md`: the tables and verdicts of the stored records."""
+    parts = ["# Results", "Made by `./scripts/results` from the stored records."]
     for name in TABLES:
-        readme = _filled(readme, name, f"\n{block(name)}\n\n")
-    readme = _filled(readme, "findings", f"\n{findings()}\n\n")
-    summary = bench.summary(bench.read(bench.RECORD))
-    return _filled(readme, "bench", f"\n{summary}\n")
+        parts += [f"## {name}", usage.questions()[name], block(name)]
+    parts += ["## The others, in the words of their records", findings()]
+    parts += ["## Speed", bench.summary(bench.read(bench.RECORD)), HOW_TO_READ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def cells() -> str:
@@ -110,7 +223,19 @@ def _module(function: Callable) -> ModuleType:
     return import_module(function.__module__)
 
 
-DOCS = {"docs/cells.md": cells, "docs/tasks.md": tasks}
+DOCS = {
+    "docs/cells.md": cells,
+    "docs/tasks.md": tasks,
+    "docs/results.md": all_results,
+}
+
+
+def written() -> dict[Path, str]:
+    """Returns every generated file with what it should hold."""
+    readme = ROOT / "README.md"
+    return {readme: with_results(readme.read_text())} | {
+        ROOT / document: text() for document, text in DOCS.items()
+    }
 
 
 def _filled(readme: str, name: str, text: str) -> str:
@@ -119,8 +244,17 @@ def _filled(readme: str, name: str, text: str) -> str:
     return re.sub(marks, lambda m: m[1] + text + m[2], readme, flags=re.S)
 
 
+def main(arguments: list[str]) -> None:
+    """Writes the generated files; with --check, only compares them."""
+    if arguments not in ([], ["--check"]):
+        sys.exit(f"error: got {' '.join(arguments)}; it must be --check or nothing")
+    stale = [path for path, text in written().items() if path.read_text() != text]
+    if arguments and stale:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        sys.exit(f"error: not what the records say: {names}; run ./scripts/results")
+    for path, text in written().items() if stale else ():
+        path.write_text(text)
+
+
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(with_results(path.read_text()))
-    for document, text in DOCS.items():
-        (ROOT / document).write_text(text())
+    main(sys.argv[1:])

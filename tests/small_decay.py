@@ -9,4 +9,6 @@ SMALL: dict[str, Any] = {
     "hidden_size": 5,
     "num_seeds": 2,
     "num_examples": 3,
+    "panels": "all",
+    "forget_bias": (1.0, "matched"),
 }

@@ -40,6 +40,14 @@ def row(variant: Variant, when: str, found: Measured) -> dict[str, str]:
     }
 
 
+def without_columns_that_say_nothing(
+    rows: list[dict[str, str]],
+) -> list[dict[str, str]]:
+    """Returns rows without the lags that are beyond the sequence in every row."""
+    silent = {name for name in rows[0] if all(row[name][:2] == "> " for row in rows)}
+    return [{k: row[k] for k in row if k not in silent} for row in rows]
+
+
 def verdict_line(
     variant: Variant,
     stages: dict[str, Measured],

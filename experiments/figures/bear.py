@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common import wording
 from experiments.common.records import Record, take
 from experiments.common.report import TRAINED
 from experiments.common.statistics import quartiles
@@ -17,21 +16,22 @@ from lstm_jax.tasks.nature_show import ANSWERS
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 SOLVED, GUESSED = 0.95, 0.6  # accuracies on images that leave two answers open
 FLOAT32_STEP = np.log10(np.finfo(np.float32).eps / 2)  # 1 + less than this is 1
-BESIDE = {"coords": "axes fraction", "va": "center"}
-ABOVE = {"coords": ("data", "axes fraction"), "size": 9}
+BESIDE = {"coords": "axes fraction", "va": "center", "size": 9}
+ABOVE = {"coords": ("data", "axes fraction"), "size": 10}
 
 
 def plot(record: Record) -> Figure:
     """Draws the median seed of every trained cell, and the untrained gradients."""
     entries = record.axes["variant"]
     rows = ["film", *(entry["label"] for entry in entries), "gradient"]
-    heights = [0.5, *(0.7 for _ in entries), 2.4]
+    heights = [0.36, *(0.68 for _ in entries), 2.1]
     figure = Figure(figsize=(7.2, 1.7 + sum(heights)), layout="constrained")
     axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
-    figure.suptitle(finding(record), x=0.01, ha="left", fontweight="bold", fontsize=13)
+    figure.suptitle(finding(record), x=0.01, ha="left", fontweight="bold", fontsize=15)
     _plot_film(axes["film"], record)
     for entry in entries:
         _plot_memory(axes[entry["label"]], record, entry)
+    axes[rows[1]].set_title("Trained: memory with the bear minus with an armchair")
     _plot_gradient(axes["gradient"], record)
     return figure
 
@@ -61,31 +61,39 @@ def _plot_film(axes: Axes, record: Record) -> None:
     last = len(inputs) - 1
     if record.config["rendering"] == "digits":
         plots.film_strip(axes, inputs, ["" for _ in inputs])
-        seen = "seen: 8 x 8\nhandwritten digits\nstand in for\nthe animals"
+        seen = "8 x 8 handwritten\ndigits stand in\nfor the animals"
     else:
         axes.imshow(inputs.T, cmap="Greys", aspect="auto")
         axes.set(xticks=[], yticks=[])
         seen = "seen"
-    axes.set_ylabel(seen, rotation=0, ha="right", va="center", fontsize=7)
+    axes.set_ylabel(seen, rotation=0, ha="right", va="center", fontsize=8)
     plots.note(axes, "the bear", (-0.5, 1), (0, 4), fontweight="bold", **ABOVE)
     between = f"{last - 1} oaks, pines and squirrels"
     plots.note(axes, between, (last / 2, 1), (0, 4), ha="center", **ABOVE)
-    asked = "dog or wolf?"
-    plots.note(axes, asked, (last + 0.5, 1), (0, 4), fontweight="bold", **ABOVE)
+    asked = {"ha": "right", "fontweight": "bold"} | ABOVE
+    plots.note(axes, "dog or wolf?", (last + 0.5, 1), (0, 4), **asked)
 
 
 def _plot_memory(axes: Axes, record: Record, entry: dict[str, Any]) -> None:
-    """Draws one network's memory with the bear minus that with the armchair."""
+    """Draws one network's memory with the bear minus that with the armchair.
+
+    As a share of its largest size, unit by unit: a bear that comes to matter more and
+    more does not look forgotten at the start.
+    """
     right = take(record, "accuracy", variant=entry, stage=TRAINED)
     seed = median_seed(right)
     difference = take(record, "scene_difference", variant=entry, seed=seed)
+    largest = np.abs(difference).max(axis=0)
+    difference = difference / np.where(largest > 0, largest, 1)
     order, variant = np.argsort(difference[-1]), variant_of(entry)
     name = NAMES.get(variant.cell, variant.cell)
     plots.heat_map(axes, difference[:, order], name, signed=True)
-    axes.yaxis.label.set(color=plots.colour_of(variant.cell), fontweight="bold")
+    axes.yaxis.label.set(
+        color=plots.colour_of(variant.cell), fontweight="bold", fontsize=11
+    )
     bear, armchair = take(record, "scene_answer", variant=entry, seed=seed)
-    told = f"{_answer(bear)}; had it been\nan armchair: {_answer(armchair)}"
-    plots.note(axes, told, (1.075, 0.5), **BESIDE)
+    told = f"{_answer(bear)}\nhad it been an\narmchair: {_answer(armchair)}"
+    plots.note(axes, told, (1.09, 0.5), **BESIDE)
 
 
 def _answer(probabilities: np.ndarray) -> str:
@@ -101,19 +109,27 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         variant = variant_of(entry)
         shares = take(record, "far_log_share", far_variant=entry)
         _, median, _ = quartiles(shares, axis=(0, 1)) / np.log(10)
-        style = plots.line_of(variant.cell, 1 - variant.order) | {"marker": ""}
+        usual = variant.forget_bias is not None and variant.order == 0
+        style = plots.line_of(variant.cell, int(usual)) | {"marker": ""}
         axes.plot(lags, median, **style)
         name = NAMES[variant.cell]
         if variant.forget_bias is not None:
             name += f", forget bias {variant.forget_bias:.2g}"
-        told = f"{name}: {wording.power(median[-1] * np.log(10))}"
+        told = f"{name}:\n{_power(median[-1])}"
         ends = (lags[-1], median[-1])
-        plots.note(axes, told, ends, (4, 0), va="center", color=style["color"])
+        plots.note(axes, told, ends, (4, 0), va="center", color=style["color"], size=9)
         lowest = min(lowest, median[-1])
     plots.log_axis(axes, int(lags[-1]), "")
     axes.axhspan(lowest - 2, FLOAT32_STEP, color="0.93", zorder=0)
     axes.set_ylim(lowest - 2, None)
     lost = "lost in float32: too small to change a sum"
-    plots.note(axes, lost, (2, lowest - 1.4), color=plots.GREY)
+    plots.note(axes, lost, (2, lowest - 1.4), color=plots.GREY, size=9)
     axes.set_title("Before training: how much of the answer's gradient is left")
     axes.set(xlabel="steps back from the answer", ylabel="share of the gradient")
+
+
+def _power(log_share: float) -> str:
+    """Returns a share as a power of ten, or as it is where it is above 1/100."""
+    if log_share > -2:
+        return f"{10**log_share:.2f}"
+    return f"$10^{{{round(log_share)}}}$"

@@ -20,7 +20,7 @@ NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws the bear's figure, or the shares at every stage with what theory predicts."""
+    """Draws the bear's figure, or the shares before and after training, with theory."""
     if "scene_difference" in record.arrays:
         return bear.plot(record)
     return _all_panels(record)

@@ -130,7 +130,10 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Stu
     advance(f"{name}: measuring", 0)
     measure = gradient_shares.measurer(cell, watched)
     stages = {INITIAL: jax.block_until_ready(measure(models))}
-    signal = gradient_shares.signal_to_noise(cell, watched, models, config.batch_size)
+    signal = None
+    if not config.shows_the_bear:  # whose figure is to be there within a minute
+        batch = config.batch_size
+        signal = gradient_shares.signal_to_noise(cell, watched, models, batch)
     recording: dict[int, np.ndarray] = {}
     advance(f"{name}: measured", MEASURING)
     if config.trains:
@@ -205,6 +208,8 @@ def _undriven(config: Config, watched: Watched) -> dict[str, Quantity]:
     """
     if "rnn" not in config.cells or config.activation not in ("tanh", "linear"):
         return {}
+    if config.shows_the_bear:
+        return {}
     models = networks.initial_models(config, watched, "rnn")
     silence = gradient_shares.silence_like(watched)
     found = gradient_shares.measurer(networks.cell_of(config, "rnn"), silence)(models)
@@ -246,11 +251,13 @@ def _quantities(found: Studied) -> dict[str, Quantity]:
 
 
 def _rows(found: Studied) -> list[dict[str, str]]:
-    return [
-        report.row(variant, when, measured.of_variant(k))
-        for k, variant in enumerate(found.variants)
-        for when, measured in found.stages.items()
-    ]
+    return report.without_columns_that_say_nothing(
+        [
+            report.row(variant, when, measured.of_variant(k))
+            for k, variant in enumerate(found.variants)
+            for when, measured in found.stages.items()
+        ]
+    )
 
 
 def _verdict_lines(found: Studied, lag: int) -> list[str]:

@@ -25,6 +25,7 @@ def film_strip(
         vmin=0,
         vmax=1,
         aspect="auto",
+        interpolation="none",
         extent=(-0.5, time - 0.5, 0, 1),
     )
     axes.set_yticks([])

@@ -13,6 +13,7 @@ from experiments import gradient_decay
 from experiments.common import cli
 from experiments.common.cli import ConfigError
 from experiments.common.records import take
+from experiments.gradient_decay import networks
 
 INF = math.inf
 
@@ -37,8 +38,8 @@ def test_decay_shares_are_those_of_the_python_loop(decay_record):
     """One network, measured again by restarting the reference at every step."""
     config = gradient_decay.Config(num_steps=4, **SMALL)
     found = of_stage(decay_record, "log_share", "lstm b_f=1", "initial")[0, 0]
-    watched = gradient_decay.watched_in(config)
-    models = gradient_decay.initial_models(config, watched, "lstm")
+    watched = networks.watched_in(config)
+    models = networks.initial_models(config, watched, "lstm")
     model = jax.tree.map(lambda leaf: leaf[0], models)
     assert watched.targets is not None
     xs, target = watched.inputs[:, 0], watched.targets[0]
