@@ -109,13 +109,13 @@ def _clause(name: str, question: str) -> str:
 
 
 def _nature_show(record: records.Record) -> str:
-    lags, reached = record.axes["lag"], []
+    lags, seeds, reached = record.axes["lag"], record.config["num_seeds"], []
     for entry in record.axes["variant"]:
         right = records.take(record, "accuracy", variant=entry)
         most = (right >= SOLVED).mean(0) > 0.5
         farthest = max((lag for lag, m in zip(lags, most, strict=True) if m), default=0)
         reached.append(f"{entry['label']} {farthest}")
-    return f"farthest lag that most of {len(right)} seeds learn: {', '.join(reached)}"
+    return f"farthest lag that most of {seeds} seeds learn: {', '.join(reached)}"
 
 
 def _trainability(record: records.Record) -> str:

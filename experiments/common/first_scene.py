@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import lstm_jax as lj
+from experiments.common import compiling, gradient_shares
 from lstm_jax import readouts
 from lstm_jax.tasks.nature_show import ROLES, show_of
 from lstm_jax.training import loop
@@ -45,7 +46,8 @@ def two_shows(key: jax.Array, rendering: str, lag: int) -> TwoShows:
     """Returns the first show of a test batch that the bear opens, and its twin."""
     drawn = key, SHOWS, lag + 2
     task = lj.tasks.nature_show(rendering, goldfish_rate=0.0)
-    images, show = task.sample_test(*drawn).inputs, show_of(*drawn, goldfish_rate=0.0)
+    images = gradient_shares.sampled(task.sample_test, *drawn).inputs
+    show = show_of(*drawn, goldfish_rate=0.0)
     bear, armchair = (int(np.argmax(show.scene == ROLES.index(s))) for s in SCENES)
     twin = images[:, bear].at[0].set(images[0, armchair])
     roles = np.array([show.scene[bear], *show.distractors[:, bear]])
@@ -65,4 +67,4 @@ def kept(cell: lj.Cell, models: loop.ModelParams, shows: TwoShows) -> Kept:
         answers = readouts.linear(model.readout, ys[-1])
         return Kept(memory[:, 0] - memory[:, 1], jax.nn.softmax(answers))
 
-    return jax.jit(jax.vmap(one))(models)
+    return jax.jit(jax.vmap(one), compiler_options=compiling.soon())(models)

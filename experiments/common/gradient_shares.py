@@ -1,6 +1,7 @@
 """How far back the gradient of an answer reaches: networks in, numpy arrays out."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import lstm_jax as lj
+from experiments.common import compiling
 from experiments.common.saturation import saturation
 from lstm_jax import readouts
 from lstm_jax.gradients.signal import FirstStepSignal
@@ -63,8 +65,14 @@ def watched_show(
 ) -> Watched:
     """Returns test shows of that lag, all with an ambiguous last image."""
     ambiguous = lj.tasks.nature_show(rendering, goldfish_rate=0.0)
-    shows = jax.block_until_ready(ambiguous.sample_test(key, num_examples, lag + 2))
+    shows = sampled(ambiguous.sample_test, key, num_examples, lag + 2)
     return Watched(lj.tasks.nature_show(rendering), shows.inputs, shows.targets, lag)
+
+
+def sampled(sample: Callable[..., lj.Batch], key: jax.Array, *sizes: int) -> lj.Batch:
+    """Returns a batch of one of the samplers of a task, as one program."""
+    draw = jax.jit(lambda key: sample(key, *sizes), compiler_options=compiling.soon())
+    return jax.block_until_ready(draw(key))
 
 
 def watched_sequence(sequence: np.ndarray, lag: int) -> Watched:
@@ -82,12 +90,7 @@ def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Me
 
     def one(model):
         inputs = watched.inputs.astype(model.readout.w.dtype)
-
-        def score(ys):
-            return jnp.sum(_scores(model, ys[-1], watched))
-
-        of_leaves = lj.log_gradient_norms(cell, model.cell, inputs, score)
-        log_norms, task = lj.joint_log_norms(of_leaves), watched.task
+        log_norms, task = _log_norms(cell, model, watched), watched.task
         if cell.memory is None:
             log_carousel = jnp.full_like(log_norms, jnp.nan)
         else:
@@ -99,7 +102,26 @@ def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Me
             saturation=None if task else saturation(cell, model.cell, inputs),
         )
 
-    return jax.jit(jax.vmap(one))
+    return jax.jit(jax.vmap(one), compiler_options=compiling.soon())
+
+
+def log_norms(
+    cell: lj.Cell, models: loop.ModelParams, watched: Watched
+) -> Float[np.ndarray, "network time examples"]:
+    """Returns `Measured.log_norms` alone, of networks with leaves (network, ...)."""
+    one = partial(_log_norms, cell, watched=watched)
+    found = jax.jit(jax.vmap(one), compiler_options=compiling.soon())(models)
+    return np.asarray(found)
+
+
+def _log_norms(
+    cell: lj.Cell, model: loop.ModelParams, watched: Watched
+) -> Float[Array, "time examples"]:
+    def score(ys):
+        return jnp.sum(_scores(model, ys[-1], watched))
+
+    inputs = watched.inputs.astype(model.readout.w.dtype)
+    return lj.joint_log_norms(lj.log_gradient_norms(cell, model.cell, inputs, score))
 
 
 def _scores(
@@ -144,13 +166,17 @@ def signal_to_noise(
     if watched.task is None:
         return None
     task = watched.task
-    batch = task.sample(jax.random.key(2), SIGNAL_EXAMPLES, watched.inputs.shape[0])
+    length = watched.inputs.shape[0]
+    batch = sampled(task.sample, jax.random.key(2), SIGNAL_EXAMPLES, length)
 
     def one(model):
         found = model_signal(cell, task, model, batch, -1, batch_size)
         return jnp.stack([found.signal, found.resolution]) / found.noise
 
-    found = jax.jit(lambda models: jax.lax.map(one, models))(models)
+    over_models = jax.jit(
+        lambda models: jax.lax.map(one, models), compiler_options=compiling.soon()
+    )
+    found = over_models(models)
     return np.asarray(found, np.float64)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 import lstm_jax as lj
+from experiments.common import compiling
 from experiments.common.progress import Advance
 from experiments.common.variants import Variant, init_options
 from lstm_jax.training import loop, runs
@@ -65,7 +66,8 @@ def initial_models(
             key, cell, inputs, outputs, hidden_size=hidden, init_options=given
         )
 
-    return jax.jit(jax.vmap(one))(*side_by_side(variants, keys))
+    made = jax.jit(jax.vmap(one), compiler_options=compiling.soon())
+    return made(*side_by_side(variants, keys))
 
 
 def trained_models(
@@ -111,7 +113,10 @@ def train_side_by_side(
       runs_at_once: networks trained at a time; all by default. 1 compiles faster.
     """
     program = runs.program(
-        recipe, most_steps=MOST_UPDATES_PER_CALL, runs_at_once=runs_at_once
+        recipe,
+        most_steps=MOST_UPDATES_PER_CALL,
+        runs_at_once=runs_at_once,
+        compiler_options=compiling.soon(),
     )
     every, done = every or num_steps, 0
     advance(what, 0)

@@ -16,8 +16,8 @@ from lstm_jax.tasks.nature_show import ANSWERS
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 SOLVED, GUESSED = 0.95, 0.6  # accuracies on images that leave two answers open
 FLOAT32_STEP = np.log10(np.finfo(np.float32).eps / 2)  # 1 + less than this is 1
-BESIDE = {"coords": "axes fraction", "va": "center", "size": 9}
-ABOVE = {"coords": ("data", "axes fraction"), "size": 10}
+BESIDE: dict[str, Any] = {"coords": "axes fraction", "va": "center", "size": 9}
+ABOVE: dict[str, Any] = {"coords": ("data", "axes fraction"), "size": 10}
 
 
 def plot(record: Record) -> Figure:
@@ -70,8 +70,9 @@ def _plot_film(axes: Axes, record: Record) -> None:
     plots.note(axes, "the bear", (-0.5, 1), (0, 4), fontweight="bold", **ABOVE)
     between = f"{last - 1} oaks, pines and squirrels"
     plots.note(axes, between, (last / 2, 1), (0, 4), ha="center", **ABOVE)
-    asked = {"ha": "right", "fontweight": "bold"} | ABOVE
-    plots.note(axes, "dog or wolf?", (last + 0.5, 1), (0, 4), **asked)
+    asked = "dog or wolf?"
+    end = {"ha": "right", "fontweight": "bold"}
+    plots.note(axes, asked, (last + 0.5, 1), (0, 4), **end, **ABOVE)
 
 
 def _plot_memory(axes: Axes, record: Record, entry: dict[str, Any]) -> None:
@@ -110,7 +111,8 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         shares = take(record, "far_log_share", far_variant=entry)
         _, median, _ = quartiles(shares, axis=(0, 1)) / np.log(10)
         usual = variant.forget_bias is not None and variant.order == 0
-        style = plots.line_of(variant.cell, int(usual)) | {"marker": ""}
+        style = plots.line_of(variant.cell, int(usual))
+        style["marker"] = ""
         axes.plot(lags, median, **style)
         name = NAMES[variant.cell]
         if variant.forget_bias is not None:

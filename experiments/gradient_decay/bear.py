@@ -15,17 +15,18 @@ from experiments.gradient_decay.config import DEFAULT_LAG, Config
 FAR_LAG = 200  # of the untrained curves
 
 
-def two_shows(config: Config) -> first_scene.TwoShows:
-    """Returns the shows whose memories are compared."""
+def two_shows(config: Config) -> first_scene.TwoShows | None:
+    """Returns the shows whose memories are compared; None without the bear's figure."""
+    if not config.shows_the_bear:
+        return None
     key, lag = jax.random.key(config.seed), config.lag or DEFAULT_LAG
     return first_scene.two_shows(key, config.rendering, lag)
 
 
-def shown(config: Config) -> dict[str, Quantity]:
+def shown(shows: first_scene.TwoShows | None) -> dict[str, Quantity]:
     """Returns the show whose scene is exchanged; the last image has no role, NaN."""
-    if not config.shows_the_bear:
+    if shows is None:
         return {}
-    shows = two_shows(config)
     inputs, roles = np.asarray(shows.inputs), np.append(shows.roles, np.nan)
     return {
         "scene_input": Quantity(inputs, ("time", "scene", "pixel"), "1"),
@@ -49,8 +50,9 @@ def far_curves(config: Config) -> Far:
     variants, found = [], []
     for name in ("rnn", "lstm"):
         variants += variants_of(name, longer.biases, FAR_LAG)
-        measure = gradient_shares.measurer(networks.cell_of(config, name), watched)
-        found.append(measure(networks.initial_models(longer, watched, name)).log_norms)
+        models = networks.initial_models(longer, watched, name)
+        cell = networks.cell_of(config, name)
+        found.append(gradient_shares.log_norms(cell, models, watched))
     shares = decay.shares(np.concatenate(found))
     shares = shares.reshape(len(variants), config.num_seeds, *shares.shape[1:])
     axes = ("far_variant", "seed", "example", "far_lag")

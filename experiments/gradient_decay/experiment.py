@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from experiments.common import (
     training,
 )
 from experiments.common.cores import on_all_cores
-from experiments.common.first_scene import Kept
+from experiments.common.first_scene import Kept, TwoShows
 from experiments.common.gradient_shares import Measured, Watched
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
@@ -63,15 +64,21 @@ def run(config: Config) -> Record:
     start = time.monotonic()
     _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
-        watched = networks.watched_in(config)
+        watched, shows = networks.watched_in(config), bear.two_shows(config)
         training_units = config.num_steps + MEASURING if config.trains else 0
         with progress(len(config.cells) * (MEASURING + training_units)) as advance:
-            studies = on_all_cores(
-                lambda name: _study(config, watched, name, advance), config.cells
+            *studies, far, undriven = on_all_cores(
+                [
+                    *(
+                        partial(_study, config, watched, shows, n, advance)
+                        for n in config.cells
+                    ),
+                    partial(bear.far_curves, config),
+                    partial(_undriven, config, watched),
+                ]
             )
-        undriven, far = _undriven(config, watched), bear.far_curves(config)
     found = _joined(studies)
-    arrays = _quantities(found) | undriven | far.arrays | bear.shown(config)
+    arrays = _quantities(found) | undriven | far.arrays | bear.shown(shows)
     return records.new(
         NAME,
         asdict(config) | {"lag": watched.lag},
@@ -122,7 +129,13 @@ def _of_inputs(saturated: Quantity | None, watched: Watched) -> list[str]:
     return saturation.in_words(given, standardised, np.asarray(watched.inputs))
 
 
-def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Studied:
+def _study(
+    config: Config,
+    watched: Watched,
+    shows: TwoShows | None,
+    name: str,
+    advance: Advance,
+) -> Studied:
     """Measures one cell at all its forget biases, before and after training."""
     cell = networks.cell_of(config, name)
     variants = variants_of(name, config.biases, watched.lag)
@@ -141,9 +154,7 @@ def _study(config: Config, watched: Watched, name: str, advance: Advance) -> Stu
         stages[TRAINED] = jax.block_until_ready(measure(models))
         advance(f"{name}: measured", MEASURING)
     shape = (len(variants), config.num_seeds)
-    kept = None
-    if config.shows_the_bear:
-        kept = first_scene.kept(cell, models, bear.two_shows(config))
+    kept = None if shows is None else first_scene.kept(cell, models, shows)
     recorded = [_medians(norms, shape) for norms in recording.values()]
     return Studied(
         variants=variants,

@@ -89,6 +89,7 @@ def program(
     most_steps: int = MOST_STEPS,
     mesh: Mesh | None = None,
     runs_at_once: int | None = None,
+    compiler_options: Mapping[str, Any] | None = None,
 ) -> Program:
     """Returns the runs of a recipe as one program; errors as in `train`.
 
@@ -98,6 +99,7 @@ def program(
       mesh: devices along "seed" share the runs, those along "data" and "unit" the
         batch of each; one device if not given.
       runs_at_once: runs side by side, without a mesh; all if not given.
+      compiler_options: of XLA, as `jax.jit` takes them.
     """
     drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
     loop.check_updates(recipe.task, drawing, recipe.stop_after)
@@ -126,11 +128,13 @@ def program(
         # Test sequences of all runs at once need gigabytes.
         return over_runs(one, mesh=mesh, at_once=1)(keys, state.params)
 
+    options = None if compiler_options is None else dict(compiler_options)
+    compiled = partial(jax.jit, compiler_options=options)
     return Program(
-        begin=jax.jit(_side_by_side(partial(begin, recipe), None)),
+        begin=compiled(_side_by_side(partial(begin, recipe), None)),
         place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
-        steps=jax.jit(steps),
-        test=jax.jit(test, static_argnums=(2, 3)),
+        steps=compiled(steps),
+        test=compiled(test, static_argnums=(2, 3)),
         gather=_same if mesh is None else partial(sharding.gather, mesh=mesh),
     )
 
