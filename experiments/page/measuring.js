@@ -24,26 +24,38 @@ export function unpacked(stored) {
       values.subarray(k * columns, (k + 1) * columns),
     );
   }
-  return { ...stored, cells, images };
+  const colours = mapped(stored.cells, ({ colour }) => colour);
+  const page = { ...stored, cells, images, colours, opposite: opposites(stored.scenes) };
+  return { ...page, orders: keepersFirst(page) };
 }
 
 /** What is shown at every step: image t modulo their number of each name. */
 export const inputsOf = ({ images }, strip) =>
   strip.map((name, step) => images[name][step % images[name].length]);
 
-/** The strip with every scene of the forest exchanged for one of the home, and back. */
-export function opposite({ scenes }, strip) {
-  const { forest, home } = scenes;
-  const pairs = [...forest, ...home];
-  const other = [...home].reverse().concat([...forest].reverse());
-  return strip.map((name) => other[pairs.indexOf(name)] ?? name);
+/** By name: bear and armchair, fox and cat stand for the opposite of one another. */
+function opposites({ forest, home }) {
+  const others = [...home].reverse();
+  const pairs = forest.map((name, k) => [name, others[k]]);
+  return Object.fromEntries([...pairs, ...pairs.map(([a, b]) => [b, a])]);
 }
+
+/** The strip with every scene of the forest exchanged for one of the home, and back. */
+export const exchanged = (page, strip) => strip.map((name) => page.opposite[name] ?? name);
+
+/** The units of each cell, those first whose trained forget gates are open the most. */
+const keepersFirst = ({ cells }) =>
+  mapped(cells, ({ after }, kind) => {
+    const biases = forgetBiases(kind, after);
+    const units = Array.from({ length: after.readout.w.rows }, (_, unit) => unit);
+    return units.sort((a, b) => (biases[b] ?? 0) - (biases[a] ?? 0));
+  });
 
 /** By cell: steps, gradients, forget biases, and the answer after the opposite scene. */
 export function measured(page, settings) {
   const [dog, wolf] = ["dog", "wolf"].map((animal) => page.answers.indexOf(animal));
   const inputs = inputsOf(page, settings.strip);
-  const others = inputsOf(page, opposite(page, settings.strip));
+  const others = inputsOf(page, exchanged(page, settings.strip));
   const found = {};
   for (const kind of Object.keys(CELLS)) {
     const given = page.cells[kind][settings.trained ? "after" : "before"];

@@ -16,7 +16,7 @@ from lstm_jax.tasks.nature_show import ANSWERS, FOREST, HOME
 from lstm_jax.training.checkpoints import named_arrays
 
 HERE = Path(__file__).parent
-MODULES = ("memory.js", "measuring.js", "settings.js", "drawing.js", "view.js")
+MODULES = ("memory", "measuring", "settings", "words", "drawing", "parts", "view")
 """In the order in which they import one another."""
 
 
@@ -74,5 +74,5 @@ def _source(name: str) -> str:
 
 def _without_imports(name: str) -> str:
     """Returns a module to be put behind those that it imports, in one script."""
-    text = re.sub(r"^import \{[^}]*\} from .*\n", "", _source(name), flags=re.M)
+    text = re.sub(r"^import \{[^}]*\} from .*\n", "", _source(f"{name}.js"), flags=re.M)
     return re.sub(r"^export (?=const|function)", "", text, flags=re.M)
