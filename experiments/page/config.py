@@ -29,7 +29,7 @@ class Config(cli.Flags):
     lag: int = option(
         20,
         cli.integer(minimum=1, maximum=MOST_STEPS - 2),
-        "steps between scene and question",
+        f"steps between scene and question, at most {MOST_STEPS - 2}",
     )
     forget_bias: float | str = option(
         MATCHED,
@@ -38,7 +38,9 @@ class Config(cli.Flags):
         "keeps 3/4 over the lag",
     )
     hidden_size: int = option(
-        32, cli.integer(minimum=1, maximum=MOST_UNITS), "units of a cell"
+        MOST_UNITS,
+        cli.integer(minimum=1, maximum=MOST_UNITS),
+        f"units of a cell, at most {MOST_UNITS}",
     )
     num_seeds: int = option(
         3, cli.integer(minimum=1), "networks per cell, of which the best is shown"
@@ -53,5 +55,6 @@ class Config(cli.Flags):
         super().__post_init__()
         if self.of_seed is not None and self.checkpoint is None:
             raise ConfigError(
-                f"of_seed: got {self.of_seed}; it must not be given without a checkpoint"
+                f"of_seed: got {self.of_seed}; it must not be given without a "
+                "checkpoint"
             )

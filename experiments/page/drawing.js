@@ -89,7 +89,8 @@ export function gradientChart(lines, box) {
   const parts = [
     ...decadeTicks(low, high).map((power) => decadeLine(power, y(power * Math.LN10), box)),
     ...stepTicks(number).map((k) => label(x(number - 1 - k), height - 4, `${k}`, "middle")),
-    `<path class="axis" d="M${left} ${y(floor)}H${width - right}" style="stroke:var(--goldfish)"/>`,
+    label(left - 5, height - 4, "steps to the end", "end"),
+    `<path class="marked" d="M${left} ${y(floor)}H${width - right}"/>`,
     label(width - right - 2, y(floor) + 13, "below, float32 drops it from a sum", "end"),
     ...lines.map((line) => curve(line, x, y)),
     ...namesApart(lines.map((line) => ({ ...line, at: y(line.logs[0]) })), bottom).map(

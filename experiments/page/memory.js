@@ -20,10 +20,11 @@ const sigmaSlope = (z) => {
 };
 const tanhSlope = (z) => 4 * sigmaSlope(2 * z);
 
-const vector = (length, of) => Float64Array.from({ length }, (_, j) => of(j));
-const map = (f, ...vectors) => vectors[0].map((_, j) => f(...vectors.map((v) => v[j])));
+const map = (f, a, b = a, c = a, d = a) => a.map((number, j) => f(number, b[j], c[j], d[j]));
 const zeros = (length) => new Float64Array(length);
-const add = (...vectors) => map((...numbers) => numbers.reduce((a, b) => a + b), ...vectors);
+const vector = (length, of) => zeros(length).map((_, j) => of(j));
+const sum = (a, b) => map((x, y) => x + y, a, b);
+const add = (...vectors) => vectors.reduce(sum);
 const dot = (u, v) => u.reduce((sum, number, j) => sum + number * v[j], 0);
 const scaled = (v, factor) => v.map((number) => number * factor);
 
@@ -31,22 +32,23 @@ const scaled = (v, factor) => v.map((number) => number * factor);
 function times(x, weights, from = 0) {
   const { columns, values } = weights;
   const product = zeros(columns);
-  x.forEach((number, row) => {
+  for (let row = 0; row < x.length; row++) {
+    const number = x[row];
     const start = (from + row) * columns;
     for (let j = 0; j < columns; j++) product[j] += number * values[start + j];
-  });
+  }
   return product;
 }
 
 /** W delta^T, of the first `rows` rows of W and the columns that begin at `from`. */
 function back(delta, weights, rows, from = 0) {
   const { columns, values } = weights;
-  return vector(rows, (row) => {
+  const product = zeros(rows);
+  for (let row = 0; row < rows; row++) {
     const start = row * columns + from;
-    let sum = 0;
-    for (let j = 0; j < delta.length; j++) sum += delta[j] * values[start + j];
-    return sum;
-  });
+    for (let j = 0; j < delta.length; j++) product[row] += delta[j] * values[start + j];
+  }
+  return product;
 }
 
 // ---- cells ----
@@ -212,8 +214,8 @@ export function adjusted(kind, network, forgetBias, gain) {
 
 /** Weights whose first `rows` rows, those that read a memory, are scaled. */
 function withGain(weights, gain, rows = weights.rows) {
-  const end = rows * weights.columns;
-  const values = weights.values.map((w, j) => (j < end ? w * gain : w));
+  const values = weights.values.slice();
+  for (let j = 0; j < rows * weights.columns; j++) values[j] *= gain;
   return { ...weights, values };
 }
 

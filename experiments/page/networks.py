@@ -87,15 +87,18 @@ def _read(config: Config, path: str) -> TrainedRun:
         )
     run = saved_run.read_run(path, config.of_seed)
     of = run.config
-    for what, got, allowed, needed in (
-        ("task", of.task, (NATURE_SHOW.name,), NATURE_SHOW.name),
-        ("cell", of.cell, TAUGHT, f"one of {', '.join(TAUGHT)}"),
-        ("units", of.hidden_size, range(MOST_UNITS + 1), f"at most {MOST_UNITS}"),
+    for shown, got, needed in (
+        (of.task == NATURE_SHOW.name, f"on {of.task}", f"on {NATURE_SHOW.name}"),
+        (of.cell in TAUGHT, f"of the cell {of.cell}", f"of {', '.join(TAUGHT)}"),
+        (
+            of.hidden_size <= MOST_UNITS,
+            f"of {of.hidden_size} units",
+            f"of at most {MOST_UNITS}",
+        ),
     ):
-        if got not in allowed:
+        if not shown:
             raise ConfigError(
-                f"checkpoint: {path!r}: got the {what} {got}; it must be {needed}, for "
-                "a run that the page shows"
+                f"checkpoint: {path!r}: got a run {got}; it must be one {needed}"
             )
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.params)):
         raise ConfigError(
@@ -111,7 +114,7 @@ def _of_run(run: TrainedRun) -> Network:
         initial=saved_run.untrained(run),
         trained=run.params,
         accuracy=float(_accuracies(cell, length, models)[0]),
-        about=f"{run.name}, {run.step} updates at lag {length - 2}",
+        about=f"{run.name}, lag {length - 2}, updates: {run.step}",
     )
 
 
@@ -134,12 +137,12 @@ def _trained(config: Config, name: str, advance: Advance) -> Network:
     accuracies = np.asarray(_accuracies(cell, length, trained))
     best = int(accuracies.argmax())
     of_best = partial(jax.tree.map, lambda leaf: leaf[best])
-    bias = "" if variant.forget_bias is None else f" from forget bias {variant.bias}"
+    bias = "" if variant.forget_bias is None else f", forget bias at first {variant.bias}"
     return Network(
         initial=of_best(initial),
         trained=of_best(trained),
         accuracy=float(accuracies[best]),
-        about=f"{config.num_steps} updates at lag {config.lag}{bias}, the best of "
+        about=f"lag {config.lag}, updates: {config.num_steps}{bias}; the best of "
         f"{config.num_seeds}",
     )
 

@@ -88,9 +88,9 @@ function drawControls(root, page, { settings, step, found }) {
   root.querySelector("[data-do=shorter]").disabled = strip.length <= least;
   const { forgetBiases } = found.cells.lstm;
   const mean = forgetBiases.reduce((a, b) => a + b) / forgetBiases.length;
-  const forget = `${signed(forgetBias)}: σ(${two(mean)}) of the LSTM is ${two(1 / (1 + Math.exp(-mean)))}`;
+  const forget = `${signed(forgetBias)}; LSTM: σ(${two(mean)}) = ${two(1 / (1 + Math.exp(-mean)))}`;
   moveSlider(root, "forgetBias", forgetBias, forget);
-  moveSlider(root, "gain", gain, `times ${two(gain)}`);
+  moveSlider(root, "gain", gain, `× ${two(gain)}`);
   root.querySelector(trained ? "#after" : "#before").checked = true;
   const cursor = root.querySelector("#step");
   cursor.max = strip.length;
@@ -132,10 +132,9 @@ function drawAnswer(part, page, { strip }, { steps, otherwise }) {
     bar.children[0].style.width = `${100 * probabilities[k]}%`;
     bar.children[1].style.left = `${100 * otherwise[k]}%`;
     bar.children[1].hidden = !scene;
-    const value = bar.nextElementSibling;
-    value.textContent = two(probabilities[k]);
+    bar.previousElementSibling.textContent = two(probabilities[k]);
     const best = answers[k] === said(answers, probabilities);
-    for (const text of [value, bar.previousElementSibling]) text.classList.toggle("best", best);
+    bar.parentElement.classList.toggle("best", best);
   });
   const wolf = answers.indexOf("wolf");
   part.querySelector("p").textContent = scene
@@ -187,7 +186,7 @@ function drawCard(card, page, { settings, found, step }, kind) {
     heat("gates", gate, 1, SIGNED.includes(gate) ? signed(mean) : two(mean), `gate ${gate}`);
   }
   for (const [path, shares] of Object.entries(gradients.shares)) {
-    const value = Number.isFinite(shares[step]) ? signed(shares[step]) : "";
+    const value = Number.isFinite(shares[step]) ? two(shares[step]) : "";
     put(`shares.${path}`, value, `share of the gradient through ${path}`, (canvas) =>
       drawHeat(canvas, shares.map((share) => [share || 0]), [0], 1, colour),
     );

@@ -98,9 +98,10 @@ function listen(root, page, state, { set, move }) {
     if (target.name in LIMITS) set({ [target.name]: Number(target.value) });
     if (target.name === "trained") set({ trained: target.value === "after" });
     if (target.id === "step") move(Number(target.value) - 1);
-    if (target.dataset.step) {
-      set({ strip: state.settings.strip.with(Number(target.dataset.step), target.value) });
-    }
+  });
+  root.addEventListener("change", ({ target }) => {
+    if (!target.dataset.step) return;
+    set({ strip: state.settings.strip.with(Number(target.dataset.step), target.value) });
   });
   root.querySelectorAll(".cell").forEach((card) =>
     card.addEventListener("pointermove", (event) => {

@@ -3,7 +3,7 @@
 import { CELLS } from "./memory.js";
 import { LIMITS } from "./settings.js";
 
-export const NAMES = { rnn: "RNN", lstm: "LSTM", four_gate: "Four-gate LSTM" };
+export const NAMES = { rnn: "RNN", lstm: "LSTM", four_gate: "Four-gate" };
 
 const LEAVES = {
   h: "short-term h",
@@ -32,7 +32,7 @@ export const leavesOf = (kind) => {
 
 export const gatesOf = (kind) => Object.keys(GATES[kind] ?? {});
 
-export const two = (number) => number.toFixed(2);
+export const two = (number) => number.toFixed(2).replace(/^-(0\.00)$/, "$1").replace("-", "−");
 
 export const signed = (number) => `${number < 0 ? "−" : "+"}${two(Math.abs(number))}`;
 
@@ -80,9 +80,9 @@ export const skeleton = (page) => `
 </section>`;
 
 const slider = (name, label) => `
-<label class="slider"><span>${label}</span><output></output>
-  <input type="range" name="${name}" min="${LIMITS[name][0]}" max="${LIMITS[name][1]}" step="0.01">
-</label>`;
+<div class="slider"><label for="${name}">${label}</label><output for="${name}"></output>
+  <input type="range" id="${name}" name="${name}" min="${LIMITS[name][0]}" max="${LIMITS[name][1]}" step="0.01">
+</div>`;
 
 const answerPanel = (kind, answers) => `
 <article class="answer" data-cell="${kind}">
@@ -92,17 +92,17 @@ const answerPanel = (kind, answers) => `
 </article>`;
 
 const answerBar = (answer) => `
-<span>${answer}</span>
-<span class="bar" style="--animal:var(--${answer})"><i></i><u></u></span>
-<span data-of="${answer}"></span>`;
+<div><span>${answer}</span><span class="value"></span>
+<span class="bar" style="--animal:var(--${answer})"><i></i><u></u></span></div>`;
 
 const row = (name, of, height) =>
   `<span>${name}</span><canvas data-is="${of}" style="height:${height}px" role="img"></canvas>` +
   `<output data-of="${of}"></output>`;
 
+const chip = (colour, text) =>
+  `<i class="chip" style="--animal:var(--${colour})"></i>${text}`;
+
 function card(kind) {
-  const chip = (name) =>
-    `<i class="chip" style="--animal:var(--${name})"></i>${name}<br>`;
   const heat = (part, name, label) => row(label, `${part}.${name}`, 34);
   const gates = gatesOf(kind).map((gate) => heat("gates", gate, GATES[kind][gate]));
   const none =
@@ -111,14 +111,14 @@ function card(kind) {
   return `
 <article class="cell" data-cell="${kind}">
   <h2>${NAMES[kind]}</h2>
-  <div class="rows">${row("film", "film", 16)}
-    ${row(["goldfish", "dog", "wolf"].map(chip).join(""), "answers", 54)}</div>
-  <div class="rows"><h3>Memory, a row per unit: colour above 0, dark below</h3>
+  <div class="rows">${row("film", "film", 14)}
+    ${row(["goldfish", "dog", "wolf"].map((name) => chip(name, name)).join("<br>"), "answers", 54)}</div>
+  <div class="rows"><h3>Memory, a row per unit: ${chip("cell", "above")} ${chip("ink", "below 0")}</h3>
     ${leavesOf(kind).map((leaf) => heat("carry", leaf, leafName(kind, leaf))).join("")}</div>
   <div class="rows"><h3>Gates</h3>${gates.join("") || none}</div>
-  <div class="rows"><h3>Gradient of the answer: the share left, steps before the question</h3>
+  <div class="rows"><h3>Gradient of the answer: the share that is left</h3>
     <svg class="wide" height="190" role="img"></svg>
-    <h3>By which path it passes each step</h3>
+    <h3>By which path it passes a step</h3>
     ${paths.map((path) => row(pathName(path), `shares.${path}`, 11)).join("")}</div>
   <div class="here" aria-hidden="true"></div>
 </article>`;
@@ -136,8 +136,8 @@ that remembers has mark and bar far apart.</p>
 step, with respect to the memory that enters each step, over that of all memory entering the
 last. Dashed: the carousel, what the forget gates alone keep of it. Dotted: σ(b)<sup>k</sup>,
 b the mean forget bias, which holds for gates that read nothing. No number underflows: it is
-kept with its exponent. A path's share is its part of the whole; one that works against it is
-dark.</p>
+kept with its exponent. A path's share is its part of the whole, drawn like a memory: below 0, it works
+against the others.</p>
 <p>Trained on shows of ${strip.length} steps; tested on ${testShows} ambiguous shows or clear ones of
 images never drawn in training. ${networks.join(". ")}. Without memory it is 0.50.</p>
 <p>All is computed here. <code>lstmJax.set({strip, forgetBias, gain, trained})</code> and

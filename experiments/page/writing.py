@@ -57,7 +57,7 @@ def _arrays(params: Any) -> dict[str, Any]:
 
 
 def _array(values: jax.Array | np.ndarray) -> dict[str, Any]:
-    """Returns an array as its shape and its float32 numbers, little-endian, in base64."""
+    """Returns an array as its shape and its little-endian float32 numbers in base64."""
     numbers = np.ascontiguousarray(values, dtype="<f4")
     text = base64.b64encode(numbers.tobytes()).decode("ascii")
     return {"shape": numbers.shape, "float32": text}
