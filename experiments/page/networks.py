@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -133,11 +133,14 @@ def _trained(config: Config, name: str, advance: Advance) -> Network:
         num_steps=config.num_steps,
         what=f"{name}: training",
         advance=advance,
+        runs_at_once=1,
     )
     accuracies = np.asarray(_accuracies(cell, length, trained))
     best = int(accuracies.argmax())
     of_best = partial(jax.tree.map, lambda leaf: leaf[best])
-    bias = "" if variant.forget_bias is None else f", forget bias at first {variant.bias}"
+    bias = (
+        "" if variant.forget_bias is None else f", forget bias at first {variant.bias}"
+    )
     return Network(
         initial=of_best(initial),
         trained=of_best(trained),
@@ -147,9 +150,16 @@ def _trained(config: Config, name: str, advance: Advance) -> Network:
     )
 
 
+@cache
+def _test_shows(length: int) -> lj.Batch:
+    """Returns the shows on which all networks of that length are tested."""
+    sample = jax.jit(NATURE_SHOW.sample_test, static_argnums=(1, 2))
+    return sample(jax.random.key(1), TEST_SHOWS, length)
+
+
 def _accuracies(cell: lj.Cell, length: int, models: loop.ModelParams) -> jax.Array:
     """Returns the accuracy of each network, leaves (network, ...), on test shows."""
-    shows = NATURE_SHOW.sample_test(jax.random.key(1), TEST_SHOWS, length)
+    shows = _test_shows(length)
 
     def of(model):
         _, ys = lj.unroll(cell, model.cell, shows.inputs)
