@@ -22,7 +22,7 @@ from lstm_jax.tasks import NATURE_SHOW
 from lstm_jax.training import loop
 
 TEST_SHOWS = 1024
-WANTED = "the --out of experiments.train, or one of its checkpoints"
+WANTED = "the --out of experiments.train --task=nature_show, or one of its checkpoints"
 
 
 class Network(NamedTuple):
