@@ -125,9 +125,9 @@ function card(kind) {
 }
 
 /** The foot of the page: where the networks come from, and how to read it. */
-export function aboutText({ cells, testShows, strip }) {
+export function aboutText({ cells, testShows }) {
   const networks = Object.entries(cells).map(
-    ([kind, { about, accuracy }]) => `${NAMES[kind]}: ${escaped(about)}; right in ${two(accuracy)}`,
+    ([kind, { about, accuracy }]) => `${NAMES[kind]}: ${two(accuracy)} (${escaped(about)})`,
   );
   return `
 <p>The mark on each bar is the answer after the opposite scene, all else the same. A network
@@ -138,8 +138,8 @@ last. Dashed: the carousel, what the forget gates alone keep of it. Dotted: σ(b
 b the mean forget bias, which holds for gates that read nothing. No number underflows: it is
 kept with its exponent. A path's share is its part of the whole, drawn like a memory: below 0, it works
 against the others.</p>
-<p>Trained on shows of ${strip.length} steps; tested on ${testShows} ambiguous shows or clear ones of
-images never drawn in training. ${networks.join(". ")}. Without memory it is 0.50.</p>
+<p>Right in what share of the ambiguous ones of ${testShows} shows, of images never drawn in
+training; without memory it is 0.50. ${networks.join(". ")}.</p>
 <p>All is computed here. <code>lstmJax.set({strip, forgetBias, gain, trained})</code> and
 <code>lstmJax.get()</code> do what the controls do. Digits: Alpaydin &amp; Kaynak (1998), in
 scikit-learn. Story: Luis Serrano's lesson in the Udacity deep-learning course.</p>`;
