@@ -105,7 +105,8 @@ def experiments() -> str:
 
 def _clause(name: str, question: str) -> str:
     found = CLAUSES.get(name)
-    return question if found is None else found(_record(name))
+    clause = question if found is None else found(_record(name))
+    return clause.replace("|", r"\|").replace("b_f=", "forget bias ")
 
 
 def _nature_show(record: records.Record) -> str:
@@ -135,23 +136,19 @@ def _gradient_paths(record: records.Record) -> str:
     )
 
 
-def _line(number: int) -> Callable[[records.Record], str]:
-    """Returns the clause that is a line of the verdict."""
-    return lambda record: record.verdict[number].strip(" .:")
+def _cliff(record: records.Record) -> str:
+    *_, plain, clipped = (line.split(" -> ")[-1] for line in record.verdict)
+    return (
+        f"from the wall of its error, plain steps end at {plain}, clipped at {clipped}"
+    )
 
 
-CLAUSES: dict[str, Callable[[records.Record], str]] = {
-    "cliff": _line(1),
-    "explain": _line(3),
-    "gradient_decay": lambda record: _fading(record),
-    "gradient_paths": _gradient_paths,
-    "jacobian_laws": _line(1),
-    "latch": _line(2),
-    "lyapunov": _line(1),
-    "nature_show": _nature_show,
-    "train": _line(0),
-    "trainability": _trainability,
-}
+def _explain(record: records.Record) -> str:
+    gates, *_ = record.verdict[2].split(", ")
+    _, kept = gates.split(":")
+    before = re.findall(r"slowest unit kept half for ([\d.]+)", record.verdict[-1])
+    untrained = f"untrained, for {before[0]} at most"
+    return f"trained on adding of 100 steps, {kept.strip()}; {untrained}"
 
 
 def _fading(record: records.Record) -> str:
@@ -160,6 +157,25 @@ def _fading(record: records.Record) -> str:
         shares = records.take(record, "far_log_share", far_variant=entry, far_lag=lag)
         left.append(f"{entry['label']} {wording.power(np.median(shares))}")
     return f"share of the gradient left {lag} steps back, untrained: {', '.join(left)}"
+
+
+def _line(number: int) -> Callable[[records.Record], str]:
+    """Returns the clause that is a line of the verdict."""
+    return lambda record: record.verdict[number].strip(" .:")
+
+
+CLAUSES: dict[str, Callable[[records.Record], str]] = {
+    "cliff": _cliff,
+    "explain": _explain,
+    "gradient_decay": _fading,
+    "gradient_paths": _gradient_paths,
+    "jacobian_laws": _line(1),
+    "latch": _line(2),
+    "lyapunov": _line(1),
+    "nature_show": _nature_show,
+    "train": _line(0),
+    "trainability": _trainability,
+}
 
 
 def with_results(readme: str) -> str:

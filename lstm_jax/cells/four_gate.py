@@ -27,7 +27,7 @@ LSTM. Both show U nearly the same, i N being 1/10 of what it is at i = 1/2; but 
 optimiser that moves every weight by about the same amount, as Adam does, moves
 kept_t W_u by that amount times the sum of |kept_t|, so a small memory behind a large
 W_u is learned as in an LSTM, whose h reads c through no weights at all, and a large one
-behind W_u is not (docs/decisions/009-four-gate.md).
+behind W_u is not (docs/decisions/010-four-gate.md).
 """
 
 from typing import Any, NamedTuple
