@@ -15,7 +15,7 @@ import numpy as np
 import lstm_jax as lj
 from benchmarks import table as bench
 from experiments.common import records, usage, wording
-from experiments.figures.bear import SOLVED
+from experiments.figures.nature_show import SOLVED
 
 ROOT = Path(__file__).parent.parent
 TABLES = ("gradient_decay", "nature_show", "trainability")
@@ -42,8 +42,8 @@ def block(name: str) -> str:
     )
     if "lag" in config:
         setting = f"Lag {config['lag']}. {setting}"
-    story = [line for line in record.verdict if line.startswith("The last image")]
-    return "\n\n".join([setting, _table(record.rows), *(f"> {line}" for line in story)])
+    story = "\n".join(line for line in record.verdict if line)
+    return f"{setting}\n\n{_table(record.rows)}\n\n```text\n{story}\n```"
 
 
 def _record(name: str) -> records.Record:

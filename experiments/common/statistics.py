@@ -21,6 +21,11 @@ def quartiles(values: ArrayLike, axis: Any = None) -> NDArray[Any]:
     return np.percentile(numbers, QUARTILES, axis=axis, method=method)
 
 
+def median_index(values: np.ndarray) -> int:
+    """Returns the index of the median value, of the lower one if there are two."""
+    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
+
+
 def mean_interval(values: np.ndarray) -> np.ndarray:
     """Returns the 95 % Student-t interval of the mean over the first axis, in [0, 1].
 

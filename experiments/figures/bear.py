@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from experiments.common.records import Record, take
 from experiments.common.report import TRAINED
-from experiments.common.statistics import quartiles
+from experiments.common.statistics import median_index, quartiles
 from experiments.common.variants import variant_of
+from experiments.figures.nature_show import NAMES, SOLVED
 from lstm_jax import plots
 from lstm_jax.tasks.nature_show import ANSWERS
 
-NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
-SOLVED, GUESSED = 0.95, 0.6  # accuracies on images that leave two answers open
+GUESSED = 0.6  # at most, of the ambiguous images
 FLOAT32_STEP = np.log10(np.finfo(np.float32).eps / 2)  # 1 + less than this is 1
 BESIDE: dict[str, Any] = {"coords": "axes fraction", "va": "center", "size": 9}
 ABOVE: dict[str, Any] = {"coords": ("data", "axes fraction"), "size": 10}
@@ -51,11 +51,6 @@ def finding(record: Record) -> str:
     return f"{lag} images after the bear: RNN {rnn:.0%} right, LSTM {lstm:.0%}"
 
 
-def median_seed(accuracies: np.ndarray) -> int:
-    """Returns the index of the network with the (lower) median accuracy."""
-    return int(np.argsort(accuracies, kind="stable")[(len(accuracies) - 1) // 2])
-
-
 def _plot_film(axes: Axes, record: Record) -> None:
     inputs = take(record, "scene_input")[:, 0]
     last = len(inputs) - 1
@@ -82,7 +77,7 @@ def _plot_memory(axes: Axes, record: Record, entry: dict[str, Any]) -> None:
     more does not look forgotten at the start.
     """
     right = take(record, "accuracy", variant=entry, stage=TRAINED)
-    seed = median_seed(right)
+    seed = median_index(right)
     difference = take(record, "scene_difference", variant=entry, seed=seed)
     largest = np.abs(difference).max(axis=0)
     difference = difference / np.where(largest > 0, largest, 1)

@@ -12,10 +12,10 @@ from experiments.common.report import INITIAL, TRAINED
 from experiments.common.statistics import quartiles
 from experiments.common.variants import Variant, variant_of
 from experiments.figures import bear
+from experiments.figures.nature_show import NAMES
 from lstm_jax import plots
 
 TITLES = {INITIAL: "Before training", TRAINED: "After training"}
-NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 
 
 @plots.styled

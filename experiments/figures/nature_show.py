@@ -9,8 +9,10 @@ from experiments.common.statistics import mean_interval
 from lstm_jax import plots
 from lstm_jax.tasks.nature_show import ANSWERS, ROLES
 
+SOLVED = 0.95  # of the ambiguous images answered right
+NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
 STATES = {
-    "i": "input gate $i$",
+    "i": "LSTM: input gate $i$",
     "f": "forget gate $f$",
     "g": "candidate $g$",
     "o": "output gate $o$",
@@ -23,15 +25,28 @@ STATES = {
 def plot(record: Record) -> Figure:
     """Draws accuracy against lag and, below, the images of one show and its LSTM."""
     film = "state" in record.axes and record.config["rendering"] == "digits"
-    inside = list(STATES) if film else []
+    inside = ["rnn", *STATES] if film and "story_rnn" in record.arrays else []
     rows = ["accuracy", "film", *inside] if film else ["accuracy"]
-    heights = [4, 0.75, *(0.8 for _ in inside)] if film else [1]
-    figure = Figure(figsize=(6.6, 7.4 if film else 3), layout="constrained")
+    heights = [4, 0.6, *(0.8 for _ in inside)] if film else [1]
+    figure = Figure(figsize=(6.6, 8.0 if film else 3), layout="constrained")
+    figure.suptitle(finding(record), x=0.01, ha="left", fontweight="bold")
     axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
     _plot_accuracy(axes["accuracy"], record)
     if film:
         _plot_film(axes, record, inside)
     return figure
+
+
+def finding(record: Record) -> str:
+    """Returns what the record shows: the farthest lag that each cell learns."""
+    lags, parts = record.axes["lag"], []
+    for cell in dict.fromkeys(entry["cell"] for entry in record.axes["variant"]):
+        of_cell = [entry for entry in record.axes["variant"] if entry["cell"] == cell]
+        solved = [take(record, "accuracy", variant=e) >= SOLVED for e in of_cell]
+        most = np.max([of.mean(0) > 0.5 for of in solved], axis=0)
+        far = max((lag for lag, m in zip(lags, most, strict=True) if m), default=0)
+        parts.append(f"{NAMES.get(cell, cell)} {far}")
+    return f"How many images back most networks remember: {', '.join(parts)}"
 
 
 def _plot_accuracy(axes: Axes, record: Record) -> None:
@@ -61,15 +76,16 @@ def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None
     roles = [ROLES[int(role)] for role in take(record, "story_role")[:-1]]
     captions = [*roles, "dog or wolf?"]
     plots.film_strip(axes["film"], take(record, "story_input"), captions)
+    rnn = take(record, "story_rnn")
+    label = "RNN: memory $h$"
+    plots.heat_map(axes["rnn"], rnn[:, np.argsort(rnn[-1])], label, signed=True)
     order = np.argsort(take(record, "story_state", state="c")[-1])
-    for letter in inside:
+    for letter in STATES:
         values = take(record, "story_state", state=letter)[:, order]
         plots.heat_map(axes[letter], values, STATES[letter], signed=letter in "gch")
-    alone, with_memory = take(record, "story_probability")
-    axes[inside[-1]].set_xlabel(
-        f"last image alone: {probabilities(alone)}\n"
-        f"with the memory of the show: {probabilities(with_memory)}"
-    )
+    answers = zip(record.axes["seen"], take(record, "story_probability"), strict=True)
+    told = [f"{seen}: {probabilities(values)}" for seen, values in answers]
+    axes[inside[-1]].set_xlabel("\n".join(told))
 
 
 def probabilities(values: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from experiments.common.records import take
 def show_record():
     return nature_show.run(
         nature_show.Config(
-            cells=("lstm",),
+            cells=("rnn", "lstm"),
             lags=(2,),
             hidden_size=5,
             num_seeds=2,
@@ -23,11 +23,13 @@ def show_record():
 
 def test_nature_show_has_accuracies_and_a_story(show_record):
     labels = [variant["label"] for variant in show_record.axes["variant"]]
-    assert labels == ["lstm b_f=1", "lstm b_f=matched"]
+    assert labels == ["rnn", "lstm b_f=1", "lstm b_f=matched"]
     accuracy = take(show_record, "accuracy")
-    assert accuracy.shape == (2, 2, 1)  # variant, seed, lag
+    assert accuracy.shape == (3, 2, 1)  # variant, seed, lag
     assert ((accuracy >= 0) & (accuracy <= 1)).all()
-    assert "The last image alone: dog" in show_record.verdict[-1]
+    assert "the last image alone: dog" in show_record.verdict[-3]
+    assert show_record.axes["seen"] == ["last image", "rnn", "lstm"]
+    assert take(show_record, "story_rnn").shape == (4, 5)
     roles = take(show_record, "story_role")
     assert nature_show.ROLES[int(roles[0])] == "bear"
     assert np.isnan(roles[-1])
