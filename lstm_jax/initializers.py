@@ -17,6 +17,14 @@ from jaxtyping import Array, Float
 from lstm_jax.checks import Named, check_key, check_number, check_whole
 from lstm_jax.types import PerUnit, PRNGKey, Scalar, at_least_float32
 
+__all__ = [
+    # Of one gate
+    "Initializer", "INITIALIZERS", "orthogonal", "glorot", "uniform", "gaussian",
+    "identity", "sparse",
+    # Gate by gate, and biases
+    "per_gate", "biases", "chrono_biases", "ChronoBiases", "radius_of",
+]  # fmt: skip
+
 Initializer: TypeAlias = Callable[[Any, tuple[int, ...], Any], Array]
 
 

@@ -21,7 +21,10 @@ MARKERS = (*"os^vpP*<hXDdH>", (4, 1, 0), (4, 1, 45), (3, 1, 0), (6, 1, 0), "8")
 """One per cell, in the order of CELLS, to tell the members of a family apart."""
 
 LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+"""One per variant of a cell, such as its forget biases."""
+
 GREY = "#555555"
+"""What belongs to no cell: theory, notes, cells without a family."""
 
 STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
@@ -39,7 +42,7 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-
+"""What differs from matplotlib's own style; sizes are in points."""
 
 styled = matplotlib.rc_context(STYLE)
 """Decorator: the function draws in this style."""

@@ -1,0 +1,56 @@
+"""References of plain docstrings and pages, checked.
+
+In a docstring a name in backticks is code. One that begins with `lstm_jax.` or `lj.` is
+a reference: a link where that name is documented, code where it only exists, and a
+warning where it doesn't. Links of a page to a cell's or a task's file lead to its place
+in the reference.
+"""
+
+import re
+from pkgutil import resolve_name
+from typing import Any
+
+FILES = re.compile(r"\[`(\w+)`\]\(\.\./lstm_jax/(cells|tasks)/\w+\.py\)")
+
+
+def _exists(target: str) -> bool:
+    try:
+        resolve_name(target)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def _resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
+    if node.get("refdomain") != "py":
+        return None
+    target = re.sub(r"^lj\.", "lstm_jax.", node["reftarget"])
+    if not re.fullmatch(r"lstm_jax(\.\w+)+", target):
+        return contnode
+    python = env.domains.python_domain
+    if target in python.objects:
+        return python.resolve_xref(
+            env,
+            node.get("refdoc", env.docname),
+            app.builder,
+            "obj",
+            target,
+            node,
+            contnode,
+        )
+    return contnode if _exists(target) else None
+
+
+def _files(app: Any, docname: str, source: list[str]) -> None:
+    def role(match: re.Match) -> str:
+        name, space = match.groups()
+        return f"{{py:obj}}`{name} <lstm_jax.{space}.{name.upper()}>`"
+
+    source[0] = FILES.sub(role, source[0])
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connects both."""
+    app.connect("missing-reference", _resolve)
+    app.connect("source-read", _files)
+    return {"parallel_read_safe": True}
