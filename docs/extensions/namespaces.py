@@ -20,19 +20,10 @@ from docutils.statemachine import StringList
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
-from lstm_jax import Cell, Task
+import lstm_jax as lj
 
 ROOT = "lstm_jax"
-SPACES = (
-    "cells",
-    "gradients",
-    "tasks",
-    "training",
-    "adapters",
-    "theory",
-    "initializers",
-    "plots",
-)
+SPACES = [name for name in lj.__all__ if inspect.ismodule(getattr(lj, name))]
 
 
 class Group(NamedTuple):
@@ -107,7 +98,11 @@ class Namespace(SphinxDirective):
         """Returns a section for every comment in `__all__`."""
         (name,) = self.arguments
         module = importlib.import_module(name)
-        found: list[nodes.Node] = []
+        about = nodes.container()
+        if name != ROOT:
+            self._parse([f".. automodule:: {name}", "   :no-members:", ""], about)
+            self.env.ref_context.pop("py:module", None)  # names below are whole
+        found = list(about.children)
         for group in groups_of(module):
             names = [
                 each for each in group.names
@@ -132,7 +127,7 @@ class Namespace(SphinxDirective):
 def _data(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]):
     """What a constant says is the string below its assignment, wherever that is."""
     space, _, short = name.rpartition(".")
-    if what == "data" and not isinstance(obj, Cell | Task):
+    if what == "data" and not isinstance(obj, lj.Cell | lj.Task):
         rooms = [
             room for room, module in sorted(sys.modules.items())
             if f"{room}.".startswith(f"{space}.") and getattr(module, "__file__", None)
