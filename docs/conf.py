@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 
 # jaxtyping then prints Float[Array, "time batch"].
-setattr(typing, "GENERATING_DOCUMENTATION", True)  # noqa: B010
+vars(typing)["GENERATING_DOCUMENTATION"] = True
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "extensions")]
@@ -28,7 +28,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "conf.py", "extensions", "notebooks/*.ipynb"]
 
-# Pages: Markdown, and notebooks in Jupytext's percent format. All code runs, every time.
+# Pages: Markdown, and notebooks in Jupytext's percent format. All code runs.
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Explain a trained LSTM
 #
-# What did training change? Which unit remembers, for how long, and along which path does
-# the gradient come? Here an LSTM learns to add two marked numbers of a sequence, and is
-# looked into. (From a shell, `python -m experiments.explain` writes such a report of a
-# run, or of a `torch` file.) It needs the extra `plots`.
+# What did training change? Which unit remembers, for how long, and along which path
+# does the gradient come? Here an LSTM learns to add two marked numbers of a sequence,
+# and is looked into. (From a shell, `python -m experiments.explain` writes such a
+# report of a run, or of a `torch` file.) It needs the extra `plots`.
 
 # %%
 import jax
@@ -40,7 +40,7 @@ task = lj.tasks.ADDING
 # %%
 def trained(num_steps):
     """Returns the params after so many updates."""
-    state, history = lj.train(
+    state, _ = lj.train(
         jax.random.key(0),
         lj.LSTM,
         task,
@@ -121,9 +121,7 @@ def answer(params):
 
 def log_share(params):
     """Returns ln(share left), lag first."""
-    norms = lj.log_gradient_norms(
-        lj.LSTM, params.cell, batch.inputs, answer(params)
-    )
+    norms = lj.log_gradient_norms(lj.LSTM, params.cell, batch.inputs, answer(params))
     return lj.log_shares(lj.joint_log_norms(norms))[::-1]
 
 
@@ -155,5 +153,5 @@ figure
 # %%
 for when, params in stages.items():
     shares = path_shares(lj.LSTM, params.cell, batch.inputs, answer(params))
-    told = [f"{name} {float(jnp.nanmean(share)):+.2f}" for name, share in shares.items()]
-    print(f"{when:<6}", ", ".join(told))
+    means = {name: float(jnp.nanmean(share)) for name, share in shares.items()}
+    print(f"{when:<6}", *(f"{name} {mean:+.2f} " for name, mean in means.items()))

@@ -94,8 +94,8 @@ def show(name, values):
 # %% [markdown]
 # ### The learn gate
 #
-# combines the short-term memory and the event into what is new, N, between -1 and 1, and
-# multiplies it by the ignore factor i, between 0 and 1:
+# combines the short-term memory and the event into what is new, N, between -1 and 1,
+# and multiplies it by the ignore factor i, between 0 and 1:
 #
 #     N = tanh([STM, event] W_n + b_n)      i = σ([STM, event] W_i + b_i)
 
@@ -259,10 +259,10 @@ figure = draw()
 figure
 
 # %% [markdown]
-# The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at every
-# step. The LSTM at the usual bias of 1 forgets too, only more slowly; at 5 the gradient
-# arrives. This is what the experiment `python -m experiments.gradient_decay` measures
-# with care, over seeds, before and after training.
+# The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at
+# every step. The LSTM at the usual bias of 1 forgets too, only more slowly; at 5 the
+# gradient arrives. This is what the experiment `python -m experiments.gradient_decay`
+# measures with care, over seeds, before and after training.
 #
 # ## Exercises
 #
@@ -281,5 +281,5 @@ figure
 # 7. **Too much memory.** Train with a forget bias of 20. Does it still learn? What does
 #    a gate at σ(20) learn from?
 # 8. **Another cell.** `lj.CELLS` has seventeen. Which ones learn the show at lag 20 in
-#    300 updates? Order them by the slope of their untrained curve first, then train. When
-#    is the order right?
+#    300 updates? Order them by the slope of their untrained curve first, then train.
+#    When is the order right?

@@ -18,6 +18,8 @@
 # they are. It needs the extras `flax` and `plots`.
 
 # %%
+from dataclasses import replace
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -71,7 +73,8 @@ def logits_of(ys):
 
 
 carry, ys = lj.unroll(cell, weights, by_time)
-print("the same:", bool(jnp.allclose(logits_of(ys), model.apply(variables, xs), atol=1e-5)))
+theirs = model.apply(variables, xs)
+print("the same:", bool(jnp.allclose(logits_of(ys), theirs, atol=1e-5)))
 
 # %% [markdown]
 # ## How far does the gradient reach?
@@ -95,14 +98,15 @@ print(f"1e-6 is left after {float(lj.horizon(norms, 1e-6).mean()):.0f} steps")
 # ## Which gate loses it?
 #
 # The gradient goes back through every place at which a step reads its memory: what the
-# cell keeps, and the gates. Flax's LSTM does not name its gates here, so they are called
-# by what they do. The shares add up to 1.
+# cell keeps, and the gates. Flax's cell doesn't name its gates; found in the step, in
+# the order of its weights (hf, hg, hi, ho), they are named here. The shares add up to
+# 1.
 
 # %%
-share = lj.gradients.path_shares(cell, weights, by_time, first_logit)
+named = replace(cell, gates=("f", "g", "i", "o"))
+share = lj.gradients.path_shares(named, weights, by_time, first_logit)
 for name, value in share.items():
-    leaf = jax.tree.leaves(value)[0]
-    print(f"{name:<24} {float(jnp.nanmean(leaf)):+.2f}")
+    print(f"{name:<4} {float(jnp.nanmean(value)):+.2f}")
 
 # %% [markdown]
 # ## Would another forget bias help?
@@ -137,9 +141,7 @@ def draw():
             axis=1,
         )
         label = f"forget bias {bias:.0f}"
-        plots.share_curve(
-            axes, jax.device_get(quartiles), "lstm", label, variant=place
-        )
+        plots.share_curve(axes, jax.device_get(quartiles), "lstm", label, variant=place)
     plots.log_axis(axes, 99, "Flax LSTM: share of the gradient left")
     axes.legend()
     return figure
@@ -151,9 +153,9 @@ figure
 # %% [markdown]
 # ## And faster
 #
-# Training it spends most of its time in the backward pass of the scan. `lj.unroll` finds
-# the products with the weights in the step, Flax's too, and forms their gradients after
-# the loop, in one product:
+# Training it spends most of its time in the backward pass of the scan. `lj.unroll`
+# finds the products with the weights in the step, Flax's too, and forms their gradients
+# after the loop, in one product:
 
 # %%
 print(lj.scan_report(cell.step, weights, cell.init_carry(weights, (16,)), by_time))

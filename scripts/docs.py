@@ -18,7 +18,7 @@ GENERATED = ("genindex.html", "search.html")  # by Sphinx: nothing to check
 
 
 def public_names() -> dict[str, Any]:
-    """Returns every public object under its whole name, such as `lstm_jax.cells.LSTM`."""
+    """Returns every public object by its whole name, such as `lstm_jax.cells.LSTM`."""
     spaces = [name for name in lj.__all__ if inspect.ismodule(getattr(lj, name))]
     modules = ["lstm_jax", *(f"lstm_jax.{space}" for space in spaces)]
     found = {
@@ -39,7 +39,7 @@ def undocumented(site: Path) -> list[str]:
 
     with (site / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", lambda base, path: path)
-    known = {name for kind, names in inventory.items() for name in names if "py:" in kind}
+    known = {name for kind in inventory if "py:" in kind for name in inventory[kind]}
     return sorted(public_names().keys() - known)
 
 
@@ -73,7 +73,7 @@ def broken_links(site: Path) -> Iterator[str]:
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             anchor = unquote(url.fragment)
             known = pages[target].anchors if target in pages else {anchor}
-            if not target.exists() or anchor and anchor not in known:
+            if not target.exists() or (anchor and anchor not in known):
                 yield f"{path.relative_to(site.resolve())}: {link}"
 
 

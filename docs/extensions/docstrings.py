@@ -8,7 +8,7 @@
 import re
 from typing import Any
 
-SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Example:", "Examples:")
+SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "References:")
 CODE = re.compile(r"(`[^`]*`)")
 MARKUP = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
 
@@ -41,7 +41,7 @@ def blocks_of(lines: list[str]) -> list[list[str]]:
 
 def is_section(block: list[str]) -> bool:
     """Whether the block begins with the heading of a section of Google's style."""
-    return block[0].strip() in (*SECTIONS, "References:")
+    return block[0].strip() in SECTIONS
 
 
 def references(block: list[str]) -> list[str]:
@@ -107,7 +107,7 @@ def plain(lines: list[str]) -> list[str]:
             result += references(block)
         elif is_section(block):
             result += section(block)
-        elif block[0].lstrip().startswith(">>>"):
+        elif block[0].strip() == "Example:":
             result += block
         elif indent_of(block[0]) > 0:
             result += block if literal else _literal(block, 0)

@@ -53,6 +53,10 @@ def colour_of(cell: str) -> str:
 
     Args:
       cell: its name in CELLS or that of a variant, such as rnn_relu.
+
+    Example:
+      >>> lj.plots.colour_of("lstm"), lj.plots.colour_of("unknown")
+      ('#0072B2', '#555555')
     """
     known = _known(cell)
     family = "" if known is None else CELLS[known].family
@@ -61,7 +65,12 @@ def colour_of(cell: str) -> str:
 
 
 def marker_of(cell: str) -> Any:
-    """Returns the marker of a cell, found like its colour; x if it is unknown."""
+    """Returns the marker of a cell, found like its colour; x if it is unknown.
+
+    Example:
+      >>> lj.plots.marker_of("rnn"), lj.plots.marker_of("unknown")
+      ('o', 'x')
+    """
     known = _known(cell)
     return "x" if known is None else MARKERS[[*CELLS].index(known) % len(MARKERS)]
 
