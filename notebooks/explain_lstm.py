@@ -19,6 +19,7 @@
 # report of a run, or of a `torch` file.) It needs the extra `plots`.
 
 # %%
+# %matplotlib inline
 import jax
 import jax.numpy as jnp
 import optax

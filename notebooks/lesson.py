@@ -23,6 +23,7 @@
 # Handwritten digits stand in for the animals, 8 by 8 pixels each.
 
 # %%
+# %matplotlib inline
 import jax
 import jax.numpy as jnp
 import optax

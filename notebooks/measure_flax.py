@@ -18,6 +18,7 @@
 # they are. It needs the extras `flax` and `plots`.
 
 # %%
+# %matplotlib inline
 from dataclasses import replace
 
 import flax.linen as nn

@@ -18,6 +18,7 @@
 # earlier one, and draw it. Open this file as a notebook with Jupytext, or run it.
 
 # %%
+# %matplotlib inline
 import jax
 from matplotlib.figure import Figure
 

@@ -122,8 +122,10 @@ def plain(lines: list[str]) -> list[str]:
 
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]):
-    # napoleon takes what stands before a colon in a constant's first line for its type.
-    lines[:] = ["", *plain(lines)] if what == "data" else plain(lines)
+    if what == "data" and lines:
+        # napoleon takes what stands before a colon in a constant's first line for a type.
+        lines[0] = lines[0].replace(": ", " – ", 1)
+    lines[:] = plain(lines)
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -62,13 +62,23 @@ def home_of(name: str) -> str | None:
     return None
 
 
+def is_documented(value: Any) -> bool:
+    """Whether it has a place in the reference: not a namespace, nor the version."""
+    return not inspect.ismodule(value) and value != lj.__version__
+
+
+def is_function(value: Any) -> bool:
+    """Whether it is a function, perhaps inside one of JAX's wrappers."""
+    return inspect.isroutine(inspect.unwrap(value))
+
+
 def _entry(module: str, name: str) -> list[str]:
     """Returns the lines that document a name."""
     value = getattr(importlib.import_module(module), name)
     full = f"{module}.{name}"
     if inspect.isclass(value):
         return [f".. autoclass:: {full}", ""]
-    if inspect.isroutine(inspect.unwrap(value)):
+    if is_function(value):
         return [f".. autofunction:: {full}", ""]
     return [f".. autodata:: {full}", "   :no-value:", ""]
 
@@ -95,28 +105,31 @@ class Namespace(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Returns a section for every comment in `__all__`."""
+        """Returns what the module says, and a section for every comment in `__all__`."""
         (name,) = self.arguments
         module = importlib.import_module(name)
-        about = nodes.container()
-        if name != ROOT:
-            self._parse([f".. automodule:: {name}", "   :no-members:", ""], about)
-            self.env.ref_context.pop("py:module", None)  # names below are whole
-        found = list(about.children)
-        for group in groups_of(module):
-            names = [
-                each for each in group.names
-                if not inspect.ismodule(getattr(module, each)) and each != "__version__"
-            ]  # fmt: skip
-            if not names:
-                continue
-            parent: nodes.Element = nodes.container()
-            if group.heading:
-                parent = nodes.section(ids=[nodes.make_id(group.heading)])
-                parent += nodes.title(text=group.heading)
-            self._parse(_lines(name, names), parent)
-            found += [parent] if group.heading else parent.children
+        found = [] if name == ROOT else self._about(name)
+        for heading, listed in groups_of(module):
+            names = [each for each in listed if is_documented(getattr(module, each))]
+            if names:
+                found += self._section(name, Group(heading, names))
         return found
+
+    def _about(self, name: str) -> list[nodes.Node]:
+        about = nodes.container()
+        self._parse([f".. automodule:: {name}", "   :no-members:", ""], about)
+        self.env.ref_context.pop("py:module", None)  # the names below are whole
+        return list(about.children)
+
+    def _section(self, module: str, group: Group) -> list[nodes.Node]:
+        if not group.heading:
+            bare = nodes.container()
+            self._parse(_lines(module, group.names), bare)
+            return list(bare.children)
+        section = nodes.section(ids=[nodes.make_id(group.heading)])
+        section += nodes.title(text=group.heading)
+        self._parse(_lines(module, group.names), section)
+        return [section]
 
     def _parse(self, lines: list[str], parent: nodes.Element) -> None:
         fenced = ["```{eval-rst}", *lines, "```"]
@@ -126,14 +139,15 @@ class Namespace(SphinxDirective):
 
 def _data(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]):
     """What a constant says is the string below its assignment, wherever that is."""
+    if what != "data" or isinstance(obj, lj.Cell | lj.Task) or is_function(obj):
+        return
     space, _, short = name.rpartition(".")
-    if what == "data" and not isinstance(obj, lj.Cell | lj.Task):
-        rooms = [
-            room for room, module in sorted(sys.modules.items())
-            if f"{room}.".startswith(f"{space}.") and getattr(module, "__file__", None)
-        ]  # fmt: skip
-        found = [ModuleAnalyzer.for_module(room).find_attr_docs() for room in rooms]
-        lines[:] = next((docs["", short] for docs in found if ("", short) in docs), [])
+    rooms = [
+        room for room, module in sorted(sys.modules.items())
+        if f"{room}.".startswith(f"{space}.") and getattr(module, "__file__", None)
+    ]  # fmt: skip
+    found = [ModuleAnalyzer.for_module(room).find_attr_docs() for room in rooms]
+    lines[:] = next((docs["", short] for docs in found if ("", short) in docs), [])
 
 
 def _aliases(app: Any, env: Any) -> list[str]:
