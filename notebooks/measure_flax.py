@@ -47,7 +47,7 @@ class Classifier(nn.Module):
     def __call__(self, xs):
         """Returns logits (batch, classes) of xs (batch, time, input)."""
         ys = nn.RNN(nn.LSTMCell(self.features, name="cell"))(xs)
-        return nn.Dense(self.classes, name="head")(ys[:, -1])
+        return nn.Dense(self.classes, name="head")(jnp.asarray(ys)[:, -1])
 
 
 model = Classifier()
@@ -74,7 +74,7 @@ def logits_of(ys):
 
 
 carry, ys = lj.unroll(cell, weights, by_time)
-theirs = model.apply(variables, xs)
+theirs = jnp.asarray(model.apply(variables, xs))
 print("the same:", bool(jnp.allclose(logits_of(ys), theirs, atol=1e-5)))
 
 # %% [markdown]

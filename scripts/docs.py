@@ -37,8 +37,7 @@ def undocumented(site: Path) -> list[str]:
     """Returns the public names that the site's reference lacks."""
     from sphinx.util.inventory import InventoryFile
 
-    with (site / "objects.inv").open("rb") as file:
-        inventory = InventoryFile.load(file, "", lambda base, path: path)
+    inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
     known = {name for kind in inventory if "py:" in kind for name in inventory[kind]}
     return sorted(public_names().keys() - known)
 

@@ -13,7 +13,7 @@ def test_the_package_is_a_table_of_contents_of_its_names():
     text = lj.__doc__ or ""
     missing = [name for name in lj.__all__ if not re.search(rf"\b{name}\b", text)]
     assert missing == ["__version__"]
-    shown = pydoc.render_doc(lj, renderer=pydoc.plaintext)
+    shown = pydoc.plain(pydoc.render_doc(lj))
     assert re.search(r"Over time\n +unroll  ", shown)
     assert {"cells", "gradients", "theory", "plots"} <= {*dir(lj)}
 

@@ -123,7 +123,7 @@ def plain(lines: list[str]) -> list[str]:
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]):
     if what == "data" and lines:
-        # napoleon takes what stands before a colon in a constant's first line for a type.
+        # napoleon would take what stands before a colon here for a type.
         lines[0] = lines[0].replace(": ", " – ", 1)
     lines[:] = plain(lines)
 

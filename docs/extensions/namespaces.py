@@ -105,7 +105,7 @@ class Namespace(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Returns what the module says, and a section for every comment in `__all__`."""
+        """Returns what the module says, and a section for every comment."""
         (name,) = self.arguments
         module = importlib.import_module(name)
         found = [] if name == ROOT else self._about(name)
