@@ -38,15 +38,14 @@ def test_a_list_stays_a_list():
     ]
 
 
-def test_references_are_told_apart_and_examples_left_alone():
+def test_references_are_a_list_and_examples_are_left_alone():
     example = ["Example:", "  >>> x * 2", "  Array([1., 2.], dtype=float32)"]
-    lines = plain(
-        ["References:", "  A (1997), x", "  B (2000),", "    y", "", *example]
-    )
+    entries = ["References:", "  A (1997), x", "  B (2000),", "    y"]
+    lines = plain([*entries, "", *example])
     assert lines[:4] == ["References:", "  * A (1997), x", "  * B (2000),", "    y"]
     assert lines[5:8] == example
 
 
-def test_what_is_said_of_an_argument_is_prose_and_its_name_is_not():
+def test_only_what_is_said_of_an_argument_is_prose():
     lines = plain(["Args:", "  **masks: lengths, *batch", "  x_: a * b"])
     assert lines[1:3] == ["  **masks: lengths, \\*batch", "  x_: a \\* b"]
