@@ -83,7 +83,7 @@ for when, params in stages.items():
 # One sequence, the slowest unit first. In the upper row the marks: the two steps whose
 # numbers are to be added.
 
-# %%
+# %% tags=["hide-input"]
 params = stages["after"].cell
 values = lj.trace(lj.LSTM, params, batch.inputs)
 constants = unit_time_constants(forget_factors(lj.LSTM, params, batch.inputs))
@@ -114,7 +114,7 @@ inside()
 # that enters each step, before and after.
 
 
-# %%
+# %% tags=["hide-input"]
 def answer(params):
     """Returns the scalar that is differentiated, as a function of the outputs."""
     return lambda ys: (ys[-1] @ params.readout.w + params.readout.b).sum()

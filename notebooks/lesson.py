@@ -43,7 +43,7 @@ print("images:", shows.inputs.shape, "= (time, shows, pixels)")
 # a home. In between come an oak, a pine, a squirrel, which live in both. In four shows
 # of five the last image is one dog and one wolf, blended half and half.
 
-# %%
+# %% tags=["hide-input"]
 told = show_of(jax.random.key(0), batch_size=64, max_length=LAG + 2)
 number = int((told.answer == ANSWERS.index("wolf")).argmax())
 middle = [ROLES[role] for role in told.distractors[:, number]]
@@ -98,7 +98,8 @@ def show(name, values):
 # combines the short-term memory and the event into what is new, N, between -1 and 1,
 # and multiplies it by the ignore factor i, between 0 and 1:
 #
-#     N = tanh([STM, event] W_n + b_n)      i = σ([STM, event] W_i + b_i)
+#     N = tanh([STM, event] W_n + b_n)
+#     i = σ([STM, event] W_i + b_i)
 
 # %%
 learned = lj.learn_gate(params, memory.stm, bear)
@@ -136,7 +137,8 @@ show("LTM", ltm)
 # asks what the kept memory knows, U, and lets STM and event say how much of it matters
 # now, V:
 #
-#     U = tanh(kept W_u + b_u)      V = σ([STM, event] W_v + b_v)
+#     U = tanh(kept W_u + b_u)
+#     V = σ([STM, event] W_v + b_v)
 
 # %%
 stm = lj.use_gate(params, kept, memory.stm, bear)
@@ -180,7 +182,7 @@ print(f"blurred images told right: {result.accuracy:.0%} (without memory: 50%)")
 # What its gates do during the show above. Each row is a unit, each column an image: the
 # rows of the forget gate that stay dark keep the scene to the end.
 
-# %%
+# %% tags=["hide-input"]
 values = lj.trace(lj.FOUR_GATE, state.params.cell, shows.inputs)
 
 
@@ -219,7 +221,7 @@ for bias in (0, 1, 3, 5):
 # gates read the images too, and the gradient has other paths. Measured, in untrained
 # networks over 40 images, with theory in black:
 
-# %%
+# %% tags=["hide-input"]
 long = task.sample(jax.random.key(2), batch_size=16, max_length=42)
 networks = {
     "rnn": (lj.RNN, {}),
@@ -260,10 +262,12 @@ figure = draw()
 figure
 
 # %% [markdown]
-# The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at
-# every step. The LSTM at the usual bias of 1 forgets too, only more slowly; at 5 the
-# gradient arrives. This is what the experiment `python -m experiments.gradient_decay`
-# measures with care, over seeds, before and after training.
+# The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at every
+# step. The LSTM at the usual bias of 1 forgets too, only more slowly, and less than the
+# line says: what its forget gates lose, other ways bring back in part, through the gates
+# and the short-term memory. At 5 the gradient arrives. This is what the experiment
+# `python -m experiments.gradient_decay` measures with care, over seeds, before and after
+# training.
 #
 # ## Exercises
 #

@@ -116,7 +116,7 @@ for name, value in share.items():
 # gate's bias is in `hf` of the cell's params; a copy with larger ones is one line.
 
 
-# %%
+# %% tags=["hide-input"]
 def with_forget_bias(weights, bias):
     """Returns the weights with that forget bias."""
     params = dict(weights["params"])
