@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 
 # jaxtyping then prints Float[Array, "time batch"].
-vars(typing)["GENERATING_DOCUMENTATION"] = True
+typing.GENERATING_DOCUMENTATION = True  # pyright: ignore
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "extensions")]

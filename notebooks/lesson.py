@@ -262,12 +262,12 @@ figure = draw()
 figure
 
 # %% [markdown]
-# The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at every
-# step. The LSTM at the usual bias of 1 forgets too, only more slowly, and less than the
-# line says: what its forget gates lose, other ways bring back in part, through the gates
-# and the short-term memory. At 5 the gradient arrives. This is what the experiment
-# `python -m experiments.gradient_decay` measures with care, over seeds, before and after
-# training.
+# The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at
+# every step. The LSTM at the usual bias of 1 forgets too, only more slowly, and less
+# than the line says: what its forget gates lose, other ways bring back in part,
+# through the gates and the short-term memory. At 5 the gradient arrives. This is what
+# the experiment `python -m experiments.gradient_decay` measures with care, over seeds,
+# before and after training.
 #
 # ## Exercises
 #
