@@ -3,6 +3,7 @@
 * An indented block after a blank line, such as an equation, becomes a literal block.
 * In the prose, `*`, `|` and a trailing `_` are what they are, not markup.
 * Each entry of "References:" becomes an item of a list.
+* A default that is a function is written as its name.
 """
 
 import re
@@ -128,7 +129,13 @@ def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
     lines[:] = plain(lines)
 
 
+def _named(app: Any, what: str, name: str, obj: Any, options: Any, *texts: Any):
+    """A function as a default is called by its name."""
+    return [text and re.sub(r"<function (\w+)[^>]*>", r"\1", text) for text in texts]
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Runs before napoleon, which reads the sections."""
     app.connect("autodoc-process-docstring", _process, priority=400)
+    app.connect("autodoc-process-signature", _named)
     return {"parallel_read_safe": True}
