@@ -1,8 +1,58 @@
 """lstm_jax: recurrent cells as pure functions, and how far their gradients reach.
 
-The names below are the ones you need first. The rest is in namespaces: `lj.cells`,
-`lj.gradients`, `lj.tasks`, `lj.training`, `lj.adapters`, `lj.theory`,
-`lj.initializers`, `lj.plots`.
+The names that are needed first, by what they are for (`lj.LSTM?` has its equations,
+`help(lj.unroll)` an example):
+
+Cells
+    Cell, CELLS           the contract of a cell; every cell by its name
+    RNN, LSTM, GRU        the standard ones; `rnn` makes others
+    FOUR_GATE             the LSTM of four gates; `four_gate` makes its variant
+    lstm_gates, learn_gate, forget_gate, remember_gate, use_gate
+                          gates as functions
+    stack, residual, learned_carry, zoneout, mixed, with_keys, Keyed
+                          cells of cells
+    RNNParams, RNNCarry, LSTMParams, LSTMCarry, Gates, GRUParams, FourGateParams,
+    FourGateCarry         weights and memories, named tuples of arrays
+
+Over time
+    unroll                a cell over a sequence; `unroll_carries` keeps every memory
+    unroll_bidirectional, unroll_truncated, unroll_reference
+    trace                 what every gate and the memory say, by name
+    last_step             outputs at the last step of sequences of different lengths
+    clip_backward, cut_backward
+                          limit what travels back
+    scan, scan_report     a scan that knows the weights of its step
+
+How far the gradient reaches
+    carry_gradients       dL / d(memory) at every step
+    gradient_norms, log_gradient_norms, joint_log_norms, log_shares
+                          its norms, their logarithms, what is left of them
+    decay_rate, fit_decay, DecayFit, half_life, horizon
+                          a curve as one number
+    input_gradients, log_input_gradient_norms
+                          the same for the inputs
+    step_jacobians, lyapunov_exponents
+                          what one step does, what a whole run does
+
+Tasks and training
+    Task, Batch, TASKS    the contract of a task, and every task by its name
+    train, train_many     one network; seeds and settings side by side
+    evaluate              loss and accuracy
+
+Other libraries
+    from_torch, to_torch  weights from and to PyTorch
+    from_linen, from_nnx, from_haiku, from_equinox, from_function
+                          a cell of Flax, Haiku, Equinox, or of any function
+
+Namespaces
+    cells                 all cells and wrappers
+    gradients             all measurements: paths, influence, Jacobians, recorder, ...
+    tasks                 all tasks, and the factories of those with options
+    training              states, histories, curricula, success rates
+    adapters              other libraries
+    theory                closed forms, each with the range where it holds
+    initializers          initial weights and biases, gate by gate
+    plots                 figures
 """
 
 import importlib

@@ -30,6 +30,10 @@ def clip_backward(carry: Any, max_norm: int | float) -> Any:
     Raises:
       ValueError: max_norm is not positive.
 
+    Example:
+      >>> jax.grad(lambda c: 10 * lj.clip_backward(c, max_norm=1.0).sum())(jnp.ones(4))
+      Array([0.5, 0.5, 0.5, 0.5], dtype=float32)
+
     References:
       Graves (2013), https://arxiv.org/abs/1308.0850, section 2.1
     """
@@ -70,6 +74,13 @@ def cut_backward(carry: Any, cut: Bool[Array, ""]) -> Any:
 
     The gradient is then exact for the objective in which that carry is a constant.
     `lj.unroll_truncated` cuts at the borders of windows.
+
+    Example:
+      >>> f = lambda c, cut: 10 * lj.cut_backward(c, cut).sum()
+      >>> jax.grad(f)(jnp.ones(2), jnp.array(True))
+      Array([0., 0.], dtype=float32)
+      >>> jax.grad(f)(jnp.ones(2), jnp.array(False))
+      Array([10., 10.], dtype=float32)
     """
     return jax.tree.map(
         lambda leaf: jnp.where(cut, jax.lax.stop_gradient(leaf), leaf), carry

@@ -17,6 +17,14 @@ from jaxtyping import Array, Float
 from lstm_jax.checks import Named, check_key, check_number, check_whole
 from lstm_jax.types import PerUnit, PRNGKey, Scalar, at_least_float32
 
+__all__ = [
+    # Of one gate
+    "Initializer", "INITIALIZERS", "orthogonal", "glorot", "uniform", "gaussian",
+    "identity", "sparse",
+    # Gate by gate, and biases
+    "per_gate", "biases", "chrono_biases", "ChronoBiases", "radius_of",
+]  # fmt: skip
+
 Initializer: TypeAlias = Callable[[Any, tuple[int, ...], Any], Array]
 
 
@@ -24,6 +32,11 @@ def orthogonal(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Arra
     """Returns a matrix with orthonormal rows or columns, from the Haar measure.
 
     Drawn in float32 at least, then rounded: QR has no half-precision form.
+
+    Example:
+      >>> w = lj.initializers.orthogonal(jax.random.key(0), (4, 4))
+      >>> bool(jnp.allclose(w @ w.T, jnp.eye(4), atol=1e-5))
+      True
 
     References:
       Saxe, McClelland & Ganguli (2013), https://arxiv.org/abs/1312.6120
@@ -47,6 +60,11 @@ def _qr(matrix: Array) -> tuple[Array, Array]:
 def glorot(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     """Returns weights from U[-a, a] with a = sqrt(6 / (fan_in + fan_out)).
 
+    Example:
+      >>> w = lj.initializers.glorot(jax.random.key(0), (3, 3))
+      >>> bool((abs(w) <= 1).all())
+      True
+
     References:
       Glorot & Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html
     """
@@ -58,6 +76,11 @@ def uniform(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
 
     hidden is the last axis of `shape`, so the same function serves (input, hidden),
     (hidden, hidden) and (hidden,).
+
+    Example:
+      >>> w = lj.initializers.uniform(jax.random.key(0), (3, 4))
+      >>> w.shape, bool((abs(w) <= 0.5).all())
+      ((3, 4), True)
     """
     bound = shape[-1] ** -0.5
     return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -69,6 +92,11 @@ def gaussian(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     As w_hh it has spectral radius 1 if hidden is large; with `gain` it is the random
     network of mean-field theory.
 
+    Example:
+      >>> w = lj.initializers.gaussian(jax.random.key(0), (100, 100))
+      >>> bool(abs(w.std() - 0.1) < 0.01)
+      True
+
     References:
       Ginibre (1965), https://doi.org/10.1063/1.1704292
     """
@@ -78,6 +106,11 @@ def gaussian(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
 
 def identity(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     """Returns ones on the diagonal and zeros elsewhere; the key is not used.
+
+    Example:
+      >>> lj.initializers.identity(jax.random.key(0), (2, 2))
+      Array([[1., 0.],
+             [0., 1.]], dtype=float32)
 
     References:
       Le, Jaitly & Hinton (2015), https://arxiv.org/abs/1504.00941
@@ -101,6 +134,11 @@ def sparse(spectral_radius: Scalar = 0.95, density: int | float = 0.3) -> Initia
 
     Raises:
       ValueError: the density is not allowed; or later, the shape is not square.
+
+    Example:
+      >>> w = lj.initializers.sparse(density=0.5)(jax.random.key(0), (4, 4))
+      >>> (w != 0).sum(0), round(float(lj.initializers.radius_of(w)), 3)
+      (Array([2, 2, 2, 2], dtype=int32), 0.95)
 
     References:
       Pascanu, Mikolov & Bengio (2013), section 4.1.1, https://arxiv.org/abs/1211.5063
@@ -135,6 +173,10 @@ def radius_of(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     because jnp.linalg.eigvals exists only on CPU and a batched LAPACK call may never
     return there (see `_qr`); power iteration would not converge if the largest
     eigenvalues are a complex pair.
+
+    Example:
+      >>> lj.initializers.radius_of(jnp.diag(jnp.array([0.5, -2.0]))).round(3)
+      Array(2., dtype=float32)
 
     References:
       Gelfand (1941), Normierte Ringe
@@ -174,7 +216,13 @@ def per_gate(
     num_gates: int,
     dtype: Any = float,
 ) -> Float[Array, "fan_in gates"]:
-    """Returns `num_gates` independent draws of `shape`, side by side."""
+    """Returns `num_gates` independent draws of `shape`, side by side.
+
+    Example:
+      >>> init = lj.initializers.orthogonal
+      >>> lj.initializers.per_gate(init, jax.random.key(0), (4, 4), num_gates=3).shape
+      (4, 12)
+    """
     keys = jax.random.split(key, num_gates)
     return jnp.concatenate([initializer(k, shape, dtype) for k in keys], axis=-1)
 
@@ -192,6 +240,10 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
     Raises:
       TypeError: a bias is not a number.
       ValueError: a bias is not finite, or has a wrong number of units.
+
+    Example:
+      >>> lj.initializers.biases(2, jnp.float32, input_bias=0.0, forget_bias=1.0)
+      Array([0., 0., 1., 1.], dtype=float32)
 
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
@@ -241,6 +293,13 @@ def chrono_biases(
 
     Raises:
       ValueError: a max_lag below 2.
+
+    Example:
+      >>> key = jax.random.key(0)
+      >>> biases = lj.initializers.chrono_biases(key, hidden_size=4, max_lag=200)
+      >>> params = lj.LSTM.init(jax.random.key(1), 3, 4, **biases._asdict())
+      >>> bool((params.b[4:8] == biases.forget_bias).all())
+      True
 
     References:
       Tallec & Ollivier (2018), equation 16, https://arxiv.org/abs/1804.11188

@@ -55,6 +55,11 @@ def last_step(ys: Outputs, lengths: ArrayLike) -> Inexact[Array, "*batch output"
     Raises:
       TypeError: lengths are not integers.
       ValueError: there is not one length per sequence.
+
+    Example:
+      >>> ys = jnp.arange(6.0).reshape(3, 2, 1)
+      >>> lj.last_step(ys, jnp.array([3, 1])).ravel()
+      Array([4., 1.], dtype=float32)
     """
     lengths = jnp.asarray(lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):

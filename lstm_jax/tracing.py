@@ -74,6 +74,14 @@ def trace(
     Raises:
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> values = lj.trace(lj.LSTM, params, jnp.ones((5, 2, 3)))
+      >>> list(values)
+      ['c', 'f', 'g', 'h', 'i', 'o']
+      >>> values["f"].shape
+      (5, 2, 4)
     """
     prepare(cell, params, xs, carry, **masks)
     return _trace(prepare(_telling(cell), params, xs, carry, **masks))

@@ -67,6 +67,16 @@ def unroll(
     Raises:
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument has a shape, structure or value that is not allowed.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> carry, ys = lj.unroll(lj.LSTM, params, xs)
+      >>> ys.shape, carry.c.shape
+      ((5, 2, 4), (2, 4))
+      >>> carry, ys = lj.unroll(lj.LSTM, params, xs, lengths=jnp.array([5, 2]))
+      >>> bool((ys[2:, 1] == 0).all())
+      True
     """
     check_cell("cell", cell)
     check_whole("scan_unroll", scan_unroll, 1)
@@ -127,6 +137,14 @@ def unroll_truncated(
     A `window` has at least 1 step; the last one may be shorter. Other arguments, result
     and errors as for `unroll`.
 
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> run = lambda xs: lj.unroll_truncated(lj.LSTM, params, xs, window=2)
+      >>> gradient = jax.grad(lambda xs: run(xs)[1][-1].sum())(xs)
+      >>> jnp.linalg.norm(gradient, axis=(1, 2)) > 0
+      Array([False, False, False, False,  True], dtype=bool)
+
     References:
       Williams & Peng (1990), https://doi.org/10.1162/neco.1990.2.4.490
     """
@@ -177,6 +195,13 @@ def unroll_bidirectional(
     Returns:
       The two carries that leave their last steps, and ys (time, *batch, output), the
       forward cell's features first; errors as for `unroll`.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> cells, both = (lj.LSTM, lj.LSTM), (params, params)
+      >>> _, ys = lj.unroll_bidirectional(cells, both, jnp.ones((5, 2, 3)))
+      >>> ys.shape
+      (5, 2, 8)
 
     References:
       Schuster & Paliwal (1997), https://doi.org/10.1109/78.650093
@@ -231,6 +256,14 @@ def unroll_carries(
     Returns:
       Carries with leaves (time, *batch, ...), entry t the one that LEAVES step t, and
       ys (time, *batch, output).
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> carries, ys = lj.unroll_carries(lj.LSTM, params, jnp.ones((5, 2, 3)))
+      >>> carries.c.shape
+      (5, 2, 4)
+      >>> bool((carries.h == ys).all())
+      True
     """
     return _run_showing_carries(prepare(cell, params, xs, carry, **masks), scan_unroll)
 
@@ -262,6 +295,14 @@ def unroll_reference(
 
     A step runs only for the elements of the batch that count. It shares nothing but
     `select` with `unroll`, checks nothing, and needs known masks, lengths and resets.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> _, ys = lj.unroll(lj.LSTM, params, xs)
+      >>> _, by_hand = lj.unroll_reference(lj.LSTM, params, xs)
+      >>> bool(jnp.allclose(ys, by_hand, atol=1e-6))
+      True
     """
     xs = jax.tree.map(jnp.asarray, xs)
     batch_shape = batch_shape_of(cell, params, xs, carry)

@@ -18,6 +18,7 @@
 # earlier one, and draw it. Open this file as a notebook with Jupytext, or run it.
 
 # %%
+# %matplotlib inline
 import jax
 from matplotlib.figure import Figure
 
@@ -133,7 +134,7 @@ print("nats per step of a short one", float(lj.decay_rate(curves)[-1]))
 # ## The figure
 
 
-# %%
+# %% tags=["hide-input"]
 @plots.styled
 def draw():
     """Draws the median share over the shows, in its quartile band."""

@@ -42,6 +42,6 @@ set_up() {
     fi
     printf 'Installing lstm_jax[%s] into .venv; this happens once and takes minutes.\n' "$extras" >&2
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" ||
-        fail "pip could not install lstm_jax[$extras]"
+        fail "pip could not install lstm_jax[$extras]; by hand: .venv/bin/python -m pip install --editable '.[$extras]'"
     printf '%s' "$wanted" >"$stamp"
 }

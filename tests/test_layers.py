@@ -15,7 +15,13 @@ ROOT = Path(__file__).parent.parent
 
 # The staircase, from the ground up; the rooms of one floor don't see one another.
 LAYERS = [
-    {"lstm_jax.checks", "lstm_jax.factories", "lstm_jax.linalg", "lstm_jax.types"},
+    {
+        "lstm_jax.checks",
+        "lstm_jax.descriptions",
+        "lstm_jax.factories",
+        "lstm_jax.linalg",
+        "lstm_jax.types",
+    },
     {"lstm_jax.initializers"},
     {"lstm_jax.backward", "lstm_jax.engine", "lstm_jax.readouts"},
     {"lstm_jax.cells", "lstm_jax.tasks", "lstm_jax.theory"},

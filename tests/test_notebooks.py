@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom."""
+"""Notebooks are paired texts; the first runs here, all of them in `./scripts/docs`."""
 
 import runpy
 from pathlib import Path
@@ -11,10 +11,16 @@ NOTEBOOKS = sorted(FOLDER.glob("*.py"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_and_draws(path):
-    cells = jupytext.read(path).cells
-    assert {cell.cell_type for cell in cells} == {"markdown", "code"}
-    found = runpy.run_path(str(path))
+def test_a_notebook_is_text_with_a_title(path):
+    notebook = jupytext.read(path)
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
+    assert {cell.cell_type for cell in notebook.cells} == {"markdown", "code"}
+    assert notebook.cells[0].source.startswith("# ")
+    assert notebook.cells[1].source.startswith("%matplotlib inline")  # shows figures
+
+
+def test_the_first_runs_and_draws():
+    found = runpy.run_path(str(FOLDER / "quickstart.py"))
     (axes,) = found["figure"].axes
     drawn = [line.get_label() for line in axes.get_lines()]
     assert drawn == ["rnn", "lstm", "four_gate"]

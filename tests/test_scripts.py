@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ("bench", "demo", "results", "test")
+SCRIPTS = ("bench", "demo", "docs", "notebooks", "results", "test")
 
 
 @pytest.fixture
@@ -50,6 +50,15 @@ def test_a_python_without_venv_is_told_what_to_install(checkout, tmp_path, name)
     assert done.returncode == 1
     assert "has no venv module" in done.stderr
     assert "apt install python3-venv" in done.stderr
+
+
+def test_an_extra_that_cannot_be_installed_names_the_command(checkout):
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(checkout)}
+    done = run([checkout / "scripts" / "docs"], **nowhere)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: pip could not install lstm_jax[docs]; by hand: ")
+    assert last.endswith(".venv/bin/python -m pip install --editable '.[docs]'")
 
 
 def test_the_scripts_are_posix_shell():

@@ -41,6 +41,14 @@ def from_equinox(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
     Raises:
       ImportError: equinox is not installed.
       TypeError: the module is of another kind.
+
+    Example:
+      >>> import equinox as eqx
+      >>> module = eqx.nn.GRUCell(3, 4, key=jax.random.key(0))
+      >>> cell = lj.from_equinox(module)
+      >>> params = eqx.filter(module, eqx.is_inexact_array)
+      >>> lj.unroll(cell, params, jnp.ones((5, 2, 3)))[1].shape
+      (5, 2, 4)
     """
     eqx = library("equinox", "equinox")
     wanted = "an equinox.nn.LSTMCell or GRUCell; lj.from_function takes any other"

@@ -56,6 +56,13 @@ def from_function(
       TypeError: one of them can't be called.
       ValueError: a function has no hash, or input_axes holds anything but whole
         numbers from 0.
+
+    Example:
+      >>> step = lambda w, h, x: (0.5 * h + x @ w, h)
+      >>> init_carry = lambda w, batch_shape: jnp.zeros((*batch_shape, w.shape[1]))
+      >>> cell = lj.from_function(step, init_carry)
+      >>> lj.unroll(cell, jnp.ones((3, 4)), jnp.ones((5, 2, 3)))[1].shape
+      (5, 2, 4)
     """
     check_function("step", step, "(params, carry, x) -> (carry, y)")
     check_function("init_carry", init_carry, "(params, batch_shape) -> carry")

@@ -49,6 +49,13 @@ def from_haiku(make: Callable[[], Any]) -> Cell:
       ImportError: haiku is not installed.
       TypeError: `make`, or what it returns, is of another kind; or an hk.ResetCore
         in it would read inputs without its flags.
+
+    Example:
+      >>> import haiku as hk
+      >>> cell = lj.from_haiku(lambda: hk.LSTM(4))
+      >>> params = cell.init(jax.random.key(0), 3, 4)
+      >>> lj.unroll(cell, params, jnp.ones((5, 2, 3)))[1].shape
+      (5, 2, 4)
     """
     check_function("make", make, "that makes a haiku core, as lambda: hk.LSTM(64)")
     haiku = library("haiku", "dm-haiku")

@@ -44,6 +44,13 @@ def from_linen(module: Any, space: Any = ()) -> Cell:
     Raises:
       TypeError: the module is of another kind, or a size is not a whole number.
       ValueError: the module reads inputs with another number of axes.
+
+    Example:
+      >>> import flax.linen as nn
+      >>> cell = lj.from_linen(nn.LSTMCell(features=4))
+      >>> params = cell.init(jax.random.key(0), 3, 4)
+      >>> lj.unroll(cell, params, jnp.ones((5, 2, 3)))[1].shape
+      (5, 2, 4)
     """
     linen = library("flax.linen", "flax")
     wanted = "an RNN cell of flax.linen, such as nn.LSTMCell(features=64)"

@@ -37,6 +37,13 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
 
     Raises:
       TypeError: the module is of another kind.
+
+    Example:
+      >>> from flax import nnx
+      >>> module = nnx.GRUCell(3, 4, rngs=nnx.Rngs(0))
+      >>> cell, params = lj.from_nnx(module), nnx.state(module, nnx.Param)
+      >>> lj.unroll(cell, params, jnp.ones((5, 2, 3)))[1].shape
+      (5, 2, 4)
     """
     nnx = library("flax.nnx", "flax")
     wanted = "an RNN cell of flax.nnx, such as nnx.LSTMCell(3, 64, rngs=nnx.Rngs(0))"

@@ -63,6 +63,12 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
       TypeError: it is not a mapping, but the module itself, for example.
       ValueError: a key, shape or dtype is not that of such a module: another key (the
         weight_hr of `proj_size` is one), or a key that is missing.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> state_dict = lj.to_torch(params)  # or module.state_dict() of a torch.nn.LSTM
+      >>> lj.from_torch(state_dict).w_hh.shape
+      (4, 16)
     """
     check_type("state_dict", state_dict, Mapping, "a mapping, as module.state_dict()")
     _check_keys(state_dict)
@@ -102,6 +108,11 @@ def to_torch(params: Params) -> dict[str, np.ndarray]:
       TypeError: `params` are of another kind.
       ValueError: shapes do not fit one another, or a dtype that torch cannot take
         from NumPy, such as bfloat16.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> [(name, value.shape) for name, value in lj.to_torch(params).items()][:2]
+      [('weight_ih_l0', (16, 3)), ('weight_hh_l0', (16, 4))]
     """
     layers = _checked_layers(params)
     arrays = {}

@@ -84,6 +84,7 @@ CELLS: dict[str, Cell] = Named(
         "antisymmetric_rnn": ANTISYMMETRIC_RNN,
     },
 )
+"""Every cell by its name, as flags and tables use it."""
 
 __all__ = [
     "CELLS", "Cell",

@@ -34,6 +34,12 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     Raises:
       ValueError: gamma or epsilon is not allowed.
 
+    Example:
+      >>> lj.cells.antisymmetric_rnn() is lj.cells.ANTISYMMETRIC_RNN
+      True
+      >>> lj.cells.antisymmetric_rnn(gamma=0.1).gates
+      ('n',)
+
     References:
       Chang, Chen, Haber & Chi (2019), https://arxiv.org/abs/1902.09689
     """

@@ -11,6 +11,7 @@ sweeps (forget_bias, gain) are keyword options of `init` and may be traced, so t
 `vmap`.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,6 +29,13 @@ from lstm_jax.checks import (
     check_number,
     check_type,
     check_whole,
+)
+from lstm_jax.descriptions import (
+    Description,
+    call_of,
+    file_of,
+    text_of,
+    told_by,
 )
 from lstm_jax.factories import reduced
 from lstm_jax.initializers import Initializer
@@ -118,9 +126,28 @@ class Cell:
             check_type("memory", self.memory, str, "a string, a field of the carry")
         check_type("family", self.family, str, "a string")
 
+    def __repr__(self) -> str:
+        """Returns the name, and what the cell says of itself."""
+        gates = [f"gates {', '.join(self.gates)}"] if self.gates else []
+        memory = [f"memory {self.memory}"] if self.memory else []
+        return f"<Cell {'; '.join([repr(self.name), *gates, *memory])}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the calls that made the functions; equal after."""
         return reduced(self)
+
+
+def _description(cell: Cell) -> str:
+    """Returns what its file says: the equations, and the options of `init`."""
+    own = sys.modules.get(f"lstm_jax.cells.{cell.name}")
+    if own is None or getattr(own, cell.name.upper(), None) != cell:
+        own = file_of(cell.step)
+    step = told_by(cell.step) if own is file_of(cell.step) else None
+    parts = [text_of(own, step), call_of("init", cell.init), text_of(cell.init)]
+    return "\n\n".join(filter(None, parts))
+
+
+Cell.__doc__ = Description(Cell.__doc__, _description)  # pyright: ignore
 
 
 def _check_gates(gates: Any) -> None:

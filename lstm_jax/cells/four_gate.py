@@ -124,6 +124,12 @@ def learn_gate(params: FourGateParams, stm: Hidden, event: Input) -> Hidden:
     """Returns what is learned: N * i, the new combined with what is not ignored.
 
     N = tanh([STM, E] W_n + b_n),  i = σ([STM, E] W_i + b_i)
+
+    Example:
+      >>> params = lj.FOUR_GATE.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> memory = lj.FOUR_GATE.init_carry(params)
+      >>> lj.learn_gate(params, memory.stm, jnp.ones(3)).shape
+      (4,)
     """
     both = _join(params, stm, event)
     new = jnp.tanh(both @ params.w_n + params.b_n)
@@ -138,13 +144,24 @@ def forget_gate(
     """Returns what is kept of the long-term memory: LTM * f.
 
     f = σ([STM, E] W_f + b_f)
+
+    Example:
+      >>> params = lj.FOUR_GATE.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> open_gate = params._replace(b_f=jnp.full(4, 100.0))
+      >>> lj.forget_gate(open_gate, jnp.ones(4), jnp.zeros(4), jnp.ones(3))
+      Array([1., 1., 1., 1.], dtype=float32)
     """
     both = _join(params, stm, event)
     return ltm * jax.nn.sigmoid(both @ params.w_f + params.b_f)
 
 
 def remember_gate(kept: Hidden, learned: Hidden) -> Hidden:
-    """Returns the new long-term memory: kept + learned."""
+    """Returns the new long-term memory: kept + learned.
+
+    Example:
+      >>> lj.remember_gate(kept=jnp.array([0.5]), learned=jnp.array([-0.25]))
+      Array([0.25], dtype=float32)
+    """
     return kept + learned
 
 
@@ -153,6 +170,12 @@ def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) ->
     """Returns the new short-term memory, which is also the prediction: U * V.
 
     U = tanh(kept W_u + b_u),  V = σ([STM, E] W_v + b_v)
+
+    Example:
+      >>> params = lj.FOUR_GATE.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> nothing = jnp.zeros(4)
+      >>> lj.use_gate(params, kept=nothing, stm=nothing, event=jnp.ones(3))
+      Array([0., 0., 0., 0.], dtype=float32)
     """
     both = _join(params, stm, event)
     used = jnp.tanh(kept @ params.w_u + params.b_u)
@@ -176,6 +199,12 @@ def four_gate(use_input: str = "kept") -> Cell:
 
     Raises:
       ValueError: another use_input.
+
+    Example:
+      >>> lj.four_gate() is lj.FOUR_GATE
+      True
+      >>> lj.four_gate(use_input="ltm").gates
+      ('n', 'i', 'f', 'v')
     """
     check_choice("use_input", use_input, ("kept", "ltm"))
     return _four_gate(use_input)

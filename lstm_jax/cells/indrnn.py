@@ -79,6 +79,12 @@ def clip_indrnn(
 
     No gradient then grows by more than `gamma` over `max_lag` steps; 2 is the paper's
     choice for the adding problem.
+
+    Example:
+      >>> params = lj.cells.INDRNN.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> large = params._replace(u=jnp.full(4, 9.0))
+      >>> round(float(lj.cells.clip_indrnn(large, max_lag=100).u.max()), 3)
+      1.007
     """
     check_type("params", params, IndRNNParams, "IndRNNParams, of an IndRNN itself")
     check_number("max_lag", max_lag, "(0, inf)")

@@ -78,6 +78,10 @@ def janet(beta: int | float = 1.0) -> Cell:
     Args:
       beta: β; at 0 the two gates add up to 1.
 
+    Example:
+      >>> lj.cells.janet(beta=0.0).gates
+      ('f', 'g')
+
     References:
       van der Westhuizen & Lasenby (2018), https://arxiv.org/abs/1804.04849
       its code, with β = 1, https://github.com/JosvanderWesthuizen/janet

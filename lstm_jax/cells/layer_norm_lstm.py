@@ -106,6 +106,10 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
     Raises:
       ValueError: epsilon is not above 0.
 
+    Example:
+      >>> lj.cells.layer_norm_lstm() is lj.cells.LAYER_NORM_LSTM
+      True
+
     References:
       Ba, Kiros & Hinton (2016), https://arxiv.org/abs/1607.06450
       its code, https://github.com/ryankiros/layer-norm

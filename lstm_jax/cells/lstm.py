@@ -93,6 +93,12 @@ def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
     i, f, o = σ(x W_ih + h W_hh + b),   g = tanh(x W_ih + h W_hh + b)
 
     each from its own quarter of the stacked weights.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> gates = lj.lstm_gates(params, jnp.zeros(4), jnp.ones(3))
+      >>> gates._fields, gates.f.shape
+      (('i', 'f', 'g', 'o'), (4,))
     """
     check_array("h", h, "an array (*batch, hidden), the h of a carry")
     check_input(x, params.w_ih.shape[0])

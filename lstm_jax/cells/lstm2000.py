@@ -101,6 +101,11 @@ def lstm2000(block_size: int = 1, *, truncated: bool = False) -> Cell:
     Raises:
       ValueError: block_size is not allowed.
 
+    Example:
+      >>> cell = lj.cells.lstm2000(block_size=2)
+      >>> cell.gates
+      ('i', 'f', 'o', 'g')
+
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
     """

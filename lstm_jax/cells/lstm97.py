@@ -119,6 +119,12 @@ def lstm97(
     Raises:
       ValueError: block_size or biased is not allowed.
 
+    Example:
+      >>> cell = lj.cells.lstm97(block_size=2)
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> cell.init_carry(params).c.shape
+      (4,)
+
     References:
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """

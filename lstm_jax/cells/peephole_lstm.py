@@ -141,6 +141,10 @@ def peephole_lstm(variant: str = "V") -> Cell:
     Raises:
       ValueError: another variant.
 
+    Example:
+      >>> lj.cells.peephole_lstm("NOG").gates
+      ('i', 'f', 'g')
+
     References:
       Gers, Schraudolph & Schmidhuber (2002), https://www.jmlr.org/papers/v3/gers02a.html
       Graves (2013), https://arxiv.org/abs/1308.0850

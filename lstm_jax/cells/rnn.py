@@ -91,6 +91,12 @@ def rnn(activation: str = "tanh") -> Cell:
     Raises:
       ValueError: another activation.
 
+    Example:
+      >>> lj.rnn("relu")
+      <Cell 'rnn_relu'; gates h>
+      >>> lj.rnn() is lj.RNN
+      True
+
     References:
       Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
     """

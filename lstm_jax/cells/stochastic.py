@@ -65,6 +65,11 @@ def with_keys(key: PRNGKey, xs: ArrayLike, per: str = "step") -> Keyed:
 
     Raises:
       ValueError: `per` is none of these.
+
+    Example:
+      >>> keyed = lj.with_keys(jax.random.key(0), jnp.ones((5, 2, 3)))
+      >>> keyed.x.shape, keyed.key.shape
+      ((5, 2, 3), (5,))
     """
     check_key("key", key)
     check_choice("per", per, SPANS)

@@ -82,6 +82,12 @@ def scan(
       TypeError: the step changes the structure, a shape or a dtype of the carry, or
         does not return a pair.
       ValueError: another argument is not allowed.
+
+    Example:
+      >>> step = lambda w, h, x: (jnp.tanh(x + h @ w), h)
+      >>> h, hs = lj.scan(step, jnp.eye(4), jnp.zeros((2, 4)), jnp.ones((5, 2, 4)))
+      >>> h.shape, hs.shape
+      ((2, 4), (5, 2, 4))
     """
     options = Options(
         time=_checked_time(xs, length),
@@ -270,6 +276,13 @@ def scan_report(
     """Returns what `scan` finds in a step, or why it changes nothing.
 
     Arguments and errors as for `scan`; nothing is run.
+
+    Example:
+      >>> step = lambda w, h, x: (jnp.tanh(x + h @ w), h)
+      >>> h, xs = jnp.zeros((2, 4)), jnp.ones((5, 2, 4))
+      >>> print(lj.scan_report(step, jnp.eye(4), h, xs))
+      weighted scan
+        pre-activation: float32[2,4] @ 4x4
     """
     _checked_time(xs, length)
     arrays, shared = _split(params)

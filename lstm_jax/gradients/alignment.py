@@ -37,6 +37,11 @@ def by_lag(log_norms: Any, lengths: ArrayLike) -> Any:
     Raises:
       TypeError: lengths are not integers, or a leaf is not floating.
       ValueError: lengths are not one number in [0, time] for each sequence.
+
+    Example:
+      >>> curves = jnp.array([[-2.0, -1.0], [-1.0, 0.0], [0.0, -jnp.inf]])
+      >>> lj.gradients.by_lag(curves, lengths=jnp.array([3, 2]))[:, 1]
+      Array([nan, -1.,  0.], dtype=float32)
     """
     return jax.tree.map(lambda leaf: _moved(leaf, jnp.asarray(lengths)), log_norms)
 

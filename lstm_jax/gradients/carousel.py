@@ -51,6 +51,12 @@ def forget_factors(
 
     Arguments and errors as for `step_jacobians`; a cell that keeps no memory
     (`Cell.memory`) is a `ValueError`.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> kept = lj.gradients.forget_factors(lj.LSTM, params, jnp.ones((5, 2, 3)))
+      >>> kept.shape, bool((kept < 1).all())
+      ((5, 2, 4), True)
     """
     field = memory_field(cell)
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
@@ -83,6 +89,14 @@ def log_carousel_norms(
     Returns:
       Leaves (time, *batch); -inf where a part is zero.
 
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> norms = lj.gradients.log_carousel_norms(lj.LSTM, params, xs, last)
+      >>> norms._fields, norms.carousel.shape
+      (('total', 'carousel', 'rest'), (5, 2))
+
     References:
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
@@ -110,6 +124,11 @@ def time_constants(factors: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Raises:
       ValueError: a factor lies outside, if values are known.
+
+    Example:
+      >>> constants = lj.gradients.time_constants(jnp.array([0.0, 0.5, 1.0]))
+      >>> [round(float(steps), 2) for steps in constants]
+      [0.0, 1.44, inf]
     """
     check_array("factors", factors, "an array of factors in [0, 1]")
     check_number("factors", factors, "[0, 1]")
@@ -125,6 +144,10 @@ def unit_time_constants(
     exp(-steps / τ); the mean of -1 / ln f would not give that. Steps that do not count
     have f = 1 and would lengthen it, and a reset has f = 0 and would make it 0: leave
     them out.
+
+    Example:
+      >>> lj.gradients.unit_time_constants(jnp.full((5, 2, 4), 0.9)).round(2)
+      Array([9.49, 9.49, 9.49, 9.49], dtype=float32)
     """
     check_array("factors", factors, "an array (time, *batch, hidden)")
     check_number("factors", factors, "[0, 1]")

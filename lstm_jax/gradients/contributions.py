@@ -53,6 +53,14 @@ def log_weight_contributions(
     Returns:
       The structure of params, leaves (time,); -inf where a step contributes nothing.
       `joint_log_norms` of it takes all weights together.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> parts = lj.gradients.log_weight_contributions(lj.LSTM, params, xs, last)
+      >>> parts.w_hh.shape
+      (5,)
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
     norms = observed_on_the_way_back(way, _log_norms)
@@ -75,6 +83,14 @@ def weight_contributions(
 
     Arguments, errors and result as for `log_weight_contributions`, whose exponential it
     is: 0 where the norm underflows.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> parts = lj.gradients.weight_contributions(lj.LSTM, params, xs, last)
+      >>> jax.tree.map(jnp.shape, parts)
+      LSTMParams(w_ih=(5,), w_hh=(5,), b=(5,))
     """
     log_norms = log_weight_contributions(cell, params, xs, loss_fn, carry, **masks)
     return jax.tree.map(jnp.exp, log_norms)
@@ -99,6 +115,11 @@ def effective_window(
 
     Raises:
       ValueError: the fraction lies outside, if its value is known.
+
+    Example:
+      >>> log_contributions = jnp.log(jnp.array([0.001, 0.001, 0.5, 0.5]))
+      >>> lj.gradients.effective_window(log_contributions)
+      Array(2, dtype=int32)
     """
     check_curve("log_contributions", log_contributions)
     check_number("fraction", fraction, "(0, 1)")

@@ -42,6 +42,10 @@ def decay_rate(log_norms: LogNorms) -> Float[Array, "*batch"]:
     Negative if the gradient vanishes and positive if it explodes: a gradient multiplied
     by ρ at every step backwards has rate ln ρ. Least squares along the time axis with
     -inf left out; NaN if fewer than two entries remain.
+
+    Example:
+      >>> lj.decay_rate(jnp.array([-1.5, -1.0, -0.5, 0.0])).round(3)
+      Array(-0.5, dtype=float32)
     """
     return fit_decay(log_norms).rate
 
@@ -60,6 +64,11 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
 
     Raises:
       ValueError: the window is not at least two steps of the sequence.
+
+    Example:
+      >>> fit = lj.fit_decay(jnp.array([-1.5, -1.0, -0.5, 0.0]))
+      >>> fit.rate.round(3), fit.window
+      (Array(-0.5, dtype=float32), (Array(0, dtype=int32), Array(3, dtype=int32)))
     """
     check_curve("log_norms", log_norms)
     start, stop = (0, log_norms.shape[0]) if window is None else window
@@ -102,6 +111,10 @@ def half_life(rate: ArrayLike) -> Float[Array, "*batch"]:
     """Returns the number of steps that lose half of the gradient: ln 2 / -rate.
 
     inf where the rate is not negative, NaN where it is NaN.
+
+    Example:
+      >>> round(float(lj.half_life(-0.25)), 3)
+      2.773
     """
     rate = as_array("rate", rate, "a number, or an array of them")
     lasting = rate >= 0
@@ -112,6 +125,10 @@ def log_shares(log_norms: LogNorms) -> LogNorms:
     """Returns ln(norm at t / norm entering the last step), 0 at the last step.
 
     NaN where a sequence has only -inf.
+
+    Example:
+      >>> lj.log_shares(jnp.array([-3.0, -2.0, -1.0]))
+      Array([-2., -1.,  0.], dtype=float32)
     """
     check_curve("log_norms", log_norms)
     return log_norms - _at_last(log_norms)
@@ -130,6 +147,10 @@ def horizon(log_norms: LogNorms, fraction: Scalar) -> Float[Array, "*batch"]:
 
     Raises:
       ValueError: the fraction is a number outside (0, 1).
+
+    Example:
+      >>> round(float(lj.horizon(jnp.array([-3.0, -2.0, -1.0, 0.0]), fraction=0.1)), 3)
+      2.303
     """
     check_number("fraction", fraction, "(0, 1)")
     return _lag_at(log_shares(log_norms), jnp.log(jnp.asarray(fraction)))
@@ -141,6 +162,11 @@ def rounding_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
     There it is half a unit in the last place of 1 (3.9e-3 in bfloat16, 4.9e-4 in
     float16, 6.0e-8 in float32), so that it is rounded away when added to what the last
     step sends. inf if the curve never falls that low.
+
+    Example:
+      >>> curve = -0.5 * jnp.arange(100.0)[::-1]  # half a nat is lost at every step
+      >>> lj.gradients.rounding_lag(curve, jnp.float32).round(1)
+      Array(33.3, dtype=float32)
     """
     check_floating("dtype", dtype)
     return horizon(log_norms, float(jnp.finfo(dtype).eps) / 2)
@@ -150,6 +176,11 @@ def underflow_lag(log_norms: LogNorms, dtype: Any) -> Float[Array, "*batch"]:
     """Returns the lag from which the norm is below the dtype's smallest normal number.
 
     1.2e-38 in float32 and bfloat16, 6.1e-5 in float16. inf if it never is.
+
+    Example:
+      >>> curve = -0.5 * jnp.arange(300.0)[::-1]  # half a nat is lost at every step
+      >>> lj.gradients.underflow_lag(curve, jnp.float32).round(1)
+      Array(174.7, dtype=float32)
     """
     check_curve("log_norms", log_norms)
     check_floating("dtype", dtype)

@@ -51,6 +51,14 @@ def influence(
     Raises:
       ValueError: num_probes is out of range, or random directions lack a key.
 
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> reach = lj.gradients.influence(lj.LSTM, params, jnp.ones((5, 2, 3)))
+      >>> reach.c.shape  # (output, memory, batch)
+      (5, 5, 2)
+      >>> bool(jnp.isneginf(reach.c[0, 1:]).all())  # no output hears a later memory
+      True
+
     References:
       Hutchinson (1990), https://doi.org/10.1080/03610919008812866
     """
@@ -72,6 +80,11 @@ def input_influence(
     """Returns ln ||dy_t / dx_s|| for every t and s, (time t, time s, *batch).
 
     Arguments, cost and errors as for `influence`.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> lj.gradients.input_influence(lj.LSTM, params, jnp.ones((5, 2, 3))).shape
+      (5, 5, 2)
     """
     steps = prepare(cell, params, xs, carry, **masks)
     norms = _influence(steps, input_log_norms, num_probes, key)

@@ -44,6 +44,13 @@ def input_gradients(
     Returns:
       The structure of the inputs, leaves (time, *batch, ...); None in place of
       integers.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> lj.input_gradients(lj.LSTM, params, xs, last).shape
+      (5, 2, 3)
     """
     steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
     with jax.default_matmul_precision("highest"):
@@ -82,6 +89,13 @@ def log_input_gradient_norms(
     Returns:
       The structure of the inputs, leaves (time, *batch), natural logarithms; -inf where
       the gradient is zero; None in place of integers.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> lj.log_input_gradient_norms(lj.LSTM, params, xs, last).shape
+      (5, 2)
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
     norms = observed_on_the_way_back(way, input_log_norms)

@@ -49,6 +49,14 @@ def step_jacobians(
     Raises:
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed.
+
+    Example:
+      >>> params = lj.RNN.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> jacobians = lj.step_jacobians(lj.RNN, params, jnp.zeros((5, 3)))
+      >>> jacobians.shape
+      (5, 4, 4)
+      >>> bool(jnp.allclose(jacobians[0], params.w_hh.T, atol=1e-6))
+      True
     """
     steps = with_exact_slopes(prepare(cell, params, xs, carry, **masks))
     with jax.default_matmul_precision("highest"):
@@ -88,6 +96,11 @@ def jacobian_products(
 
     Raises:
       ValueError: the window is not in [1, time].
+
+    Example:
+      >>> jacobians = jnp.broadcast_to(2 * jnp.eye(2), (5, 2, 2))
+      >>> lj.gradients.jacobian_products(jacobians, window=3)[:, 0, 0]
+      Array([8., 8., 8.], dtype=float32)
     """
     time = jacobians.shape[0]
     check_array("jacobians", jacobians, "an array (time, *batch, n, n)")

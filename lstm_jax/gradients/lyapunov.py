@@ -85,6 +85,12 @@ def lyapunov_exponents(
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed.
 
+    Example:
+      >>> linear = lj.rnn("linear")
+      >>> params = linear.init(jax.random.key(0), input_size=3, hidden_size=4, gain=0.5)
+      >>> lj.lyapunov_exponents(linear, params, jnp.zeros((50, 3)))[:2].round(3)
+      Array([-0.693, -0.693], dtype=float32)
+
     References:
       Benettin, Galgani, Giorgilli & Strelcyn (1980), part 2,
       https://doi.org/10.1007/BF02128237
@@ -116,6 +122,13 @@ def lyapunov_spectrum(
     memory of the run.
 
         Σ_i λ_i = mean of ln|det J_t|         exact on any run, all i
+
+    Example:
+      >>> linear = lj.rnn("linear")
+      >>> params = linear.init(jax.random.key(0), input_size=3, hidden_size=4, gain=0.5)
+      >>> spectrum = lj.gradients.lyapunov_spectrum(linear, params, jnp.zeros((50, 3)))
+      >>> spectrum.exponents[:2].round(3)
+      Array([-0.693, -0.693], dtype=float32)
     """
     steps = with_exact_slopes(prepare(cell, params, xs, carry))
     count = _checked(steps, num_exponents, burn_in, qr_every)
@@ -148,6 +161,10 @@ def kaplan_yorke_dimension(
     Args:
       exponents: (*batch, n), descending.
 
+    Example:
+      >>> lj.gradients.kaplan_yorke_dimension(jnp.array([0.5, -0.1, -0.8])).round(3)
+      Array(2.5, dtype=float32)
+
     References:
       Kaplan & Yorke (1979), https://doi.org/10.1007/BFb0064319
     """
@@ -168,6 +185,10 @@ def entropy_rate(exponents: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
 
     By Pesin's formula the rate at which the run creates information (in general, an
     upper bound on it).
+
+    Example:
+      >>> lj.gradients.entropy_rate(jnp.array([0.5, 0.25, -0.8]))
+      Array(0.75, dtype=float32)
 
     References:
       Pesin (1977), https://doi.org/10.1070/RM1977v032n04ABEH001639

@@ -87,6 +87,11 @@ def path_names(cell: Cell, params: Params, x: Any) -> tuple[str, ...]:
       TypeError: an argument has a dtype that is not allowed.
       ValueError: an argument is not allowed, or the cell names another number of gates
         than its step shows.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> lj.gradients.path_names(lj.LSTM, params, jnp.ones((2, 3)))
+      ('cell', 'i', 'f', 'g', 'o')
     """
     steps = prepare(cell, params, jax.tree.map(lambda leaf: leaf[None], x))
     return _places_of(cell, steps).names
@@ -108,6 +113,14 @@ def path_gradients(
     Returns:
       By the name of the path, the structure of the carry with leaves (time, *batch,
       ...); their sum is `carry_gradients`.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> parts = lj.gradients.path_gradients(lj.LSTM, params, xs, last)
+      >>> list(parts), parts["f"].c.shape
+      (['cell', 'i', 'f', 'g', 'o'], (5, 2, 4))
     """
     return _along_paths(cell, params, xs, loss_fn, carry, masks, _gradients)
 
@@ -132,6 +145,14 @@ def log_path_norms(
 
     Returns:
       By the name of the path, the structure of the carry with leaves (time, *batch).
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> norms = lj.gradients.log_path_norms(lj.LSTM, params, xs, last)
+      >>> norms["cell"].c.shape
+      (5, 2)
     """
     return _along_paths(cell, params, xs, loss_fn, carry, masks, _log_norms)
 
@@ -157,6 +178,14 @@ def path_shares(
 
     Returns:
       By the name of the path, (time, *batch); NaN where a_t is zero.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> shares = lj.gradients.path_shares(lj.LSTM, params, xs, last)
+      >>> bool(jnp.allclose(sum(shares.values()), 1, atol=1e-5))
+      True
     """
     return _along_paths(cell, params, xs, loss_fn, carry, masks, _shares)
 
@@ -186,6 +215,16 @@ def path_jacobians(
 
     By the name of the path. Arguments as for `step_jacobians`; errors as for it and
     `path_names`.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> parts = lj.gradients.path_jacobians(lj.LSTM, params, xs)
+      >>> parts["cell"].shape
+      (5, 2, 8, 8)
+      >>> whole = lj.step_jacobians(lj.LSTM, params, xs)
+      >>> bool(jnp.allclose(sum(parts.values()), whole, atol=1e-6))
+      True
     """
     steps, by_path, places = steps_by_path(cell, params, xs, carry, masks)
     by_path = with_exact_slopes(by_path)

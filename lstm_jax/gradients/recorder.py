@@ -76,6 +76,13 @@ def recorder(
     Raises:
       ValueError: `every` or `capacity` is below 1; or later, in `init`, the loss reads
         only the padding of a sequence.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> lj.gradients.recorder(lj.LSTM, xs, last, every=10, capacity=3)._fields
+      ('init', 'update')
     """
     check_whole("every", every, 1)
     check_whole("capacity", capacity, 1)

@@ -38,6 +38,12 @@ def omega(
 
     Arguments and errors as for `carry_gradients`.
 
+    Example:
+      >>> params = lj.RNN.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> lj.gradients.omega(lj.RNN, params, xs, lambda ys: ys[-1].sum()).shape
+      ()
+
     References:
       Pascanu, Mikolov & Bengio (2013), equations 9 and 10,
       https://arxiv.org/abs/1211.5063

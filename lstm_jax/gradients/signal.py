@@ -56,6 +56,15 @@ def first_step_signal(
       TypeError: xs holds keys.
       ValueError: a shape or the batch size is not allowed, or the loss is not a real
         scalar.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jax.random.normal(jax.random.key(1), (5, 8, 3))
+      >>> loss = lambda ys, targets: (ys[-1].sum(-1) - targets) ** 2
+      >>> targets = jnp.ones(8)
+      >>> signal = lj.gradients.first_step_signal(lj.LSTM, params, xs, loss, targets, 8)
+      >>> signal._fields
+      ('signal', 'resolution', 'noise')
     """
     _check(xs, targets, batch_size)
 

@@ -52,6 +52,13 @@ def log_gradients(
       The structure of the carry, leaves (time, *batch, ...), natural logarithms in
       float32 at least; -inf where the gradient is zero; None in place of leaves without
       one.
+
+    Example:
+      >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = jnp.ones((5, 2, 3))
+      >>> last = lambda ys: ys[-1].sum()
+      >>> lj.gradients.log_gradients(lj.LSTM, params, xs, last).c.shape
+      (5, 2, 4)
     """
     way = way_back(prepare(cell, params, xs, carry, **masks), loss_fn)
     return inexact_structure(way.steps.carry, _logarithms(way))

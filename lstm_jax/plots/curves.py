@@ -30,6 +30,14 @@ def share_curve(
       cell: gives colour and marker.
       label: for the legend.
       variant: which of several curves of one cell; gives the line style.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> lj.plots.share_curve(axes, -np.ones((3, 10)), "lstm", "LSTM")
+      >>> axes.get_legend_handles_labels()[1]
+      ['LSTM']
     """
     lags = np.arange(quartiles.shape[1])
     low, median, high = quartiles / np.log(10)
@@ -57,6 +65,13 @@ def theory_line(
       label: the theory's name, for the legend.
       dashed: tells it from another theory's.
       named: the name is written beside a straight line, and not into the legend.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> lj.plots.theory_line(axes, [0, 40], [0, -5], "forget gates alone")
+      >>> axes.get_legend_handles_labels()[1]
+      ['forget gates alone']
     """
     if not np.isfinite(y).all():
         return
@@ -87,6 +102,13 @@ def note(
       coords: of the place, as matplotlib's `annotate` names them.
       size: of the letters, in points.
       **style: colour and alignment of the text.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> lj.plots.note(axes, "here", place=(1, 2))
+      >>> [text.get_text() for text in axes.texts]
+      ['here']
     """
     axes.annotate(
         text,
@@ -100,7 +122,15 @@ def note(
 
 
 def mark_lag(axes: Axes, lag: int, label: str) -> None:
-    """Draws a thin vertical line at a lag, with a label."""
+    """Draws a thin vertical line at a lag, with a label.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> lj.plots.mark_lag(axes, 20, "the scene")
+      >>> [text.get_text() for text in axes.texts]
+      ['the scene']
+    """
     axes.axvline(lag, color=GREY, linewidth=0.6)
     at_the_foot = ("data", "axes fraction")
     note(axes, label, (lag, 0), (-3, 4), coords=at_the_foot, ha="right", color=GREY)
@@ -111,6 +141,13 @@ def log_axis(axes: Axes, last_lag: int, title: str) -> None:
 
     Ticks are powers of ten; with fewer than two decades in view, 1, 2 and 5 times
     those; if these are too few as well, evenly spaced shares.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> lj.plots.log_axis(axes, last_lag=40, title="share of the gradient left")
+      >>> axes.get_xlabel()
+      'lag: steps before the last one'
     """
     axes.set_title(title)
     axes.set_xlim(0, last_lag)
@@ -173,6 +210,16 @@ def accuracy_curve(
       cell: gives colour and marker.
       label: for the legend.
       variant: which of several curves of one cell; gives the line style.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> values = np.array([[1.0, 0.8], [0.9, 0.6]])  # (seed, lag)
+      >>> interval = np.array([[0.8, 0.5], [1.0, 0.9]])
+      >>> lj.plots.accuracy_curve(axes, [5, 10], values, interval, "lstm", "LSTM")
+      >>> axes.get_legend_handles_labels()[1]
+      ['LSTM']
     """
     style = line_of(cell, variant)
     axes.fill_between(lags, *interval, color=style["color"], alpha=0.15, linewidth=0)

@@ -15,7 +15,16 @@ SIGNED = "cividis"
 def film_strip(
     axes: Axes, images: Float[np.ndarray, "time 64"], captions: Sequence[str]
 ) -> None:
-    """Draws 8x8 images side by side, step t at x = t, with a caption above each."""
+    """Draws 8x8 images side by side, step t at x = t, with a caption above each.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> lj.plots.film_strip(axes, np.zeros((2, 64)), ["bear", "oak"])
+      >>> [label.get_text() for label in axes.get_xticklabels()]
+      ['bear', 'oak']
+    """
     time = len(images)
     film = np.pad(images.reshape(time, 8, 8), ((0, 0), (0, 0), (1, 1)))
     film = film.transpose(1, 0, 2).reshape(8, -1)
@@ -44,6 +53,14 @@ def heat_map(
       values: in [0, 1], or in [-limit, limit] where `signed`.
       label: what the values are.
       signed: True for memories and candidates, False for gates.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> lj.plots.heat_map(axes, np.zeros((5, 4)), "forget gate", signed=False)
+      >>> axes.images[0].get_clim()
+      (0.0, 1.0)
     """
     limit = float(np.nanmax(np.abs(values))) if signed else 1.0
     picture = axes.imshow(
@@ -75,6 +92,15 @@ def success_map(
       solved: share of the runs that solved the task.
       columns: labels.
       rows: labels.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> solved = np.array([[1.0, 0.5]])
+      >>> lj.plots.success_map(axes, solved, ["lag 5", "lag 10"], ["lstm"])
+      >>> [text.get_text() for text in axes.texts]
+      ['1', '0.5']
     """
     # Beyond 1, so that lines over a full share stay visible.
     axes.imshow(solved, cmap="Greys", vmin=0, vmax=1.5, aspect="auto", origin="lower")
@@ -97,6 +123,15 @@ def time_lag_picture(
       axes: drawn on; x is the lag, y the updates.
       log_shares: natural logarithms.
       updates: of each record, evenly spaced.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> shares, updates = -np.ones((3, 10)), np.array([0, 10, 20])
+      >>> picture = lj.plots.time_lag_picture(axes, shares, updates)
+      >>> picture.get_array().shape
+      (3, 10)
     """
     half = (updates[-1] - updates[0]) / max(1, len(updates) - 1) / 2 or 0.5
     return axes.imshow(

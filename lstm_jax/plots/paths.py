@@ -30,6 +30,14 @@ def path_curves(axes: Axes, shares: dict[str, Float[np.ndarray, " lag"]]) -> Non
     Args:
       axes: linear axes.
       shares: of every path, entry 0 of the lag = last step.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> lj.plots.path_curves(axes, {"cell": np.full(5, 0.8), "f": np.full(5, 0.2)})
+      >>> axes.get_legend_handles_labels()[1]
+      ['cell', 'f']
     """
     for order, (path, share) in enumerate(shares.items()):
         axes.plot(
@@ -46,6 +54,14 @@ def cumulative_curve(
     """Draws the share of values that are at most x, for every x.
 
     Values of inf count, but are never reached; NaN is left out.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> lj.plots.cumulative_curve(axes, np.array([3.0, 1.0, 2.0]), "half-lives")
+      >>> axes.get_legend_handles_labels()[1]
+      ['half-lives']
     """
     ordered = np.sort(values[~np.isnan(values)])
     heights = np.arange(1, len(ordered) + 1) / len(ordered)

@@ -21,7 +21,10 @@ MARKERS = (*"os^vpP*<hXDdH>", (4, 1, 0), (4, 1, 45), (3, 1, 0), (6, 1, 0), "8")
 """One per cell, in the order of CELLS, to tell the members of a family apart."""
 
 LINE_STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+"""One per variant of a cell, such as its forget biases."""
+
 GREY = "#555555"
+"""What belongs to no cell: theory, notes, cells without a family."""
 
 STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
@@ -39,7 +42,7 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-
+"""What differs from matplotlib's own style; sizes are in points."""
 
 styled = matplotlib.rc_context(STYLE)
 """Decorator: the function draws in this style."""
@@ -50,6 +53,10 @@ def colour_of(cell: str) -> str:
 
     Args:
       cell: its name in CELLS or that of a variant, such as rnn_relu.
+
+    Example:
+      >>> lj.plots.colour_of("lstm"), lj.plots.colour_of("unknown")
+      ('#0072B2', '#555555')
     """
     known = _known(cell)
     family = "" if known is None else CELLS[known].family
@@ -58,7 +65,12 @@ def colour_of(cell: str) -> str:
 
 
 def marker_of(cell: str) -> Any:
-    """Returns the marker of a cell, found like its colour; x if it is unknown."""
+    """Returns the marker of a cell, found like its colour; x if it is unknown.
+
+    Example:
+      >>> lj.plots.marker_of("rnn"), lj.plots.marker_of("unknown")
+      ('o', 'x')
+    """
     known = _known(cell)
     return "x" if known is None else MARKERS[[*CELLS].index(known) % len(MARKERS)]
 

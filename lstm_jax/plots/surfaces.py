@@ -23,6 +23,15 @@ def error_surface(
       y: evenly spaced.
       values: the height at (x, y), at least 0.
       label: what the height is.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> x, y = np.linspace(0, 1, 3), np.linspace(0, 1, 4)
+      >>> lj.plots.error_surface(axes, x, y, np.add.outer(y, x) + 1, "error")
+      >>> len(axes.get_figure().axes)  # the surface, and its colour bar
+      2
     """
     picture = axes.imshow(
         values,
@@ -55,6 +64,15 @@ def walk(
       label: for the legend.
       colour: of line and marker.
       marker: at both ends.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> axes = Figure().subplots()
+      >>> import numpy as np
+      >>> points = np.array([[0, 0], [1, 1]])
+      >>> lj.plots.walk(axes, points, "plain", colour="black", marker="o")
+      >>> axes.get_legend_handles_labels()[1]
+      ['plain']
     """
     axes.plot(
         *points.T,

@@ -82,6 +82,7 @@ TASKS: dict[str, Task] = Named(
         "permuted_digits": PERMUTED_DIGITS,
     },
 )
+"""Every task by its name, as flags and tables use it."""
 
 __all__ = [
     "TASKS", "Task", "Batch",

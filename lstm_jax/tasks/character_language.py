@@ -57,6 +57,12 @@ def character_language(text: str, held_out: int | float = 0.1) -> Task:
     Raises:
       ValueError: the text has fewer than two different characters or is too short to
         be split, or `held_out` is not in (0, 1).
+
+    Example:
+      >>> task = lj.tasks.character_language("the cat saw the dog. " * 20)
+      >>> batch = task.sample(jax.random.key(0), batch_size=2, max_length=5)
+      >>> task.input_size, batch.inputs.shape
+      (12, (5, 2, 12))
     """
     check_type("text", text, str, "a string")
     if len(set(text)) < 2:

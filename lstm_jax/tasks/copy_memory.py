@@ -56,6 +56,13 @@ def copy_memory(num_symbols: int = 8, num_items: int = 10) -> Task:
 
     Raises:
       ValueError: either is below 1.
+
+    Example:
+      >>> task = lj.tasks.copy_memory(num_symbols=3, num_items=2)
+      >>> task
+      <Task 'copy_memory': 5 inputs, 4 outputs, answers every_step>
+      >>> round(task.floor(20), 3)  # nats per step, without memory
+      0.11
     """
     _check(num_symbols, num_items)
     return _copy_memory("copy_memory", num_symbols, num_items)
@@ -65,6 +72,10 @@ def copy_memory_variable(num_symbols: int = 8, num_items: int = 10) -> Task:
     """Returns the task with delays uniform in [1, T], T = length - 2 num_items.
 
     Arguments and errors as for `copy_memory`.
+
+    Example:
+      >>> lj.tasks.copy_memory_variable(num_symbols=3, num_items=2).input_size
+      5
     """
     _check(num_symbols, num_items)
     return _copy_memory("copy_memory_variable", num_symbols, num_items)

@@ -46,6 +46,10 @@ def delayed_xor(delay: int = 10) -> Task:
 
     Raises:
       ValueError: the delay is odd or below 2.
+
+    Example:
+      >>> lj.tasks.delayed_xor(delay=2).answers
+      'every_step'
     """
     check_whole("delay", delay, 2)
     if delay % 2:

@@ -52,7 +52,12 @@ class Images(NamedTuple):
 
 
 def sequential_digits() -> Task:
-    """Returns the task with the pixels row by row."""
+    """Returns the task with the pixels row by row.
+
+    Example:
+      >>> lj.tasks.sequential_digits()
+      <Task 'sequential_digits': 1 inputs, 10 outputs, answers last_step>
+    """
     return _digits("sequential_digits", None)
 
 
@@ -64,6 +69,10 @@ def permuted_digits(permutation_seed: int = 0) -> Task:
 
     Raises:
       ValueError: the seed is negative.
+
+    Example:
+      >>> lj.tasks.permuted_digits(permutation_seed=1).output_size
+      10
     """
     check_whole("permutation_seed", permutation_seed, 0)
     return _digits("permuted_digits", permutation_seed)

@@ -92,6 +92,10 @@ def embedded_reber(units: str = "softmax") -> Task:
 
     Raises:
       ValueError: other units.
+
+    Example:
+      >>> lj.tasks.embedded_reber().answers
+      'every_step'
     """
     answer_units(units)
     return _task("embedded_reber", units)
@@ -101,6 +105,10 @@ def continual_embedded_reber(units: str = "softmax") -> Task:
     """Returns the task with an endless stream of strings, cut after `length` steps.
 
     Arguments and errors as for `embedded_reber`.
+
+    Example:
+      >>> lj.tasks.continual_embedded_reber().input_size
+      7
     """
     answer_units(units)
     return _task("continual_embedded_reber", units)

@@ -48,6 +48,12 @@ def latch(noise: int | float = 0.2, num_informative: int = 3) -> Task:
 
     Raises:
       ValueError: the noise is negative or NaN, or no step is informative.
+
+    Example:
+      >>> task = lj.tasks.latch(noise=0.1)
+      >>> batch = task.sample(jax.random.key(0), batch_size=2, max_length=5)
+      >>> batch.inputs.shape
+      (5, 2, 1)
     """
     check_number("noise", noise, "[0, inf)")
     check_whole("num_informative", num_informative, 1)

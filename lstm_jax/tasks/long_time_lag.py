@@ -62,6 +62,10 @@ def long_time_lag_2a(p: int = 100, units: str = "softmax") -> Task:
 
     Raises:
       ValueError: p is below 2, or other units.
+
+    Example:
+      >>> lj.tasks.long_time_lag_2a(p=10)
+      <Task 'long_time_lag_2a': 11 inputs, 11 outputs, answers every_step>
     """
     _check(p, units)
     return _noise_free(p, units)
@@ -71,6 +75,10 @@ def long_time_lag_2b(p: int = 100, units: str = "softmax") -> Task:
     """Returns the task with random symbols in between, for any length from 2.
 
     The paper's lag is p. Arguments and errors as for `long_time_lag_2a`.
+
+    Example:
+      >>> lj.tasks.long_time_lag_2b(p=10).input_size
+      11
     """
     _check(p, units)
     return _noisy(p, units)

@@ -56,6 +56,10 @@ def long_time_lag_2c(num_distractors: int = 50, units: str = "softmax") -> Task:
 
     Raises:
       ValueError: p is below 1, or other units.
+
+    Example:
+      >>> lj.tasks.long_time_lag_2c(num_distractors=10).input_size
+      14
     """
     check_whole("num_distractors", num_distractors, 1)
     answer_units(units)

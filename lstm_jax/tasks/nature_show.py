@@ -79,6 +79,11 @@ def nature_show(rendering: str = "digits", goldfish_rate: int | float = 0.2) -> 
 
     Raises:
       ValueError: a rendering or rate that is not allowed.
+
+    Example:
+      >>> task = lj.tasks.nature_show(rendering="vectors")
+      >>> task.sample(jax.random.key(0), batch_size=2, max_length=5).inputs.shape
+      (5, 2, 10)
     """
     check_choice("rendering", rendering, RENDERINGS)
     check_number("goldfish_rate", goldfish_rate, "[0, 1]")

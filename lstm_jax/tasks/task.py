@@ -8,6 +8,7 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.checks import check_choice, check_function, check_type, check_whole
+from lstm_jax.descriptions import Description, file_of, text_of
 from lstm_jax.factories import reduced
 
 Answers = Literal["last_step", "every_step"]
@@ -108,9 +109,22 @@ class Task:
             if name != "correct" or self.correct is not None:
                 check_function(name, getattr(self, name), signature)
 
+    def __repr__(self) -> str:
+        """Returns the name, and the sizes."""
+        sizes = f"{self.input_size} inputs, {self.output_size} outputs"
+        return f"<Task {self.name!r}: {sizes}, answers {self.answers}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the calls that made the functions; equal after."""
         return reduced(self)
+
+
+def _description(task: Task) -> str:
+    """Returns what its file says: the setting, a worked example, the source."""
+    return text_of(file_of(task.floor))
+
+
+Task.__doc__ = Description(Task.__doc__, _description)  # pyright: ignore
 
 
 def check_task(task: Any) -> None:

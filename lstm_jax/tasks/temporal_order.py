@@ -65,6 +65,10 @@ def temporal_order(num_symbols: int = 2, units: str = "softmax") -> Task:
 
     Raises:
       ValueError: another number, or other units.
+
+    Example:
+      >>> lj.tasks.temporal_order(num_symbols=3).output_size
+      8
     """
     if num_symbols not in WINDOWS:
         raise ValueError(f"num_symbols: got {num_symbols}; it must be 2 or 3")

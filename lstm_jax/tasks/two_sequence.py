@@ -85,6 +85,12 @@ def two_sequence(variant: str, num_informative: int = 3) -> Task:
 
     Raises:
       ValueError: another variant, or N below 1.
+
+    Example:
+      >>> task = lj.tasks.two_sequence("3a")
+      >>> batch = task.sample(jax.random.key(0), batch_size=2, max_length=5)
+      >>> batch.inputs.shape
+      (5, 2, 1)
     """
     check_choice("variant", variant, VARIANTS)
     check_whole("num_informative", num_informative, 1)

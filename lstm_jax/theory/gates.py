@@ -23,6 +23,10 @@ def carousel_rate(forget_bias: Numbers) -> Float64s:
     Args:
       forget_bias: b.
 
+    Example:
+      >>> round(float(lj.theory.carousel_rate(1.0)), 3)
+      -0.313
+
     References:
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
     """
@@ -33,6 +37,10 @@ def carousel_share(forget_bias: Numbers, lag: Numbers) -> Float64s:
     """Returns dc_T/dc_{T-k} = σ(b)^k, the share left after k = `lag` steps.
 
     Range and source as for `carousel_rate`; k >= 0.
+
+    Example:
+      >>> lj.theory.carousel_share([1.0, 5.0], lag=10).round(3)
+      array([0.044, 0.935])
     """
     return np.exp(carousel_rate(forget_bias) * at_least("lag", lag, 0))
 
@@ -41,6 +49,10 @@ def carousel_horizon(forget_bias: Numbers) -> Float64s:
     """Returns 1 / (1 - f) = 1 + e^b, the mean number of steps that f^k remembers.
 
     Range and source as for `carousel_rate`.
+
+    Example:
+      >>> round(float(lj.theory.carousel_horizon(1.0)), 3)
+      3.718
     """
     return 1 + np.exp(finite("forget_bias", forget_bias))
 
@@ -49,6 +61,10 @@ def carousel_half_life(forget_bias: Numbers) -> Float64s:
     """Returns ln 2 / -ln σ(b), the steps after which half is left.
 
     Range and source as for `carousel_rate`.
+
+    Example:
+      >>> round(float(lj.theory.carousel_half_life(1.0)), 3)
+      2.213
     """
     return np.log(2) / -carousel_rate(forget_bias)
 
@@ -61,6 +77,10 @@ def chrono_bias(lag: Numbers) -> Float64s:
     Args:
       lag: T, steps.
 
+    Example:
+      >>> round(float(lj.theory.chrono_bias(40)), 3)
+      3.664
+
     References:
       Tallec & Ollivier (2018), section 2, https://arxiv.org/abs/1804.11188
     """
@@ -71,6 +91,10 @@ def chrono_share(lag: Numbers) -> Float64s:
     """Returns (1 - 1/T)^T, what the bias ln(T - 1) keeps over its own lag T.
 
     It tends to 1/e from below; T > 1; source as for `chrono_bias`.
+
+    Example:
+      >>> round(float(lj.theory.chrono_share(40)), 3)
+      0.363
     """
     steps = above("lag", lag, 1)
     return np.exp(steps * np.log1p(-1 / steps))
@@ -87,6 +111,10 @@ def chrono_population_share(lag: Numbers, t_max: Numbers) -> Float64s:
     Args:
       lag: k, steps.
       t_max: T_max, the longest lag that the biases are drawn for.
+
+    Example:
+      >>> round(float(lj.theory.chrono_population_share(40, t_max=100)), 3)
+      0.394
 
     References:
       Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188

@@ -25,6 +25,10 @@ def gaussian_product_exponents(
       size: N.
       gain: g.
 
+    Example:
+      >>> lj.theory.gaussian_product_exponents(3).round(3)
+      array([-0.184, -0.491, -1.184])
+
     References:
       Newman (1986), https://doi.org/10.1007/BF01464284
     """
@@ -45,6 +49,10 @@ def gaussian_product_stderr(size: int, time: int) -> Float[np.ndarray, " size"]:
     Args:
       size: N.
       time: T, steps.
+
+    Example:
+      >>> lj.theory.gaussian_product_stderr(3, time=1000).round(4)
+      array([0.0153, 0.0203, 0.0351])
 
     References:
       For the chi variables, Newman (1986), https://doi.org/10.1007/BF01464284

@@ -35,6 +35,10 @@ def mean_field_variance(gain: Numbers, noise: Numbers = 0.0) -> Float64s:
       gain: g.
       noise: s, standard deviation of the white Gaussian noise added to every x.
 
+    Example:
+      >>> lj.theory.mean_field_variance([0.5, 2.0]).round(3)
+      array([0.   , 2.121])
+
     References:
       Molgedey, Schuchhardt & Schuster (1992),
       https://doi.org/10.1103/PhysRevLett.69.3717;
@@ -54,6 +58,10 @@ def mean_field_exponent(gain: Numbers, noise: Numbers = 0.0) -> Float64s:
     changes at g = 1, and noise suppresses chaos.
 
     Args: as for `mean_field_variance`.
+
+    Example:
+      >>> lj.theory.mean_field_exponent([0.5, 2.0]).round(3)
+      array([-0.693,  0.155])
 
     References:
       As for `mean_field_variance`; Poole et al. (2016), whose χ₁ is g² E d², for deep
@@ -81,6 +89,10 @@ def mean_field_spectrum(gain: int | float, num: int) -> Float[np.ndarray, " num"
       gain: g.
       num: how many exponents.
 
+    Example:
+      >>> lj.theory.mean_field_spectrum(3.0, num=3).round(3)
+      array([-0.034, -1.416, -4.667])
+
     References:
       Newman (1986), https://doi.org/10.1007/BF01464284; Kargin (2008),
       https://arxiv.org/abs/0712.1378 (exponents of free operators);
@@ -106,6 +118,10 @@ def mean_field_dimension(gain: Numbers) -> Float64s:
     Args:
       gain: g, above 0.
 
+    Example:
+      >>> round(float(lj.theory.mean_field_dimension(3.0)), 3)
+      0.288
+
     References:
       As for `mean_field_spectrum`; Frederickson et al. (1983),
       https://doi.org/10.1016/0022-0396(83)90011-6 (Kaplan-Yorke dimension)
@@ -127,6 +143,10 @@ def mean_field_positive_share(gain: Numbers) -> Float64s:
     """Returns the share of positive exponents; 0 for g <= 1.
 
     a at λ(a) = 0, argument, assumptions and source as for `mean_field_spectrum`.
+
+    Example:
+      >>> round(float(lj.theory.mean_field_positive_share(3.0)), 3)
+      0.153
     """
     share = lambda gain, slopes: _share(_marginal_log_m(gain, slopes), slopes)
     return _where_chaotic(share, gain)
@@ -138,6 +158,10 @@ def mean_field_entropy(gain: Numbers) -> Float64s:
     ∫ λ(a) da over λ > 0 = ½ (E ln(1 + m d²) - a) at λ(a) = 0; 0 for g <= 1. Argument,
     assumptions and source as for `mean_field_spectrum`; that the sum is the entropy is
     Pesin's identity.
+
+    Example:
+      >>> round(float(lj.theory.mean_field_entropy(3.0)), 3)
+      0.025
     """
     entropy = lambda gain, slopes: _half_excess(_marginal_log_m(gain, slopes), slopes)
     return _where_chaotic(entropy, gain)

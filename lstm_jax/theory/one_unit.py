@@ -36,6 +36,10 @@ def tanh_rate(w: Numbers) -> Float64s:
     Args:
       w: recurrent weight, finite.
 
+    Example:
+      >>> round(float(lj.theory.tanh_rate(2.0)), 3)
+      -1.794
+
     References:
       Bengio, Simard & Frasconi (1994), https://doi.org/10.1109/72.279181
     """
@@ -54,6 +58,10 @@ def tanh_fixed_point(w: Numbers) -> Float64s:
     Args:
       w: recurrent weight, at least 0.
 
+    Example:
+      >>> round(float(lj.theory.tanh_fixed_point(2.0)), 3)
+      0.958
+
     References:
       Bengio, Simard & Frasconi (1994), https://doi.org/10.1109/72.279181
     """
@@ -70,6 +78,10 @@ def critical_tanh_product(time: Numbers) -> Float64s:
 
     Args:
       time: T, whole steps.
+
+    Example:
+      >>> round(float(lj.theory.critical_tanh_product(100)), 6)
+      0.001592
 
     References:
       Follows from h_t -> sqrt(3 / (2t)): de Bruijn (1981), Asymptotic Methods in
@@ -97,6 +109,10 @@ def latch_threshold(w: Numbers) -> Float64s:
     Args:
       w: recurrent weight.
 
+    Example:
+      >>> round(float(lj.theory.latch_threshold(2.0)), 3)
+      0.533
+
     References:
       Bengio, Simard & Frasconi (1994), https://doi.org/10.1109/72.279181
     """
@@ -116,6 +132,11 @@ def saddle_nodes(w: Numbers) -> SaddleNodes:
 
     Args:
       w: recurrent weight.
+
+    Example:
+      >>> nodes = lj.theory.saddle_nodes(5.0)
+      >>> nodes._fields
+      ('lower', 'upper')
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figure 3, after
@@ -139,6 +160,10 @@ def cliff_bias(w: Numbers) -> Float64s:
     Args:
       w: recurrent weight.
 
+    Example:
+      >>> round(float(lj.theory.cliff_bias(5.0)), 3)
+      -2.612
+
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figure 6
     """
@@ -146,7 +171,12 @@ def cliff_bias(w: Numbers) -> Float64s:
 
 
 def cliff_multiplier(w: Numbers) -> Float64s:
-    """Returns m(w) = w σ'(½): at b*(w), dx_T/dx_0 is m^T. Range as for `cliff_bias`."""
+    """Returns m(w) = w σ'(½): at b*(w), dx_T/dx_0 is m^T. Range as for `cliff_bias`.
+
+    Example:
+      >>> round(float(lj.theory.cliff_multiplier(5.0)), 3)
+      1.175
+    """
     return finite("w", w) * expit(0.5) * expit(-0.5)
 
 
@@ -169,6 +199,10 @@ def logistic_map_error(
       num_steps: T.
       start: x_0.
       target: what σ(x_T) should be.
+
+    Example:
+      >>> round(float(lj.theory.logistic_map_error(5.0, -2.5)), 4)
+      0.0241
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figure 6
@@ -196,6 +230,10 @@ def logistic_map_gradient(
         dE/dx_T = 2 (σ(x_T) - target) σ'(x_T)
 
     Arguments, range and source as for `logistic_map_error`.
+
+    Example:
+      >>> lj.theory.logistic_map_gradient(5.0, -2.0)._fields
+      ('w', 'b')
     """
     at_least("num_steps", num_steps, 0)
     w, b = np.broadcast_arrays(finite("w", w), finite("b", b))

@@ -26,6 +26,10 @@ def jacobian_bound(sigma_max: Numbers, lag: Numbers, gamma: Numbers = 1.0) -> Fl
       lag: k, steps, at least 0.
       gamma: γ = max |φ'|, above 0; `STEEPEST_SLOPES` has it for each activation.
 
+    Example:
+      >>> round(float(lj.theory.jacobian_bound(sigma_max=0.9, lag=40)), 4)
+      0.0148
+
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, section 2.1;
       Hochreiter & Schmidhuber (1997), section 3.1, after Hochreiter (1991), for n
@@ -51,6 +55,11 @@ def jordan_block_power(
       coupling: a.
       lag: k, steps.
 
+    Example:
+      >>> lj.theory.jordan_block_power(0.5, coupling=1.0, lag=3)
+      array([[0.125, 0.75 ],
+             [0.   , 0.125]])
+
     References:
       Trefethen & Embree (2005), Spectra and Pseudospectra, on transient growth
     """
@@ -72,6 +81,11 @@ def spectral_radius_rate(
 
     Args:
       w_hh: recurrent weights; a transpose has the same radius.
+
+    Example:
+      >>> import numpy as np
+      >>> round(float(lj.theory.spectral_radius_rate(0.5 * np.eye(4))), 3)
+      -0.693
 
     References:
       Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, section 2.1
@@ -100,6 +114,10 @@ def initial_slope(
       std: standard deviation of a weight, above 0.
       hidden_size: N.
       activation_slope: φ' where the units rest: 1 for tanh at 0, 1/4 for the logistic.
+
+    Example:
+      >>> round(lj.theory.initial_slope(std=0.1, hidden_size=64), 3)
+      -0.223
 
     References:
       Girko (1985), https://doi.org/10.1137/1129095; Pascanu, Mikolov & Bengio (2013),

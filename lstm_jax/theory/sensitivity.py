@@ -21,6 +21,10 @@ def memory_variance(decay: Numbers, input_correlation: Numbers = 0.0) -> Float64
       decay: λ.
       input_correlation: ρ.
 
+    Example:
+      >>> round(float(lj.theory.memory_variance(0.9)), 3)
+      5.263
+
     References:
       Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064
     """
@@ -41,6 +45,10 @@ def sensitivity_variance(decay: Numbers, input_correlation: Numbers = 0.0) -> Fl
       decay: λ.
       input_correlation: ρ.
 
+    Example:
+      >>> round(float(lj.theory.sensitivity_variance(0.9)), 1)
+      263.9
+
     References:
       Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064
     """
@@ -57,6 +65,10 @@ def lru_normaliser(modulus: Numbers) -> Float64s:
 
     Args:
       modulus: |λ|.
+
+    Example:
+      >>> round(float(lj.theory.lru_normaliser(0.9)), 3)
+      0.436
 
     References:
       Orvieto et al. (2023), https://arxiv.org/abs/2303.06349, section 3.4

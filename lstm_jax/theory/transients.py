@@ -32,6 +32,12 @@ def transient_growth(matrix: ArrayLike, max_power: int) -> TransientGrowth:
     Raises:
       ValueError: the matrix is not (n, n) and finite, or max_power is below 1.
 
+    Example:
+      >>> import numpy as np
+      >>> matrix = np.array([[0.5, 10.0], [0.0, 0.5]])
+      >>> lj.theory.transient_growth(matrix, max_power=20)._fields
+      ('norm', 'power')
+
     References:
       Trefethen & Embree (2005), Spectra and Pseudospectra
     """
@@ -65,6 +71,11 @@ def kreiss_bound(
 
     Raises:
       ValueError: the matrix is not (n, n) and finite, or a grid size is below 1.
+
+    Example:
+      >>> import numpy as np
+      >>> round(float(lj.theory.kreiss_bound(np.array([[0.5, 10.0], [0.0, 0.5]]))), 1)
+      5.0
 
     References:
       Trefethen & Embree (2005), Spectra and Pseudospectra, chapter 18

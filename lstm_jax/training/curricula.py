@@ -29,6 +29,11 @@ def growing_length(first: int, last: int, num_steps: int) -> Curriculum:
     Raises:
       ValueError: a length or `num_steps` is below 1, or the product is too large.
 
+    Example:
+      >>> length = lj.training.growing_length(first=5, last=50, num_steps=100)
+      >>> [int(length(jnp.array(step))) for step in (0, 50, 100)]
+      [5, 27, 50]
+
     References:
       Bengio, Louradour, Collobert & Weston (2009), Curriculum learning,
       https://doi.org/10.1145/1553374.1553380

@@ -120,6 +120,15 @@ def train(
       ValueError: a curriculum without `max_length`, `stop_after` on a task without a
         criterion, or another bad value; or the first batch breaks the contract of
         `Batch`, or the scores that of `Task`.
+
+    Example:
+      >>> import optax
+      >>> state, history = lj.train(
+      ...     jax.random.key(0), lj.LSTM, lj.tasks.PARITY, optax.adam(1e-2),
+      ...     hidden_size=4, num_steps=3, batch_size=2, length=5,
+      ... )
+      >>> history.loss.shape, int(state.step)
+      ((3,), 3)
     """
     state = init_train_state(
         key,

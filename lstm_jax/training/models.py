@@ -114,6 +114,19 @@ def evaluate(
 
     The same key draws the same batch, so evaluations can be compared. A cell with noise
     is evaluated without it. Errors as for `train`.
+
+    Example:
+      >>> import optax
+      >>> state, _ = lj.train(
+      ...     jax.random.key(0), lj.LSTM, lj.tasks.PARITY, optax.adam(1e-2),
+      ...     hidden_size=4, num_steps=3, batch_size=2, length=5,
+      ... )
+      >>> result = lj.evaluate(
+      ...     jax.random.key(1), lj.LSTM, lj.tasks.PARITY, state.params,
+      ...     batch_size=8, length=5,
+      ... )
+      >>> result._fields
+      ('loss', 'accuracy')
     """
     check_key("key", key)
     drawing = Drawing("sample_test", batch_size, length)

@@ -243,6 +243,17 @@ def train_many(
       ValueError: `keys` or an array does not have one entry per run, a setting is a
         list, the runs can't be cut into equal parts, the mesh has devices that would
         get none, or as in `train`.
+
+    Example:
+      >>> import optax
+      >>> keys = jax.random.split(jax.random.key(0), 2)
+      >>> states, histories = lj.train_many(
+      ...     keys, lj.LSTM, lj.tasks.PARITY, optax.adam,
+      ...     hyperparams={"learning_rate": jnp.array([1e-3, 1e-2])},
+      ...     hidden_size=4, num_steps=3, batch_size=2, length=5,
+      ... )
+      >>> histories.loss.shape
+      (2, 3)
     """
     check_function("optimizer_of", optimizer_of, "(**hyperparams) -> optimizer")
     check_type("hyperparams", hyperparams, Mapping, "a mapping of settings")

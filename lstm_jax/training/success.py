@@ -42,6 +42,11 @@ def success_rate(
     Raises:
       ValueError: a count or the confidence is outside its range.
 
+    Example:
+      >>> rate = lj.training.success_rate(4, 5)
+      >>> [round(float(number), 2) for number in (rate.rate, rate.low, rate.high)]
+      [0.8, 0.38, 0.96]
+
     References:
       Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953
     """

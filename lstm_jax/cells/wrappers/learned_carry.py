@@ -28,6 +28,12 @@ def learned_carry(cell: Cell) -> Cell:
 
     Args:
       cell: the cell; its initial carry must be floating.
+
+    Example:
+      >>> cell = lj.learned_carry(lj.LSTM)
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> params._fields, params.carry.c.shape
+      (('cell', 'carry'), (4,))
     """
     check_cell("cell", cell)
 

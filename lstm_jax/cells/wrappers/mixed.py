@@ -30,6 +30,13 @@ def mixed(cell: Cell, compute_dtype: Any = jnp.bfloat16) -> Cell:
     Raises:
       TypeError: the dtype is not floating.
 
+    Example:
+      >>> cell = lj.mixed(lj.LSTM)
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> carry, ys = lj.unroll(cell, params, jnp.ones((5, 2, 3)))
+      >>> carry.c.dtype, ys.dtype
+      (dtype('float32'), dtype('float32'))
+
     References:
       Micikevicius et al. (2017), https://arxiv.org/abs/1710.03740
     """

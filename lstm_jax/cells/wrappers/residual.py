@@ -16,6 +16,12 @@ def residual(cell: Cell) -> Cell:
     Args:
       cell: one whose y is as wide as its x; otherwise `step` raises a ValueError.
 
+    Example:
+      >>> cell = lj.stack(lj.LSTM, lj.residual(lj.LSTM))
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> lj.unroll(cell, params, jnp.ones((5, 2, 3)))[1].shape
+      (5, 2, 4)
+
     References:
       Wu et al. (2016), https://arxiv.org/abs/1609.08144, section 3.1
     """

@@ -38,6 +38,14 @@ def stack(*cells: Cell) -> Cell:
     Raises:
       ValueError: no cell was given.
 
+    Example:
+      >>> cell = lj.stack(lj.LSTM, lj.GRU)
+      >>> cell
+      <Cell 'lstm > gru'; gates 0.i, 0.f, 0.g, 0.o, 1.r, 1.z, 1.n>
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> [layer.w_ih.shape for layer in params]
+      [(3, 16), (4, 12)]
+
     References:
       Graves, Mohamed & Hinton (2013), https://arxiv.org/abs/1303.5778
     """

@@ -59,6 +59,14 @@ def variational_dropout(
         product reads memory, as in an IndRNN, or one might inside a loop or a
         `jax.checkpoint`.
 
+    Example:
+      >>> dropped = lj.cells.variational_dropout(lj.LSTM, input_rate=0.3)
+      >>> cell = lj.stack(lj.LSTM, dropped)
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = lj.with_keys(jax.random.key(1), jnp.ones((5, 2, 3)))
+      >>> lj.unroll(cell, params, xs)[1].shape
+      (5, 2, 4)
+
     References:
       Gal & Ghahramani (2016), https://arxiv.org/abs/1512.05287
     """

@@ -38,6 +38,13 @@ def zoneout(cell: Cell, rate: int | float = 0.0, **rates: int | float) -> KeyedC
     Raises:
       ValueError: a rate is not allowed; or, in a step, the carry has no such field.
 
+    Example:
+      >>> cell = lj.zoneout(lj.LSTM, c=0.5, h=0.05)
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> xs = lj.with_keys(jax.random.key(1), jnp.ones((5, 2, 3)))
+      >>> lj.unroll(cell, params, xs)[1].shape
+      (5, 2, 4)
+
     References:
       Krueger et al. (2016), https://arxiv.org/abs/1606.01305
     """
