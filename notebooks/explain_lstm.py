@@ -15,7 +15,7 @@
 #
 # What did training change? Which unit remembers, for how long, and along which path
 # does the gradient come? Here an LSTM learns to add two marked numbers of a sequence,
-# and is looked into. (From a shell, `python -m experiments.explain` writes such a
+# and is looked into. (From a shell, `./scripts/run explain` writes such a
 # report of a run, or of a `torch` file.) It needs the extra `plots`.
 
 # %%

@@ -266,7 +266,7 @@ figure
 # every step. The LSTM at the usual bias of 1 forgets too, only more slowly, and less
 # than the line says: what its forget gates lose, other ways bring back in part,
 # through the gates and the short-term memory. At 5 the gradient arrives. This is what
-# the experiment `python -m experiments.gradient_decay` measures with care, over seeds,
+# the experiment `./scripts/run gradient_decay` measures with care, over seeds,
 # before and after training.
 #
 # ## Exercises

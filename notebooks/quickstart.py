@@ -13,7 +13,7 @@
 # %% [markdown]
 # # How far does a gradient reach?
 #
-# By hand what `python -m experiments.gradient_decay` does by one command: make a cell,
+# By hand what `./scripts/run gradient_decay` does by one command: make a cell,
 # run it over a sequence, ask how much of the last step's gradient arrives at every
 # earlier one, and draw it. Open this file as a notebook with Jupytext, or run it.
 
