@@ -1,6 +1,7 @@
 """How a program that runs for seconds is compiled: soon, rather than to run fast."""
 
 import mmap
+import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
@@ -19,10 +20,14 @@ SOON = {
 
 
 def soon() -> dict[str, Any]:
-    """Returns `compiler_options` of `jax.jit`: those above on a CPU, else none."""
+    """Returns `compiler_options` of `jax.jit`: those above on a CPU, else none.
+
+    What the environment's XLA_FLAGS say stays.
+    """
     if jax.default_backend() != "cpu":
         return {}
-    return {name: SOON[name] for name in known(SOON)}
+    said = os.environ.get("XLA_FLAGS", "")
+    return {name: SOON[name] for name in known(SOON) if name not in said}
 
 
 @cache
