@@ -67,17 +67,18 @@ def run(config: Config) -> Record:
         watched, shows = networks.watched_in(config), bear.two_shows(config)
         training_units = config.num_steps + MEASURING if config.trains else 0
         with progress(len(config.cells) * (MEASURING + training_units)) as advance:
+            # Of the default cells the later ones take longer, and are begun first.
             *studies, far, undriven = on_all_cores(
                 [
                     *(
-                        partial(_study, config, watched, shows, n, advance)
-                        for n in config.cells
+                        partial(_study, config, watched, shows, name, advance)
+                        for name in reversed(config.cells)
                     ),
                     partial(bear.far_curves, config),
                     partial(_undriven, config, watched),
                 ]
             )
-    found = _joined(studies)
+    found = _joined(studies[::-1])
     arrays = _quantities(found) | undriven | far.arrays | bear.shown(shows)
     return records.new(
         NAME,
