@@ -73,6 +73,7 @@ def record_in(folder):
         return fields, dict(arrays)
 
 
+@pytest.mark.slow
 def test_they_are_trained_on_each_other_and_explained(tree):
     told = python(
         tree,
@@ -115,6 +116,7 @@ def test_the_cell_is_measured_and_drawn_in_a_colour_of_its_own(tree):
     assert told.split() == ["#000000", "#D55E00", "#555555"]
 
 
+@pytest.mark.slow
 def test_its_gradient_is_split_into_paths(tree):
     flags = ("--cell=leaky_gate", *UNTRAINED)
     python(tree, "-m", "experiments.gradient_paths", *flags, "--out=out/p")
