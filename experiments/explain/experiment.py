@@ -62,17 +62,27 @@ def run(config: Config) -> Record:
 @plots.styled
 def plot(record: Record) -> Figure:
     """Draws the half-lives of all units, and the share of the gradient by lag."""
-    figure = Figure(figsize=(7.2, 3.3), layout="constrained")
+    figure = Figure(figsize=(7.6, 3.7), layout="constrained")
+    plots.headline(figure, finding(record))
     gates, gradient = figure.subplots(1, 2)
     _plot_gates(gates, record)
     _plot_gradient(gradient, record)
     what = record.config["model"].rpartition(": ")[2]
     title = f"{record.config['name']}: {what}; on {record.config['read']}"
     # A file may be called a$b.csv, which is not a formula.
-    figure.suptitle(
-        wording.printable(title), x=0.01, ha="left", fontsize=9, parse_math=False
-    )
+    below: dict[str, Any] = {"x": 0.01, "ha": "left", "parse_math": False}
+    below |= {"color": plots.GREY, "fontsize": 8}
+    figure.supxlabel(wording.printable(title), **below)
     return figure
+
+
+def finding(record: Record) -> str:
+    """Returns what the slowest unit keeps, and what is left of the gradient."""
+    lag, after, before = record.config["lag"], *_kept_and_left(record)
+    slowest, left = after
+    if math.isinf(float(slowest.split()[0]) if slowest != "all" else math.inf):
+        kept = "A unit keeps all it holds"
+    return kept
 
 
 def _plot_gates(axes: Axes, record: Record) -> None:

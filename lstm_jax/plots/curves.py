@@ -86,7 +86,7 @@ def note(
     axes: Axes,
     text: str,
     place: tuple[Any, Any],
-    offset: tuple[int, int] = (0, 0),
+    offset: tuple[int | float, int | float] = (0, 0),
     *,
     coords: Any = "data",
     size: int = 8,
@@ -122,7 +122,7 @@ def note(
 
 
 def mark_lag(axes: Axes, lag: int, label: str) -> None:
-    """Draws a thin vertical line at a lag, with a label.
+    """Draws a thin vertical line at a lag, with a label above, where no curve is.
 
     Example:
       >>> from matplotlib.figure import Figure
@@ -132,8 +132,8 @@ def mark_lag(axes: Axes, lag: int, label: str) -> None:
       ['the scene']
     """
     axes.axvline(lag, color=GREY, linewidth=0.6)
-    at_the_foot = ("data", "axes fraction")
-    note(axes, label, (lag, 0), (-3, 4), coords=at_the_foot, ha="right", color=GREY)
+    above = ("data", "axes fraction")
+    note(axes, label, (lag, 1), (0, 2), coords=above, ha="center", color=GREY)
 
 
 def log_axis(axes: Axes, last_lag: int, title: str) -> None:

@@ -108,8 +108,8 @@ def success_map(
     axes.set_yticks(range(len(rows)), rows)
     for (row, column), share in np.ndenumerate(solved):
         colour = "white" if share > 0.5 else "black"
-        place = (column - 0.42, row - 0.38)
-        axes.text(*place, f"{share:.2g}", color=colour, fontsize=7)
+        place = (column - 0.42, row)  # leaves the right half to what is drawn over it
+        axes.text(*place, f"{share:.2g}", color=colour, va="center", fontsize=7)
 
 
 def time_lag_picture(
