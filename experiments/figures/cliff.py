@@ -85,6 +85,7 @@ def _plot_section(axes: Axes, record: Record) -> None:
     kept = record.config["max_norm"]
     axes.axhline(kept, color=plots.GREY, linewidth=0.6)
     plots.note(axes, "clipped to here", (b[0], kept), (5, 3), color=plots.GREY)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_title(f"Steepness across the wall, at $w$ = {w:g}")
     axes.set(xlabel="bias $b$", ylabel="gradient $||\\nabla E||$", xlim=(b[0], b[-1]))
 
@@ -108,9 +109,7 @@ def _plot_branches(axes: Axes, record: Record) -> None:
     axes.set(xlabel="bias $b$", ylabel="$x = w\\,\\sigma(x) + b$")
 
 
-def _name_branches(
-    axes: Axes, b: np.ndarray, x: np.ndarray, slope: np.ndarray
-) -> None:
+def _name_branches(axes: Axes, b: np.ndarray, x: np.ndarray, slope: np.ndarray) -> None:
     """Names the branches, and marks the saddle-nodes between them."""
     (folds,) = np.nonzero(np.diff(slope < 1))
     axes.plot(b[folds], x[folds], "D", color="black", markersize=4)
@@ -124,7 +123,6 @@ def _name_branches(
         between: ("unstable", (6, -1), "left"),
         (upper + high) // 2: ("stable", (5, -10), "left"),
         lower: ("saddle-node", (6, -3), "left"),
-        upper: ("saddle-node", (-6, -3), "right"),
     }
     for at, (text, offset, side) in sides.items():
         plots.note(axes, text, (float(b[at]), float(x[at])), offset, ha=side)

@@ -55,7 +55,7 @@ def _range(ratios: np.ndarray) -> str:
 
 def _plot_block(figure: SubFigure, record: Record, entry: dict[str, Any]) -> None:
     stages = record.axes["stage"]
-    rows = [[*(f"{row} {when}" for when in stages), "units"] for row in ROWS]
+    rows: Any = [[*(f"{row} {when}" for when in stages), "units"] for row in ROWS]
     axes = figure.subplot_mosaic(rows)
     for when in stages:
         at = {"variant": entry, "stage": when}
@@ -111,7 +111,7 @@ def _plot_units(axes: Axes, record: Record, entry: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(*ends)
     axes.set_ylim(0, 1)
-    axes.set_xlabel("time constant of a unit, steps")
+    axes.set_xlabel("time constant, steps")
     axes.set_ylabel("share of the units")
     axes.legend(loc="best", handlelength=1.8)
 

@@ -1,5 +1,7 @@
 """The figure of `experiments.jacobian_laws`: four panels, one law each."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +18,7 @@ LOOKS = (  # colour and marker of the nets, in the order of the record
 )
 
 
+RIGHT: dict[str, Any] = {"ha": "right", "va": "top"}
 ROUNDING = 1e-9  # nats per step, of products in float64
 NORMS = {
     "long_log_root_of_squares": "sum of squares",
@@ -95,8 +98,8 @@ def _plot_bound(axes: Axes, record: Record) -> None:
         )
     ends = np.array([min(lowest), 2.0])
     plots.theory_line(axes, ends, ends, "")
-    end = {"ha": "right", "va": "top", "rotation": 0}
-    plots.note(axes, "the bound", (ends[1], ends[1]), (-10, 2), **end)
+    place, style = (ends[1], ends[1]), RIGHT
+    plots.note(axes, "the bound", place, (-10, 2), **style)
     excess = take(record, "bounded_rate") - take(record, "bound")
     beaten = f"{(excess > ROUNDING).sum()} of {record.config['num_nets']} nets"
     axes.set_title(f"The bound is beaten by {beaten}")
@@ -117,8 +120,8 @@ def _plot_long_run(axes: Axes, record: Record) -> None:
         seen = np.isfinite(decades)
         axes.plot(lags[seen], decades[seen], color=colour, lw=width)
         end = lags[seen][-1], decades[seen][-1]
-        text = f"{NORMS[name]}, lag {end[0]}: $10^{{{-end[1]:.0f}}}$"
-        side = {"ha": "left" if offset[0] > 0 else "right", "va": "top"}
+        text = f"{NORMS[name]}: $10^{{{-end[1]:.0f}}}$"
+        side: dict[str, Any] = {"ha": "left" if offset[0] > 0 else "right", "va": "top"}
         plots.note(axes, text, end, offset, color=plots.ink(colour), **side)
     axes.set(xscale="log", yscale="log")
     axes.set_title("The last gradient that float32 holds, $g$ = 1/2")

@@ -104,11 +104,12 @@ def _plot_guessing(axes: Axes, record: Record) -> None:
     else:
         axes.legend(loc="upper left")
     axes.axvline(PAPER_TRIALS, 0.4, 1, color=plots.GREY, linewidth=0.6)
-    above, style = ("data", "axes fraction"), {"ha": "center", "color": plots.GREY}
+    style: dict[str, Any] = {"ha": "center", "color": plots.GREY}
+    above = ("data", "axes fraction")
     plots.note(axes, "1996 paper", (PAPER_TRIALS, 1), (0, 2), coords=above, **style)
     axes.set(xscale="log", xlim=(0.9, config["max_trials"]), ylim=(0, 1.02))
-    axes.set(xlabel=f"random nets tried at lag {config['lag']}", title="Guessing")
-    axes.set_ylabel("share of searches solved")
+    axes.set(xlabel="random nets tried", title="Guessing")
+    axes.set_ylabel(f"searches that solve lag {config['lag']}")
 
 
 def _name_both(axes: Axes, record: Record, names: list[str]) -> None:

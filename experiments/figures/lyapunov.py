@@ -1,5 +1,7 @@
 """The figure of `experiments.lyapunov`: exponents, spectra, dimensions."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +23,11 @@ def plot(record: Record) -> Figure:
     """Draws the largest exponents, spectra, those of fresh matrices, dimensions."""
     figure = Figure(figsize=(7.2, 6.6), layout="constrained")
     plots.headline(figure, finding(record))
-    mosaic = [["largest", "spectra"], ["fresh", "dimension"], ["errors", "dimension"]]
+    mosaic: Any = [
+        ["largest", "spectra"],
+        ["fresh", "dimension"],
+        ["errors", "dimension"],
+    ]
     axes = figure.subplot_mosaic(mosaic, height_ratios=[2, 0.85, 1])
     _plot_largest(axes["largest"], record)
     _plot_spectra(axes["spectra"], record)
@@ -102,7 +108,7 @@ def _name_spectrum(
     axes: Axes, shares: np.ndarray, found: np.ndarray, text: str, shade: str
 ) -> None:
     """Writes the gain left of the spectrum's foot, or right of an end in the panel."""
-    style = {"color": plots.ink(shade), "va": "center"}
+    style: dict[str, Any] = {"color": plots.ink(shade), "va": "center"}
     height = 0.92 * LOWEST
     if found[-1] > height:
         plots.note(axes, text, (shares[-1], found[-1]), (7, 0), **style)

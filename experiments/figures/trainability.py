@@ -90,7 +90,7 @@ def _plot_horizons(
     )
     settings = np.arange(len(places))
     for width, shade in ((4.5, "white"), (2.5, colour)):
-        axes.hlines(places, settings - 0.02, settings + 0.44, shade, linewidth=width)
+        axes.hlines(places, settings + 0.05, settings + 0.45, shade, linewidth=width)
 
 
 def _plot_areas(axes: Axes, record: Record, task: str) -> None:

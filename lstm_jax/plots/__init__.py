@@ -38,6 +38,6 @@ __all__ = [
     "headline", "ink", "label_ends",
     "film_strip", "heat_map", "success_map", "time_lag_picture",
     "cumulative_curve", "path_curves", "error_surface", "walk",
-    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "STYLES", "colour_of", "in_style", "line_of",
-    "marker_of", "styled",
+    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "STYLES", "colour_of",
+    "in_style", "line_of", "marker_of", "styled",
 ]  # fmt: skip

@@ -206,7 +206,7 @@ def accuracy_curve(
       axes: linear axes.
       lags: where it was measured.
       values: accuracy of each seed.
-      interval: lower and upper end of the mean's confidence interval.
+      interval: lower and upper end of the mean's confidence interval, drawn as a bar.
       cell: gives colour and marker.
       label: for the legend.
       variant: which of several curves of one cell; gives the line style.
@@ -222,7 +222,7 @@ def accuracy_curve(
       ['LSTM']
     """
     style = line_of(cell, variant)
-    axes.fill_between(lags, *interval, color=style["color"], alpha=0.15, linewidth=0)
+    axes.vlines(lags, *interval, color=style["color"], alpha=0.35, linewidth=3)
     for seed in values:
         axes.plot(lags, seed, ".", color=style["color"], markersize=3, alpha=0.6)
     axes.plot(lags, values.mean(0), markersize=5, label=label, **style)

@@ -32,7 +32,8 @@ def enlarge(figure: Any, scale: Scale) -> None:
     """Enlarges what a figure holds; leaves anything but a figure as it is."""
     if not isinstance(figure, Figure) or scale == PAPER:
         return
-    figure.set_size_inches(figure.get_size_inches() * scale.figure)
+    figure.set_figwidth(figure.get_figwidth() * scale.figure)
+    figure.set_figheight(figure.get_figheight() * scale.figure)
     for text in _found(figure, Text):
         text.set_fontsize(text.get_fontsize() * scale.letters)
         if isinstance(text, Annotation):

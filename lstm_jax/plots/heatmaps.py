@@ -76,6 +76,8 @@ def heat_map(
     axes.set_ylabel(label, rotation=0, ha="right", va="center")
     bar = axes.figure.colorbar(picture, cax=axes.inset_axes((1.01, 0.0, 0.012, 1.0)))
     bar.outline.set_visible(False)
+    ticks = (-limit, 0, limit) if signed else (0, 1)
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     bar.ax.tick_params(labelsize=7, length=2)
 
 

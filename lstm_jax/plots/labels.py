@@ -21,7 +21,7 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear red, green and blue (sRGB)
 
 
 def headline(figure: Figure, sentence: str, *, size: int = 12) -> None:
-    """Writes the finding above a figure, bold and from its left edge.
+    r"""Writes the finding above a figure, bold and from its left edge.
 
     Args:
       figure: written on.
@@ -32,7 +32,7 @@ def headline(figure: Figure, sentence: str, *, size: int = 12) -> None:
       >>> from matplotlib.figure import Figure
       >>> figure = Figure(figsize=(3, 2))
       >>> lj.plots.headline(figure, "An RNN forgets the bear. An LSTM keeps it.")
-      >>> figure.get_suptitle().count("\\n")
+      >>> figure.get_suptitle().count("\n")
       1
     """
     grown = scale()
@@ -68,9 +68,9 @@ def label_ends(axes: Axes, *, size: int = 8) -> None:
     rows = np.array([1 + _name(line).count("\n") for line in lines])
     moved = _apart(wanted * height, LINE_HEIGHT * size * rows) - wanted * height
     for line, y, offset in zip(lines, wanted, moved, strict=True):
-        style: dict[str, Any] = {"va": "center", "color": ink(line.get_color())}
-        place, shift = (1, float(y)), (4, float(offset))
-        note(axes, _name(line), place, shift, coords="axes fraction", size=size, **style)
+        style: dict[str, Any] = {"coords": "axes fraction", "size": size}
+        style |= {"va": "center", "color": ink(line.get_color())}
+        note(axes, _name(line), (1, float(y)), (4, float(offset)), **style)
 
 
 def ink(colour: Any) -> str:
@@ -108,7 +108,9 @@ def _apart(heights: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     order, placed = np.argsort(heights, kind="stable"), heights.astype(float)
     for _ in range(20 * len(placed)):
         for lower, upper in pairwise(order):
-            overlap = (sizes[lower] + sizes[upper]) / 2 - (placed[upper] - placed[lower])
+            overlap = (sizes[lower] + sizes[upper]) / 2 - (
+                placed[upper] - placed[lower]
+            )
             placed[lower] -= max(0, overlap) / 2
             placed[upper] += max(0, overlap) / 2
     return placed

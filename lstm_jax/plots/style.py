@@ -16,7 +16,8 @@ from lstm_jax.cells import CELLS
 from lstm_jax.checks import check_choice
 from lstm_jax.plots.enlarging import PAPER, Scale, enlarge
 
-Given, Drawn = ParamSpec("Given"), TypeVar("Drawn")
+Given = ParamSpec("Given")
+Drawn = TypeVar("Drawn")
 
 # Okabe & Ito (2008); of their eight the two that white paper hides come last.
 PALETTE = (
