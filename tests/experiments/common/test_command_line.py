@@ -111,8 +111,8 @@ def test_the_style_changes_the_letters_of_the_figure_and_nothing_of_the_record(
     paper, slide = tmp_path / "paper", tmp_path / "slide"
     for name in ("record.json", "record.npz"):
         assert (paper / name).read_bytes() == (slide / name).read_bytes()
-    letters = [
-        set(map(float, re.findall(r"font: (?:bold )?([\d.]+)px", svg.read_text())))
+    letters = [  # drawn as outlines, 100 units high
+        set(map(float, re.findall(r"scale\(([\d.]+) -", svg.read_text())))
         for svg in (paper / "figure.svg", slide / "figure.svg")
     ]
     assert max(letters[1]) == pytest.approx(1.4 * max(letters[0]))
