@@ -75,6 +75,7 @@ def _plot_rates(axes: Axes, record: Record) -> None:
     plots.log_axis(axes, lag, f"Four laws, g = {record.config['gain']:g}, no input")
     axes.set(xlabel="lag $k$: Jacobians in the product")
     axes.set(ylabel="share of the gradient left")
+    axes.locator_params(axis="x", prune="upper")  # room for the lowest name
     plots.label_ends(axes)
 
 

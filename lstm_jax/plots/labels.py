@@ -104,10 +104,9 @@ def _end(axes: Axes, line: Line2D) -> tuple[float, ...]:
 
 
 def _apart(heights: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Returns the heights nearby at which texts don't overlap, nor reach below 0."""
+    """Returns the heights nearby at which texts of these sizes don't overlap."""
     order, placed = np.argsort(heights, kind="stable"), heights.astype(float)
     for _ in range(20 * len(placed)):
-        placed[order[0]] = max(placed[order[0]], sizes[order[0]] / 2)
         for lower, upper in pairwise(order):
             overlap = (sizes[lower] + sizes[upper]) / 2 - (
                 placed[upper] - placed[lower]

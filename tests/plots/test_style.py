@@ -30,7 +30,7 @@ def sizes(figure):
         "note": axes.texts[0],
         "headline": figure.texts[0],
     }
-    letters = {name: text.get_fontsize() for name, text in texts.items()}
+    letters = {name: float(text.get_fontsize()) for name, text in texts.items()}
     return letters, axes.lines[0].get_linewidth()
 
 
