@@ -10,12 +10,12 @@ last steps make up an update?
   python -m experiments.gradient_paths --lag=100 --num_steps=0
 
 What is drawn. Networks watch the nature show (`lstm_jax/tasks/nature_show.py`), and the
-margin of their last answer is differentiated, as in `experiments.gradient_decay`. Left:
-the share <path, whole> / ||whole||² of every path (`lj.gradients.path_shares`), named
-after where the step reads the carry: what it keeps ("cell"), or a gate; the mean over
-seeds and shows, so that the shares at each lag add up to 1. Then the gradient of the
-long-term memory: all of it, its carousel (the gradient entering the last step times the
-forget gates alone) and the rest, total minus carousel, which passed through another
+margin of their last answer is differentiated, as in `experiments.gradient_decay`.
+Above: the share <path, whole> / ||whole||² of every path (`lj.gradients.path_shares`),
+named after where the step reads the carry: what it keeps ("cell"), or a gate; the mean
+over seeds and shows, so that the shares at each lag add up to 1. Below, the gradient of
+the long-term memory: all of it, its carousel (the gradient entering the last step times
+the forget gates alone) and the rest, total minus carousel, which passed through another
 gate at least once; medians, as shares of the total entering the last step. Right: the
 time constants -1 / mean ln f of the units.
 

@@ -7,13 +7,13 @@ the first step's signal against the batch noise of the weight gradient?
   python -m experiments.trainability
   python -m experiments.trainability --tasks=adding --lags=20,40,80 --num_steps=2000
 
-What is drawn. Maps of lag against forget bias (or gain): colour = share of the seeds
-that solve the task after training; line = the lag at which the untrained network has
---fraction of its gradient left (median over seeds and sequences; off the map if there
-is always more). Below, the area under the ROC curve with which each measure separates
-the networks that will solve the task from those that won't: 1/2 tells nothing, 1 tells
-everything; bars are 95 % bootstrap intervals over networks. "within" pools the settings
-and lags of one cell, "between" the cells as well.
+What is drawn. Maps of lag against forget bias (or gain): shade and number = share of
+the seeds that solve the task after training; bar = the lag at which the untrained
+network has --fraction of its gradient left (median over seeds and sequences; off the
+map if there is always more). Below, the area under the ROC curve with which each
+measure separates the networks that will solve the task from those that won't: 1/2 tells
+nothing, 1 tells everything; bars are 95 % bootstrap intervals over networks. "within"
+pools the settings and lags of one cell, "between" the cells as well.
 
 The share is the norm of the margin's (nature show) or the answer's (adding) gradient
 with respect to the memory that enters the second step, over that entering the last.

@@ -31,6 +31,7 @@ from experiments.common import records, usage, wording
 from experiments.common.errors import ConfigError as ConfigError
 from experiments.common.lock import alone_in
 from experiments.common.records import Record
+from lstm_jax import plots
 from lstm_jax.training import disk
 
 HELP = {"h", "help", "helpshort", "helpfull"}  # the last three are absl's own
@@ -94,6 +95,9 @@ def one_of(names: Iterable[str]) -> Kind:
     names = tuple(names)
     allowed = f"one of {', '.join(names)}"
     return Kind(allowed, str, lambda value: value in names, allowed)
+
+
+STYLE = one_of(plots.STYLES)
 
 
 def list_of(kind: Kind) -> Kind:
@@ -238,11 +242,19 @@ def start(
     flags.DEFINE_string(
         "out", default_out, "folder of the results", module_name=sys.argv[0]
     )
+    flags.DEFINE(
+        _Parser(STYLE),
+        "style",
+        "paper",
+        "how the figure is drawn, slide with larger letters and lines; " + STYLE.hint,
+        module_name=sys.argv[0],
+    )
 
     def checked_command(_):
         try:
             config = config_type(**_given(config_type))
-            with _folder(flags.FLAGS.out) as out:
+            style = plots.in_style(flags.FLAGS.style)
+            with _folder(flags.FLAGS.out) as out, style:
                 command(config, out)
         except ConfigError as error:
             stop(str(error), 2)

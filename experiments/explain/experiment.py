@@ -25,6 +25,7 @@ from experiments.train import saved_run
 from lstm_jax import plots
 
 NAME = "explain"
+FOREVER = "never"
 LEAST_DRAWN = 0.1  # steps: a logarithmic axis can't show a half-life of 0
 HALF_LIFE_TICKS = (1, 2, 5)
 UNTRAINED: dict[str, Any] = {"color": plots.GREY, "linewidth": 0.9}
@@ -62,24 +63,53 @@ def run(config: Config) -> Record:
 @plots.styled
 def plot(record: Record) -> Figure:
     """Draws the half-lives of all units, and the share of the gradient by lag."""
-    figure = Figure(figsize=(7.2, 3.3), layout="constrained")
+    figure = Figure(figsize=(7.6, 3.7), layout="constrained")
+    plots.headline(figure, finding(record))
     gates, gradient = figure.subplots(1, 2)
     _plot_gates(gates, record)
     _plot_gradient(gradient, record)
     what = record.config["model"].rpartition(": ")[2]
     title = f"{record.config['name']}: {what}; on {record.config['read']}"
     # A file may be called a$b.csv, which is not a formula.
-    figure.suptitle(
-        wording.printable(title), x=0.01, ha="left", fontsize=9, parse_math=False
-    )
+    below: dict[str, Any] = {"x": 0.01, "ha": "left", "parse_math": False}
+    below |= {"color": plots.GREY, "fontsize": 8}
+    figure.supxlabel(wording.printable(title), **below)
     return figure
+
+
+def finding(record: Record) -> str:
+    """Returns what the slowest unit keeps, and what is left of the gradient."""
+    lag, halves = record.config["lag"], _half_life(record, TRAINED)
+    keeps = f"halves in {halves}" if halves != FOREVER else "never halves"
+    found = (
+        f"The slowest unit {keeps}, and {_left(record, TRAINED)} of the gradient is "
+        f"left at lag {lag}"
+    )
+    if INITIAL not in record.axes["stage"]:
+        return found
+    return (
+        f"{found}. Untrained: {_half_life(record, INITIAL)}, {_left(record, INITIAL)}"
+    )
+
+
+def _half_life(record: Record, when: str) -> str:
+    """Returns that of the slowest unit, in words."""
+    steps = take(record, "half_life", stage=when).max()
+    return f"{wording.steps(steps)} steps" if np.isfinite(steps) else FOREVER
+
+
+def _left(record: Record, when: str) -> str:
+    shares = take(record, "log_share", stage=when, lag=record.config["lag"])
+    return wording.power(np.median(shares))
 
 
 def _plot_gates(axes: Axes, record: Record) -> None:
     cell, half_lives = record.config["cell"], take(record, "half_life", stage=TRAINED)
     ranks = 1 + np.arange(half_lives.shape[1])
-    for of_layer in _before(record, "half_life"):
-        axes.plot(ranks, np.maximum(np.sort(of_layer), LEAST_DRAWN), **UNTRAINED)
+    before = _before(record, "half_life")
+    for of_layer in before:
+        style: dict[str, Any] = UNTRAINED | {"label": "before"}
+        axes.plot(ranks, np.maximum(np.sort(of_layer), LEAST_DRAWN), **style)
     for number, of_layer in enumerate(half_lives):
         axes.plot(
             ranks,
@@ -87,10 +117,10 @@ def _plot_gates(axes: Axes, record: Record) -> None:
             color=plots.colour_of(cell),
             linestyle=plots.LINE_STYLES[number % len(plots.LINE_STYLES)],
             marker="." if len(half_lives) == 1 and len(of_layer) <= 128 else "",
-            label=f"layer {number}",
+            label=f"layer {number}" if len(half_lives) > 1 else "",
         )
     lag = record.config["lag"]
-    _grey_line(axes, lag, f"lag {lag}", linewidth=0.6)
+    axes.axhline(lag, color=plots.GREY, linewidth=0.6, label=f"lag {lag}")
     axes.set_yscale("log")
     axes.margins(x=0.02, y=0.1)
     if np.isfinite(half_lives).any():
@@ -103,18 +133,8 @@ def _plot_gates(axes: Axes, record: Record) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.set_title("What the gates keep")
     axes.set_xlabel("units, from fast to slow")
-    axes.set_ylabel("half-life (steps)")
-    if len(half_lives) > 1:
-        axes.legend(loc="lower right")
-
-
-def _grey_line(
-    axes: Axes, height: int | float, text: str, size: int = 9, **style: Any
-) -> None:
-    """Draws a horizontal line across the panel, with a label at its left end."""
-    axes.axhline(height, color=plots.GREY, **style)
-    here = {"coords": ("axes fraction", "data"), "color": plots.GREY, "size": size}
-    plots.note(axes, text, (0, height), (2, 2), **here)
+    axes.set_ylabel("half-life, steps")
+    plots.label_ends(axes)
 
 
 def _before(record: Record, name: str) -> np.ndarray:
@@ -161,7 +181,7 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
     cell, lag = record.config["cell"], record.config["lag"]
     found = quartiles(take(record, "log_share", stage=TRAINED), axis=0)
     before = _before(record, "log_share")
-    what = "all of the memory" + (", trained" if len(before) else "")
+    what = "all of the\nmemory" + (", trained" if len(before) else "")
     plots.share_curve(axes, found, cell, what)
     slowest = take(record, "mean_log_gate", stage=TRAINED).max()
     of_gates = slowest * np.arange(lag + 1)
@@ -171,11 +191,11 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         color="black",
         linewidth=0.9,
         linestyle=(0, (2, 2)),
-        label="the slowest gate alone",
+        label="slowest gate\nalone",
     )
     if len(before):
         median = np.median(before, axis=0) / math.log(10)
-        axes.plot(np.arange(lag + 1), median, label="before training", **UNTRAINED)
+        axes.plot(np.arange(lag + 1), median, label="before\ntraining", **UNTRAINED)
     bottom, top = axes.get_ylim()
     bottom, top = min(bottom, -2), max(top, 0.3)
     axes.set_ylim(bottom, top)
@@ -183,7 +203,7 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         height = math.log10(float(jnp.finfo(name).eps) / 2)
         if height >= bottom:
             style: dict[str, Any] = {"linewidth": 0.5, "linestyle": (0, (1, 2))}
-            _grey_line(axes, height, f"lost to {name}", size=8, **style)
+            axes.axhline(height, label=f"lost to {name}", color=plots.GREY, **style)
     plots.log_axis(axes, lag, "How far back the gradient reaches")
     axes.set_ylabel("share of the gradient left")
-    axes.legend(loc="best")
+    plots.label_ends(axes)

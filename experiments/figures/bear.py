@@ -27,7 +27,7 @@ def plot(record: Record) -> Figure:
     heights = [0.36, *(0.68 for _ in entries), 2.1]
     figure = Figure(figsize=(7.2, 1.7 + sum(heights)), layout="constrained")
     axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
-    figure.suptitle(finding(record), x=0.01, ha="left", fontweight="bold", fontsize=15)
+    plots.headline(figure, finding(record), size=15)
     _plot_film(axes["film"], record)
     for entry in entries:
         _plot_memory(axes[entry["label"]], record, entry)
@@ -64,7 +64,8 @@ def _plot_film(axes: Axes, record: Record) -> None:
     axes.set_ylabel(seen, rotation=0, ha="right", va="center", fontsize=8)
     plots.note(axes, "the bear", (-0.5, 1), (0, 4), fontweight="bold", **ABOVE)
     between = f"{last - 1} oaks, pines and squirrels"
-    plots.note(axes, between, (last / 2, 1), (0, 4), ha="center", **ABOVE)
+    small = ABOVE | {"size": 8, "ha": "center"}
+    plots.note(axes, between, (last / 2, 1), (0, 4), **small)
     asked = "dog or wolf?"
     end = {"ha": "right", "fontweight": "bold"}
     plots.note(axes, asked, (last + 0.5, 1), (0, 4), **end, **ABOVE)

@@ -33,6 +33,7 @@ def _all_panels(record: Record) -> Figure:
     mosaic: Any = [panels] if len(panels) < 4 else [panels[:2], panels[2:]]
     size = (3.5 * len(mosaic[0]), 2.6 * (len(mosaic) + recorded) + 0.5)
     figure = Figure(figsize=size, layout="constrained")
+    plots.headline(figure, finding(record))
     upper: Any = figure
     if recorded:
         parts: Any = figure.subfigures(2, 1, height_ratios=[len(mosaic), 1])
@@ -48,8 +49,25 @@ def _all_panels(record: Record) -> Figure:
     for panel in mosaic:
         axes[panel[0]].set_ylabel("share of the gradient left")
     handles, labels = axes[INITIAL].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def finding(record: Record) -> str:
+    """Returns what is least and most left of the gradient in untrained networks."""
+    lag, entries = record.axes["lag"][-1], record.axes["variant"]
+    shares = take(record, "log_share", stage=INITIAL, lag=lag)
+    left = np.median(shares.reshape(len(entries), -1), axis=1)
+    told = [
+        f"{wording.power(left[k])} ({_plain_name(variant_of(entries[k]))})"
+        for k in dict.fromkeys((int(np.argmin(left)), int(np.argmax(left))))
+    ]
+    return f"Gradient left at lag {lag} before training: {' to '.join(told)}"
+
+
+def _plain_name(variant: Variant) -> str:
+    name, bias = NAMES.get(variant.cell, variant.cell), variant.bias
+    return f"{name}, forget bias {bias}" if bias else name
 
 
 def _plot_shares(axes: Axes, record: Record, when: str) -> None:

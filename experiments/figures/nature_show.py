@@ -1,5 +1,7 @@
 """The figure of `experiments.nature_show`: accuracy by lag, and one show, told."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,8 +11,10 @@ from experiments.common.statistics import mean_interval
 from lstm_jax import plots
 from lstm_jax.tasks.nature_show import ANSWERS, ROLES
 
+BESIDE = 1.03  # from the points of one variant to those of the next, along the lag
 SOLVED = 0.95  # of the ambiguous images answered right
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "four_gate": "four-gate"}
+SEEN = {"last image": "the last image alone", "show": "the whole show"}
 STATES = {
     "i": "LSTM: input gate $i$",
     "f": "forget gate $f$",
@@ -29,7 +33,7 @@ def plot(record: Record) -> Figure:
     rows = ["accuracy", "film", *inside] if film else ["accuracy"]
     heights = [4, 0.6, *(0.8 for _ in inside)] if film else [1]
     figure = Figure(figsize=(6.6, 8.0 if film else 3), layout="constrained")
-    figure.suptitle(finding(record), x=0.01, ha="left", fontweight="bold")
+    plots.headline(figure, finding(record))
     axes = figure.subplot_mosaic([[row] for row in rows], height_ratios=heights)
     _plot_accuracy(axes["accuracy"], record)
     if film:
@@ -51,25 +55,33 @@ def finding(record: Record) -> str:
 
 def _plot_accuracy(axes: Axes, record: Record) -> None:
     lags = record.axes["lag"]
-    for entry in record.axes["variant"]:
+    for k, entry in enumerate(record.axes["variant"]):
         accuracy = take(record, "accuracy", variant=entry)
         plots.accuracy_curve(
             axes,
-            lags,
+            [lag * BESIDE**k for lag in lags],
             accuracy,
             mean_interval(accuracy),
             entry["cell"],
-            entry["label"].replace("b_f", "$b_f$"),
+            _name(entry),
             variant=entry["order"],
         )
-    axes.axhline(0.5, color=plots.GREY, linewidth=0.6)
-    plots.note(axes, "no memory", (lags[0], 0.505), color=plots.GREY)
-    axes.set(xlabel="lag: distractors between scene and question")
-    axes.set(ylabel="accuracy on ambiguous images")
+    axes.axhline(0.5, color=plots.GREY, linewidth=0.6, zorder=0)
+    axes.set(xlabel="lag: distractors between scene and question, steps")
+    axes.set(ylabel="accuracy on\nambiguous images")
     axes.set_xscale("log", base=2)
     axes.set_xticks(lags, [str(lag) for lag in lags])
+    axes.set_yticks((0.5, 0.75, 1), ("no memory: 0.5", "0.75", "1"))
     axes.set_ylim(0.4, 1.02)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set_xlim(lags[0] / BESIDE**2, lags[-1] * BESIDE**6)
+    plots.label_ends(axes)
+
+
+def _name(entry: dict[str, Any]) -> str:
+    name = str(NAMES.get(entry["cell"], entry["cell"]))
+    bias = entry.get("forget_bias")
+    shown = f"{bias:.3g}" if isinstance(bias, float) else bias
+    return name if bias is None else f"{name}, $b_f$ {shown}"
 
 
 def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None:
@@ -84,7 +96,9 @@ def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None
         values = take(record, "story_state", state=letter)[:, order]
         plots.heat_map(axes[letter], values, STATES[letter], signed=letter in "gch")
     answers = zip(record.axes["seen"], take(record, "story_probability"), strict=True)
-    told = [f"{seen}: {probabilities(values)}" for seen, values in answers]
+    told = [
+        f"{SEEN.get(seen, seen)}: {probabilities(values)}" for seen, values in answers
+    ]
     axes[inside[-1]].set_xlabel("\n".join(told))
 
 

@@ -24,11 +24,36 @@ def draw(config: Config, record: Record) -> Figure:
     """Returns the figure that suits the number of swept fields."""
     arrays = {name: quantity.values for name, quantity in record.arrays.items()}
     fields = list(config.swept())
+    is_map = len(fields) == 2 and config.random is None
     if len(fields) == 1:
-        return _curves(config, arrays, fields[0])
-    if len(fields) == 2 and config.random is None:
-        return _maps(config, arrays, fields)
-    return _strips(config, arrays, fields)
+        figure = _curves(config, arrays, fields[0])
+    elif is_map:
+        figure = _maps(config, arrays, fields)
+    else:
+        figure = _strips(config, arrays, fields)
+    plots.headline(figure, finding(config, record))
+    below: dict[str, Any] = {"x": 0.01, "ha": "left", "fontsize": 8}
+    told = _title(config)
+    told += "; ×n: n seeds diverged" if is_map and arrays["diverged"].any() else ""
+    figure.supxlabel(told, color=plots.GREY, **below)
+    return figure
+
+
+def finding(config: Config, record: Record) -> str:
+    """Returns which setting is best, and how many of its seeds succeed."""
+    first = int(record.arrays["best_first"].values[0])
+    named = ", ".join(
+        f"{_label(name)} {_texts(config, name)[first]}" for name in config.swept()
+    )
+    count, runs, loss = (
+        record.arrays[name].values[first]
+        for name in ("successes", "runs", "loss_median")
+    )
+    settings = len(record.arrays["best_first"].values)
+    if not count:
+        return f"No seed succeeds in any of {settings} settings; the best loss: {named}"
+    found = f"{count} of {runs} seeds succeed, median test loss {loss:.2g}"
+    return f"Best of {settings} settings: {named} ({found})"
 
 
 def _title(config: Config) -> str:
@@ -54,7 +79,7 @@ def _label(name: str) -> str:
 
 
 def _curves(config: Config, arrays: Arrays, field: str) -> Figure:
-    figure = Figure(figsize=(5.6, 4.6), layout="constrained")
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     values = _swept(config, field)
     is_number = values.dtype.kind in "if"
@@ -66,7 +91,6 @@ def _curves(config: Config, arrays: Arrays, field: str) -> Figure:
         lower.set_xlim(-0.5, len(values) - 0.5)
     elif _is_spread(values):
         lower.set_xscale("log")
-    upper.set_title(_title(config))
     lower.set_xlabel(_label(field))
     return figure
 
@@ -92,6 +116,8 @@ def _plot_losses(
 
 def _mark_diverged(axes: Axes, x: np.ndarray, diverged: np.ndarray) -> None:
     """Draws a cross at the top of each setting in which a run diverged."""
+    if diverged.any():
+        axes.margins(y=0.15)  # room for the crosses
     for place in x[diverged > 0]:
         plots.note(
             axes,
@@ -147,7 +173,8 @@ def _maps(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     labels = [told(values[name]) for name in fields]
     shape = [len(of_field) for of_field in labels]
     figure = Figure(
-        figsize=(2.4 + 1.1 * shape[1], 1.5 + 0.42 * shape[0]), layout="constrained"
+        figsize=(max(5.6, 2.4 + 1.1 * shape[1]), 2.4 + 0.42 * shape[0]),
+        layout="constrained",
     )
     left, right = figure.subplots(1, 2, sharey=True)
     rates = arrays["success_rate"].reshape(shape)
@@ -161,7 +188,6 @@ def _maps(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     left.set_ylabel(_label(fields[0]))
-    figure.suptitle(_title(config), fontsize=9, x=0.01, ha="left")
     return figure
 
 
@@ -176,23 +202,12 @@ def _loss_map(axes: Axes, arrays: Arrays, shape: list[int]) -> None:
         text = f"{loss:.2g}" if np.isfinite(loss) else ""
         text += f" ×{diverged[row, column]}" if diverged[row, column] else ""
         axes.text(column, row, text.strip(), ha="center", va="center", fontsize=7)
-    if diverged.any():
-        plots.note(
-            axes,
-            "×n: n seeds diverged",
-            (1, 1),
-            (0, -32),
-            coords="axes fraction",
-            size=7,
-            ha="right",
-            color=plots.GREY,
-        )
 
 
 def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     upwards = len(arrays["best_first"]) > MOST_LEVEL_TEXTS
     heights = (2.2, 1.2, (0.62 if upwards else 0.42) * len(fields))
-    figure = Figure(figsize=(6.6, 0.9 + sum(heights)), layout="constrained")
+    figure = Figure(figsize=(6.6, 1.7 + sum(heights)), layout="constrained")
     losses, rates, strips = figure.subplots(3, 1, sharex=True, height_ratios=heights)
     best_first = arrays["best_first"]
     ranked = {
@@ -203,7 +218,6 @@ def _strips(config: Config, arrays: Arrays, fields: list[str]) -> Figure:
     x = np.arange(len(best_first))
     _plot_losses(losses, config, ranked, x, joined=False)
     _plot_rates(rates, config, ranked, x, joined=False)
-    losses.set_title(_title(config))
     for row, name in enumerate(fields):
         texts = np.array(_texts(config, name))[best_first]
         values = _swept(config, name)[best_first]

@@ -144,7 +144,8 @@ def _verdict(config: Config, tested: np.ndarray) -> list[str]:
 @plots.styled
 def plot(record: Record) -> Figure:
     """Draws loss and accuracy against updates, one line per seed."""
-    figure = Figure(figsize=(6.6, 4.4), layout="constrained")
+    figure = Figure(figsize=(6.6, 4.8), layout="constrained")
+    plots.headline(figure, finding(record))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     colour = plots.colour_of(record.config["cell"])
     for axes, name in ((upper, "loss"), (lower, "accuracy")):
@@ -167,11 +168,18 @@ def plot(record: Record) -> Figure:
     upper.set_yscale("log")
     lower.set_ylim(-0.02, 1.02)
     lower.set_xlabel(f"updates of {record.config['batch_size']} sequences")
-    upper.set_title(
-        f"{record.config['cell']}, {record.config['hidden_size']} units, on "
-        f"{record.config['task']}, {record.config['length']} steps"
-    )
     return figure
+
+
+def finding(record: Record) -> str:
+    """Returns how many seeds learn the task, or the loss that they end with."""
+    config, losses = record.config, take(record, "final_test_loss")
+    task = f"{config['task'].replace('_', ' ')}, {config['length']} steps"
+    what = f"{config['cell']} with {config['hidden_size']} units on {task}"
+    if config["success_loss"] is None:
+        return f"{what}: median test loss {np.nanmedian(losses):.2g}"
+    count, least = int((losses <= config["success_loss"]).sum()), config["success_loss"]
+    return f"{what}: {count} of {len(losses)} seeds reach a test loss of {least:g}"
 
 
 def command(config: Config, out: Path) -> None:

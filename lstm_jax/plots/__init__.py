@@ -16,6 +16,7 @@ from lstm_jax.plots.curves import (
     theory_line,
 )
 from lstm_jax.plots.heatmaps import film_strip, heat_map, success_map, time_lag_picture
+from lstm_jax.plots.labels import headline, ink, label_ends
 from lstm_jax.plots.paths import cumulative_curve, path_curves
 from lstm_jax.plots.style import (
     GREY,
@@ -23,7 +24,9 @@ from lstm_jax.plots.style import (
     MARKERS,
     PALETTE,
     STYLE,
+    STYLES,
     colour_of,
+    in_style,
     line_of,
     marker_of,
     styled,
@@ -32,8 +35,9 @@ from lstm_jax.plots.surfaces import error_surface, walk
 
 __all__ = [
     "accuracy_curve", "share_curve", "theory_line", "log_axis", "mark_lag", "note",
+    "headline", "ink", "label_ends",
     "film_strip", "heat_map", "success_map", "time_lag_picture",
     "cumulative_curve", "path_curves", "error_surface", "walk",
-    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "colour_of", "line_of",
-    "marker_of", "styled",
+    "GREY", "LINE_STYLES", "MARKERS", "PALETTE", "STYLE", "STYLES", "colour_of",
+    "in_style", "line_of", "marker_of", "styled",
 ]  # fmt: skip

@@ -86,7 +86,7 @@ def note(
     axes: Axes,
     text: str,
     place: tuple[Any, Any],
-    offset: tuple[int, int] = (0, 0),
+    offset: tuple[int | float, int | float] = (0, 0),
     *,
     coords: Any = "data",
     size: int = 8,
@@ -122,7 +122,7 @@ def note(
 
 
 def mark_lag(axes: Axes, lag: int, label: str) -> None:
-    """Draws a thin vertical line at a lag, with a label.
+    """Draws a thin vertical line at a lag, with a label above, where no curve is.
 
     Example:
       >>> from matplotlib.figure import Figure
@@ -132,8 +132,8 @@ def mark_lag(axes: Axes, lag: int, label: str) -> None:
       ['the scene']
     """
     axes.axvline(lag, color=GREY, linewidth=0.6)
-    at_the_foot = ("data", "axes fraction")
-    note(axes, label, (lag, 0), (-3, 4), coords=at_the_foot, ha="right", color=GREY)
+    above = ("data", "axes fraction")
+    note(axes, label, (lag, 1), (0, 2), coords=above, ha="center", color=GREY)
 
 
 def log_axis(axes: Axes, last_lag: int, title: str) -> None:
@@ -206,7 +206,7 @@ def accuracy_curve(
       axes: linear axes.
       lags: where it was measured.
       values: accuracy of each seed.
-      interval: lower and upper end of the mean's confidence interval.
+      interval: lower and upper end of the mean's confidence interval, drawn as a bar.
       cell: gives colour and marker.
       label: for the legend.
       variant: which of several curves of one cell; gives the line style.
@@ -222,7 +222,7 @@ def accuracy_curve(
       ['LSTM']
     """
     style = line_of(cell, variant)
-    axes.fill_between(lags, *interval, color=style["color"], alpha=0.15, linewidth=0)
+    axes.vlines(lags, *interval, color=style["color"], alpha=0.35, linewidth=3)
     for seed in values:
         axes.plot(lags, seed, ".", color=style["color"], markersize=3, alpha=0.6)
     axes.plot(lags, values.mean(0), markersize=5, label=label, **style)

@@ -76,6 +76,8 @@ def heat_map(
     axes.set_ylabel(label, rotation=0, ha="right", va="center")
     bar = axes.figure.colorbar(picture, cax=axes.inset_axes((1.01, 0.0, 0.012, 1.0)))
     bar.outline.set_visible(False)
+    ticks = (-limit, 0, limit) if signed else (0, 1)
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     bar.ax.tick_params(labelsize=7, length=2)
 
 
@@ -108,8 +110,8 @@ def success_map(
     axes.set_yticks(range(len(rows)), rows)
     for (row, column), share in np.ndenumerate(solved):
         colour = "white" if share > 0.5 else "black"
-        place = (column - 0.42, row - 0.38)
-        axes.text(*place, f"{share:.2g}", color=colour, fontsize=7)
+        place = (column - 0.42, row)  # leaves the right half to what is drawn over it
+        axes.text(*place, f"{share:.2g}", color=colour, va="center", fontsize=7)
 
 
 def time_lag_picture(

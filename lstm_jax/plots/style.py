@@ -4,11 +4,20 @@ A cell has the same colour everywhere (from a colour-blind-safe palette) and a s
 mark (line style, marker) that survives grey print; thin axes, no boxes.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 
 from lstm_jax.cells import CELLS
+from lstm_jax.checks import check_choice
+from lstm_jax.plots.enlarging import PAPER, Scale, enlarge
+
+Given = ParamSpec("Given")
+Drawn = TypeVar("Drawn")
 
 # Okabe & Ito (2008); of their eight the two that white paper hides come last.
 PALETTE = (
@@ -44,8 +53,54 @@ STYLE: dict[Any, Any] = {
 }
 """What differs from matplotlib's own style; sizes are in points."""
 
-styled = matplotlib.rc_context(STYLE)
-"""Decorator: the function draws in this style."""
+STYLES = {"paper": PAPER, "slide": Scale(letters=1.4, lines=1.5, figure=1.2)}
+"""How much larger things are than on paper: "slide" is read from afar."""
+
+_current = ContextVar("style", default=PAPER)
+
+
+def styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
+    """Decorator: the function draws in STYLE, as large as `in_style` says."""
+
+    @wraps(draw)
+    def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Drawn:
+        with matplotlib.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+            enlarge(figure, scale())
+        return figure
+
+    return drawn
+
+
+@contextmanager
+def in_style(name: str) -> Iterator[None]:
+    """Within it, every `styled` function draws for paper, or for a slide.
+
+    Args:
+      name: one of STYLES.
+
+    Raises:
+      ValueError: there is no such style.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> draw = lj.plots.styled(lambda: Figure(figsize=(5, 4)))
+      >>> with lj.plots.in_style("slide"):
+      ...     figure = draw()
+      >>> figure.get_figwidth()
+      6.0
+    """
+    check_choice("style", name, STYLES)
+    former = _current.set(STYLES[name])
+    try:
+        yield
+    finally:
+        _current.reset(former)
+
+
+def scale() -> Scale:
+    """Returns how large things are drawn now, against paper."""
+    return _current.get()
 
 
 def colour_of(cell: str) -> str:

@@ -1,9 +1,11 @@
 """Functions of two numbers, and walks over them."""
 
+import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
+from matplotlib.patheffects import withStroke
 
 
 def error_surface(
@@ -74,8 +76,13 @@ def walk(
       >>> axes.get_legend_handles_labels()[1]
       ['plain']
     """
+    width = matplotlib.rcParams["lines.linewidth"]
+    # A white rim: on the surface's own shade a line in grey print is not seen.
+    rim = withStroke(linewidth=width + 1.2, foreground="white")
     axes.plot(
         *points.T,
+        path_effects=[rim],
+        linewidth=width,
         color=colour,
         marker=marker,
         markevery=[len(points) - 1],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ REFUSED = [
     (["--hidden_size=1000000"], "num_seeds, hidden_size: got 3, 1000000", "memory"),
     (["--out="], "out: can't write to ''", "a folder that can be made"),
     (["--out=" + 300 * "x"], "out: can't write to 'xxx", "a folder that can be made"),
+    (["--style=poster"], "--style=poster", "one of paper, slide"),
     (["--lag=\x1b[31m\n"], r"--lag=\x1b[31m", "an integer"),
 ]
 # A process for each; what they have in common, seconds of imports, is done before.
@@ -85,6 +87,35 @@ def test_the_command_line_says_what_it_can_do(word):
         assert sum(line.startswith(f"--{field}") for line in lines) == 1
     assert len(lines) < 60
     assert max(len(line) for line in lines if line.startswith(("--", "    "))) <= 60
+
+
+SAME_RECORD_TWICE = """
+import os, sys
+from pathlib import Path
+from experiments import latch
+from experiments.common import cli, records
+record = records.load(Path("experiments/reference/latch"))
+for style in ("paper", "slide"):
+    if not os.fork():
+        sys.argv[1:] = [f"--style={style}", f"--out={sys.argv[1]}/{style}"]
+        cli.main(latch.Config, lambda config: record, latch.plot, latch.NAME)
+    os.wait()
+"""
+
+
+def test_the_style_changes_the_letters_of_the_figure_and_nothing_of_the_record(
+    tmp_path,
+):
+    command = [sys.executable, "-c", SAME_RECORD_TWICE, tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    paper, slide = tmp_path / "paper", tmp_path / "slide"
+    for name in ("record.json", "record.npz"):
+        assert (paper / name).read_bytes() == (slide / name).read_bytes()
+    letters = [  # drawn as outlines, 100 units high
+        set(map(float, re.findall(r"scale\(([\d.]+) -", svg.read_text())))
+        for svg in (paper / "figure.svg", slide / "figure.svg")
+    ]
+    assert max(letters[1]) == pytest.approx(1.4 * max(letters[0]))
 
 
 OUT_OF_MEMORY = """

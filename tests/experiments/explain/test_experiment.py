@@ -27,7 +27,7 @@ def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_
     gates, gradient = figure.axes
     assert len(gates.lines) == 3  # two layers and the lag
     assert gradient.get_title(loc="left") == "How far back the gradient reaches"
-    assert "white noise" in figure.get_suptitle()
+    assert "white noise" in figure.get_supxlabel()
     assert json.loads((tmp_path / "out" / "record.json").read_text())["rows"]
 
 

@@ -125,9 +125,10 @@ def _assert_measured(record, stage, params, w):
 def test_the_figure_of_a_run_has_what_it_began_with(trained, of_trained):
     figure = explain.plot(of_trained)
     gates, gradient = figure.axes
-    assert figure.get_suptitle().startswith(f"{trained.name}: lstm, 3 units, after 4")
+    assert figure.get_supxlabel().startswith(f"{trained.name}: lstm, 3 units, after 4")
+    assert "Untrained: " in figure.get_suptitle()
     assert len(gates.lines) == 3  # before, after, and the lag
-    assert "before training" in gradient.get_legend_handles_labels()[1]
+    assert "before\ntraining" in gradient.get_legend_handles_labels()[1]
 
 
 def test_one_checkpoint_of_a_run_is_read_where_it_is_named(trained):
