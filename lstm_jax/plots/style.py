@@ -87,7 +87,7 @@ def in_style(name: str) -> Iterator[None]:
       >>> draw = lj.plots.styled(lambda: Figure(figsize=(5, 4)))
       >>> with lj.plots.in_style("slide"):
       ...     figure = draw()
-      >>> figure.get_figwidth()
+      >>> print(figure.get_figwidth())
       6.0
     """
     check_choice("style", name, STYLES)
