@@ -29,7 +29,8 @@ STATES = {
 def plot(record: Record) -> Figure:
     """Draws accuracy against lag and, below, the images of one show and its LSTM."""
     film = "state" in record.axes and record.config["rendering"] == "digits"
-    inside = ["rnn", *STATES] if film and "story_rnn" in record.arrays else []
+    rnn = ["rnn"] if "story_rnn" in record.arrays else []
+    inside = [*rnn, *STATES] if film else []
     rows = ["accuracy", "film", *inside] if film else ["accuracy"]
     heights = [4, 0.6, *(0.8 for _ in inside)] if film else [1]
     figure = Figure(figsize=(6.6, 8.0 if film else 3), layout="constrained")
@@ -88,9 +89,9 @@ def _plot_film(axes: dict[str, Axes], record: Record, inside: list[str]) -> None
     roles = [ROLES[int(role)] for role in take(record, "story_role")[:-1]]
     captions = [*roles, "dog or wolf?"]
     plots.film_strip(axes["film"], take(record, "story_input"), captions)
-    rnn = take(record, "story_rnn")
-    label = "RNN: memory $h$"
-    plots.heat_map(axes["rnn"], rnn[:, np.argsort(rnn[-1])], label, signed=True)
+    if "rnn" in axes:
+        rnn, label = take(record, "story_rnn"), "RNN: memory $h$"
+        plots.heat_map(axes["rnn"], rnn[:, np.argsort(rnn[-1])], label, signed=True)
     order = np.argsort(take(record, "story_state", state="c")[-1])
     for letter in STATES:
         values = take(record, "story_state", state=letter)[:, order]

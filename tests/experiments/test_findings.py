@@ -14,6 +14,7 @@ from experiments.figures import (
     jacobian_laws,
     latch,
     lyapunov,
+    nature_show,
     trainability,
 )
 
@@ -60,6 +61,15 @@ def test_the_sentence_claims_no_more_than_the_record_shows(
     otherwise = figure.finding(changed(record, name, change))
     assert found not in otherwise
     assert neutral in otherwise
+
+
+def test_a_show_without_an_rnn_is_drawn_without_its_memory():
+    record = records.load(REFERENCE / "nature_show")
+    arrays = {n: of for n, of in record.arrays.items() if n != "story_rnn"}
+    figure = nature_show.plot(record._replace(arrays=arrays))
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert "LSTM: input gate $i$" in labels
+    assert "RNN: memory $h$" not in labels
 
 
 def test_a_unit_that_forgets_nothing_never_halves():
