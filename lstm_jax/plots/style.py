@@ -131,7 +131,16 @@ def marker_of(cell: str) -> Any:
 
 
 def line_of(cell: str, variant: int) -> dict[str, Any]:
-    """Returns the style of a cell's curve; its variants differ in line style."""
+    """Returns the style of a cell's curve; its variants differ in line style.
+
+    Args:
+      cell: its name, as for `colour_of`.
+      variant: which of several curves of that cell.
+
+    Example:
+      >>> line_of("rnn", 0)["color"], line_of("rnn", 0)["linestyle"]
+      ('#D55E00', '-')
+    """
     colour = colour_of(cell)
     return {
         "color": colour,
