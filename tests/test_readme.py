@@ -48,7 +48,7 @@ def test_it_is_read_in_one_go():
 
 
 def test_the_files_it_names_exist():
-    links = re.findall(r"\]\(([^):]+)\)", README)
+    links = re.findall(r"\]\(([^):#]+)(?:#\w+)?\)", README)
     assert links
     (tree,) = re.findall(r"## The tree\n\n```\n(.*?)```", README, flags=re.S)
     names = re.findall(r"\b[\w/]+\.(?:py|md)\b", tree)

@@ -60,7 +60,13 @@ _current = ContextVar("style", default=PAPER)
 
 
 def styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
-    """Decorator: the function draws in STYLE, as large as `in_style` says."""
+    """Decorator: the function draws in STYLE, as large as `in_style` says.
+
+    Example:
+      >>> from matplotlib.figure import Figure
+      >>> styled(lambda: Figure(figsize=(5, 4)))().get_figwidth()
+      5.0
+    """
 
     @wraps(draw)
     def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Drawn:
