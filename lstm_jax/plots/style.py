@@ -64,7 +64,7 @@ def styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
 
     Example:
       >>> from matplotlib.figure import Figure
-      >>> styled(lambda: Figure(figsize=(5, 4)))().get_figwidth()
+      >>> lj.plots.styled(lambda: Figure(figsize=(5, 4)))().get_figwidth()
       5.0
     """
 
@@ -144,7 +144,8 @@ def line_of(cell: str, variant: int) -> dict[str, Any]:
       variant: which of several curves of that cell.
 
     Example:
-      >>> line_of("rnn", 0)["color"], line_of("rnn", 0)["linestyle"]
+      >>> style = lj.plots.line_of("rnn", 0)
+      >>> style["color"], style["linestyle"]
       ('#D55E00', '-')
     """
     colour = colour_of(cell)
