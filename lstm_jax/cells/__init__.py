@@ -10,9 +10,11 @@ from lstm_jax.cells.four_gate import (
     FOUR_GATE,
     FourGateCarry,
     FourGateParams,
+    LessonGates,
     forget_gate,
     four_gate,
     learn_gate,
+    lesson_gates,
     remember_gate,
     use_gate,
 )
@@ -96,6 +98,7 @@ __all__ = [
     "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
     "four_gate", "FOUR_GATE", "FourGateParams", "FourGateCarry",
     "learn_gate", "forget_gate", "remember_gate", "use_gate",
+    "lesson_gates", "LessonGates",
     # Its ancestors and variants
     "lstm97", "LSTM97", "LSTM97Params", "LSTM97Carry",
     "LSTM97_INPUT_GATE", "LSTM97InputGateParams", "LSTM97InputGateCarry",

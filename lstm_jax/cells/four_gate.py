@@ -69,6 +69,16 @@ class FourGateCarry(NamedTuple):
     stm: Float[Array, "*batch hidden"]
 
 
+class LessonGates(NamedTuple):
+    """N, i, f, U and V of the lesson at one step; i, f and V lie in (0, 1)."""
+
+    new: Float[Array, "*batch hidden"]
+    ignore: Float[Array, "*batch hidden"]
+    forget: Float[Array, "*batch hidden"]
+    used: Float[Array, "*batch hidden"]
+    use: Float[Array, "*batch hidden"]
+
+
 def init(
     key: PRNGKey,
     input_size: int,
@@ -180,6 +190,32 @@ def use_gate(params: FourGateParams, kept: Hidden, stm: Hidden, event: Input) ->
     both = _join(params, stm, event)
     used = jnp.tanh(kept @ params.w_u + params.b_u)
     return used * jax.nn.sigmoid(both @ params.w_v + params.b_v)
+
+
+@any_rank
+def lesson_gates(
+    params: FourGateParams, ltm: Hidden, stm: Hidden, event: Input
+) -> LessonGates:
+    """Returns what every gate says at one step, before the gates' products.
+
+    learn_gate is new * ignore, forget_gate ltm * forget, and use_gate used * use.
+
+    Example:
+      >>> params = lj.FOUR_GATE.init(jax.random.key(0), 2, 3, input_bias=0.0)
+      >>> zeros = jnp.zeros(3)
+      >>> gates = lj.cells.lesson_gates(params, zeros, zeros, jnp.zeros(2))
+      >>> print(gates.ignore, gates.used)
+      [0.5 0.5 0.5] [0. 0. 0.]
+    """
+    both = _join(params, stm, event)
+    forget = jax.nn.sigmoid(both @ params.w_f + params.b_f)
+    return LessonGates(
+        new=jnp.tanh(both @ params.w_n + params.b_n),
+        ignore=jax.nn.sigmoid(both @ params.w_i + params.b_i),
+        forget=forget,
+        used=jnp.tanh((ltm * forget) @ params.w_u + params.b_u),
+        use=jax.nn.sigmoid(both @ params.w_v + params.b_v),
+    )
 
 
 def _join(

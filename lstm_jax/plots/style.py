@@ -64,7 +64,7 @@ def styled(draw: Callable[Given, Drawn]) -> Callable[Given, Drawn]:
 
     Example:
       >>> from matplotlib.figure import Figure
-      >>> lj.plots.styled(lambda: Figure(figsize=(5, 4)))().get_figwidth()
+      >>> print(lj.plots.styled(lambda: Figure(figsize=(5, 4)))().get_figwidth())
       5.0
     """
 

@@ -60,6 +60,16 @@ def test_each_gate_called_alone_gives_its_equation(x64):
     assert_close(lj.use_gate(params, jnp.asarray(gates.kept), stm, event), used)
 
 
+def test_the_gates_of_the_lesson_say_what_their_equations_say(x64):
+    params, (ltm, stm), event = moment = make_moment()
+    by_equation = by_hand.four_gates(*moment)
+    used = np.tanh(by_equation.kept @ params.w_u + params.b_u)
+    said = lj.cells.lesson_gates(params, ltm, stm, event)
+    wanted = (by_equation.n, by_equation.i, by_equation.f, used, by_equation.v)
+    assert said._fields == ("new", "ignore", "forget", "used", "use")
+    assert_close(tuple(said), wanted)
+
+
 @pytest.mark.parametrize("use_input", FOUR_GATES)
 def test_a_step_is_the_composition_of_the_four_gates(use_input):
     params, carry, xs, *_ = as_jax(make_problem(lj.FOUR_GATE))
