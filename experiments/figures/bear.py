@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.common import wording
 from experiments.common.records import Record, take
 from experiments.common.report import TRAINED
 from experiments.common.statistics import median_index, quartiles
@@ -109,14 +110,11 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
         usual = variant.forget_bias is not None and variant.order == 0
         style = plots.line_of(variant.cell, int(usual))
         style["marker"] = ""
-        axes.plot(lags, median, **style)
         name = NAMES[variant.cell]
         if variant.forget_bias is not None:
             name += f", forget bias {variant.forget_bias:.2g}"
-        told = f"{name}:\n{_power(median[-1])}"
-        ends = (lags[-1], median[-1])
-        plots.note(axes, told, ends, (4, 0), va="center", color=style["color"], size=9)
-        lowest = min(lowest, median[-1])
+        axes.plot(lags, median, label=f"{name}:\n{_left(median[-1])}", **style)
+        lowest = min([lowest, *median[np.isfinite(median)]])
     plots.log_axis(axes, int(lags[-1]), "")
     axes.axhspan(lowest - 2, FLOAT32_STEP, color="0.93", zorder=0)
     axes.set_ylim(lowest - 2, None)
@@ -124,10 +122,13 @@ def _plot_gradient(axes: Axes, record: Record) -> None:
     plots.note(axes, lost, (2, lowest - 1.4), color=plots.GREY, size=9)
     axes.set_title("Before training: how much of the answer's gradient is left")
     axes.set(xlabel="steps back from the answer", ylabel="share of the gradient")
+    plots.label_ends(axes, size=9)
 
 
-def _power(log_share: float) -> str:
+def _left(log_share: float) -> str:
     """Returns a share as a power of ten, or as it is where it is above 1/100."""
+    if not np.isfinite(log_share):
+        return wording.LOST if log_share == -np.inf else wording.OVERFLOW
     if log_share > -2:
         return f"{10**log_share:.2f}"
     return f"$10^{{{round(log_share)}}}$"

@@ -115,6 +115,9 @@ def _check_memory(config: Config) -> None:
     if config.trains:
         drawn = "lag", "batch_size"
         arrays += [(*drawn, images), ("num_seeds", *drawn, "hidden_size")]
+    if config.shows_the_bear:
+        far = bear.FAR_LAG, "num_examples"
+        arrays += [(*far, images), ("num_seeds", *far, "hidden_size")]
     memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 

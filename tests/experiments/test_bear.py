@@ -98,3 +98,16 @@ def test_all_panels_stay_where_they_are_asked_for(record):
     config = gradient_decay.Config(panels="all")
     assert not config.shows_the_bear and config.biases == (1.0, "matched")
     assert not gradient_decay.Config(num_steps=0).shows_the_bear
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [(-np.inf, "RNN:\nlost at once"), (np.nan, "RNN:\noverflow")]
+)
+def test_a_gradient_that_cannot_be_drawn_is_named(record, lost, said):
+    quantity = record.arrays["far_log_share"]
+    values = quantity.values.copy()
+    values[0, ..., 1:] = lost
+    arrays = record.arrays | {"far_log_share": quantity._replace(values=values)}
+    figure = gradient_decay.plot(record._replace(arrays=arrays))
+    figure.canvas.draw()
+    assert said in [text.get_text() for text in figure.axes[3].texts]
