@@ -71,6 +71,25 @@ def assert_trees_close(actual, wanted, **tolerance):
     jax.tree.map(partial(assert_allclose, **tolerance), actual, wanted)
 
 
+# A plain memory, a kept one, the lesson's, a shown one, and one that stops gradients.
+ONE_OF_EACH_KIND = ("rnn", "lstm", "four_gate", "gru", "lstm97")
+
+
 def slow_where(is_slow, values):
-    """Parameters of a test, those of which another is as good marked slow."""
-    return [pytest.param(v, marks=[pytest.mark.slow] * is_slow(v)) for v in values]
+    """Parameters of a test, those of which another is as good marked slow.
+
+    A tuple is several arguments.
+    """
+    return [
+        pytest.param(
+            *(v if type(v) is tuple else (v,)),
+            marks=[pytest.mark.slow] * bool(is_slow(v)),
+        )
+        for v in values
+    ]
+
+
+def slow_but(kept, values):
+    """Parameters of a test: those that are kept run always, the others are slow."""
+    assert set(kept) <= {*values}, f"{kept} are not all among the values"
+    return slow_where(lambda v: v not in kept, values)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from comparing import drawn_like
+from problems import ONE_OF_EACH_KIND, slow_but
 
 import lstm_jax as lj
 from lstm_jax import initializers
@@ -34,9 +35,17 @@ OF_PAPERS = [
 ]
 EVERY_WIRING = [*EVERY_CELL, *WITHOUT_PARTS, *OF_PAPERS]
 
-for_every_cell = pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.name)
+FEW_CELLS = [lj.CELLS[name] for name in ONE_OF_EACH_KIND]
 
-FEW_CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE, lj.cells.LSTM97]
+
+def each_kind_of(cells):
+    """Of every kind one; the others are slow."""
+    return pytest.mark.parametrize(
+        "cell", slow_but(FEW_CELLS, cells), ids=lambda cell: cell.name
+    )
+
+
+for_every_cell = each_kind_of(EVERY_CELL)
 for_a_few_families = pytest.mark.parametrize(  # where a cell costs a second
     "cell", FEW_CELLS, ids=lambda cell: cell.name
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cells.sequences import biases_only
 from comparing import assert_close
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -25,6 +26,8 @@ def with_option(option):
 
 
 FORGET_BIAS, INPUT_BIAS = with_option("forget_bias"), with_option("input_bias")
+# In one matrix of gates, in matrices of their own, and in a gate that is tied.
+KINDS = ("lstm", "four_gate", "gru")
 
 
 def biases_of(params):
@@ -50,7 +53,7 @@ def test_the_cells_of_the_lesson_have_both():
     assert {"lstm", "four_gate"} <= set(FORGET_BIAS) & set(INPUT_BIAS)
 
 
-@pytest.mark.parametrize("name", FORGET_BIAS)
+@pytest.mark.parametrize("name", slow_but(KINDS, FORGET_BIAS))
 def test_forget_bias_lands_on_the_gate_that_keeps_and_on_no_other(name, key):
     cell = lj.CELLS[name]
     none = {"input_bias": 0.0} if name in INPUT_BIAS else {}
@@ -66,7 +69,7 @@ def test_forget_bias_lands_on_the_gate_that_keeps_and_on_no_other(name, key):
         assert_close(kept[0], jax.nn.sigmoid(jnp.broadcast_to(wanted, HIDDEN)))
 
 
-@pytest.mark.parametrize("name", INPUT_BIAS)
+@pytest.mark.parametrize("name", slow_but(KINDS[:2], INPUT_BIAS))
 def test_input_bias_lands_on_the_gate_that_learns_and_on_no_other(name, key):
     cell = lj.CELLS[name]
     none = {"forget_bias": 0.0} if name in FORGET_BIAS else {}
@@ -78,7 +81,7 @@ def test_input_bias_lands_on_the_gate_that_learns_and_on_no_other(name, key):
         assert_close(said[0], jax.nn.sigmoid(jnp.broadcast_to(wanted, HIDDEN)))
 
 
-@pytest.mark.parametrize("name", FORGET_BIAS)
+@pytest.mark.parametrize("name", slow_but(KINDS, FORGET_BIAS))
 @pytest.mark.usefixtures("x64")
 def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
     """dc_T/dc_0 = σ(b)^T, 2^-T at b = 0."""
@@ -98,7 +101,7 @@ def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
     assert_close(moved, np.tile(jax.nn.sigmoid(bias) ** time, (2, 1)))
 
 
-@pytest.mark.parametrize("name", FORGET_BIAS)
+@pytest.mark.parametrize("name", slow_but(KINDS, FORGET_BIAS))
 def test_a_bias_of_another_number_of_units_is_refused(name, key):
     message = r"forget_bias: shape is \(4,\); it must be \(\) or \(3,\)"
     with pytest.raises(ValueError, match=message):

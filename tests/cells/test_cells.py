@@ -17,6 +17,7 @@ from cells.sequences import (
     SIZES,
     WRONG_WIDTH,
     as_jax,
+    each_kind_of,
     for_a_few_families,
     for_every_cell,
     for_every_dtype,
@@ -41,7 +42,7 @@ def test_a_cell_is_listed_under_its_own_name(name):
     assert lj.CELLS[name].name == name
 
 
-@pytest.mark.parametrize("cell", EVERY_WIRING, ids=lambda cell: cell.name)
+@each_kind_of(EVERY_WIRING)
 def test_values_and_gradients_agree_with_the_oracle(cell, x64):
     problem = make_problem(cell, jnp.float64)
     final, ys, wanted = by_hand.run(oracles.ORACLES[cell.name], *problem)
@@ -49,9 +50,7 @@ def test_values_and_gradients_agree_with_the_oracle(cell, x64):
     assert_close(got, (final, ys, wanted.params, wanted.carry, wanted.xs))
 
 
-@pytest.mark.parametrize(
-    "cell", [*FEW_CELLS, *FACTORY_VARIANTS], ids=lambda cell: cell.name
-)
+@each_kind_of([*FEW_CELLS, *FACTORY_VARIANTS])
 def test_adjoint_of_every_entering_carry_agrees_with_the_oracle(cell, x64):
     params, carry, xs, dys, dcarry = problem = make_problem(cell, jnp.float64)
     _, _, wanted = by_hand.run(oracles.ORACLES[cell.name], *problem)
@@ -140,7 +139,7 @@ def test_the_carry_starts_empty(cell):
 
 
 @for_every_dtype
-@pytest.mark.parametrize("cell", [*EVERY_CELL, *OF_PAPERS], ids=lambda cell: cell.name)
+@each_kind_of([*EVERY_CELL, *OF_PAPERS])
 def test_dtype_is_kept(cell, dtype, x64):
     """Under x64, so that a stray double shows, also where float32 was asked for."""
 
@@ -162,7 +161,7 @@ def test_bfloat16_stays_near_float32(cell):
     assert_close(got, wanted)
 
 
-@pytest.mark.parametrize("cell", [*EVERY_CELL, *OF_PAPERS], ids=lambda cell: cell.name)
+@each_kind_of([*EVERY_CELL, *OF_PAPERS])
 def test_a_step_refuses_an_input_of_another_width(cell):
     params, carry, *_ = as_jax(make_problem(cell))
     with pytest.raises(ValueError, match=WRONG_WIDTH):

@@ -46,6 +46,7 @@ def paths_by_hand(params, c, x, a, beta=1.0):
     return {"cell": f * a, "f": dz_f @ w_f.T, "g": dz_g @ w_g.T}
 
 
+@pytest.mark.slow
 @in_float64
 def test_its_paths_are_those_written_out_by_hand():
     assert_paths_by_hand(JANET, paths_by_hand)

@@ -16,6 +16,7 @@ import torch
 from cells.sequences import Problem, Sizes, by_gate, make_problem, solve, unrolled
 from comparing import assert_close
 from flax import nnx
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -65,7 +66,7 @@ def solve_in_torch(make_module: Callable, problem: Problem):
     return as_carry(finals), ys.detach().numpy(), d_params, d_carry, xs.grad.numpy()
 
 
-@pytest.mark.parametrize("cell", TORCH, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", slow_but([lj.LSTM], TORCH), ids=lambda cell: cell.name)
 @hypothesis.given(sizes=st.builds(Sizes, *(4 * [st.integers(1, 5)])))
 @hypothesis.settings(
     max_examples=3,

@@ -16,6 +16,7 @@ import torch
 from cells.sequences import SIZES, Sizes, float64_problem, solve
 from comparing import assert_close
 from jax import lax
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -113,7 +114,9 @@ PEERS = {
 
 
 @in_float64
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(
+    "peer", slow_but(["flax.linen.GRUCell", "equinox.nn.GRUCell", "haiku.GRU"], PEERS)
+)
 @for_any_sizes
 @few
 def test_values_and_gradients_agree_with_other_jax_libraries(peer, sizes):

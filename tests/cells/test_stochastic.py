@@ -85,7 +85,9 @@ WRITTEN_OUT = {
 }
 
 
-@pytest.mark.parametrize("cell", WRITTEN_OUT, ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "cell", slow_but([lj.LSTM], WRITTEN_OUT), ids=lambda cell: cell.name
+)
 def test_hidden_dropout_is_the_cell_written_out_with_a_mask(key, x64, cell):
     noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     params, xs = drawn(cell, key), sequence(key)
@@ -113,7 +115,9 @@ ONE_MATRIX = (
 )
 
 
-@pytest.mark.parametrize("cell", ONE_MATRIX, ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "cell", slow_but([lj.cells.PEEPHOLE_LSTM], ONE_MATRIX), ids=lambda cell: cell.name
+)
 def test_a_mask_of_h_is_a_factor_on_the_rows_of_its_matrix(key, x64, cell):
     params, x = drawn(cell, key), sequence(key)[0, 0]
     carry = jax.tree.map(lambda leaf: leaf + 0.3, cell.init_carry(params))

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from functools import partial
+from itertools import product
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from jax import export
 from numpy.testing import assert_allclose
+from problems import slow_but, slow_where
 
 import lstm_jax as lj
 
@@ -157,24 +159,30 @@ def normalised(w, carry, x):
     return (0.9 * mean + 0.1 * (x**2).mean(), h), h
 
 
+def pushed(f):
+    return lambda w: jax.jvp(f, (w,), (w,))[1]
+
+
+DERIVE = {
+    "grad": jax.grad,
+    "jacfwd": jax.jacfwd,
+    "hessian": jax.hessian,
+    "jvp": pushed,
+    "grad of jvp": lambda f: jax.grad(pushed(f)),
+}
+SCANS = ("one scan", "scan in a scan")
+QUICK = {("one scan", "grad"), ("one scan", "jvp"), ("scan in a scan", "grad of jvp")}
+
+
 @pytest.mark.parametrize(
-    "derive",
-    [
-        jax.grad,
-        jax.jacfwd,
-        jax.hessian,
-        lambda f: lambda w: jax.jvp(f, (w,), (w,))[1],
-        lambda f: jax.grad(lambda w: jax.jvp(f, (w,), (w,))[1]),
-    ],
-    ids=["grad", "jacfwd", "hessian", "jvp", "grad of jvp"],
+    ("scans", "derivative"), slow_but(QUICK, [*product(SCANS, DERIVE)])
 )
-@pytest.mark.parametrize("nested", [False, True], ids=["one scan", "scan in a scan"])
-def test_a_zero_tangent_meets_no_infinite_slope(derive, nested, x64):
+def test_a_zero_tangent_meets_no_infinite_slope(scans, derivative, x64):
     w, xs = jnp.eye(2) * 0.5, jnp.ones((4, 1, 2))
     start = jnp.zeros(()), jnp.zeros((1, 2))
 
     def loss(scan, w):
-        if not nested:
+        if scans == "one scan":
             return scan(normalised, w, start, xs)[1].sum()
 
         def piece(carry, xs):
@@ -182,6 +190,7 @@ def test_a_zero_tangent_meets_no_infinite_slope(derive, nested, x64):
 
         return jax.lax.scan(piece, start, xs.reshape(2, 2, 1, 2))[1].sum()
 
+    derive = DERIVE[derivative]
     ours, wanted = (derive(partial(loss, scan))(w) for scan in (lj.scan, plain_scan))
     assert np.all(np.isfinite(wanted))
     same(ours, wanted, rtol=1e-12, atol=1e-12)
@@ -295,7 +304,9 @@ def test_what_has_no_hash_runs_too():
 # Sizes without numbers
 
 
-@pytest.mark.parametrize("implementation", ["auto", "plain"])
+@pytest.mark.parametrize(
+    "implementation", slow_where("plain".__eq__, ["auto", "plain"])
+)
 def test_exporting_with_symbolic_sizes(implementation):
     """At 1100 inputs the engine looks at how many rows there are (4 MiB of weights)."""
     params = lj.RNN.init(jax.random.key(0), 1100, 1000)

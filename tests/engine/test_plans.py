@@ -24,11 +24,25 @@ from engine.runs import (
     weighted,
 )
 from engine.steps import BOTH, STEPS, Case, activated, case_run, weights, z_of
+from problems import slow_but
 
 from lstm_jax.engine.scanning import scan, scan_report
 
+# What the engine takes apart in a way of its own; the other steps are like one of them.
+KINDS_OF_STEPS = (
+    "where",
+    "in a row",
+    "z in two sums",
+    "slices overlap",
+    "einsum",
+    "one input feature",
+    "integers and keys",
+    "no y",
+    "loop inside",
+)
 
-@pytest.mark.parametrize("name", STEPS)
+
+@pytest.mark.parametrize("name", slow_but(KINDS_OF_STEPS, STEPS))
 def test_steps_of_every_kind(name, x64):
     case = STEPS[name]
     run = case_run(case)
@@ -40,7 +54,10 @@ def test_steps_of_every_kind(name, x64):
     close(first(run), plainly(first, run))
 
 
-@pytest.mark.parametrize("name", ["integers and keys", "in a row", "z read twice"])
+@pytest.mark.parametrize(  # of integers and keys: test_memory.py, with checkpoints
+    "name",
+    slow_but(["z read twice"], ["integers and keys", "in a row", "z read twice"]),
+)
 def test_second_derivatives_of_steps(name, x64):
     run = case_run(STEPS[name])
     wanted = plainly(second, run)

@@ -26,6 +26,7 @@ from engine.runs import (
     weighted,
 )
 from flax import nnx
+from problems import slow_but, slow_where
 
 import lstm_jax as lj
 from lstm_jax.engine.scanning import scan
@@ -107,7 +108,7 @@ def probed(run):
 # Engine = plain, for every cell
 
 
-@pytest.mark.parametrize("name", EVERY_DERIVATIVE)
+@pytest.mark.parametrize("name", slow_but(["rnn", "lstm97"], EVERY_DERIVATIVE))
 def test_every_derivative_is_that_of_the_plain_scan(name, x64):
     run = cell_run(name)
     wanted = plainly(second, run)
@@ -116,19 +117,19 @@ def test_every_derivative_is_that_of_the_plain_scan(name, x64):
     close(second_again(run), ((moved, bent), (moved, bent)))
 
 
-@pytest.mark.parametrize("name", EVERY_DERIVATIVE)
+@pytest.mark.parametrize("name", slow_but(["lstm"], EVERY_DERIVATIVE))
 def test_probes_in_reverse_have_the_derivatives_of_the_plain_scan(name, x64):
     run = probed(cell_run(name))
     close(first(run, reverse=True), plainly(first, run, reverse=True))
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", slow_but(["layer_norm_lstm", "mgu", "indrnn"], OTHERS))
 def test_first_derivatives_are_those_of_the_plain_scan(name, x64):
     run = cell_run(name)
     close(first(run), plainly(first, run))
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", slow_where("linen LSTM".__eq__, PEERS))
 def test_cells_of_other_libraries(peer, x64):
     step, params, carry = PEERS[peer]()
     xs = normal(TIME, BATCH, INPUT, seed=3)

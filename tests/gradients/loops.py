@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
-from problems import draw, make_params
+from problems import draw, make_params, slow_but
 
 import lstm_jax as lj
 
@@ -18,6 +18,9 @@ LONG = 10_000
 # cells/test_cells.py compares the others with oracles.
 CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+one_cell = pytest.mark.parametrize(  # the one with two leaves; the others are slow
+    "cell", slow_but([lj.LSTM], CELLS), ids=lambda cell: cell.name
+)
 
 
 def make_sequence(cell, batch=()):

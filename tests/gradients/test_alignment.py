@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gradients.ragged import CELL, LENGTHS, TIME, float64_run, last
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -83,7 +84,7 @@ READERS = {
 }
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", slow_but(["decay_rate", "rounding_lag"], READERS))
 def test_what_is_read_off_a_moved_curve_is_read_off_the_sequence_alone(name, run):
     read = READERS[name]
     found = read(lj.joint_log_norms(lj.gradients.by_lag(curves(), LENGTHS)))
@@ -108,7 +109,7 @@ def test_the_window_of_a_fit_counts_steps_of_the_moved_curve(run):
     assert_allclose(cut.rate[1], lj.decay_rate(alone(1).c[:-1]), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", slow_but(["horizon", "effective_window"], READERS))
 def test_nan_after_the_beginning_is_a_number_that_nobody_knows(name, run):
     curve = lj.gradients.by_lag(curves().c, LENGTHS).at[TIME - 3, 1].set(jnp.nan)
     unknown = READERS[name](curve)

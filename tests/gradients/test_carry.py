@@ -1,5 +1,6 @@
 """Gradients of every carry, and their norms, against the Python loop."""
 
+from itertools import product
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gradients.loops import (
+    CELLS,
     GRID,
     HIDDEN,
     INPUT,
@@ -15,19 +17,19 @@ from gradients.loops import (
     at_step,
     both_measures,
     carry_gradients,
-    every_cell,
     gradient_norms,
     last_along,
     log_gradient_norms,
     make_masks,
     make_sequence,
     measured,
+    one_cell,
     sum_of_last,
     weighted_loss,
 )
 from jax.tree_util import Partial
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import assert_trees_close, in_float64, make_carry
+from problems import assert_trees_close, in_float64, make_carry, slow_but
 
 import lstm_jax as lj
 
@@ -50,10 +52,16 @@ def read_at(steps, weights):
     return jnp.zeros_like(weights).at[np.array(steps)].set(weights[np.array(steps)])
 
 
+CASES = ("no batch axis", "masks", "masks, reverse")
+FEW = {("lstm", "no batch axis"), ("rnn", "masks"), ("four_gate", "masks, reverse")}
+
+
 @in_float64
-@every_cell
-@pytest.mark.parametrize("case", ["no batch axis", "masks", "masks, reverse"])
-def test_every_measure_equals_the_adjoints_of_the_python_loop(cell, case):
+@pytest.mark.parametrize(
+    ("name", "case"), slow_but(FEW, [*product([cell.name for cell in CELLS], CASES)])
+)
+def test_every_measure_equals_the_adjoints_of_the_python_loop(name, case):
+    cell = lj.CELLS[name]
     # Zero probes equal the explicit adjoint recursion.
     batch, masks = ((), {}) if case == "no batch axis" else (GRID, make_masks())
     if masks:
@@ -78,7 +86,7 @@ def test_every_measure_equals_the_adjoints_of_the_python_loop(cell, case):
 
 
 @in_float64
-@every_cell
+@one_cell
 def test_log_norms_are_the_logarithms_of_the_norms(cell):
     params, xs, weights = make_sequence(cell)
     args = (cell, params, xs, weighted_loss(weights), make_carry(cell, params))
@@ -141,7 +149,7 @@ MASKS_ALONE: dict[str, Any] = {
 
 
 @in_float64
-@pytest.mark.parametrize("name", MASKS_ALONE)
+@pytest.mark.parametrize("name", slow_but(["mask", "reverse"], MASKS_ALONE))
 def test_each_mask_works_alone(name):
     params, xs, weights = make_sequence(lj.RNN, (2,))
     loss_fn = weighted_loss(weights)
@@ -164,7 +172,7 @@ def measured_on_the_grid(measure, cell, change_xs=lambda xs: xs, **changes):
 
 
 @in_float64
-@every_cell
+@one_cell
 @both_measures
 @pytest.mark.parametrize("reverse", [False, True])
 def test_nothing_crosses_a_reset(cell, measure, reverse):
@@ -177,7 +185,7 @@ def test_nothing_crosses_a_reset(cell, measure, reverse):
 
 
 @in_float64
-@every_cell
+@one_cell
 @both_measures
 def test_a_step_that_does_not_count_hands_the_adjoint_on_untouched(cell, measure):
     for leaf in measured_on_the_grid(measure, cell, mask=~at_step(3)):
@@ -209,7 +217,12 @@ def test_nan_is_seen_in_its_own_sequence_only(measure):
 
 @in_float64
 @pytest.mark.parametrize(
-    "measure", [lj.carry_gradients, lj.gradient_norms, lj.log_gradient_norms]
+    "measure",
+    [
+        pytest.param(lj.carry_gradients, marks=pytest.mark.slow),
+        pytest.param(lj.gradient_norms, marks=pytest.mark.slow),
+        lj.log_gradient_norms,
+    ],
 )
 def test_eager_equals_jit(measure):
     params, xs, weights = make_sequence(lj.RNN)

@@ -21,7 +21,7 @@ from gradients.loops import (
     weighted_loss,
 )
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import LINEAR, assert_trees_close, draw, in_float64
+from problems import LINEAR, assert_trees_close, draw, in_float64, slow_but
 
 import lstm_jax as lj
 
@@ -124,7 +124,7 @@ def test_a_rotation_keeps_the_norm_for_ten_thousand_steps():
 
 
 @in_float64
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", slow_but(["tanh"], ["tanh", "relu"]))
 def test_behind_an_activation_a_rotation_can_only_shrink(activation):
     # Its slope is at most 1, and Q keeps the norm.
     params = rnn_params(rotation(8))._replace(w_ih=draw(1, 8, seed=1))
@@ -166,7 +166,7 @@ STEEPEST = {"tanh": 1.0, "relu": 1.0, "logistic": 0.25, "linear": 1.0}
 
 
 @in_float64
-@pytest.mark.parametrize("activation", STEEPEST)
+@pytest.mark.parametrize("activation", slow_but(["tanh"], STEEPEST))
 def test_the_bound_of_pascanu_is_never_violated(activation):
     # ||dL/dh_{T-k}|| <= (γ s_max)^k ||dL/dh_T||.
     time, nets = 40, 20
@@ -189,7 +189,7 @@ def test_the_bound_of_pascanu_is_never_violated(activation):
 
 
 @in_float64
-@pytest.mark.parametrize("reads", ["last step", "every step"])
+@pytest.mark.parametrize("reads", slow_but(["last step"], ["last step", "every step"]))
 def test_carry_gradients_make_up_the_weight_gradients(reads):
     # BPTT: dL/dW = Σ_t h_{t-1}ᵀ (dL/dh_t * φ'(a_t)). Of dL/dh_t, entry t + 1 is
     # what comes back from later steps, and dL/dy_t what is read at once.

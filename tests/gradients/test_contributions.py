@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import draw, every_output_counts, in_float64, make_params
+from problems import (
+    draw,
+    every_output_counts,
+    in_float64,
+    make_params,
+    slow_but,
+)
 
 import lstm_jax as lj
 from lstm_jax.gradients.adjoint import run_back, way_back
@@ -29,7 +35,9 @@ MASKS: dict[str, Any] = {
 
 
 @in_float64
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize(
+    "reverse", slow_but([True], [False, True]), ids=["forward", "reverse"]
+)
 def test_contributions_are_the_gradients_of_weights_used_at_one_step(reverse):
     """The oracle gives every step weights of its own, and differentiates those."""
     cell, xs = lj.LSTM, draw(TIME, BATCH, INPUT, seed=100)

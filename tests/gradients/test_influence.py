@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.gradients.influence import influence, input_influence
@@ -33,9 +34,9 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("masks", MASKS.values(), ids=MASKS)
-def test_input_gradients_are_those_of_the_python_loop(sequence, masks):
-    params, xs = sequence
+@pytest.mark.parametrize("name", slow_but(["lengths", "reverse"], MASKS))
+def test_input_gradients_are_those_of_the_python_loop(sequence, name):
+    (params, xs), masks = sequence, MASKS[name]
 
     @jax.jit
     def measure(params, xs):
@@ -125,6 +126,7 @@ def test_influence_is_the_norm_of_the_jacobian_of_every_pair(sequence, jacobians
     assert np.all(np.asarray(found)[later] == -np.inf)
 
 
+@pytest.mark.slow
 def test_few_probes_are_right_on_average(sequence, key):
     params, xs = sequence
     exact = jnp.exp(2 * input_influence(lj.LSTM, params, xs))[4, 1, 0]

@@ -9,7 +9,16 @@ import numpy as np
 import problems
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import LINEAR, draw, in_float64, make_cell, recurrence, rotation, silence
+from problems import (
+    LINEAR,
+    draw,
+    in_float64,
+    make_cell,
+    recurrence,
+    rotation,
+    silence,
+    slow_but,
+)
 
 import lstm_jax as lj
 from lstm_jax import theory
@@ -82,7 +91,7 @@ def lstm_loop(params, xs, carry, **masks):
 
 
 @in_float64
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", slow_but([True], [False, True]))
 def test_jacobians_of_an_lstm_under_masks_are_those_of_a_python_loop(reverse):
     params, xs = make_params(lj.LSTM), draw(3, *BATCH, INPUT, seed=100)
     carry = lj.LSTMCarry(h=draw(*BATCH, HIDDEN, seed=7), c=draw(*BATCH, HIDDEN, seed=8))

@@ -10,7 +10,7 @@ import pytest
 from gradients.loops import both_measures, make_sequence
 from gradients.ragged import CELL, LENGTHS, TIME, float64_run, last
 from jax.tree_util import Partial
-from problems import LINEAR, in_float64
+from problems import LINEAR, in_float64, slow_but
 
 import lstm_jax as lj
 from lstm_jax.gradients.units import log_gradients
@@ -75,7 +75,9 @@ TOLD = (
 )
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(
+    "name", slow_but(["carry_gradients", "path_shares", "recorder"], MEASURES)
+)
 def test_a_loss_of_padding_is_refused_everywhere(name, run):
     with pytest.raises(ValueError, match=TOLD):
         MEASURES[name](CELL, *run, lambda ys: ys[-1].sum(), **OF)

@@ -16,6 +16,7 @@ from problems import (
     in_float64,
     make_carry,
     make_params,
+    slow_but,
 )
 
 import lstm_jax as lj
@@ -110,11 +111,13 @@ def mgu_paths_by_hand(params, h, x, a):
     return {"cell": f * a, "f": dz_f @ w_f.T, "n": (f * dz_n) @ w_n.T}
 
 
+@pytest.mark.slow
 @in_float64
 def test_paths_of_an_mgu_are_those_written_out_by_hand():
     assert_paths_by_hand(lj.cells.MGU, mgu_paths_by_hand)
 
 
+@pytest.mark.slow
 @in_float64
 def test_each_layer_of_a_stack_has_its_own_paths():
     cell = lj.stack(lj.cells.MGU, lj.RNN)
@@ -141,7 +144,9 @@ def test_each_layer_of_a_stack_has_its_own_paths():
 
 
 @in_float64
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize(
+    "reverse", slow_but([False], [False, True]), ids=["forward", "reverse"]
+)
 def test_paths_add_up_under_every_mask(reverse):
     cell = lj.GRU
     params, xs = make_params(cell), draw(TIME, BATCH, INPUT, seed=100)

@@ -11,13 +11,14 @@ from gradients.loops import HIDDEN, INPUT
 from gradients.path_problems import BATCH, path_and_whole_jacobians
 from numpy.testing import assert_allclose
 from problems import (
+    ONE_OF_EACH_KIND,
     assert_trees_close,
     draw,
     drawn_like,
     in_float64,
     make_carry,
     make_params,
-    slow_where,
+    slow_but,
 )
 
 import lstm_jax as lj
@@ -76,17 +77,15 @@ NAMES: dict[Any, tuple[str, ...]] = {
     lj.residual(lj.stack(lj.cells.MGU, lj.RNN)): ("0.cell", "0.f", "0.n", "1.h"),
     lj.cells.variational_dropout(lj.LSTM, hidden_rate=0.5): LSTM_PATHS,
 }
-# What differs from another cell in a number, an activation or a missing gate alone.
-VARIANTS = {
-    *map(lj.rnn, ("relu", "logistic", "linear")),
-    *map(lj.cells.peephole_lstm, ("NIG", "NFG", "NOG", "NIAF", "NOAF", "NP")),
-    layer_norm_lstm(0.1),
-    lj.four_gate("ltm"),
-    lj.cells.lstm97(2, biased="gates"),
-    lj.cells.antisymmetric_rnn(0.2, 1 / 3),
-    lj.stack(lj.RNN, lj.stack(lj.cells.MGU, lj.RNN)),
-    lj.zoneout(lj.cells.PEEPHOLE_LSTM, 0.5),
-}
+# The others differ from one of these in a gate, an activation or a number.
+KINDS = (
+    *map(lj.CELLS.get, ONE_OF_EACH_KIND),
+    lj.cells.LAYER_NORM_LSTM,
+    lj.cells.PROJECTION_LSTM,
+    lstm2000(2, truncated=True),
+    lj.zoneout(lj.stack(lj.cells.MGU, lj.RNN), 0.3),
+    lj.cells.variational_dropout(lj.LSTM, hidden_rate=0.5),
+)
 
 
 def inputs_of(cell):
@@ -105,9 +104,7 @@ def test_paths_have_the_names_of_the_gates(cell):
 
 
 @in_float64
-@pytest.mark.parametrize(
-    "cell", slow_where(VARIANTS.__contains__, NAMES), ids=lambda cell: cell.name
-)
+@pytest.mark.parametrize("cell", slow_but(KINDS, NAMES), ids=lambda cell: cell.name)
 def test_paths_add_up_to_the_step(cell):
     width, xs = inputs_of(cell)
     params = make_params(cell, width)
@@ -172,7 +169,11 @@ del SILENT[lj.cells.ANTISYMMETRIC_RNN]  # it reads its memory also without weigh
 
 
 @in_float64
-@pytest.mark.parametrize("cell", SILENT, ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "cell",
+    slow_but([lj.GRU, lj.FOUR_GATE, lj.cells.PEEPHOLE_LSTM], SILENT),
+    ids=lambda cell: cell.name,
+)
 def test_a_gate_that_reads_no_memory_has_no_path(cell):
     """So each path is that of the gate of its name, and the rest is what is kept."""
     order, silent = SILENT[cell]

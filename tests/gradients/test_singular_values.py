@@ -5,12 +5,14 @@ Q_T (D_{T-1} ... D_0) Q_0ᵀ, whose singular values are exact whatever their siz
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.gradients.exponents import graded, scaled
@@ -77,7 +79,7 @@ SPECTRA = {
 
 @in_float64
 @pytest.mark.parametrize("name", SPECTRA)
-@pytest.mark.parametrize("n", [5, 6])
+@pytest.mark.parametrize("n", slow_but([5], [5, 6]))
 def test_all_values_are_exact_and_the_bound_bounds(name, n):
     for seed in range(4):
         diagonals = np.broadcast_to(
@@ -120,7 +122,7 @@ def test_in_float32_the_bound_knows_of_rounding():
 
 
 @in_float64
-@pytest.mark.parametrize("values", [1, 2])
+@pytest.mark.parametrize("values", slow_but([2], [1, 2]))
 def test_the_largest_are_iterated_to_the_tolerance_and_the_bound_bounds(values):
     reached = []
     for seed in range(12):
@@ -151,6 +153,7 @@ def test_what_was_not_reached_is_said():
     assert_allclose(whole.log_singular_values, 6 * np.log(diagonals[0]), atol=1e-12)
 
 
+@pytest.mark.slow
 @in_float64
 def test_more_sweeps_and_a_smaller_tolerance_come_nearer():
     diagonals = np.broadcast_to(np.r_[1, np.linspace(0.97, 0.5, 11)], (3, 12))
@@ -173,13 +176,17 @@ def lstm_spectrum(params, xs, **options):
     return lj.gradients.product_singular_values(lj.LSTM, params, xs, **options)
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "the largest": {"num_values": 3, "tolerance": 1e-7},
+    "in reverse": {"reverse": True},
+}
+
+
 @in_float64
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"num_values": 3, "tolerance": 1e-7}, {"reverse": True}],
-    ids=["all", "the largest", "in reverse"],
-)
-def test_singular_values_are_those_of_the_product(options):
+@pytest.mark.parametrize("case", slow_but(["the largest", "in reverse"], OPTIONS))
+def test_singular_values_are_those_of_the_product(case):
+    options = OPTIONS[case]
     random = np.random.default_rng(9)
     params = jax.tree.map(
         lambda leaf: jnp.asarray(0.5 * random.normal(size=leaf.shape)),
@@ -238,6 +245,7 @@ def test_zeros_are_minus_infinity_and_known_to_be():
     assert found.log_singular_values[2] < -60
 
 
+@pytest.mark.slow
 @in_float64
 def test_runs_side_by_side_do_not_see_one_another():
     diagonals = [np.full((6, 4), 0.5), np.exp(-np.arange(24.0).reshape(6, 4))]
@@ -252,7 +260,7 @@ def test_runs_side_by_side_do_not_see_one_another():
 
 
 @in_float64
-@pytest.mark.parametrize("size", [1, 3, 8])
+@pytest.mark.parametrize("size", slow_but([3], [1, 3, 8]))
 def test_graded_rows_are_multiplied_and_decomposed_like_any_matrix(size):
     random = np.random.default_rng(size)
     left, right = random.normal(size=(2, 3, size, size))
