@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from comparing import drawn_like
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -74,7 +75,9 @@ LEAKY = lj.Cell(
 # cells/test_cells.py runs the others against oracles.
 CELLS = [lj.RNN, lj.LSTM, lj.FOUR_GATE]
 EVERY_CELL = [*CELLS, LEAKY]
-for_every_cell = pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.name)
+for_every_cell = pytest.mark.parametrize(  # one of ours and the user's; others slow
+    "cell", slow_but([lj.LSTM, LEAKY], EVERY_CELL), ids=lambda cell: cell.name
+)
 both_ways = pytest.mark.parametrize(
     "reverse", [False, True], ids=["forwards", "in reverse"]
 )

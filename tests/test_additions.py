@@ -103,13 +103,17 @@ def test_they_are_trained_on_each_other_and_explained(tree):
 UNTRAINED = ("--num_steps=0", "--lag=4", "--num_examples=2", *SMALL)
 
 
-def test_the_cell_is_measured_and_drawn_in_a_colour_of_its_own(tree):
+@pytest.mark.slow
+def test_the_cell_is_measured(tree):
     flags = ("--cells=leaky_gate", *UNTRAINED)
     python(tree, "-m", "experiments.gradient_decay", *flags, "--out=out/d")
     fields, arrays = record_in(tree / "out" / "d")
     variants = fields["axes"]["variant"]
     assert [variant["cell"] for variant in variants] == ["leaky_gate"] * 2
     assert np.isfinite(arrays["log_carousel"]).all()
+
+
+def test_the_cell_is_drawn_in_a_colour_of_its_own(tree):
     # Of seven families the toy's is the last, and so is its colour.
     colours = "from lstm_jax import plots; print(*map(plots.colour_of, {}))"
     told = python(tree, "-c", colours.format(("leaky_gate", "rnn", "unknown")))
@@ -142,7 +146,7 @@ def test_what_is_tested_of_every_cell_and_task_is_tested_of_them(tree):
     told = python(
         tree,
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
-        *("-k", "leaky_gate or first_sign"),
+        *("-k", "leaky_gate or first_sign", "-m", ""),  # all of it, also what is slow
         *(f"tests/{file}" for file in files),
     )
     passed = int(told.split(" passed")[0].split()[-1])

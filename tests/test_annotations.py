@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # To check every call of every test would take a fifth of the time of all.
-FEW = ("cells/test_four_gate.py", "test_readouts.py", "theory/test_gates.py")
+FEW = ("test_readouts.py", "theory/test_gates.py")
 MANY = (
     "cells",
     "gradients/test_carry.py",

@@ -14,17 +14,22 @@ import pytest
 from cells.sequences import (
     EVERY_WIRING,
     biases_only,
+    each_kind_of,
     for_a_few_families,
     for_every_dtype,
 )
 from comparing import assert_close
+from problems import ONE_OF_EACH_KIND, slow_but
 
 import lstm_jax as lj
 from lstm_jax import initializers
 
 NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn")
 
-for_every_family = pytest.mark.parametrize("cell", lj.CELLS.values(), ids=lj.CELLS)
+FEW = [lj.CELLS[name] for name in ONE_OF_EACH_KIND]
+for_every_family = pytest.mark.parametrize(
+    "cell", slow_but(FEW, lj.CELLS.values()), ids=lj.CELLS
+)
 
 
 class Blocks(NamedTuple):
@@ -50,7 +55,10 @@ def blocks_of(params, hidden):
     return Blocks(*(jnp.stack(by_gate(w)) for w in (params.w_hh, params.w_ih)))
 
 
-@pytest.mark.parametrize("name", [n for n in lj.CELLS if n not in NOT_ORTHOGONAL])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(ONE_OF_EACH_KIND, [n for n in lj.CELLS if n not in NOT_ORTHOGONAL]),
+)
 def test_recurrent_weights_are_orthogonal_gate_by_gate(name, key, x64):
     """Rows of a narrow short-term memory, columns of a wide one, are orthonormal."""
     params = lj.CELLS[name].init(key, 2, 3, dtype=jnp.float64)
@@ -66,7 +74,7 @@ def test_recurrent_weights_are_orthogonal_gate_by_gate(name, key, x64):
             assert overlaps[k, l].trace() < size - 0.1, "two gates were drawn alike"
 
 
-@pytest.mark.parametrize("cell", EVERY_WIRING, ids=lambda cell: cell.name)
+@each_kind_of(EVERY_WIRING)
 def test_no_weights_start_at_zero_and_no_two_are_drawn_alike(cell, key):
     allowed = inspect.signature(cell.init).parameters
     options = {name: o for name, o in biases_only({}).items() if name in allowed}
@@ -165,7 +173,9 @@ def test_vmapped_orthogonal_equals_one_draw_after_the_other(key):
 
 
 @pytest.mark.parametrize(
-    "cell", [lj.LSTM, lj.FOUR_GATE, lj.GRU], ids=lambda cell: cell.name
+    "cell",
+    slow_but([lj.GRU], [lj.LSTM, lj.FOUR_GATE, lj.GRU]),
+    ids=lambda cell: cell.name,
 )
 def test_a_traced_forget_bias_and_gain_sweep_under_vmap(cell, key):
     values = jnp.array([-1.0, 3.0])

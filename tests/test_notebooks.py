@@ -1,10 +1,12 @@
-"""Notebooks are paired texts; the first runs here, all of them in `./scripts/docs`."""
+"""Notebooks are paired texts with a title, and the first draws what it says."""
 
 import runpy
 from pathlib import Path
 
 import jupytext
 import pytest
+
+pytestmark = pytest.mark.site
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.py"))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
+from problems import ONE_OF_EACH_KIND, slow_but
 
 import lstm_jax as lj
 
@@ -18,7 +19,7 @@ def strict():
         yield
 
 
-@pytest.mark.parametrize("name", lj.CELLS)
+@pytest.mark.parametrize("name", slow_but(ONE_OF_EACH_KIND, lj.CELLS))
 def test_cells(name):
     cell = lj.CELLS[name]
 
@@ -83,13 +84,17 @@ def test_runs_and_measures(name):
 
 
 def test_training():
-    lj.train(
-        KEY,
-        lj.LSTM,
-        lj.TASKS["adding"],
-        optax.adam(1e-3),
-        hidden_size=4,
-        num_steps=1,
-        batch_size=2,
-        length=8,
-    )
+    def trained():
+        return lj.train(
+            KEY,
+            lj.LSTM,
+            lj.TASKS["adding"],
+            optax.adam(1e-3),
+            hidden_size=4,
+            num_steps=1,
+            batch_size=2,
+            length=8,
+        )
+
+    _, history = jax.eval_shape(trained)
+    assert history.loss.shape == (1,)

@@ -52,6 +52,7 @@ def test_a_python_without_venv_is_told_what_to_install(checkout, tmp_path, name)
     assert "apt install python3-venv" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_extra_that_cannot_be_installed_names_the_command(checkout):
     nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(checkout)}
     done = run([checkout / "scripts" / "docs"], **nowhere)
@@ -69,6 +70,7 @@ def test_the_scripts_are_posix_shell():
         assert path.suffix == ".sh" or os.access(path, os.X_OK)
 
 
+@pytest.mark.slow
 def test_demo_runs_from_any_directory_and_writes_where_it_was_called(tmp_path):
     command, environment = [ROOT / "scripts" / "demo"], {}
     if not (ROOT / ".venv" / "bin" / "python").exists():

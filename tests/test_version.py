@@ -6,13 +6,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from problems import slow_but
 
 import lstm_jax as lj
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("module", ["experiments", "experiments.train", "benchmarks"])
+@pytest.mark.parametrize(
+    "module",
+    slow_but(["experiments.train"], ["experiments", "experiments.train", "benchmarks"]),
+)
 def test_a_command_says_its_version(module):
     done = subprocess.run(
         [sys.executable, "-m", module, "--version"],

@@ -28,6 +28,7 @@ from adapters.foreign import (
     weighted_last,
 )
 from flax import nnx
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.adapters.equinox import from_equinox
@@ -37,7 +38,7 @@ from lstm_jax.adapters.linen import from_linen
 from lstm_jax.adapters.nnx import from_nnx
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("name", slow_but(ONE_OF_EACH, FOREIGN))
 def test_unroll_is_the_loop_of_the_library(name, x64):
     cell, params, loop, fields = FOREIGN[name]()
     xs = make_inputs()
@@ -50,7 +51,9 @@ def test_unroll_is_the_loop_of_the_library(name, x64):
     assert report.refused == ()
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize(
+    "name", slow_but(["linen OptimizedLSTMCell", "haiku LSTM"], ONE_OF_EACH)
+)
 def test_gradients_over_time_are_those_of_the_library_restarted(name, x64):
     """dL/d(carry entering t) is what starting the loop again at t would find."""
     cell, params, _, _ = FOREIGN[name]()
@@ -87,7 +90,10 @@ def test_gradients_over_time_are_those_of_the_library_restarted(name, x64):
         close(np.exp(norm), np.linalg.norm(want, axis=-1))
 
 
-@pytest.mark.parametrize("name", ["linen GRUCell", "haiku LSTM", "equinox LSTMCell"])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(["haiku LSTM"], ["linen GRUCell", "haiku LSTM", "equinox LSTMCell"]),
+)
 def test_any_batch_axes_and_masks(name, x64):
     cell, params, _, _ = FOREIGN[name]()
     xs = make_inputs()

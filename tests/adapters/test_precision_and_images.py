@@ -23,6 +23,7 @@ from adapters.foreign import (
     weighted_last,
 )
 from flax import nnx
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.adapters.function import from_function
@@ -61,7 +62,9 @@ def stepped(step, begin):
     return loop
 
 
-@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell, nn.SimpleCell])
+@pytest.mark.parametrize(
+    "kind", slow_but([nn.GRUCell], [nn.LSTMCell, nn.GRUCell, nn.SimpleCell])
+)
 @pytest.mark.parametrize("dtypes", [{"param_dtype": HALF}, {"dtype": HALF}])
 def test_linen_cells_in_half_precision(kind, dtypes):
     module = kind(HIDDEN, **dtypes)

@@ -23,6 +23,7 @@ from adapters.torch_modules import (
     make_module,
     state_dict,
 )
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -147,9 +148,9 @@ def as_tensors(arrays):
     return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bias", slow_but([True], [True, False]))
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", slow_but([2], [1, 2, 3]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_states_and_gradients_agree(kind, layers, bidirectional, bias):
     module = make_module(

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from problems import slow_but
 
 from benchmarks import __main__ as command
 from benchmarks import compare, sides, table, timing
@@ -76,7 +77,7 @@ HEADER = {
 # --- Every family ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", command.CASES)
+@pytest.mark.parametrize("name", slow_but(["step"], command.CASES))
 def test_every_family_runs_and_its_sides_agree(name, monkeypatch):
     case, _ = command.CASES[name]
     if name == "cells":  # compiling is what takes time here
@@ -99,6 +100,7 @@ def test_every_family_runs_and_its_sides_agree(name, monkeypatch):
         assert min(line[field] for field in ("ours", "peer", "ratio", "q1", "q3")) > 0
 
 
+@pytest.mark.slow
 def test_the_command_on_two_devices_writes_header_and_lines(tmp_path):
     flags = ["--cases=step,curve", "--shapes=tiny", "--rounds=2"]
     flags += ["--cpu_devices=2", f"--out={tmp_path}"]

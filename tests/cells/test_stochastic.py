@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from comparing import drawn_like
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.cells.stochastic import without_noise

@@ -35,6 +35,7 @@ def test_the_two_shows_differ_in_the_first_scene_alone(key):
     assert with_bear[-1, dog] > 0.2 and with_bear[-1, wolf] > 0.2  # a blend of both
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_the_difference_of_two_runs(key, x64):
     shows = first_scene.two_shows(key, "vectors", 4)
     model = loop.init_model(key, lj.LSTM, len(ROLES), 3, hidden_size=4)

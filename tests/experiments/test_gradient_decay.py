@@ -75,9 +75,8 @@ def test_without_input_an_untrained_rnn_keeps_the_spectral_radius(decay_record):
     np.testing.assert_allclose(shares, np.log(0.5) * lags, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["bfloat16", pytest.param("float64", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_decay_runs_in_other_dtypes(dtype):
     small = SMALL | {"cells": ("four_gate",), "forget_bias": (1.0,), "dtype": dtype}
     record = gradient_decay.run(gradient_decay.Config(num_steps=0, **small))
@@ -157,6 +156,7 @@ def test_an_experiment_without_recurrent_weights_says_so(lost):
     assert "without input: lost at once" in figure.axes[1].get_title(loc="left")
 
 
+@pytest.mark.slow
 def test_two_biases_that_agree_in_three_digits_are_two_curves():
     config = gradient_decay.Config(
         cells=("mgu",),

@@ -83,6 +83,7 @@ def test_networks_are_seeds_within_settings():
     assert not np.array_equal(first_seed, second_seed)
 
 
+@pytest.mark.slow
 def test_padding_to_the_longest_lag_changes_nothing(monkeypatch):
     """Measured again on sequences that are cut where they end."""
     task = "adding"

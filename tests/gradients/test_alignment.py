@@ -33,6 +33,7 @@ def ragged(key):
     return measure(params, xs)
 
 
+@pytest.mark.slow
 def test_a_curve_that_ends_earlier_is_read_from_its_own_end(ragged):
     norms, alone = ragged
     assert_allclose(lj.log_shares(norms)[:5, 1], lj.log_shares(alone), atol=1e-5)
@@ -100,6 +101,7 @@ def test_shares_are_nan_before_the_beginning_alone(run):
     assert_array_equal(np.isnan(shares).sum(0), TIME - LENGTHS)
 
 
+@pytest.mark.slow
 def test_the_window_of_a_fit_counts_steps_of_the_moved_curve(run):
     curve = lj.gradients.by_lag(curves().c, LENGTHS)
     first, last = lj.fit_decay(curve).window

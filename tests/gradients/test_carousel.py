@@ -73,6 +73,7 @@ def test_forget_factors_are_the_gate_that_each_cell_keeps_with():
     assert_array_equal(never, 1)
 
 
+@pytest.mark.slow
 def test_nothing_underflows_on_the_carousel():
     """Zero weights and b_f = -1: the adjoint of c shrinks by σ(-1), to 1e-283."""
     time = 500

@@ -53,7 +53,7 @@ def read_at(steps, weights):
 
 
 CASES = ("no batch axis", "masks", "masks, reverse")
-FEW = {("lstm", "no batch axis"), ("rnn", "masks"), ("four_gate", "masks, reverse")}
+FEW = {("lstm", "no batch axis"), ("rnn", "masks, reverse")}
 
 
 @in_float64

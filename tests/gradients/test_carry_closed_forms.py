@@ -95,6 +95,7 @@ def test_ten_thousand_float32_steps_do_not_bend_the_slope():
     assert_allclose(log_norms[0], wanted, rtol=2e-6)
 
 
+@pytest.mark.slow
 def test_naive_norms_underflow_where_log_norms_do_not():
     params = rnn_params(jnp.float32(0.5) * rotation(8, np.float32))
     xs = silence(LONG, dtype=jnp.float32)
@@ -138,6 +139,7 @@ def test_behind_an_activation_a_rotation_can_only_shrink(activation):
     assert np.all(log_norms[0] < ended - 0.1)
 
 
+@pytest.mark.slow
 @in_float64
 def test_an_irnn_without_input_keeps_the_gradient_of_its_active_units():
     # relu, W = I.
@@ -227,6 +229,7 @@ ZERO_WEIGHTS = {  # b_f: dc_T/dc_0 at T = 100, steps of half-life, 1 / (1 - f)
 }
 
 
+@pytest.mark.slow
 @in_float64
 def test_an_lstm_without_weights_fades_by_its_forget_gate():
     # dc_T/dc_0 = σ(b_f)^T. With c = 0 the use gate passes on

@@ -88,6 +88,7 @@ def test_the_parts_add_up_to_the_gradient():
         assert_allclose(values.sum(0), leaf, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_no_contribution_underflows():
     """h_t = w h + x with x = 1: dL/dw_t = w^(T-1-t) h_{t-1}, here down to 1e-598."""
     time, w = 300, 0.01

@@ -101,6 +101,7 @@ def test_the_henon_map():
     assert_allclose(entropy_rate(found.exponents), 0.4192, atol=4e-3)
 
 
+@pytest.mark.slow
 @in_float64
 def test_the_lorenz_flow_contracts_at_its_divergence():
     """Σ λ = -(σ + 1 + β) = -13.6667 per unit of time, λ_1 about .906."""
@@ -135,6 +136,7 @@ def lstm_run(time=40, batch=(2,)):
     return params, 2 * draw(time, *batch, 2, seed=5)
 
 
+@pytest.mark.slow
 @in_float64
 def test_the_exponents_add_up_to_the_determinants():
     """Σ λ = <ln|det J|>, on an LSTM; the right side from NumPy."""
@@ -366,6 +368,7 @@ def test_a_run_without_steps_is_refused():
         lyapunov_exponents(LINEAR, params, silence(0, jnp.float32))
 
 
+@pytest.mark.slow
 def test_by_default_every_step_has_a_qr():
     """Fewer give the same numbers in other roundings."""
     params = lj.LSTM.init(jax.random.key(0), 2, 3)

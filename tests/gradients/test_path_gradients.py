@@ -191,6 +191,7 @@ def test_nothing_underflows_on_a_path():
     assert_array_equal(shares, 1)
 
 
+@pytest.mark.slow
 @in_float64
 def test_shares_where_one_leaf_is_far_below_the_other():
     """h has 1e-30 of the gradient of c, whose square no float32 holds."""

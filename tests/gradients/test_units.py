@@ -26,7 +26,8 @@ from lstm_jax.gradients.units import log_gradients
 
 
 @in_float64
-@pytest.mark.parametrize("reverse", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("reverse", [False, True])
 def test_log_gradients_are_the_logarithms_of_every_unit(reverse):
     params, xs, weights = make_sequence(lj.LSTM, GRID)
     lengths = jnp.array([[0, 2], [TIME - 1, TIME]], jnp.int32)

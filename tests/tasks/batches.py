@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.tasks import (
@@ -34,7 +35,9 @@ TASKS = {
     "character_language": character_language(TEXT),
 }
 
-every_task = pytest.mark.parametrize("name", TASKS)
+# A number, one at the end of a text, a symbol at every step, and one of a language.
+ONE_OF_EACH_KIND = ("adding", "two_sequence_3c", "embedded_reber", "anbn")
+every_task = pytest.mark.parametrize("name", slow_but(ONE_OF_EACH_KIND, TASKS))
 
 
 def lengths_of(name):

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 from tasks.batches import STRING, TEXT, is_last, many, symbols_in
 
 import lstm_jax as lj
@@ -158,7 +159,9 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize(
+    "name", slow_but(["adding", "temporal_order", "copy_memory", "parity"], ANSWERS)
+)
 def test_the_answers_follow_from_the_inputs(name):
     batch = jax.tree.map(np.asarray, many(name))
     for k in range(300):
@@ -319,7 +322,7 @@ SHORTEST = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SHORTEST)
+@pytest.mark.parametrize("name", slow_but(["adding", "anbncn"], SHORTEST))
 def test_the_shortest_length_is_one_that_works(name, key):
     task, shortest = lj.TASKS[name], SHORTEST[name]
     batch = jax.jit(task.sample, static_argnums=(1, 2))(key, 40, shortest)

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from problems import slow_but
 from tasks.languages import beginnings, geometric, marks_of_1997, reber_strings
 from tasks.laws import (
     ADDING,
@@ -248,7 +249,21 @@ LAWS: dict[str, Law] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LAWS)
+# A mark, a place, a symbol, a length, two of them together, a string and a scene.
+FEW = (
+    "adding, marks",
+    "temporal_order, places",
+    "temporal_order, one distractor and the next",
+    "two_sequence_3c, information and target",
+    "copy_memory_variable, items and delay",
+    "anbn, lengths",
+    "embedded_reber, strings",
+    "nature_show, scene and answer",
+    "character_language, windows of the test",
+)
+
+
+@pytest.mark.parametrize("name", slow_but(FEW, LAWS))
 def test_what_is_drawn_follows_its_law(name):
     draw, observe, law = LAWS[name]
     assert_law(observe(drawn(draw)), law)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.tasks import losses
@@ -25,7 +26,8 @@ ONE_OF_EACH_CRITERION = (
     *("temporal_order", "long_time_lag_2a", "long_time_lag_2b", "long_time_lag_2c"),
     *("copy_memory", "embedded_reber", "temporal_order_pascanu"),
 )
-every_task = pytest.mark.parametrize("name", TASKS)
+FEW = ("nature_show", "adding", "anbn", "temporal_order")
+every_task = pytest.mark.parametrize("name", slow_but(FEW, TASKS))
 
 
 @cache
@@ -87,7 +89,7 @@ def test_what_is_missing_changes_no_score_and_no_gradient(name):
         jax.tree.map(assert_array_equal, found, wanted)
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH_CRITERION)
+@pytest.mark.parametrize("name", slow_but(FEW, ONE_OF_EACH_CRITERION))
 def test_a_sequence_that_is_not_asked_is_as_if_it_were_not_there(name):
     batch = drawn(name)
     batch = batch._replace(weights=batch.weights.at[..., 0].set(0))

@@ -16,12 +16,6 @@ from tasks.batches import (
     many,
 )
 
-ONE_OF_EACH_KIND = ("adding", "two_sequence_3c", "embedded_reber", "anbn")
-EAGER = [
-    name if name in ONE_OF_EACH_KIND else pytest.param(name, marks=pytest.mark.slow)
-    for name in TASKS
-]
-
 
 def asked_shape(name, batch):
     return batch.lengths.shape if is_last(name) else batch.inputs.shape[:2]
@@ -56,7 +50,7 @@ def test_double_precision_elsewhere_changes_no_dtype_and_is_understood(name, x64
     jax.eval_shape(task.correct, outputs, batch)
 
 
-@pytest.mark.parametrize("name", EAGER)
+@every_task
 def test_eager_with_a_number_for_a_length_draws_what_jit_draws_with_a_traced_one(name):
     max_length, length = lengths_of(name)
     eager = TASKS[name].sample(jax.random.key(0), MANY, max_length, length)

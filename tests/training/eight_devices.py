@@ -27,19 +27,19 @@ SUMS, PARTS = MESHES = ("data:4,seed:2", "data:2,seed:2,unit:2")
 LAYOUTS = {"one": (1, None), "two, one by one": (2, 1), "two, two at once": (2, 2)}
 
 
-def runs_on_eight(folder):
-    """What the child does: the same seeds on one device and over meshes."""
+def runs_on_eight(folder, over):
+    """What the child does: the same seeds on one device and over some of MESHES."""
     sharding.SMALLEST_CUT = 16  # so that recurrent weights of four units are cut
-    for name in ("one", *MESHES):
+    for name in ("one", *over):
         (folder / name).mkdir()
     train.run(SEEDS, folder / "one")
-    for text in MESHES:
+    for text in over:
         # The last updates on one device: a mesh leaves no trace in a checkpoint.
         meshed = dataclasses.replace(SEEDS, mesh=text, num_steps=20)
         train.run(meshed, folder / text)
         train.run(SEEDS, folder / text, resume=True)
     with jax.enable_x64(True):
-        for text in MESHES:
+        for text in over:
             job = job_of(dataclasses.replace(SEEDS, mesh=text))
             describe(job, folder / text)
         meshes = (None, "data:8", "data:2,unit:4")

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 from training.signs import SIGNS, STEPS, momentum, small_start
 
 import lstm_jax as lj
@@ -18,7 +19,7 @@ NOISY = {
 }
 
 
-@pytest.mark.parametrize("per", NOISY)
+@pytest.mark.parametrize("per", slow_but(["both"], NOISY))
 def test_an_update_of_a_noisy_cell_goes_down_the_gradient_under_its_noise(per, key):
     cell, optimizer = NOISY[per], momentum()
     start = init_train_state(key, cell, SIGNS, optimizer, hidden_size=2)
@@ -44,7 +45,7 @@ def test_an_update_of_a_noisy_cell_goes_down_the_gradient_under_its_noise(per, k
     assert after.key == following
 
 
-@pytest.mark.parametrize("per", NOISY)
+@pytest.mark.parametrize("per", slow_but(["both"], NOISY))
 def test_a_noisy_cell_is_evaluated_without_its_noise(per, key):
     params = small_start(key, momentum()).params
     found, wanted = (

@@ -14,6 +14,7 @@ from curves import ROOT, SMALL, assert_same_curve, losses_of
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from numpy.testing import assert_allclose
+from problems import slow_but
 from training.eight_devices import LAYOUTS, MESHES, PARTS, SUMS
 
 from experiments import train
@@ -42,14 +43,21 @@ def run_child(code, *arguments):
 
 
 @pytest.fixture(scope="module")
-def eight(tmp_path_factory):
-    """Runs of a process with eight devices, by mesh."""
+def eight(tmp_path_factory, request):
+    """Runs of a process with eight devices, by mesh: of those that tests ask for."""
     folder = tmp_path_factory.mktemp("eight")
-    run_child("from pathlib import Path; here.runs_on_eight(Path(sys.argv[1]))", folder)
+    asked = " ".join(item.name for item in request.session.items)
+    run_child(
+        "from pathlib import Path; here.runs_on_eight(Path(sys.argv[1]), sys.argv[2:])",
+        *(folder, *(mesh for mesh in MESHES if mesh in asked)),
+    )
     return folder
 
 
-@pytest.mark.parametrize("mesh", MESHES)
+over_a_mesh = pytest.mark.parametrize("mesh", slow_but([PARTS], MESHES))
+
+
+@over_a_mesh
 def test_one_device_and_eight_have_the_same_curve(mesh, eight):
     assert_same_curve(eight / mesh, eight / "one")
     _, losses = losses_of(eight / mesh)
@@ -74,7 +82,7 @@ def exchanged_in(program):
     ]
 
 
-@pytest.mark.parametrize("mesh", MESHES)
+@over_a_mesh
 def test_every_device_draws_its_own_numbers(mesh, eight):
     program = (eight / mesh / "program.txt").read_text()
     # Random bits (seed, time, batch): of one seed and two of eight sequences.
@@ -83,13 +91,16 @@ def test_every_device_draws_its_own_numbers(mesh, eight):
     assert not shapes & {"2,7,8", "1,7,8", "2,7,2", "7,8", "1,7,4", "2,7,4"}
 
 
-def test_only_sums_are_exchanged(eight):
-    exchanged = exchanged_in((eight / SUMS / "program.txt").read_text())
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", [SUMS])
+def test_only_sums_are_exchanged(mesh, eight):
+    exchanged = exchanged_in((eight / mesh / "program.txt").read_text())
     assert {name for name, _, _ in exchanged} == {"all-reduce"}
 
 
-def test_a_weight_in_parts_is_gathered_once_and_its_gradient_summed_into_them(eight):
-    exchanged = exchanged_in((eight / PARTS / "program.txt").read_text())
+@pytest.mark.parametrize("mesh", [PARTS])
+def test_a_weight_in_parts_is_gathered_once_and_its_gradient_summed(mesh, eight):
+    exchanged = exchanged_in((eight / mesh / "program.txt").read_text())
     others = sorted(found for found in exchanged if found[0] != "all-reduce")
     named = [found[:2] for found in others]
     assert named == [("all-gather", "1,4,4"), ("reduce-scatter", "1,4,2")]
@@ -97,7 +108,7 @@ def test_a_weight_in_parts_is_gathered_once_and_its_gradient_summed_into_them(ei
     assert all(line.count("/while/") == 1 for _, _, line in others)
 
 
-@pytest.mark.parametrize("mesh", MESHES)
+@over_a_mesh
 def test_a_device_stores_its_seeds_and_its_part_of_a_large_weight(mesh, eight):
     stored = json.loads((eight / mesh / "stored.json").read_text())
     assert len(stored) == 2 * 16  # before and after: five weights, two moments, a count

@@ -117,6 +117,7 @@ def in_own_namespace(script, folder):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("unshare"), reason="there is no unshare")
 def test_on_a_full_disk_the_trainer_stops_and_the_older_checkpoint_is_whole(tmp_path):
     (tmp_path / "disk").mkdir()

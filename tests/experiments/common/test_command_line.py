@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from problems import slow_but
 
 from experiments import gradient_decay
 
@@ -58,16 +59,21 @@ for number, words in enumerate(json.loads(given)):
 """
 
 
-def test_the_command_line_refuses_in_one_line(tmp_path):
-    given = json.dumps([arguments for arguments, _, _ in REFUSED])
+@pytest.mark.parametrize(
+    "refused",
+    [REFUSED[::4], pytest.param(REFUSED, marks=pytest.mark.slow)],
+    ids=["few", "all"],
+)
+def test_the_command_line_refuses_in_one_line(refused, tmp_path):
+    given = json.dumps([arguments for arguments, _, _ in refused])
     done = subprocess.run(
         [sys.executable, "-c", IN_A_PROCESS_EACH, tmp_path, given],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert done.stdout.split() == ["2"] * len(REFUSED), done.stderr
-    for number, (_, named, allowed) in enumerate(REFUSED):
+    assert done.stdout.split() == ["2"] * len(refused), done.stderr
+    for number, (_, named, allowed) in enumerate(refused):
         assert (tmp_path / f"{number}.1").read_text() == ""
         (line,) = (tmp_path / f"{number}.2").read_text().strip().splitlines()
         assert line.startswith("error: ")
@@ -75,7 +81,7 @@ def test_the_command_line_refuses_in_one_line(tmp_path):
         assert allowed in line
 
 
-@pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
+@pytest.mark.parametrize("word", slow_but(["--help"], ["--help", "-h", "--helpfull"]))
 def test_the_command_line_says_what_it_can_do(word):
     narrow = {**os.environ, "COLUMNS": "60", "PYTHONIOENCODING": "ascii"}
     done = command_line("gradient_decay", word, env=narrow)
@@ -103,6 +109,7 @@ for style in ("paper", "slide"):
 """
 
 
+@pytest.mark.slow
 def test_the_style_changes_the_letters_of_the_figure_and_nothing_of_the_record(
     tmp_path,
 ):
@@ -150,6 +157,7 @@ def test_two_experiments_can_be_imported_together_without_flags():
     assert "lags" not in flags.FLAGS
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     process = subprocess.Popen(
         [

@@ -50,6 +50,7 @@ def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     )
 
 
+@pytest.mark.slow
 def test_one_bias_says_the_same_in_the_table_and_the_verdict(tmp_path):
     path = save_npz(tmp_path / "w.npz", lstm_params([3.0, 3.0]))
     record = explain.run(explain.Config(weights=path, lag=300, num_examples=2))
@@ -134,6 +135,7 @@ def test_a_sequence_is_read_whole_and_backward_from_its_end(tmp_path):
             np.testing.assert_allclose(xs[:, example], sequence[::order], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_lag_shorter_than_the_sequence_reads_its_beginning_as_a_warm_up(tmp_path):
     params = lj.GRU.init(jax.random.key(0), INPUT, HIDDEN)
     sequence = np.random.default_rng(0).standard_normal((9, INPUT))

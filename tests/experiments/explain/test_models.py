@@ -174,6 +174,7 @@ def test_a_run_is_not_begun_anew_with_other_random_numbers(trained):
     assert message.startswith(f"checkpoint: {str(trained)!r}") and told in message
 
 
+@pytest.mark.slow
 def test_sequences_of_several_lengths_end_at_the_last_step(tmp_path):
     path, params = save_run(tmp_path, task="adding_1997", length=20)
     config = explain.Config(checkpoint=path, num_examples=4)

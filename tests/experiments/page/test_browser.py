@@ -11,6 +11,7 @@ from small_pages import LAG, drawn_networks, expected
 from experiments.common.variants import TAUGHT
 from experiments.page import images, page
 
+pytestmark = pytest.mark.site
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # As many steps as the first strip, so that the library compiles once.
 COMPOSED = ["fox", "tree", "squirrel", "goldfish", "cat", "pine", "question"]

@@ -39,6 +39,7 @@ def save_run(folder, **fields):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_place_of_its_cell_beside_trained_networks(tmp_path):
     path = save_run(tmp_path / "mine")
     found = run(Config(checkpoint=path, lag=LENGTH - 2, **SMALL))

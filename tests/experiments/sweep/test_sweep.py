@@ -318,6 +318,7 @@ def test_a_batch_that_devices_can_not_share_is_refused_before_anything_runs(
         sweep.run(changed(sweep="batch_size=2,4", mesh="data:4"))
 
 
+@pytest.mark.slow
 def test_four_devices_find_what_one_finds(tmp_path):
     """Three settings for two devices each; a fourth fills the program up."""
     config = changed(

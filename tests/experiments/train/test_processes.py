@@ -119,10 +119,12 @@ def test_one_process_killed_stops_the_other_and_one_goes_on(whole, tmp_path):
     kill_one_of_two(0, whole, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_process_that_writes_stops_when_another_is_killed(whole, tmp_path):
     kill_one_of_two(1, whole, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "told"),
     [
@@ -131,11 +133,10 @@ def test_the_process_that_writes_stops_when_another_is_killed(whole, tmp_path):
             "error: learning_rate: got 0.003 in process 0 and 0.01 in process 1; it "
             "must be the same in all processes of a run",
         ),
-        pytest.param(
+        (
             "--cpu_devices=2",
             "error: distributed: got processes of 4, 2 devices; all must have the same "
             "number",
-            marks=pytest.mark.slow,
         ),
     ],
     ids=["another setting", "other devices"],
@@ -158,6 +159,7 @@ def test_processes_of_other_code_are_no_run(tmp_path):
         assert told.endswith("it must be the same in all processes of a run")
 
 
+@pytest.mark.slow
 def test_a_mesh_of_one_device_changes_not_one_bit(whole, tmp_path):
     train.run(dataclasses.replace(SMALL, mesh="data:1"), tmp_path)
     assert_array_equal(losses_of(tmp_path)[1], losses_of(whole)[1])

@@ -122,6 +122,7 @@ train.run(config, sys.argv[1], resume=True)
 """
 
 
+@pytest.mark.slow
 def test_a_config_may_hold_the_numbers_of_numpy(tmp_path):
     # In a process of its own: the tests check types at every call.
     words = [sys.executable, "-c", NUMPY, tmp_path]

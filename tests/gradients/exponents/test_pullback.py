@@ -89,6 +89,7 @@ def test_weakly_coupled_leaves_agree_with_exact_fractions(coupling):
         close(fed_by_fast.slow[-lag], log_of(corner))
 
 
+@pytest.mark.slow
 def test_every_sequence_of_a_batch_fades_at_its_own_rate():
     cell = make_cell(
         lambda params, batch=(): jnp.zeros((*batch, 1), params.dtype),
