@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 from cells.sequences import (
     EVERY_WIRING,
+    FEW_CELLS,
     biases_only,
     each_kind_of,
-    for_a_few_families,
     for_every_dtype,
 )
 from comparing import assert_close
-from problems import ONE_OF_EACH_KIND, slow_but
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax import initializers
 
 NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn")
 
-FEW = [lj.CELLS[name] for name in ONE_OF_EACH_KIND]
+FEW = [lj.LSTM, lj.FOUR_GATE]
 for_every_family = pytest.mark.parametrize(
     "cell", slow_but(FEW, lj.CELLS.values()), ids=lj.CELLS
 )
@@ -57,7 +57,7 @@ def blocks_of(params, hidden):
 
 @pytest.mark.parametrize(
     "name",
-    slow_but(ONE_OF_EACH_KIND, [n for n in lj.CELLS if n not in NOT_ORTHOGONAL]),
+    slow_but(["lstm", "four_gate"], [n for n in lj.CELLS if n not in NOT_ORTHOGONAL]),
 )
 def test_recurrent_weights_are_orthogonal_gate_by_gate(name, key, x64):
     """Rows of a narrow short-term memory, columns of a wide one, are orthonormal."""
@@ -116,7 +116,7 @@ BOUNDS = {
 
 
 @pytest.mark.parametrize("draw", BOUNDS, ids=lambda draw: draw.__name__)
-@for_a_few_families
+@pytest.mark.parametrize("cell", slow_but(FEW, FEW_CELLS), ids=lambda cell: cell.name)
 def test_input_weights_fill_the_bounds_of_their_initializer(cell, draw, key):
     blocks = blocks_of(cell.init(key, INPUT, HIDDEN, input_init=draw), HIDDEN).input
     for block in np.asarray(blocks, np.float64) / BOUNDS[draw]:
@@ -217,7 +217,10 @@ def test_chrono_biases_refuse_a_lag_below_two(key):
         lj.initializers.chrono_biases(key, 3, 1)
 
 
-@pytest.mark.parametrize(("size", "density"), [(2, 1.0), (10, 0.3), (50, 0.3), (50, 0)])
+@pytest.mark.parametrize(
+    ("size", "density"),
+    slow_but([(10, 0.3)], [(2, 1.0), (10, 0.3), (50, 0.3), (50, 0)]),
+)
 def test_sparse_weights_have_their_spectral_radius(size, density, key, x64):
     density = density or 1 / size
     drawn = initializers.sparse(0.9, density)(key, (size, size), jnp.float64)

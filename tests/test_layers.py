@@ -137,7 +137,9 @@ def test_every_name_of_a_face_is_the_object_it_says(space):
 def test_what_takes_long_to_load_is_loaded_on_first_use():
     code = """
 import sys, lstm_jax as lj
-print(*[name for name in ("scipy", "matplotlib", "flax") if name in sys.modules])
+lj.tasks.nature_show("vectors")
+slow = "scipy", "sklearn", "matplotlib", "torch", "flax", "haiku", "equinox"
+print(*[name for name in slow if name in sys.modules])
 lj.theory.carousel_rate, lj.plots.share_curve, lj.__version__
 """
     done = subprocess.run(

@@ -319,6 +319,7 @@ def test_float16_stays_float16():
     assert_same(lj.from_torch(lj.to_torch(params)), params)
 
 
+@pytest.mark.slow
 def test_the_library_does_not_import_torch():
     code = "import sys, lstm_jax; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[2]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cells.sequences import GATES_BIASED, float64_problem
 from comparing import assert_close
+from problems import slow_but
 
 import lstm_jax as lj
 from lstm_jax.cells.lstm97_input_gate import LSTM97_INPUT_GATE
@@ -18,7 +19,7 @@ in_float64 = pytest.mark.usefixtures("x64")
 
 
 @in_float64
-@pytest.mark.parametrize("block_size", [1, 2])
+@pytest.mark.parametrize("block_size", slow_but([2], [1, 2]))
 def test_truncated_errors_of_1997_travel_along_the_carousel_alone(block_size):
     """dc_T/dc_t is the identity, and nothing else reaches back."""
     cell = lj.cells.lstm97(block_size, truncated=True)
@@ -64,6 +65,7 @@ def test_cells_of_a_block_share_their_gates():
     assert (ys[1:, :, 1] != ys[1:, :, 2]).all()
 
 
+@pytest.mark.slow
 def test_the_activations_of_1997_have_its_ranges():
     """g in (-2, 2) and h in (-1, 1)."""
     params = lj.cells.LSTM97.init(jax.random.key(0), 1, 1)

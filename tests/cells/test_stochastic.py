@@ -128,6 +128,7 @@ def test_a_mask_of_h_is_a_factor_on_the_rows_of_its_matrix(key, x64, cell):
     close(noisy.step(params, carry, lj.Keyed(x, key)), cell.step(fewer, carry, x))
 
 
+@pytest.mark.slow
 def test_dropout_of_h_alone_reads_its_key_as_ever(key):
     """Bit for bit what an LSTM computes that was handed a carry with less of h."""
     cell = lj.cells.variational_dropout(lj.LSTM, hidden_rate=RATE, input_rate=0.2)
@@ -296,6 +297,7 @@ def test_a_wrapper_of_a_cell_that_draws_hands_on_its_key(key, x64, name, inside)
     close((jax.tree.leaves(found[0]), found[1]), (jax.tree.leaves(carry), ys + shown))
 
 
+@pytest.mark.slow
 def test_dropout_between_layers_trains_and_is_not_in_evaluation(key):
     cell, task = lj.stack(lj.LSTM, DROPPED), lj.TASKS["adding"]
     options: Any = {"num_steps": 40, "batch_size": 8, "length": 5, "hidden_size": 8}

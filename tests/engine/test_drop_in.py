@@ -304,6 +304,7 @@ def test_what_has_no_hash_runs_too():
 # Sizes without numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "implementation", slow_where("plain".__eq__, ["auto", "plain"])
 )

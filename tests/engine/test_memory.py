@@ -78,6 +78,7 @@ def gradient_of(run, **options):
     return jax.grad(loss, argnums=(0, 1, 2))
 
 
+@pytest.mark.slow
 def test_memory_of_native_and_vmapped_batches():
     run = cell_run("lstm", time=64, batch=16, sizes=(32, 32))
     native = temporary_bytes(gradient_of(run), *run[1:])
@@ -109,6 +110,7 @@ def test_memory_without_differentiation():
 # checkpoint_every
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reverse", slow_but([True], [False, True]), ids=["forwards", "in reverse"]
 )

@@ -54,6 +54,7 @@ def test_steps_of_every_kind(name, x64):
     close(first(run), plainly(first, run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(  # of integers and keys: test_memory.py, with checkpoints
     "name",
     slow_but(["z read twice"], ["integers and keys", "in a row", "z read twice"]),

@@ -104,6 +104,7 @@ def test_verdict_has_a_line_per_variant_that_names_the_lag(decay_record):
     assert all("signal/noise" in line and "bfloat16" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_sequence_of_ones_own_is_measured_and_not_trained(tmp_path):
     path = tmp_path / "mine.npy"
     np.save(path, np.random.default_rng(0).normal(size=(9, 3)))
@@ -145,6 +146,7 @@ def lost():
     return gradient_decay.run(config)
 
 
+@pytest.mark.slow
 def test_an_experiment_without_recurrent_weights_says_so(lost):
     (row,) = lost.rows
     assert row["half-life"] == "lost at once"

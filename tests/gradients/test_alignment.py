@@ -130,6 +130,7 @@ def test_a_sequence_without_a_step_is_nan_and_lengths_may_be_traced(run):
     assert_array_equal(moved[:, :3], eager[:, :3])
 
 
+@pytest.mark.slow
 def test_gradients_themselves_are_moved_too(run):
     params, xs = run
     gradient = lj.carry_gradients(CELL, params, xs, last, lengths=LENGTHS).c

@@ -90,6 +90,7 @@ def test_nothing_underflows_on_the_carousel():
     assert_array_equal(norms.rest, -np.inf)
 
 
+@pytest.mark.slow
 def test_a_reset_stops_the_carousel_and_a_hole_does_not():
     params = lj.LSTM.init(jax.random.key(0), INPUT, HIDDEN)
     factors = forget_factors(

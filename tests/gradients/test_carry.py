@@ -96,7 +96,7 @@ def test_log_norms_are_the_logarithms_of_the_norms(cell):
 
 
 @in_float64
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", slow_but([True], [False, True]))
 def test_entry_t_is_the_gradient_of_the_rest_of_the_loop(reverse):
     # The definition: the loop begun again from the carry that enters step t.
     params, xs, weights = make_sequence(lj.LSTM)

@@ -105,6 +105,7 @@ def test_no_contribution_underflows():
     assert_allclose(found.b, decay, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_is_summed_as_loud_as_each_example_is():
     """Examples whose adjoints differ by 2^20, and one that is silent."""
     params = lj.RNNParams(jnp.ones((1, 1)), jnp.full((1, 1), 0.5), jnp.zeros(1))

@@ -86,6 +86,7 @@ def test_the_logistic_map_has_ln_2():
     assert_allclose(found, np.log(2), atol=1e-3)
 
 
+@pytest.mark.slow
 @in_float64
 def test_the_henon_map():
     """λ = .4192, -1.6232, and their sum is ln .3 exactly."""
@@ -153,6 +154,7 @@ def test_the_exponents_add_up_to_the_determinants():
     assert_allclose(alone[:, 0], found.exponents[:, 0], atol=0.02)
 
 
+@pytest.mark.slow
 @in_float64
 def test_a_tanh_net_adds_up_to_its_weights_and_slopes():
     """Σ λ = ln|det W| + <Σ ln φ'>."""
@@ -199,6 +201,7 @@ def fresh_matrix_cell(size):
     )
 
 
+@pytest.mark.slow
 @in_float64
 def test_fresh_gaussian_matrices_have_the_exponents_of_newman():
     """Every exponent and its standard error, N = 8, T = 4000."""

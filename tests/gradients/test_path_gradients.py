@@ -71,6 +71,7 @@ def lstm_paths_by_hand(params, xs, dys):
     }
 
 
+@pytest.mark.slow
 @in_float64
 def test_paths_of_an_lstm_are_those_written_out_by_hand():
     params, xs = make_params(lj.LSTM), draw(TIME, BATCH, INPUT, seed=100)
@@ -111,7 +112,6 @@ def mgu_paths_by_hand(params, h, x, a):
     return {"cell": f * a, "f": dz_f @ w_f.T, "n": (f * dz_n) @ w_n.T}
 
 
-@pytest.mark.slow
 @in_float64
 def test_paths_of_an_mgu_are_those_written_out_by_hand():
     assert_paths_by_hand(lj.cells.MGU, mgu_paths_by_hand)

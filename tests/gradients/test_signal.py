@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gradients.loops import HIDDEN, INPUT, TIME, every_cell
+from gradients.loops import HIDDEN, INPUT, TIME, one_cell
 from numpy.testing import assert_allclose
 from problems import LINEAR, draw, in_float64, make_params
 
@@ -25,7 +25,7 @@ def silenced(params, where):
 
 
 @in_float64
-@every_cell
+@one_cell
 def test_first_step_signal_equals_the_count_by_hand(cell):
     time, examples = 3, 9
     params = make_params(cell)

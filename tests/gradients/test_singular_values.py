@@ -140,6 +140,7 @@ def test_the_largest_are_iterated_to_the_tolerance_and_the_bound_bounds(values):
     assert np.mean(reached) > 0.8
 
 
+@pytest.mark.slow
 @in_float64
 def test_what_was_not_reached_is_said():
     """Eleven values close to the largest: five directions can't tell them apart."""
@@ -184,7 +185,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @in_float64
-@pytest.mark.parametrize("case", slow_but(["the largest", "in reverse"], OPTIONS))
+@pytest.mark.parametrize("case", slow_but(["in reverse"], OPTIONS))
 def test_singular_values_are_those_of_the_product(case):
     options = OPTIONS[case]
     random = np.random.default_rng(9)

@@ -5,6 +5,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from problems import slow_but
 from sklearn.datasets import load_digits
 
 import lstm_jax as lj
@@ -14,7 +15,7 @@ LENGTH, MANY = 5, 4_000
 DOG, WOLF, GOLDFISH = range(3)
 
 both_renderings = pytest.mark.parametrize("rendering", RENDERINGS)
-both_splits = pytest.mark.parametrize("split", ["train", "test"])
+both_splits = pytest.mark.parametrize("split", slow_but(["test"], ["train", "test"]))
 
 
 def sampler(rendering, split="train"):

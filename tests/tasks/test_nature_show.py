@@ -1,9 +1,5 @@
 """The nature show: nothing but the memory of the first scene can tell."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -207,19 +203,3 @@ def test_a_show_of_fewer_than_three_steps_is_refused(key, rendering, split):
 def test_a_length_that_does_not_fit_is_refused(key, length):
     with pytest.raises(ValueError, match=rf"length: got {length}; .*\[3, 5\]"):
         sampler("vectors")(key, 4, 5, length)
-
-
-def test_importing_the_library_imports_no_scikit_learn_and_no_matplotlib():
-    program = (
-        "import sys, lstm_jax as lj; lj.tasks.nature_show('vectors');"
-        "print([m for m in ('sklearn', 'matplotlib') if m in sys.modules])"
-    )
-    finished = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.strip() == "[]"

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from problems import slow_but
 from tasks.batches import (
     LENGTH,
     MANY,
@@ -68,7 +69,9 @@ def test_who_answers_with_the_mean_loses_the_floor(name):
     assert_allclose(regressed_loss(name), TASKS[name].floor(LENGTH), rtol=0.05)
 
 
-@pytest.mark.parametrize("name", BY_CURRENT_SYMBOL)
+@pytest.mark.parametrize(
+    "name", slow_but(["temporal_order", "parity"], BY_CURRENT_SYMBOL)
+)
 def test_who_sees_the_current_symbol_alone_loses_the_floor(name):
     floor = TASKS[name].floor(LENGTH)
     assert_allclose(fitted_loss(name, current(name)), floor, rtol=0.01)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 from tasks.batches import is_last
 
@@ -45,6 +46,7 @@ def test_one_counter_solves_anbn(key):
     assert lj.TASKS["anbn"].accuracy(outputs, batch) == 1
 
 
+@pytest.mark.slow
 def test_two_tanh_units_solve_parity(key):
     batch = lj.TASKS["parity"].sample(key, 50, 300)
     # s = state + bit in {0, 1, 2}; the units say s > 1/2 and s > 3/2; the state is
@@ -62,6 +64,7 @@ def test_two_tanh_units_solve_parity(key):
     assert lj.TASKS["parity"].accuracy(outputs, batch) == 1
 
 
+@pytest.mark.slow
 def test_a_cyclic_shift_solves_copy():
     num_symbols, num_items, length = 3, 2, 15
     task = copy_memory(num_symbols, num_items)

@@ -192,6 +192,7 @@ def test_weights_in_half_precision_stay_so(key):
     assert_trained_in(jnp.bfloat16, key)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_weights_in_double_precision_stay_so(key):
     assert_trained_in(jnp.float64, key)

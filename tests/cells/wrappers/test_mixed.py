@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
 from comparing import equations_of
 
@@ -37,6 +38,7 @@ def test_mixed_hands_half_precision_to_every_product(key):
         assert {var.aval.dtype.name for var in product.outvars} == {"float32"}
 
 
+@pytest.mark.slow
 def test_mixed_trains_with_the_engine_as_without(key):
     cell = lj.mixed(lj.LSTM)
     params = cell.init(key, INPUT, HIDDEN)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from experiments.common import report
 from experiments.common.gradient_shares import Measured
@@ -23,6 +24,7 @@ def told(*columns, lag=5):
     return row, report.verdict_line(variant, {"initial": found}, signal, lag)
 
 
+@pytest.mark.slow
 def test_a_row_of_a_gradient_that_is_lost():
     row, line = told([-INF] * 6)
     assert list(row.values())[2:8] == ["-inf", "lost at once", *["0.0"] * 4]

@@ -67,6 +67,7 @@ def test_one_bias_says_the_same_in_the_table_and_the_verdict(tmp_path):
     assert "bfloat16 114, float16 157, float32 > 300" in text
 
 
+@pytest.mark.slow
 def test_layers_are_measured_on_what_they_read(two_layers, of_two_layers):
     layers, record = two_layers, of_two_layers
     config = explain.Config(weights="final.npz", **SMALL)

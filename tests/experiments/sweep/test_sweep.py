@@ -69,10 +69,8 @@ def saved_in(out):
     return {path.name: path.read_bytes() for path in (out / "cells").glob("[0-9]*")}
 
 
-INTERRUPTED = pytest.param(signal.SIGINT, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, INTERRUPTED])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_what_is_done_survives_and_the_rest_follows_to_the_same_bits(
     number, whole, tmp_path
 ):
@@ -228,6 +226,7 @@ def test_with_nothing_to_resume_it_begins_and_says_so(tmp_path, capsys):
     assert record.verdict[0] in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_trainer_and_one_that_diverges_disturbs_none():
     """Side by side, cut into parts, beside a run that goes 1e30 away."""
     config = Config(

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import killing
 import pytest
-from problems import slow_but
 from small_runs import ROOT, SMALL, assert_same_run, changed, finish, start
 
 from experiments import train
@@ -52,7 +51,8 @@ def kill_and_resume(out, whole, seed):
     assert_same_run(out, whole)
 
 
-@pytest.mark.parametrize("seed", slow_but([1], range(23)))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(23))
 def test_killed_at_a_random_moment_it_goes_on_to_the_same_bits(seed, whole, tmp_path):
     kill_and_resume(tmp_path, whole, seed)
 

@@ -159,7 +159,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("seed", slow_but([0], range(3)))
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", slow_but(["gru", "rnn"], CASES))
 def test_log_norms_behind_saturated_activations(case, seed):
     like, step, made_of, leaves = CASES[case]
     params = saturated(like.init(jax.random.key(0), INPUT, HIDDEN), seed)
