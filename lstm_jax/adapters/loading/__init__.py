@@ -56,11 +56,11 @@ def load(source: Any, module: str | None = None) -> Loaded:
         carry, ys = lj.adapters.run(loaded, xs)
 
     Files: .safetensors, .pt and .pth of torch, .h5 and .keras of Keras 2 and 3,
-    .msgpack and Orbax folders of Flax, .onnx, .npz, .nam and the JSON of audio plug-ins. The
-    format is told from the file, the framework from the names of its weights. Nothing
-    is unpickled. Objects: a module of torch, Keras, flax.nnx or Equinox, and mappings
-    of arrays: a state dict, Flax or Haiku params. Weights of half precision become
-    float32; float64 stays where JAX has it.
+    .msgpack and Orbax folders of Flax, .onnx, .npz, .nam and other JSON of audio
+    plug-ins. The format is told from the file, the framework from the names of its
+    weights. Nothing is unpickled. Objects: a module of torch, Keras, flax.nnx or
+    Equinox, and mappings of arrays: a state dict, Flax or Haiku params. Weights of half
+    precision become float32; float64 stays where JAX has it.
 
     Args:
       source: the path, or the object.
@@ -86,13 +86,13 @@ def load(source: Any, module: str | None = None) -> Loaded:
     modules = candidates(found, LAYOUTS)
     name = _chosen(found, modules, module)
     one = _read(found, name, modules[name])
-    directions = 2 if isinstance(one.layers[0], Directions) else 1
-    params = one.layers if len(one.layers) > 1 else one.layers[0]
-    several = directions == 1 and len(one.layers) > 1
+    first, *more = one.layers
+    directions = 2 if isinstance(first, Directions) else 1
+    several = directions == 1 and bool(more)
     head, says = readout.find(found, modules, directions * _width(one))
     return Loaded(
         cell=stack(*[one.cell] * len(one.layers)) if several else one.cell,
-        params=params,
+        params=one.layers if more else first,
         layers=len(one.layers),
         directions=directions,
         readout=head,

@@ -1,6 +1,7 @@
 """Opens files of weights; the format is told from what the file begins with."""
 
 import json
+import lzma
 import struct
 import tokenize
 import zipfile
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from lstm_jax.adapters.loading import keras_files, onnx_files, plug_ins
@@ -23,6 +25,8 @@ FORMATS = (
 UNREADABLE = (
     ValueError,
     KeyError,
+    MemoryError,
+    AttributeError,
     IndexError,
     EOFError,
     OSError,
@@ -34,6 +38,7 @@ UNREADABLE = (
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
 )
 
 
@@ -83,7 +88,7 @@ def _kind_of_zip(what: str, path: str) -> tuple[str, Callable[[], Source]]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{what} is a damaged zip file; it must be whole") from error
     if "config.json" in names:
         return "a .keras file", lambda: keras_files.of_keras(what, path)
@@ -148,5 +153,12 @@ def _msgpack(what: str, place: Path) -> Source:
 def _orbax(what: str, place: Path) -> Source:
     checkpoint = library("orbax.checkpoint", "orbax-checkpoint")
     with checkpoint.PyTreeCheckpointer() as checkpointer:
-        stored = checkpointer.restore(place.absolute())
+        shapes = checkpointer.metadata(place.absolute()).item_metadata
+        if shapes is None:
+            raise ValueError("it holds no checkpoint")
+        # As arrays of NumPy: the devices that wrote them need not be here.
+        as_numpy = checkpoint.RestoreArgs(restore_type=np.ndarray)
+        stored = checkpointer.restore(
+            place.absolute(), restore_args=jax.tree.map(lambda _: as_numpy, shapes.tree)
+        )
     return source_of(what, {k: np.asarray(leaf) for k, leaf in by_path(stored).items()})

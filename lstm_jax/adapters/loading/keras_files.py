@@ -57,6 +57,7 @@ def of_keras(what: str, path: str) -> Source:
 def of_layers(what: str, module: Any) -> Source:
     """Returns the source of a layer or a model in memory."""
     arrays, settings = {}, {}
+    keras = library("keras", "keras")
     for layer in _layers_of(module):
         sides = {"": layer}
         if hasattr(layer, "forward_layer"):
@@ -67,10 +68,11 @@ def of_layers(what: str, module: Any) -> Source:
         for side, one in sides.items():
             recurrent = hasattr(one, "cell")
             names = FIELDS if recurrent else ("kernel", "bias")
-            for name, array in zip(names, one.get_weights(), strict=False):
-                arrays[f"{layer.name}/{side}{name}"] = np.asarray(array)
+            for name, weight in zip(names, one.weights, strict=False):
+                array = keras.ops.convert_to_numpy(weight.value)
+                arrays[f"{layer.name}/{side}{name}"] = array
         config = {"class_name": type(layer).__name__, "config": layer.get_config()}
-        settings[layer.name] = _said(config, library("keras", "keras").__version__)
+        settings[layer.name] = _said(config, keras.__version__)
     return Source(what, arrays, settings)
 
 

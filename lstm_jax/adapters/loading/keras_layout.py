@@ -106,12 +106,11 @@ def _weights(fields: Fields) -> Weights:
             f"recurrent_kernel has shape {recurrent.shape}; it must be (hidden, "
             "hidden), 3 * hidden of a GRU or 4 * hidden of an LSTM"
         )
-    cudnn = bias is not None and bias.shape == (2 * gates * hidden,)
-    if cudnn:
+    if bias is not None and bias.shape == (2 * gates * hidden,):
         kernel = _gate_by_gate(kernel, gates, lambda k: k.reshape(k.shape[::-1]).T)
         recurrent = _gate_by_gate(recurrent, gates, np.transpose)
-        bias = bias.reshape(2, -1)
-    return Weights(kernel, recurrent, bias, gates, cudnn)
+        return Weights(kernel, recurrent, bias.reshape(2, -1), gates, cudnn=True)
+    return Weights(kernel, recurrent, bias, gates, cudnn=False)
 
 
 def _gate_by_gate(matrix: np.ndarray, gates: int, change: Any) -> np.ndarray:

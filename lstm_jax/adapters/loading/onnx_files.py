@@ -32,10 +32,12 @@ PLAIN = {"clip": None, "input_forget": 0, "layout": 0, "direction": None}
 def read(what: str, path: str) -> Source:
     """Returns the source of an .onnx file: its constants, and what its nodes say."""
     onnx = library("onnx", "onnx")
-    graph = onnx.load(path).graph
+    try:
+        graph = onnx.load(path).graph
+    except library("google.protobuf.message", "protobuf").DecodeError as error:
+        raise ValueError(str(error)) from error
     arrays = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
-    found = {path_of(name): array for name, array in arrays.items()}
-    settings = {}
+    found, settings = {}, {}
     for at, node in enumerate(graph.node):
         if node.op_type == "MatMul" and node.input[1] in arrays:
             found |= _linear(graph, node, arrays)
@@ -53,6 +55,9 @@ def read(what: str, path: str) -> Source:
             attribute.name: onnx.helper.get_attribute_value(attribute)
             for attribute in node.attribute
         }
+    if not settings:
+        kinds = sorted({node.op_type for node in graph.node})
+        raise ValueError(f"it has {', '.join(kinds)}; it must have an LSTM, GRU or RNN")
     return Source(what, found, settings)
 
 

@@ -3,6 +3,7 @@
 `experiments.train` and `lstm_jax.training.checkpoints.named_arrays` write them so.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,10 @@ def read(fields: Fields, settings: dict[str, Any]) -> Module:
     if len(set(kinds)) > 1:
         names = ", ".join(sorted({CELLS[kind][0].name for kind in kinds}))
         raise ValueError(f"its layers are {names}; they must be of one cell")
+    for below, layer in pairwise(params):
+        check_shape(
+            "w_ih of an upper layer", layer.w_ih, (len(below.w_hh), len(layer.b))
+        )
     notes = (ASSUMED,) if kinds[0] is RNNParams else ()
     return Module(CELLS[kinds[0]][0], params, notes)
 
@@ -73,7 +78,7 @@ def _checked(fields: Fields, kind: type, gates: int) -> Fields:
 
 OWN: tuple[Layout, ...] = (
     layout(
-        r"(?:\d+/)?(?:w_ih|w_hh|b|b_hn|w_hr)",
+        r"(?:\d+/)?\w+",  # all that is there: scales make it another cell
         "w_ih w_hh b",
         "0/w_ih 0/w_hh 0/b",
         read=read,

@@ -53,7 +53,10 @@ def by_path(tree: Any) -> dict[str, Any]:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Lists the first few names."""
-    names = list(names)
+    """Lists the first few names, on one line."""
+    names = [
+        name if name.isprintable() else name.encode("unicode_escape").decode()
+        for name in names
+    ]
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (", ".join(names[:4]) or "nothing") + more

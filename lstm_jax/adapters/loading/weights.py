@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -10,17 +9,23 @@ from lstm_jax.adapters.loading.source import REAL
 
 
 def real(what: str, path: str, array: Any) -> np.ndarray:
-    """Returns an array of real numbers, in float32 at least.
+    """Returns an array of real numbers, in float32 or, where JAX has it, float64.
 
     Raises:
-      ValueError: it holds something else.
+      ValueError: it holds something else, or a number that is not finite there.
     """
     array = np.asarray(array)
     if array.dtype.name not in REAL:
         raise ValueError(
             f"{what}: {path} is {array.dtype}; it must be one of {', '.join(REAL)}"
         )
-    return array if array.dtype == np.float64 else array.astype(np.float32)
+    dtype = _dtype_of(array)
+    odd = array[~(np.abs(array) <= np.float64(np.finfo(dtype).max))]
+    if odd.size:
+        raise ValueError(
+            f"{what}: {path} holds {float(odd[0]):g}; weights must be finite in {dtype}"
+        )
+    return array.astype(dtype)
 
 
 def check_shape(path: str, array: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
@@ -40,7 +45,13 @@ def of_gates(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 
 
 def params_of(kind: type, **weights: np.ndarray) -> Any:
-    """Returns params, copied; float64 stays where JAX has it, and is float32 else."""
-    widest = jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
-    dtype = min(np.result_type(*weights.values()), np.dtype(widest))
-    return kind(**{name: jnp.array(w, dtype) for name, w in weights.items()})
+    """Returns params, copied, in the widest dtype of the weights that JAX has."""
+    dtype = _dtype_of(*weights.values())
+    with np.errstate(over="ignore"):  # of summed biases; whoever cares looks
+        return kind(**{name: jnp.array(w, dtype) for name, w in weights.items()})
+
+
+def _dtype_of(*arrays: np.ndarray) -> np.dtype:
+    """Returns float64 if one of the arrays is and JAX has it, else float32."""
+    wide = np.dtype(np.float64) in {array.dtype for array in arrays}
+    return np.dtype(jnp.zeros((), float if wide else jnp.float32).dtype)
