@@ -88,27 +88,6 @@ def read_npy(name: str, path: str, wanted: str) -> NDArray:
     raise refusal(name, path, "is not a .npy file", wanted)
 
 
-def read_npz(name: str, path: str, wanted: str) -> dict[str, NDArray]:
-    """Returns the arrays in a .npz file; arguments and errors as in `check_regular`."""
-    check_regular(name, path, wanted)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        check_fits(name, path, size)
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except OSError as error:
-        raise unreadable(name, path, error, wanted) from error
-    except UNREADABLE as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise refusal(name, path, "is not a .npz file of numbers", wanted) from error
-    odd = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if odd:
-        raise refusal(name, path, f"holds {odd[0]!r}, no array of numbers", wanted)
-    return arrays
-
-
 def beyond(values: NDArray, dtype: str) -> NDArray[np.bool_]:
     """Returns where a real number is not finite, or would not be in that dtype."""
     return ~(np.abs(values) <= np.float64(jnp.finfo(dtype).max))

@@ -12,6 +12,7 @@ so `run(Config(lag=0))` in a notebook and `--lag=0` on a command line say the sa
 import contextlib
 import dataclasses
 import errno
+import functools
 import io
 import math
 import os
@@ -148,9 +149,10 @@ def text() -> Kind:
     return Kind("text", str, holds, "text")
 
 
-def option(default: Any, kind: Kind, help: str) -> Any:
-    """Returns a dataclass field that is also a flag."""
-    return dataclasses.field(default=default, metadata={"kind": kind, "help": help})
+def option(default: Any, kind: Kind, help: str, *, positional: bool = False) -> Any:
+    """Returns a dataclass field that is also a flag, or a word on its own."""
+    said = {"kind": kind, "help": help, "positional": positional}
+    return dataclasses.field(default=default, metadata=said)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,7 +274,8 @@ def start(
     # Below this level JAX lists the accelerators that it did not find.
     logging.set_verbosity(logging.WARNING)
     try:
-        app.run(checked_command, flags_parser=_parse_flags)
+        parse = functools.partial(_parse_flags, unnamed=_unnamed(config_type))
+        app.run(checked_command, flags_parser=parse)
     except SystemExit as ended:
         # Processes that run together must shut down together.
         if ended.code == INTERRUPTED and not jax.distributed.is_initialized():
@@ -286,7 +289,13 @@ def _given(config_type: type) -> dict[str, Any]:
     return {name: flags.FLAGS[name].value for name in names}
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _unnamed(config_type: type) -> str | None:
+    """Returns the field that a word which is no flag belongs to."""
+    fields = dataclasses.fields(config_type)
+    return next((each.name for each in fields if each.metadata["positional"]), None)
+
+
+def _parse_flags(argv: list[str], *, unnamed: str | None) -> list[str]:
     words = {word.lstrip("-") for word in argv[1:] if word.startswith("-")}
     if HELP & words:
         usage.show()
@@ -298,6 +307,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         stop(f"{wording.one_line(str(error))} (--help lists the flags)", 2)
+    if unnamed and len(rest) == 2 and flags.FLAGS[unnamed].value is None:
+        flags.FLAGS[unnamed].value = rest.pop()
     if len(rest) > 1:
         message = f"{rest[1]}: not a flag; flags are written --name=value"
         stop(wording.one_line(message), 2)

@@ -4,13 +4,14 @@ Question: given the weights of your own model, for how many steps do its gates h
 memory, how many steps back does the gradient of its last output reach, and how many of
 these steps remain after rounding to a number format?
 
-  python -m experiments.explain --torch=model.safetensors
-  python -m experiments.explain --torch=model.safetensors --sequence=mine.csv
-  python -m experiments.explain --torch=model.safetensors --module=encoder.lstm
-  python -m experiments.explain --weights=final.npz
+  python -m experiments.explain model.safetensors
+  python -m experiments.explain model.keras --sequence=mine.csv
+  python -m experiments.explain model.pt --module=encoder.lstm
   python -m experiments.explain --checkpoint=out/adding
   python -m experiments.explain --checkpoint=out/adding/checkpoints/500
 
+The file may be of torch, Keras, Flax, ONNX, NumPy or an audio plug-in
+(`lj.adapters.load`); a cell without a memory of its own, such as an RNN, is refused.
 --checkpoint is the --out of `experiments.train`, meaning its newest whole checkpoint,
 or one particular checkpoint. Cell, sizes and task come from the run's own config, and
 the model is measured on fresh sequences of that task, both trained and untrained.

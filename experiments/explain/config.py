@@ -6,12 +6,20 @@ from experiments.common import cli
 from experiments.common.cli import ConfigError, option
 
 DEFAULT_LAG = 200
+SOURCES = ("file", "torch", "weights", "checkpoint")
 
 
 @dataclass(frozen=True)
 class Config(cli.Flags):
     """What to explain; every field is a flag."""
 
+    file: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "the weights, in any format that lj.adapters.load takes, or the --out of "
+        "experiments.train; may be given without --file=",
+        positional=True,
+    )
     torch: str | None = option(
         None,
         cli.optional(cli.text()),
@@ -60,9 +68,14 @@ class Config(cli.Flags):
     def __post_init__(self) -> None:
         """Checks each field, then that there is exactly one model."""
         super().__post_init__()
-        given = [self.torch, self.weights, self.checkpoint]
+        given = [getattr(self, name) for name in SOURCES]
         if sum(path is not None for path in given) != 1:
             raise ConfigError(
-                f"torch, weights, checkpoint: got {given}; it must be exactly one file "
-                "or folder, such as --torch=model.safetensors"
+                f"{', '.join(SOURCES)}: got {given}; it must be exactly one file or "
+                "folder, such as model.safetensors"
             )
+
+    @property
+    def source(self) -> str:
+        """The field that names the model."""
+        return next(name for name in SOURCES if getattr(self, name) is not None)

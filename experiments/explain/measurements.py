@@ -82,9 +82,7 @@ def check_finite(config: Config, read: Sequences, found: Measured) -> None:
     if overflow is None and not np.isnan(found.log_kept).any():
         return
     where = "at every lag" if overflow is None else overflow
-    name = next(
-        n for n in ("sequence", "torch", "weights", "checkpoint") if getattr(config, n)
-    )
+    name = "sequence" if config.sequence else config.source
     largest = float(jnp.abs(read.inputs).max())
     raise ConfigError(
         f"{name}: {getattr(config, name)!r}: the model overflows float32 {where}, on "

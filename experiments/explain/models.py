@@ -32,6 +32,7 @@ class Model(NamedTuple):
     sizes: tuple[int, int, int]  # (input, hidden, answer)
     run: TrainedRun | None  # the run that trained it; None for weights alone
     name: str  # of the file, or of the run's folder
+    notes: tuple[str, ...] = ()  # what was assumed of weights
 
 
 class Sequences(NamedTuple):
@@ -49,19 +50,15 @@ def read_model(config: Config) -> Model:
     Raises:
       ConfigError: it can't be read, is no LSTM or GRU, or a flag does not apply to it.
     """
-    if config.direction == "backward" and config.torch is None:
-        raise ConfigError(
-            "direction: got 'backward'; it must be forward without --torch"
-        )
-    path = config.checkpoint
+    path = _run_of(config)
     if path is not None:
-        array_files.status("checkpoint", path, CHECKPOINT)
-    if path is not None and _is_run(path):
-        if config.module is not None:
-            raise ConfigError(
-                f"module: got {config.module!r}; it must not be given for a run, which "
-                "has one cell"
-            )
+        given = {"module": config.module, "direction": config.direction}
+        for name, value in given.items():
+            if value not in (None, "forward"):
+                raise ConfigError(
+                    f"{name}: got {value!r}; it must not be given for a run, which has "
+                    "one cell"
+                )
         return _of_run(path, saved_run.read_run(path, config.of_seed))
     if config.of_seed is not None:
         raise ConfigError(
@@ -71,24 +68,24 @@ def read_model(config: Config) -> Model:
     return _of_weights(config)
 
 
+def _run_of(config: Config) -> str | None:
+    """Returns the folder to read checkpoints of; None if there are weights to read."""
+    path = config.checkpoint or config.file or ""
+    if config.checkpoint is not None:
+        array_files.status("checkpoint", path, CHECKPOINT)
+        if Path(path).is_dir() and not (Path(path) / "final.npz").exists():
+            return path
+    return path if Path(path).is_dir() and saved_run.is_run(path) else None
+
+
 def _of_weights(config: Config) -> Model:
-    path = config.torch or config.weights or config.checkpoint or ""
-    if config.torch is not None:
-        found = weights_file.read_torch(path, config.module, config.direction)
-    elif config.weights is not None:
-        found = weights_file.read_npz(path, config.module)
-    else:
-        final = str(Path(path) / "final.npz") if Path(path).is_dir() else path
-        found = weights_file.read_npz(final, config.module, "checkpoint")
-    sizes = (found.input_size, found.hidden_size, found.hidden_size)
-    name = Path(path).absolute().name
-    return Model(found.cell, found.layers, None, sizes, None, name)
-
-
-def _is_run(path: str) -> bool:
-    """Whether to read checkpoints and not final.npz."""
-    has_final = (Path(path) / "final.npz").exists()
-    return Path(path).is_dir() and (saved_run.is_run(path) or not has_final)
+    name = config.source
+    path = getattr(config, name)
+    final = Path(path) / "final.npz"
+    inside = str(final) if name == "checkpoint" and Path(path).is_dir() else path
+    found = weights_file.read(name, inside, config.module, config.direction)
+    title = Path(path).absolute().name
+    return Model(found.cell, found.layers, None, found.sizes, None, title, found.notes)
 
 
 def _of_run(path: str, run: TrainedRun) -> Model:

@@ -8,7 +8,7 @@ import lstm_jax as lj
 from experiments.common import decay, saturation, wording
 from experiments.common.report import INITIAL, TRAINED
 from experiments.explain.measurements import Measured
-from experiments.explain.models import Config, Model, Sequences
+from experiments.explain.models import NOISE, Config, Model, Sequences
 from experiments.train.saved_run import TrainedRun
 
 HORIZON_FRACTION = 1e-6
@@ -48,7 +48,8 @@ def verdict(
     return [
         "",
         *([] if model.run is None else passed_over(model.run)),
-        f"{model_in_words(config, model)}; on {read.what}.",
+        f"{model_in_words(config, model)}; on {_read_in_words(read)}.",
+        *(f"  weights:  {note}" for note in model.notes),
         *_input_lines(read, found),
         *_gate_lines(found),
         *_gradient_lines(found, read.lag),
@@ -61,12 +62,12 @@ def model_in_words(config: Config, model: Model) -> str:
     layers = len(model.layers)
     inputs, units, _ = model.sizes
     size = f"{units} units" + (f" in {layers} layers" * (layers > 1))
+    path = getattr(config, config.source)
     if model.run is None:
-        path = config.torch or config.weights or config.checkpoint
         return f"{path}: {model.cell.name}, {inputs} inputs, {size}"
     of = model.run
     return (
-        f"{config.checkpoint}: {model.cell.name}, {size}, after {of.step} updates on "
+        f"{path}: {model.cell.name}, {size}, after {of.step} updates on "
         f"{of.config.task} of {of.config.length} steps"
     )
 
@@ -87,6 +88,16 @@ def _untrained_lines(before: Measured, lag: int) -> list[str]:
         f"  before:   untrained, the slowest unit kept half for {slowest} steps, and "
         f"at lag {lag} {share} was left"
     ]
+
+
+def _read_in_words(read: Sequences) -> str:
+    """Says what was read, and that noise is not what a model was made for."""
+    if read.what != NOISE:
+        return read.what
+    return (
+        f"{read.what}: what it keeps of its own data (--sequence=) may differ a "
+        "hundredfold"
+    )
 
 
 def _input_lines(read: Sequences, found: Measured) -> list[str]:

@@ -7,35 +7,42 @@
 
 with one gate in an RNN, four in an LSTM, i, f, g, o in both libraries, and three in a
 GRU, r, z, n in both. A GRU multiplies the last third of bias_hh by r, so that third is
-b_hn here and is not added. Layer k > 0 reads the outputs of layer k - 1, those of the
-two directions side by side. Keys of the direction that runs from the last step to the
-first end in `_reverse`.
+b_hn here and is not added. An LSTM with a `proj_size` has weight_hr_l0 (projection,
+hidden), here w_hr (hidden, projection), and a weight_hh (gates * hidden, projection).
+Layer k > 0 reads the outputs of layer k - 1, those of the two directions side by side.
+Keys of the direction that runs from the last step to the first end in `_reverse`.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
+from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
 from lstm_jax.cells.rnn import RNNParams
 from lstm_jax.checks import check_type
 from lstm_jax.types import Params, Shape
 
-GATES = {RNNParams: 1, GRUParams: 3, LSTMParams: 4}
+Layer: TypeAlias = RNNParams | LSTMParams | GRUParams | ProjectionLSTMParams
+
+GATES = {RNNParams: 1, GRUParams: 3, LSTMParams: 4, ProjectionLSTMParams: 4}
 WEIGHTS, BIASES = ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh")
+PROJECTION = "weight_hr"
 DTYPES = ("float16", "float32", "float64")
-KEY = re.compile(r"(weight|bias)_(ih|hh)_l(?P<layer>0|[1-9][0-9]*)(_reverse)?")
+KEY = re.compile(
+    r"(weight_(ih|hh|hr)|bias_(ih|hh))_l(?P<layer>0|[1-9][0-9]*)(_reverse)?"
+)
 
 
 class Directions(NamedTuple):
     """Weights of a bidirectional layer; `backward` is run with `reverse=True`."""
 
-    forward: RNNParams | LSTMParams | GRUParams
-    backward: RNNParams | LSTMParams | GRUParams
+    forward: Layer
+    backward: Layer
 
 
 def from_torch(state_dict: Mapping[str, Any]) -> Params:
@@ -50,19 +57,21 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
     Args:
       state_dict: keys weight_ih_l{k} (gates * hidden, input), weight_hh_l{k}
         (gates * hidden, hidden) and, unless the module has `bias=False`, bias_ih_l{k}
-        and bias_hh_l{k} (gates * hidden,); also with `_reverse`. Values are tensors or
-        arrays. Gates are told from the shape of weight_hh_l0.
+        and bias_hh_l{k} (gates * hidden,); also with `_reverse`, and of an LSTM with a
+        `proj_size` weight_hr_l{k} (projection, hidden). Values are tensors or arrays.
+        Gates are told from the shape of weight_hh_l0.
 
     Returns:
-      For one layer and one direction `RNNParams`, `LSTMParams` or `GRUParams`; for two
+      For one layer and one direction `RNNParams`, `LSTMParams`, `GRUParams` or
+      `ProjectionLSTMParams`, the weights of `lj.cells.PROJECTION_LSTM`; for two
       directions `Directions` of them; for several layers a tuple over layers. b is the
       sum of the two biases, zero where there is none; without the last third of the
       second in a GRU, which is b_hn.
 
     Raises:
       TypeError: it is not a mapping, but the module itself, for example.
-      ValueError: a key, shape or dtype is not that of such a module: another key (the
-        weight_hr of `proj_size` is one), or a key that is missing.
+      ValueError: a key, shape or dtype is not that of such a module: another key, or a
+        key that is missing.
 
     Example:
       >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
@@ -73,7 +82,7 @@ def from_torch(state_dict: Mapping[str, Any]) -> Params:
     check_type("state_dict", state_dict, Mapping, "a mapping, as module.state_dict()")
     _check_keys(state_dict)
     arrays = {key: _as_numpy(key, value) for key, value in state_dict.items()}
-    kind = _kind(arrays["weight_hh_l0"].shape)
+    kind = _kind(arrays)
     _check_arrays("state_dict", arrays, GATES[kind])
     layers = []
     while f"weight_ih_l{len(layers)}" in arrays:
@@ -95,14 +104,15 @@ def to_torch(params: Params) -> dict[str, np.ndarray]:
         )
 
     Args:
-      params: what `from_torch` returns: `RNNParams`, `LSTMParams` or `GRUParams`,
-        `Directions` of two alike, or a tuple of such layers, all alike. A tuple of one
-        layer is written as that layer.
+      params: what `from_torch` returns: `RNNParams`, `LSTMParams`, `GRUParams` or
+        `ProjectionLSTMParams`, `Directions` of two alike, or a tuple of such layers,
+        all alike. A tuple of one layer is written as that layer.
 
     Returns:
       New NumPy arrays weight_ih_l{k} (gates * hidden, input), weight_hh_l{k}
       (gates * hidden, hidden), bias_ih_l{k} = b and bias_hh_l{k} = 0, in a GRU 0, 0,
-      b_hn, (gates * hidden,); also with `_reverse` for `Directions`.
+      b_hn, (gates * hidden,), and weight_hr_l{k} = w_hr; also with `_reverse` for
+      `Directions`.
 
     Raises:
       TypeError: `params` are of another kind.
@@ -134,23 +144,24 @@ def _from_one(kind: type, arrays: dict[str, np.ndarray], end: str) -> Params:
         b_hn = np.arange(b_hh.size) >= 2 * w_hh.shape[0]
         biases = {"b": b_ih + np.where(b_hn, 0, b_hh), "b_hn": b_hh[b_hn]}
     weights = {"w_ih": w_ih, "w_hh": w_hh, **biases}
+    if kind is ProjectionLSTMParams:
+        weights["w_hr"] = arrays[f"{PROJECTION}{end}"].T
     return kind(**{name: jnp.array(weight) for name, weight in weights.items()})
 
 
-def _to_one(
-    params: RNNParams | LSTMParams | GRUParams, end: str
-) -> dict[str, np.ndarray]:
+def _to_one(params: Layer, end: str) -> dict[str, np.ndarray]:
     b_hh = np.zeros_like(np.asarray(params.b))
     if isinstance(params, GRUParams):
         b_hn = np.atleast_1d(params.b_hn)
         before = [(0, 0)] * (b_hn.ndim - 1) + [(2 * b_hn.shape[-1], 0)]
         b_hh = np.pad(b_hn, before)
+    transposed = {"weight_ih": params.w_ih, "weight_hh": params.w_hh}
+    if isinstance(params, ProjectionLSTMParams):
+        transposed[PROJECTION] = params.w_hr
     return {
-        f"weight_ih{end}": np.array(np.asarray(params.w_ih).T, order="C"),
-        f"weight_hh{end}": np.array(np.asarray(params.w_hh).T, order="C"),
-        f"bias_ih{end}": np.array(params.b),
-        f"bias_hh{end}": b_hh,
-    }
+        f"{name}{end}": np.array(np.asarray(weight).T, order="C")
+        for name, weight in transposed.items()
+    } | {f"bias_ih{end}": np.array(params.b), f"bias_hh{end}": b_hh}
 
 
 def _directions(layer: Params) -> tuple[Params, ...]:
@@ -171,8 +182,9 @@ def _check_keys(state_dict: Mapping[str, Any]) -> None:
         if KEY.fullmatch(key) is None:
             raise ValueError(
                 f"state_dict: unknown key {key!r} of shape {_shape(value)}; allowed: "
-                "weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, those of further "
-                "layers and those with _reverse; no prefix, no weight_hr of proj_size"
+                "weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_hr_l0, "
+                "those of further layers and those with _reverse; no prefix, which "
+                "lj.adapters.load takes"
             )
     for key in _wanted_keys(state_dict):
         if key not in state_dict:
@@ -180,13 +192,14 @@ def _check_keys(state_dict: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"state_dict: {key} is missing; got {came or 'no keys'}; allowed: "
                 "weight_ih and weight_hh of all layers from l0 on, bias_ih and bias_hh "
-                "in all of them or in none, _reverse in all of them or in none"
+                "in all of them or in none, and so weight_hr and _reverse"
             )
 
 
 def _wanted_keys(keys: Mapping[str, Any]) -> Iterator[str]:
     matches = [match for match in map(KEY.fullmatch, keys) if match]
     parts = WEIGHTS + BIASES if any(key.startswith("bias") for key in keys) else WEIGHTS
+    parts += (PROJECTION,) if any(key.startswith(PROJECTION) for key in keys) else ()
     ends = ("", "_reverse") if any(key.endswith("_reverse") for key in keys) else ("",)
     last = max((int(match["layer"]) for match in matches), default=0)
     return (
@@ -198,7 +211,10 @@ def _shape(value: Any) -> Shape:
     return tuple(np.shape(value))
 
 
-def _kind(shape: Shape) -> type:
+def _kind(arrays: dict[str, np.ndarray]) -> type:
+    if f"{PROJECTION}_l0" in arrays:
+        return ProjectionLSTMParams
+    shape = arrays["weight_hh_l0"].shape
     for kind, gates in GATES.items():
         if len(shape) == 2 and shape[0] == gates * shape[1] > 0:
             return kind
@@ -222,15 +238,22 @@ def _check_arrays(name: str, arrays: dict[str, np.ndarray], gates: int) -> None:
 
 
 def _wanted_shape(key: str, arrays: dict[str, np.ndarray], gates: int) -> Shape:
-    weights = (arrays[f"{weight}_l0"] for weight in WEIGHTS)
-    inputs, hidden = (max([1, *weight.shape[1:2]]) for weight in weights)
+    inputs, shown = (_width(arrays[f"{weight}_l0"]) for weight in WEIGHTS)
+    projection = arrays.get(f"{PROJECTION}_l0")
+    hidden = shown if projection is None else _width(projection)
     if key.startswith("bias"):
         return (gates * hidden,)
+    if key.startswith(PROJECTION):
+        return (shown, hidden)
     if key.startswith("weight_hh"):
-        return (gates * hidden, hidden)
+        return (gates * hidden, shown)
     if key.startswith("weight_ih_l0"):
         return (gates * hidden, inputs)
-    return (gates * hidden, 2 * hidden if "weight_ih_l0_reverse" in arrays else hidden)
+    return (gates * hidden, 2 * shown if "weight_ih_l0_reverse" in arrays else shown)
+
+
+def _width(weight: np.ndarray) -> int:
+    return max([1, *weight.shape[1:2]])
 
 
 def _dtype_message(name: str, key: str, dtype: Any) -> str:
@@ -243,8 +266,9 @@ def _checked_layers(params: Params) -> tuple[Params, ...]:
     kinds = {tuple(type(one) for one in _directions(layer)) for layer in layers}
     if kinds not in [{(kind,) * directions} for kind in GATES for directions in (1, 2)]:
         raise TypeError(
-            f"params: got {_described(params)}; allowed: RNNParams, LSTMParams or "
-            "GRUParams, Directions of two alike, or a tuple of such layers, all alike"
+            f"params: got {_described(params)}; allowed: RNNParams, LSTMParams, "
+            "GRUParams or ProjectionLSTMParams, Directions of two alike, or a tuple of "
+            "such layers, all alike"
         )
     return layers
 

@@ -19,8 +19,13 @@ from lstm_jax.cells.four_gate import (
     use_gate,
 )
 from lstm_jax.cells.full_gate_lstm import FullGateLSTMCarry, FullGateLSTMParams
-from lstm_jax.cells.gru import GRU, GRUCarry, GRUParams
-from lstm_jax.cells.gru_reset_before import GRU_RESET_BEFORE, GRUResetBeforeParams
+from lstm_jax.cells.gate_activations import GATE_ACTIVATIONS
+from lstm_jax.cells.gru import GRU, GRUCarry, GRUParams, gru
+from lstm_jax.cells.gru_reset_before import (
+    GRU_RESET_BEFORE,
+    GRUResetBeforeParams,
+    gru_reset_before,
+)
 from lstm_jax.cells.indrnn import INDRNN, IndRNNParams, clip_indrnn
 from lstm_jax.cells.irnn import IRNN
 from lstm_jax.cells.janet import JANET, JANETCarry, JANETParams, janet
@@ -33,7 +38,14 @@ from lstm_jax.cells.lesson_peephole_lstm import (
     LESSON_PEEPHOLE_LSTM,
     LessonPeepholeParams,
 )
-from lstm_jax.cells.lstm import LSTM, Gates, LSTMCarry, LSTMParams, lstm_gates
+from lstm_jax.cells.lstm import (
+    LSTM,
+    Gates,
+    LSTMCarry,
+    LSTMParams,
+    lstm,
+    lstm_gates,
+)
 from lstm_jax.cells.lstm97 import LSTM97, LSTM97Carry, LSTM97Params, lstm97
 from lstm_jax.cells.lstm97_input_gate import (
     LSTM97_INPUT_GATE,
@@ -95,7 +107,8 @@ __all__ = [
     "clip_indrnn",
     "antisymmetric_rnn", "ANTISYMMETRIC_RNN",
     # The LSTM, and its gates
-    "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
+    "lstm", "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
+    "GATE_ACTIVATIONS",
     "four_gate", "FOUR_GATE", "FourGateParams", "FourGateCarry",
     "learn_gate", "forget_gate", "remember_gate", "use_gate",
     "lesson_gates", "LessonGates",
@@ -110,8 +123,8 @@ __all__ = [
     "PROJECTION_LSTM", "ProjectionLSTMParams", "ProjectionLSTMCarry",
     "CIFG_LSTM", "CIFGParams", "janet", "JANET", "JANETParams", "JANETCarry",
     # With fewer gates
-    "GRU", "GRUParams", "GRUCarry", "GRU_RESET_BEFORE", "GRUResetBeforeParams", "MGU",
-    "MGUParams",
+    "gru", "GRU", "GRUParams", "GRUCarry",
+    "gru_reset_before", "GRU_RESET_BEFORE", "GRUResetBeforeParams", "MGU", "MGUParams",
     "MINIMAL_RNN", "MinimalRNNParams",
     # Cells of cells
     "stack", "residual", "learned_carry", "LearnedCarryParams", "zoneout",

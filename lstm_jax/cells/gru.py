@@ -1,13 +1,15 @@
 """GRU, reset after the product: the cell of PyTorch, cuDNN, Flax and Equinox."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.cells.gate_activations import gate_activation_of
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
@@ -61,7 +63,9 @@ def init_carry(params: Any, batch_shape: Shape = ()) -> GRUCarry:
 
 
 @any_rank
-def step(params: GRUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden]:
+def step(
+    params: GRUParams, carry: GRUCarry, x: Input, gate_activation: str = "sigmoid"
+) -> tuple[GRUCarry, Hidden]:
     """One step of the GRU; z is the share that is KEPT.
 
         r, z = σ(x W_ih + h_{t-1} W_hh + b)            each from its own third
@@ -88,8 +92,8 @@ def step(params: GRUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidden
     check_input(x, params.w_ih.shape[0])
     x_r, x_z, x_n = jnp.split(x @ params.w_ih + params.b, 3, axis=-1)
     h_r, h_z, h_n = jnp.split(carry.h @ params.w_hh, 3, axis=-1)
-    r = jax.nn.sigmoid(x_r + h_r)
-    z = jax.nn.sigmoid(x_z + h_z)
+    sigma = gate_activation_of(gate_activation)
+    r, z = sigma(x_r + h_r), sigma(x_z + h_z)
     n = jnp.tanh(x_n + r * (h_n + params.b_hn))
     h = z * carry.h + (1 - z) * n
     return GRUCarry(h=h), h
@@ -104,3 +108,25 @@ GRU = Cell(
     memory="h",
     family="gru",
 )
+
+
+def gru(gate_activation: str = "sigmoid") -> Cell:
+    """Returns the cell whose gates r and z are made by σ = `gate_activation`.
+
+    The equations are those of `lj.GRU`; names and errors as for `lj.cells.lstm`.
+
+    Example:
+      >>> lj.cells.gru("hard_sigmoid_keras2")
+      <Cell 'gru_hard_sigmoid_keras2'; gates r, z, n; memory h>
+    """
+    gate_activation_of(gate_activation)
+    return GRU if gate_activation == "sigmoid" else _gru(gate_activation)
+
+
+@factory
+def _gru(gate_activation: str) -> Cell:
+    def hard_step(params, carry, x):
+        return step(params, carry, x, gate_activation)
+
+    name = f"gru_{gate_activation}"
+    return dataclasses.replace(GRU, name=name, step=hard_step)

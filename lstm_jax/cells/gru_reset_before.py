@@ -1,14 +1,16 @@
 """GRU as first published: the memory is reset before it is multiplied."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.cells.gate_activations import gate_activation_of
 from lstm_jax.cells.gru import GRUCarry, init_carry
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
 
@@ -46,7 +48,10 @@ def init(
 
 @any_rank
 def step(
-    params: GRUResetBeforeParams, carry: GRUCarry, x: Input
+    params: GRUResetBeforeParams,
+    carry: GRUCarry,
+    x: Input,
+    gate_activation: str = "sigmoid",
 ) -> tuple[GRUCarry, Hidden]:
     """One step of the first GRU; z is the share that is KEPT, as in the paper.
 
@@ -70,8 +75,8 @@ def step(
     w_gates, w_hn = jnp.split(params.w_hh, [2 * hidden_size], axis=-1)
     x_r, x_z, x_n = jnp.split(x @ params.w_ih + params.b, 3, axis=-1)
     h_r, h_z = jnp.split(carry.h @ w_gates, 2, axis=-1)
-    r = jax.nn.sigmoid(x_r + h_r)
-    z = jax.nn.sigmoid(x_z + h_z)
+    sigma = gate_activation_of(gate_activation)
+    r, z = sigma(x_r + h_r), sigma(x_z + h_z)
     n = jnp.tanh(x_n + (r * carry.h) @ w_hn)
     h = z * carry.h + (1 - z) * n
     return GRUCarry(h=h), h
@@ -86,3 +91,30 @@ GRU_RESET_BEFORE = Cell(
     memory="h",
     family="gru",
 )
+
+
+def gru_reset_before(gate_activation: str = "sigmoid") -> Cell:
+    """Returns the cell whose gates r and z are made by σ = `gate_activation`.
+
+    The equations are those of `lj.cells.GRU_RESET_BEFORE`; names and errors as for
+    `lj.cells.lstm`.
+
+    Example:
+      >>> lj.cells.gru_reset_before("hard_sigmoid_keras2")
+      <Cell 'gru_reset_before_hard_sigmoid_keras2'; gates r, z, n; memory h>
+    """
+    gate_activation_of(gate_activation)
+    return (
+        GRU_RESET_BEFORE
+        if gate_activation == "sigmoid"
+        else _gru_reset_before(gate_activation)
+    )
+
+
+@factory
+def _gru_reset_before(gate_activation: str) -> Cell:
+    def hard_step(params, carry, x):
+        return step(params, carry, x, gate_activation)
+
+    name = f"gru_reset_before_{gate_activation}"
+    return dataclasses.replace(GRU_RESET_BEFORE, name=name, step=hard_step)

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells import lstm
 from lstm_jax.cells.cell import Cell, check_input
-from lstm_jax.cells.lstm import LSTMCarry, init_carry
+from lstm_jax.cells.lstm import LSTM, LSTMCarry, init_carry
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
@@ -58,7 +57,7 @@ def init(
     `gain`, unless it is so small that ε matters: here the scale sets the size of a
     product.
     """
-    weights = lstm.init(
+    weights = LSTM.init(
         key,
         input_size,
         hidden_size,

@@ -1,14 +1,16 @@
 """LSTM with a forget gate: what every library means by the name."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.cells.gate_activations import gate_activation_of
 from lstm_jax.checks import check_array
+from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
 
@@ -87,12 +89,15 @@ def init_carry(params: Any, batch_shape: Shape = ()) -> LSTMCarry:
 
 
 @any_rank
-def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
+def lstm_gates(
+    params: LSTMParams, h: Hidden, x: Input, gate_activation: str = "sigmoid"
+) -> Gates:
     """Returns the gates of the step that reads h_{t-1} and x_t.
 
     i, f, o = σ(x W_ih + h W_hh + b),   g = tanh(x W_ih + h W_hh + b)
 
-    each from its own quarter of the stacked weights.
+    each from its own quarter of the stacked weights; `gate_activation` names σ, as in
+    `lj.cells.lstm`.
 
     Example:
       >>> params = lj.LSTM.init(jax.random.key(0), input_size=3, hidden_size=4)
@@ -104,13 +109,14 @@ def lstm_gates(params: LSTMParams, h: Hidden, x: Input) -> Gates:
     check_input(x, params.w_ih.shape[0])
     z = x @ params.w_ih + h @ params.w_hh + params.b
     i, f, g, o = jnp.split(z, 4, axis=-1)
-    return Gates(
-        i=jax.nn.sigmoid(i), f=jax.nn.sigmoid(f), g=jnp.tanh(g), o=jax.nn.sigmoid(o)
-    )
+    sigma = gate_activation_of(gate_activation)
+    return Gates(i=sigma(i), f=sigma(f), g=jnp.tanh(g), o=sigma(o))
 
 
 @any_rank
-def step(params: LSTMParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hidden]:
+def step(
+    params: LSTMParams, carry: LSTMCarry, x: Input, gate_activation: str = "sigmoid"
+) -> tuple[LSTMCarry, Hidden]:
     """One step of the LSTM.
 
         i, f, g, o = lstm_gates(params, h_{t-1}, x_t)
@@ -132,7 +138,7 @@ def step(params: LSTMParams, carry: LSTMCarry, x: Input) -> tuple[LSTMCarry, Hid
       Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
       Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
     """
-    i, f, g, o = lstm_gates(params, carry.h, x)
+    i, f, g, o = lstm_gates(params, carry.h, x, gate_activation)
     c = f * carry.c + i * g
     h = o * jnp.tanh(c)
     return LSTMCarry(h=h, c=c), h
@@ -147,3 +153,43 @@ LSTM = Cell(
     memory="c",
     family="lstm",
 )
+
+
+def lstm(gate_activation: str = "sigmoid") -> Cell:
+    """Returns the LSTM whose gates i, f and o are made by σ = `gate_activation`.
+
+    The equations are those of `lj.LSTM`, with
+
+        sigmoid              1 / (1 + exp(-z))
+        hard_sigmoid         z / 6 + 1/2, clipped to [0, 1]: Keras from version 3
+        hard_sigmoid_keras2  z / 5 + 1/2, clipped to [0, 1]: Keras before, and ONNX
+
+    A clipped gate is closed, or open, for good: a memory times f = 1 loses nothing, and
+    where a gate is clipped no gradient goes through it.
+
+    Args:
+      gate_activation: one of these names.
+
+    Raises:
+      ValueError: another name.
+
+    Example:
+      >>> lj.cells.lstm("hard_sigmoid")
+      <Cell 'lstm_hard_sigmoid'; gates i, f, g, o; memory c>
+      >>> lj.cells.lstm() is lj.LSTM
+      True
+
+    References:
+      Keras, https://keras.io/api/layers/activations/
+    """
+    gate_activation_of(gate_activation)
+    return LSTM if gate_activation == "sigmoid" else _lstm(gate_activation)
+
+
+@factory
+def _lstm(gate_activation: str) -> Cell:
+    def hard_step(params, carry, x):
+        return step(params, carry, x, gate_activation)
+
+    name = f"lstm_{gate_activation}"
+    return dataclasses.replace(LSTM, name=name, step=hard_step)

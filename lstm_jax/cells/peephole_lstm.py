@@ -4,6 +4,7 @@ The vanilla LSTM of the "search space odyssey" and its variants. Two have their 
 files: CIFG in `lstm_jax.cells.cifg_lstm`, FGR in `lstm_jax.cells.full_gate_lstm`.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import initializers
-from lstm_jax.cells import full_gate_lstm, lstm
+from lstm_jax.cells import full_gate_lstm
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
-from lstm_jax.cells.lstm import LSTMCarry, init_carry
+from lstm_jax.cells.lstm import LSTM, LSTMCarry, init_carry
 from lstm_jax.checks import check_choice, check_given
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
@@ -159,11 +160,10 @@ def peephole_lstm(variant: str = "V") -> Cell:
 def _peephole_lstm(variant: str) -> Cell:
     name = "peephole_lstm" + ("" if variant == "V" else f"_{variant}")
     if variant in ("NP", "FGR"):
-        own = lstm if variant == "NP" else full_gate_lstm
-        functions = {"init": own.init, "init_carry": own.init_carry, "step": own.step}
-        return Cell(
-            name=name, **functions, gates=(*"ifgo",), memory="c", family="early_lstm"
-        )
+        parts = ("init", "init_carry", "step")
+        of_fgr = {part: getattr(full_gate_lstm, part) for part in parts}
+        functions = of_fgr if variant == "FGR" else {}
+        return dataclasses.replace(LSTM, name=name, family="early_lstm", **functions)
     gates, activation_in, activation_out = WIRINGS[variant]
 
     @any_rank

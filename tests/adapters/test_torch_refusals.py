@@ -38,9 +38,13 @@ REFUSED_STATE_DICTS = {
         lambda: with_value("weight_hh_l0", np.ones(3, np.float32)),
         r"weight_hh_l0 has shape \(3,\); allowed: ",
     ),
-    "proj_size": (
-        lambda: state_dict(proj_size=1),
-        r"unknown key 'weight_hr_l0' of shape \(1, 3\); allowed: weight_ih_l0, ",
+    "a projection in one layer only": (
+        lambda: without("weight_hr_l1", proj_size=2, num_layers=2),
+        r"weight_hr_l1 is missing",
+    ),
+    "a transposed projection": (
+        lambda: with_value("weight_hr_l0", torch.ones(3, 2), proj_size=2),
+        r"weight_ih_l0 has shape \(12, 3\); it must be \(8, 3\)",
     ),
     "prefix": (
         lambda: {f"lstm.{k}": v for k, v in state_dict().items()},
@@ -188,8 +192,9 @@ def test_to_torch_refuses_other_structures(came):
     with pytest.raises(TypeError) as refusal:
         lj.to_torch(REFUSED_STRUCTURES[came])
     assert str(refusal.value) == (
-        f"params: got {came}; allowed: RNNParams, LSTMParams or GRUParams, Directions "
-        "of two alike, or a tuple of such layers, all alike"
+        f"params: got {came}; allowed: RNNParams, LSTMParams, GRUParams or "
+        "ProjectionLSTMParams, Directions of two alike, or a tuple of such layers, all "
+        "alike"
     )
 
 

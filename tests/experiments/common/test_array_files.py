@@ -19,14 +19,14 @@ import lstm_jax as lj
 from experiments.common import memory_limit
 from experiments.common.cli import ConfigError
 from experiments.common.sequence_file import read_sequence
+from experiments.explain import weights_file
 from experiments.explain.models import Config, read_model
-from experiments.explain.weights_file import read_npz, read_torch
 from lstm_jax.training.checkpoints import named_arrays
 
 READERS = {
     "npy": read_sequence,
-    "npz": lambda path: read_npz(path, None),
-    "safetensors": lambda path: read_torch(path, None, "forward"),
+    "npz": lambda path: weights_file.read("file", path, None, "forward"),
+    "safetensors": lambda path: weights_file.read("file", path, None, "forward"),
 }
 CELL = named_arrays({"cell": lj.LSTM.init(jax.random.key(0), 2, 3)})
 TENSORS = {
@@ -162,7 +162,7 @@ def test_a_pipe_a_device_and_a_folder_are_no_files(tmp_path, suffix):
     os.mkfifo(pipe)
     device.symlink_to("/dev/null")
     folder.mkdir()
-    for path in (pipe, device, folder):
+    for path in (pipe, device, *[folder] * (suffix in ("npy", "csv"))):
         with pytest.raises(ConfigError, match="is not a regular file; it must be"):
             read(str(path))
     loop = tmp_path / f"loop.{suffix}"

@@ -19,7 +19,7 @@ from weight_files import (
 
 import lstm_jax as lj
 from experiments import explain
-from experiments.explain.weights_file import read_npz, read_torch
+from experiments.explain.weights_file import read
 
 
 @pytest.mark.parametrize("make", [torch.nn.LSTM, torch.nn.GRU])
@@ -31,35 +31,37 @@ def test_weights_of_torch_come_out_of_a_model_in_any_dtype(tmp_path, make, dtype
     tensors = {f"encoder.rnn.{k}": v for k, v in module.state_dict().items()}
     path = str(tmp_path / "model.safetensors")
     save_file(tensors | {"head.weight": torch.ones(2)}, path)
-    weights = read_torch(path, None, "forward")
+    weights = read("file", path, None, "forward")
     wanted = lj.from_torch(module.float().state_dict())
-    assert read_torch(path, "encoder.rnn", "forward").cell is weights.cell
+    assert read("file", path, "encoder.rnn", "forward").cell is weights.cell
     for got, want in zip(
         jax.tree.leaves(weights.layers), jax.tree.leaves(wanted), strict=True
     ):
         np.testing.assert_array_equal(got, want)
-    assert (weights.input_size, weights.hidden_size) == (INPUT, HIDDEN)
+    assert weights.sizes == (INPUT, HIDDEN, HIDDEN)
 
 
 def test_layers_of_npz_are_in_the_order_of_their_numbers(tmp_path):
     layers = tuple(lstm_params([k, k]) for k in range(12))
     path = save_npz(tmp_path / "w.npz", {"a": {"cell": layers}})
-    weights = read_npz(path, None)
+    weights = read("file", path, None, "forward")
     assert [float(layer.b[2]) for layer in weights.layers] == list(range(12))
 
 
 LSTM = module_arrays(torch.nn.LSTM(INPUT, HIDDEN))
 TWO_LAYERS = module_arrays(torch.nn.LSTM(INPUT, HIDDEN, num_layers=2))
 BAD_TORCH: dict[str, Any] = {
-    "no rnn": ({"head.weight": np.ones(2)}, "holds head.weight; it must hold the"),
-    "empty": ({}, "holds nothing; it must hold the weights of a torch.nn.LSTM"),
+    "no rnn": (
+        {"head.weight": np.ones(2)},
+        "holds head/weight; it must hold a recurrent",
+    ),
+    "empty": (
+        {},
+        "holds nothing; it must hold a recurrent module, such as weight_ih_l0",
+    ),
     "an RNN": (
         module_arrays(torch.nn.RNN(INPUT, HIDDEN)),
-        "holds RNN; it must be an LSTM or a GRU, the same in all layers",
-    ),
-    "projection": (
-        module_arrays(torch.nn.LSTM(INPUT, HIDDEN, proj_size=1)),
-        "state_dict: unknown key 'weight_hr_l0'",
+        "cell: got 'rnn'; it must be one that keeps a memory, such as lstm",
     ),
     "shapes": (
         LSTM | {"weight_ih_l0": np.ones((5, INPUT), np.float32)},
@@ -71,12 +73,12 @@ BAD_TORCH: dict[str, Any] = {
     ),
     "nan": (
         LSTM | {"bias_ih_l0": np.full(12, np.nan, np.float32)},
-        "holds 'bias_ih_l0' with nan; weights must be finite in float32",
+        "bias_ih_l0 holds nan; weights must be finite in float32",
     ),
     "beyond float32": (
         {k: v.astype(np.float64) for k, v in LSTM.items()}
         | {"weight_hh_l0": np.full((12, 3), 1e39)},
-        "holds 'weight_hh_l0' with 1e+39; weights must be finite in float32",
+        "weight_hh_l0 holds 1e+39; weights must be finite in float32",
     ),
     "a sum beyond float32": (
         LSTM | {b: np.full(12, 3e38, np.float32) for b in ("bias_ih_l0", "bias_hh_l0")},
@@ -84,7 +86,7 @@ BAD_TORCH: dict[str, Any] = {
     ),
     "integers": (
         {key: np.ones(value.shape, np.int32) for key, value in LSTM.items()},
-        "as I32; it must be F16, BF16, F32, F64",
+        "is int32; it must be one of float16, bfloat16, float32, float64",
     ),
     "two ways in two layers": (
         module_arrays(torch.nn.LSTM(INPUT, 3, num_layers=2, bidirectional=True)),
@@ -93,7 +95,10 @@ BAD_TORCH: dict[str, Any] = {
 }
 GOOD = {f: np.asarray(v) for f, v in lstm_params([1.0, 1.0])._asdict().items()}
 BAD_NPZ: dict[str, Any] = {
-    "nothing": ({"readout/w": np.ones(3)}, "holds readout/w; it must hold an LSTM or"),
+    "nothing": (
+        {"readout/w": np.ones(3)},
+        "holds readout/w; it must hold a recurrent module",
+    ),
     "cifg": (
         {k: v[..., :6] for k, v in GOOD.items()},
         "holds b (6,), w_hh (2, 6), w_ih (2, 6); it must be an LSTM, w_ih (input, 4 *",
@@ -105,19 +110,22 @@ BAD_NPZ: dict[str, Any] = {
     "a number": (GOOD | {"w_hh": np.float32(1)}, "w_hh (), w_ih (2, 8); it must be"),
     "integers": (
         {k: v.astype(np.int32) for k, v in GOOD.items()},
-        "holds int32; it must be real numbers",
+        "is int32; it must be one of float16, bfloat16",
     ),
-    "infinite": (GOOD | {"b": np.full(8, np.inf)}, "holds 'b' with inf; weights must"),
-    "beyond float32": (GOOD | {"b": np.full(8, 1e39)}, "holds 'b' with 1e+39; weights"),
+    "infinite": (
+        GOOD | {"b": np.full(8, np.inf)},
+        "b holds inf; weights must be finite",
+    ),
+    "beyond float32": (GOOD | {"b": np.full(8, 1e39)}, "b holds 1e+39; weights must"),
     "mixed layers": (
         {f"0/{k}": v for k, v in GOOD.items()}
         | {f"1/{k}": v for k, v in gru_params([1.0, 1.0])._asdict().items()},
-        "holds GRU, LSTM; it must be an LSTM or a GRU, the same in all layers",
+        "its layers are gru, lstm; they must be of one cell",
     ),
     "layers that do not fit": (
         {f"0/{k}": v for k, v in GOOD.items()}
         | {f"1/{k}": v for k, v in (GOOD | {"w_ih": np.ones((3, 8))}).items()},
-        "has w_ih (3, 8) in an upper layer; it must be (2, 8) to fit the layer below",
+        "w_ih of an upper layer has shape (3, 8); it must be (2, 8) to fit",
     ),
 }
 
@@ -142,17 +150,16 @@ def test_other_params_are_refused_in_one_line(tmp_path, case):
 
 
 def test_files_of_another_kind_are_refused(tmp_path):
-    for name, flag in (("a.safetensors", "torch"), ("a.npz", "weights")):
-        path = tmp_path / name
-        path.write_bytes(b"junk" * 10)
-        options: Any = {flag: str(path)}
-        config = explain.Config(**options)
-        assert f"{name}' is not a .{path.suffix[1:]} file" in refusal(
-            lambda config=config: explain.run(config)
-        )
     np.save(tmp_path / "a.npy", np.ones(3))
+    found = {"a.safetensors": "can't be read as a", "a.npz": "begins with b'junk"}
+    for name, flag in (("a.safetensors", "torch"), ("a.npz", "weights")):
+        (tmp_path / name).write_bytes(b"junk" * 10)
+        options: Any = {flag: str(tmp_path / name)}
+        config = explain.Config(**options)
+        message = refusal(lambda config=config: explain.run(config))
+        assert f"{name}' {found[name]}" in message
     path = str(tmp_path / "a.npy")
-    assert "is not a .npz file" in refusal(lambda: read_npz(path, None))
+    assert "begins with" in refusal(lambda: read("file", path, None, "forward"))
 
 
 def test_one_of_several_is_asked_for_by_name(tmp_path):
@@ -160,15 +167,16 @@ def test_one_of_several_is_asked_for_by_name(tmp_path):
         tmp_path / "w.safetensors",
         {f"{m}.{k}": v for m in ("enc", "dec") for k, v in LSTM.items()},
     )
-    message = refusal(lambda: read_torch(path, None, "forward"))
+    message = refusal(lambda: read("file", path, None, "forward"))
     assert message.startswith("module: got None; it must be one of those in ")
     assert message.endswith(": 'dec', 'enc'")
-    assert read_torch(path, "dec", "forward").cell is lj.LSTM
+    assert read("torch", path, "dec", "forward").cell is lj.LSTM
     assert "direction: got 'backward'" in refusal(
-        lambda: read_torch(path, "dec", "backward")
+        lambda: read("torch", path, "dec", "backward")
     )
     both: Any = {f"{m}/{k}": v for m in "ab" for k, v in GOOD.items()}
     np.savez(tmp_path / "w.npz", **both)
     npz = str(tmp_path / "w.npz")
-    assert refusal(lambda: read_npz(npz, "c")).startswith("module: got 'c'; it must")
-    assert read_npz(npz, "b").cell is lj.LSTM
+    message = refusal(lambda: read("weights", npz, "c", "forward"))
+    assert message.startswith("module: got 'c'; it must")
+    assert read("weights", npz, "b", "forward").cell is lj.LSTM

@@ -1,0 +1,86 @@
+"""This library's own params by path: [module/][layer/]w_ih, w_hh, b, b_hn, w_hr.
+
+`experiments.train` and `lstm_jax.training.checkpoints.named_arrays` write them so.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
+from lstm_jax.adapters.loading.weights import check_shape, params_of
+from lstm_jax.cells import GRU, LSTM, PROJECTION_LSTM, RNN
+from lstm_jax.cells.gru import GRUParams
+from lstm_jax.cells.lstm import LSTMParams
+from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
+from lstm_jax.cells.rnn import RNNParams
+
+CELLS = {
+    LSTMParams: (LSTM, 4),
+    GRUParams: (GRU, 3),
+    RNNParams: (RNN, 1),
+    ProjectionLSTMParams: (PROJECTION_LSTM, 4),
+}
+ASSUMED = "the activation of the RNN is taken to be tanh: the weights do not say it"
+
+
+def read(fields: Fields, settings: dict[str, Any]) -> Module:
+    """Returns one layer, or layers by number."""
+    layers: dict[int, Fields] = {}
+    for field, array in fields.items():
+        number, _, name = field.rpartition("/")
+        layers.setdefault(int(number or 0), {})[name] = array
+    kinds, params = zip(*(_layer(layers[at]) for at in sorted(layers)), strict=True)
+    if len(set(kinds)) > 1:
+        names = ", ".join(sorted({CELLS[kind][0].name for kind in kinds}))
+        raise ValueError(f"its layers are {names}; they must be of one cell")
+    for below, layer in pairwise(params):
+        check_shape(
+            "w_ih of an upper layer", layer.w_ih, (len(below.w_hh), len(layer.b))
+        )
+    notes = (ASSUMED,) if kinds[0] is RNNParams else ()
+    return Module(CELLS[kinds[0]][0], params, notes)
+
+
+def _layer(fields: Fields) -> tuple[type, Any]:
+    for kind, (_, gates) in CELLS.items():
+        if fields.keys() == set(kind._fields) and _gates(fields, kind) == gates:
+            return kind, params_of(kind, **_checked(fields, kind, gates))
+    found = ", ".join(f"{name} {np.shape(fields[name])}" for name in sorted(fields))
+    raise ValueError(
+        f"it holds {found}; it must be an LSTM, w_ih (input, 4 * hidden), w_hh "
+        "(hidden, 4 * hidden), b, a GRU, with 3 and b_hn (hidden,), or an RNN, with 1"
+    )
+
+
+def _gates(fields: Fields, kind: type) -> int:
+    """Returns how many gates stand side by side; 0 if it can't be told."""
+    hidden = fields["w_hr" if kind is ProjectionLSTMParams else "w_hh"]
+    if not hidden.ndim or not len(hidden):
+        return 0
+    return fields["w_hh"].shape[-1] // len(hidden) if fields["w_hh"].ndim == 2 else 0
+
+
+def _checked(fields: Fields, kind: type, gates: int) -> Fields:
+    shown = len(fields["w_hh"])
+    hidden = len(fields["w_hr"]) if kind is ProjectionLSTMParams else shown
+    inputs = fields["w_ih"].shape[:1]
+    wanted = {
+        "w_ih": (*inputs, gates * hidden),
+        "w_hh": (shown, gates * hidden),
+        "b": (gates * hidden,),
+        "b_hn": (hidden,),
+        "w_hr": (hidden, shown),
+    }
+    return {name: check_shape(name, fields[name], wanted[name]) for name in fields}
+
+
+OWN: tuple[Layout, ...] = (
+    layout(
+        r"(?:\d+/)?\w+",  # all that is there: scales make it another cell
+        "w_ih w_hh b",
+        "0/w_ih 0/w_hh 0/b",
+        read=read,
+    ),
+)

@@ -1,0 +1,161 @@
+"""Networks of other libraries: what they hold, and what they themselves make of xs."""
+
+import os
+from typing import Any, NamedTuple
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from flax import nnx
+
+TIME, BATCH, INPUT, HIDDEN = 5, 2, 3, 3  # square, so a forgotten transpose has to show
+
+
+class Original(NamedTuple):
+    """A network: what `load` reads, and ys (time, batch, output) of the library."""
+
+    source: Any
+    run: Any  # xs -> ys, differentiable by jax; None after numbers of another library
+    ys: Any = None
+    input_gradient: Any = None  # of sum(ys * weighting)
+
+
+def inputs(dtype: Any = np.float64):
+    return np.random.default_rng(0).standard_normal((TIME, BATCH, INPUT)).astype(dtype)
+
+
+def weighting(shape):
+    """What turns outputs into one number."""
+    return np.cos(np.arange(np.prod(shape))).reshape(shape)
+
+
+def of_torch(make, cells=False, **options):
+    """A module, or a cell that is run step by step, and its autograd."""
+    torch.manual_seed(0)
+    module = make(INPUT, HIDDEN, dtype=torch.float64, **options)
+    xs = torch.tensor(inputs(), requires_grad=True)
+    if cells:
+        state, shown = None, []
+        for x in xs:
+            state = module(x, state)
+            shown.append(state[0] if isinstance(state, tuple) else state)
+        ys = torch.stack(shown)
+    else:
+        ys, _ = module(xs)
+    (ys * torch.tensor(weighting(ys.shape))).sum().backward()
+    return Original(module, None, ys.detach().numpy(), xs.grad)
+
+
+def drawn(params, seed=1):
+    """The same shapes, every number drawn: biases begin at zero in most libraries."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(rng.uniform(-0.8, 0.8, jnp.shape(leaf))), params
+    )
+
+
+def stepped(step, carry):
+    """Runs `(carry, x) -> (carry, y)` over time, in Python's own loop."""
+
+    def run(xs):
+        memory, ys = carry, []
+        for x in xs:
+            memory, y = step(memory, x)
+            ys.append(y)
+        return jnp.stack(ys)
+
+    return run
+
+
+def of_linen(make):
+    module = make(HIDDEN, param_dtype=jnp.float64)
+    empty = module.initialize_carry(jax.random.key(0), (BATCH, INPUT))
+    empty = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), empty)
+    params = drawn(module.init(jax.random.key(0), empty, jnp.zeros((BATCH, INPUT))))
+    step = lambda carry, x: module.apply(params, carry, x)
+    return Original({"params": {"rnn": params["params"]}}, stepped(step, empty))
+
+
+def of_nnx(make):
+    wide = {"dtype": jnp.float64, "param_dtype": jnp.float64}
+    module = make(INPUT, HIDDEN, **wide, rngs=nnx.Rngs(0))
+    nnx.update(module, drawn(nnx.state(module, nnx.Param)))
+    empty = module.initialize_carry((BATCH, INPUT), nnx.Rngs(0))
+    empty = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), empty)
+    return Original(module, stepped(module, empty))
+
+
+def of_haiku(make):
+    def first(x):
+        core = make(HIDDEN)
+        return core(x, core.initial_state(BATCH))
+
+    params = drawn(
+        hk.transform(first).init(jax.random.key(0), jnp.zeros((BATCH, INPUT)))
+    )
+    core = hk.without_apply_rng(hk.transform(lambda x, state: make(HIDDEN)(x, state)))
+    empty = hk.testing.transform_and_run(lambda: make(HIDDEN).initial_state(BATCH))()
+    step = lambda carry, x: core.apply(params, x, carry)[::-1]
+    empty = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), empty)
+    return Original(params, stepped(step, empty))
+
+
+def of_equinox(make):
+    module = make(INPUT, HIDDEN, dtype=jnp.float64, key=jax.random.key(0))
+    one = jnp.zeros((BATCH, HIDDEN), jnp.float64)
+    two = "LSTM" in make.__name__
+
+    def step(carry, x):
+        carry = jax.vmap(module)(x, carry)
+        return carry, carry[0] if two else carry
+
+    return Original(module, stepped(step, (one, one) if two else one))
+
+
+def of_keras(layer, build=True):
+    """A layer of Keras, its weights drawn; batch first there."""
+    xs = inputs(np.float32)
+    layer(jnp.asarray(xs.swapaxes(0, 1)))
+    rng = np.random.default_rng(2)
+    layer.set_weights([rng.uniform(-0.8, 0.8, w.shape) for w in layer.weights])
+    return Original(layer, lambda xs: jnp.swapaxes(layer(jnp.swapaxes(xs, 0, 1)), 0, 1))
+
+
+ONNX_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def of_onnx(op, path, directions=1, **attributes):
+    """A file with one node, and what ONNX Runtime makes of it."""
+    rng, width = np.random.default_rng(3), ONNX_GATES[op] * HIDDEN
+    shapes = {"W": (width, INPUT), "R": (width, HIDDEN), "B": (2 * width,)}
+    arrays = {
+        name: rng.uniform(-0.8, 0.8, (directions, *shape)).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    if directions == 2:
+        attributes["direction"] = "bidirectional"
+    node = onnx.helper.make_node(
+        op, ["x", *"WRB"], ["y"], name="net/rnn", hidden_size=HIDDEN, **attributes
+    )
+    real = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [node],
+        "net",
+        [onnx.helper.make_tensor_value_info("x", real, (TIME, BATCH, INPUT))],
+        [onnx.helper.make_tensor_value_info("y", real, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    model = onnx.helper.make_model(
+        graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 14)]
+    )
+    onnx.save(model, path)
+    session = onnxruntime.InferenceSession(str(path))
+    found = session.run(None, {"x": inputs(np.float32)})
+    ys = np.moveaxis(np.asarray(found[0]), 1, 0)  # direction, time, batch, hidden
+    return Original(str(path), None, np.concatenate([*ys], axis=-1))

@@ -1,0 +1,144 @@
+"""Every layout against the library it comes from: values, and gradients of inputs."""
+
+from typing import Any
+
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from adapters.loading import originals
+from flax import nnx
+
+import lstm_jax as lj
+
+TORCH = {
+    "lstm": (torch.nn.LSTM, {}),
+    "lstm, no bias": (torch.nn.LSTM, {"bias": False}),
+    "gru of 2 layers": (torch.nn.GRU, {"num_layers": 2}),
+    "lstm both ways, 2 layers": (
+        torch.nn.LSTM,
+        {"num_layers": 2, "bidirectional": True},
+    ),
+    "projection": (torch.nn.LSTM, {"proj_size": 2, "num_layers": 2}),
+    "projection both ways": (
+        torch.nn.LSTM,
+        {"proj_size": 2, "num_layers": 2, "bidirectional": True},
+    ),
+    "rnn": (torch.nn.RNN, {}),
+    "rnn of relu, both ways": (
+        torch.nn.RNN,
+        {"nonlinearity": "relu", "bidirectional": True},
+    ),
+    "lstm cell": (torch.nn.LSTMCell, {"cells": True}),
+    "gru cell": (torch.nn.GRUCell, {"cells": True}),
+    "rnn cell of relu": (torch.nn.RNNCell, {"cells": True, "nonlinearity": "relu"}),
+}
+OTHERS = {
+    "linen.LSTMCell": (originals.of_linen, nn.LSTMCell),
+    "linen.OptimizedLSTMCell": (originals.of_linen, nn.OptimizedLSTMCell),
+    "linen.GRUCell": (originals.of_linen, nn.GRUCell),
+    "linen.SimpleCell": (originals.of_linen, nn.SimpleCell),
+    "nnx.LSTMCell": (originals.of_nnx, nnx.LSTMCell),
+    "nnx.OptimizedLSTMCell": (originals.of_nnx, nnx.OptimizedLSTMCell),
+    "nnx.GRUCell": (originals.of_nnx, nnx.GRUCell),
+    "nnx.SimpleCell": (originals.of_nnx, nnx.SimpleCell),
+    "hk.LSTM": (originals.of_haiku, hk.LSTM),
+    "hk.GRU": (originals.of_haiku, hk.GRU),
+    "hk.VanillaRNN": (originals.of_haiku, hk.VanillaRNN),
+    "eqx.nn.LSTMCell": (originals.of_equinox, eqx.nn.LSTMCell),
+    "eqx.nn.GRUCell": (originals.of_equinox, eqx.nn.GRUCell),
+}
+
+
+def assert_same(original, dtype, tolerance):
+    loaded = lj.adapters.load(original.source)
+    xs = jnp.asarray(originals.inputs(dtype))
+    # One program for value and gradient; compiled, as a user would.
+    value = lambda run, xs: jnp.sum(run(xs) * originals.weighting(run(xs).shape))
+    ours = lambda xs: lj.adapters.run(loaded, xs)[1]
+    ys = original.ys if original.run is None else original.run(xs)
+    np.testing.assert_allclose(jax.jit(ours)(xs), ys, rtol=0, atol=tolerance)
+    assert jax.tree.leaves(loaded.params)[0].dtype == dtype
+    wanted = original.input_gradient
+    if original.run is not None:
+        wanted = jax.grad(lambda xs: value(original.run, xs))(xs)
+    if wanted is not None:
+        found = jax.jit(jax.grad(lambda xs: value(ours, xs)))(xs)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+    return loaded
+
+
+@pytest.mark.parametrize("case", TORCH)
+def test_a_module_of_torch(case, x64):
+    make, options = TORCH[case]
+    original = originals.of_torch(make, **options)
+    loaded = assert_same(original, np.float64, 1e-12)
+    assert loaded.layers == options.get("num_layers", 1)
+    assert loaded.directions == 1 + options.get("bidirectional", False)
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_cell_of_flax_haiku_or_equinox(case, x64):
+    make, kind = OTHERS[case]
+    assert_same(make(kind), np.float64, 1e-12)
+
+
+def keras_layers():
+    import keras
+
+    sequences: Any = {"return_sequences": True}
+    return {
+        "LSTM": keras.layers.LSTM(3, **sequences),
+        "LSTM, hard": keras.layers.LSTM(
+            3, recurrent_activation="hard_sigmoid", **sequences
+        ),
+        "GRU": keras.layers.GRU(3, **sequences),
+        "GRU, reset before, hard": keras.layers.GRU(
+            3, reset_after=False, recurrent_activation="hard_sigmoid", **sequences
+        ),
+        "GRU without bias": keras.layers.GRU(3, use_bias=False, **sequences),
+        "SimpleRNN": keras.layers.SimpleRNN(3, activation="relu", **sequences),
+        "Bidirectional": keras.layers.Bidirectional(
+            keras.layers.GRU(3, **sequences), name="both"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "LSTM",
+        "LSTM, hard",
+        "GRU",
+        "GRU, reset before, hard",
+        "GRU without bias",
+        "SimpleRNN",
+        "Bidirectional",
+    ],
+)
+def test_a_layer_of_keras(case):
+    original = originals.of_keras(keras_layers()[case])
+    assert_same(original, np.float32, 1e-5)
+
+
+ONNX = {
+    "LSTM": {},
+    "LSTM both ways": {"directions": 2},
+    "LSTM, hard": {"activations": ["HardSigmoid", "Tanh", "Tanh"]},
+    "GRU": {},
+    "GRU, reset after": {"linear_before_reset": 1, "directions": 2},
+    "RNN": {},
+    "RNN of relu": {"activations": ["Relu"]},
+}
+
+
+@pytest.mark.parametrize("case", ONNX)
+def test_a_node_of_onnx(case, tmp_path):
+    original = originals.of_onnx(
+        case[:4].strip(", "), tmp_path / "a.onnx", **ONNX[case]
+    )
+    assert_same(original, np.float32, 1e-5)
