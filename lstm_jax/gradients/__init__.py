@@ -8,6 +8,7 @@ shape it in training. Two modules share the name of their function, `influence` 
 """
 
 from lstm_jax.gradients.alignment import by_lag
+from lstm_jax.gradients.attribution import Attribution, integrated_gradients
 from lstm_jax.gradients.carousel import (
     CarouselLogNorms,
     forget_factors,
@@ -72,8 +73,8 @@ __all__ = [
     "underflow_lag", "by_lag",
     # ... of single units, and of the inputs
     "log_gradients", "input_gradients", "log_input_gradient_norms",
-    # Which steps influence which
-    "influence", "input_influence",
+    # Which steps and inputs an answer came from, and which steps influence which
+    "integrated_gradients", "Attribution", "influence", "input_influence",
     # What trains the weights
     "weight_contributions", "log_weight_contributions", "effective_window",
     "first_step_signal", "FirstStepSignal",
