@@ -93,7 +93,7 @@ def all_images() -> Images:
         raise ImportError(
             "the digits need scikit-learn: pip install 'lstm_jax[experiments]'"
         ) from error
-    pixels, digits = load_digits(return_X_y=True)
+    pixels, digits = map(np.asarray, load_digits(return_X_y=True))
     return Images(pixels.astype(np.float32) / 16, digits.astype(np.int32))
 
 

@@ -19,7 +19,7 @@ from lstm_jax.tasks import (
 
 
 def test_the_worked_example_of_the_digits_is_the_first_image():
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = map(np.asarray, load_digits(return_X_y=True))
     assert digits.__doc__ is not None
     assert "0/16 0/16 5/16 13/16 9/16 ...  -> the first image of the set, a 0" in (
         digits.__doc__
