@@ -50,6 +50,7 @@ Namespaces
     tasks                 all tasks, and the factories of those with options
     training              states, histories, curricula, success rates
     adapters              other libraries
+    data                  tables of your own, from a file
     theory                closed forms, each with the range where it holds
     initializers          initial weights and biases, gate by gate
     plots                 figures
@@ -58,7 +59,7 @@ Namespaces
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_jax import adapters, cells, gradients, initializers, tasks, training
+from lstm_jax import adapters, cells, data, gradients, initializers, tasks, training
 from lstm_jax.adapters import (
     from_equinox,
     from_function,
@@ -157,8 +158,8 @@ __all__ = [
     "from_torch", "to_torch", "from_linen", "from_nnx", "from_haiku", "from_equinox",
     "from_function",
     # Namespaces
-    "cells", "gradients", "tasks", "training", "adapters", "theory", "initializers",
-    "plots",
+    "cells", "gradients", "tasks", "training", "adapters", "data", "theory",
+    "initializers", "plots",
     "__version__",
 ]  # fmt: skip
 

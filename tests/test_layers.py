@@ -19,10 +19,11 @@ LAYERS = [
         "lstm_jax.checks",
         "lstm_jax.descriptions",
         "lstm_jax.factories",
+        "lstm_jax.files",
         "lstm_jax.linalg",
         "lstm_jax.types",
     },
-    {"lstm_jax.initializers"},
+    {"lstm_jax.data", "lstm_jax.initializers"},
     {"lstm_jax.backward", "lstm_jax.engine", "lstm_jax.readouts"},
     {"lstm_jax.cells", "lstm_jax.tasks", "lstm_jax.theory"},
     {"lstm_jax.inputs"},
@@ -138,9 +139,9 @@ def test_what_takes_long_to_load_is_loaded_on_first_use():
     code = """
 import sys, lstm_jax as lj
 lj.tasks.nature_show("vectors")
-slow = "scipy", "sklearn", "matplotlib", "torch", "flax", "haiku", "equinox"
+slow = "scipy", "sklearn", "matplotlib", "torch", "flax", "haiku", "equinox", "pandas"
 print(*[name for name in slow if name in sys.modules])
-lj.theory.carousel_rate, lj.plots.share_curve, lj.__version__
+lj.data.read_table, lj.theory.carousel_rate, lj.plots.share_curve, lj.__version__
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 import lstm_jax as lj
 from experiments.common import compiling
 from experiments.common.saturation import saturation
+from experiments.common.sequences import Read
 from lstm_jax import readouts
 from lstm_jax.gradients.signal import FirstStepSignal
 from lstm_jax.tasks.nature_show import margins
@@ -31,12 +32,14 @@ class Watched(NamedTuple):
       inputs: what they are measured on, (time, examples, input).
       targets: the right answers, (examples,); None for the user's own sequence.
       lag: of the verdict.
+      read: the user's own sequence as it was read.
     """
 
     task: lj.Task | None
     inputs: Float[Array, "time examples input"]
     targets: Array | None
     lag: int
+    read: Read | None = None
 
 
 class Measured(NamedTuple):
@@ -75,9 +78,9 @@ def sampled(sample: Callable[..., lj.Batch], key: jax.Array, *sizes: int) -> lj.
     return jax.block_until_ready(draw(key))
 
 
-def watched_sequence(sequence: np.ndarray, lag: int) -> Watched:
-    """Returns the user's own sequence, (time, input), as the only example."""
-    return Watched(None, jnp.asarray(sequence)[:, None], None, lag)
+def watched_sequence(found: Read, lag: int) -> Watched:
+    """Returns the user's own sequences, all of them as examples."""
+    return Watched(None, jnp.asarray(found.values), None, lag, found)
 
 
 def silence_like(watched: Watched) -> Watched:

@@ -96,6 +96,6 @@ def in_words(
     if share <= after + MUCH:
         return [line]
     return [
-        f"{line}, which are then 0 or ±1 whatever is remembered: standardise the "
-        f"columns, (x - mean) / standard deviation, which saturate {after:.0%}"
+        f"{line}, which are then 0 or ±1 whatever is remembered: "
+        f"--scale=standardize, (x - mean) / standard deviation, saturates {after:.0%}"
     ]

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, SupportsFloat
 
+from lstm_jax.files import printable as printable
+
 LOST = "lost at once"  # a gradient that is zero already one step back
 OVERFLOW = "overflow"
 MOST_CHARACTERS = 1000  # of a message; names in a file may have millions
@@ -67,16 +69,6 @@ def told_apart(values: Iterable[Any], digits: int = 6) -> list[str]:
         if len(set(texts)) == len(set(values)):
             return texts
     return list(map(str, values))
-
-
-def printable(text: str) -> str:
-    """Returns a text on one line, with control characters escaped.
-
-    Names from a file may hold newlines and codes that move a terminal's cursor.
-    """
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def one_line(text: str) -> str:

@@ -26,8 +26,10 @@ the sequences. For a run, the answer of the trained readout at the last step of 
 sequence, u . answer, takes the place of the output; thin grey lines are the same
 measurement of the initial weights. Weights alone, without --sequence, read white noise
 of unit variance: `lag` steps of warm-up, then `lag` + 1 that are measured. What a model
-keeps depends on what it reads, so give it your own sequence if you have one. Everything
-is computed in float32, norms without underflow.
+keeps depends on what it reads, so give it your own sequence if you have one: a CSV, a
+.npy file of (time, input) or (time, batch, input), and what else `lj.data.read_table`
+reads, every column standardised unless --scale=none. Everything is computed in float32,
+norms without underflow.
 
 Expected. The slowest gate alone leaves exp(lag * mean ln f_t). The measured gradient
 lies below that line if such units are few or hardly contribute to the output, and above

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from experiments.common import cli
+from experiments.common import cli, sequences
 from experiments.common.cli import ConfigError, option
 
 DEFAULT_LAG = 200
@@ -49,11 +49,10 @@ class Config(cli.Flags):
         cli.one_of(("forward", "backward")),
         "of a bidirectional layer; backward reads the sequence from its end",
     )
-    sequence: str | None = option(
-        None,
-        cli.optional(cli.text()),
-        "FILE.npy or FILE.csv, (time, input) numbers, read instead of white noise",
-    )
+    sequence: str | None = sequences.sequence_option("read instead of white noise")
+    columns: tuple[str, ...] | None = sequences.columns_option()
+    missing: str = sequences.missing_option()
+    scale: str = sequences.scale_option()
     lag: int | None = option(
         None,
         cli.optional(cli.integer(minimum=2)),
@@ -68,6 +67,7 @@ class Config(cli.Flags):
     def __post_init__(self) -> None:
         """Checks each field, then that there is exactly one model."""
         super().__post_init__()
+        sequences.check_flags(self)
         given = [getattr(self, name) for name in SOURCES]
         if sum(path is not None for path in given) != 1:
             raise ConfigError(

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from experiments.common import records, wording
+from experiments.common import records, sequences, wording
 from experiments.common.progress import progress
 from experiments.common.records import Record, take
 from experiments.common.report import INITIAL, TRAINED
@@ -51,7 +51,8 @@ def run(config: Config) -> Record:
         NAME,
         asdict(config)
         | {"lag": read.lag, "cell": model.cell.name, "name": model.name}
-        | {"model": report.model_in_words(config, model), "read": read.what},
+        | {"model": report.model_in_words(config, model), "read": read.what}
+        | sequences.in_record(read.read),
         start,
         measurements.quantities(stages),
         axes={"stage": stages, "columns": Saturation._fields},

@@ -61,7 +61,7 @@ def measured(
 
     saturated = None
     if config.sequence is not None:
-        saturated = saturation(stacked, layers, inputs[:, 0])
+        saturated = saturation(stacked, layers, inputs)
     log_norms = lj.log_gradient_norms(stacked, layers, measured, heard, carry)
     log_kept = []
     for layer, entering in zip(layers, carry, strict=True):

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import lstm_jax as lj
-from experiments.common import array_files, memory_limit
+from experiments.common import array_files, memory_limit, sequences
 from experiments.common.cli import ConfigError
-from experiments.common.sequence_file import read_sequence
+from experiments.common.sequences import Read
 from experiments.explain import weights_file
 from experiments.explain.config import DEFAULT_LAG, Config
 from experiments.train import saved_run
@@ -42,6 +42,7 @@ class Sequences(NamedTuple):
     counts: Bool[Array, "time examples"] | None  # see `measurements.measured`
     lag: int  # how many steps to look back
     what: str  # in words
+    read: Read | None = None  # the user's own sequence
 
 
 def read_model(config: Config) -> Model:
@@ -126,19 +127,24 @@ def sequences_of(config: Config, model: Model) -> Sequences:
 
 
 def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
-    sequence = read_sequence(config.sequence or "")
-    if sequence.shape[1] != input_size:
+    found = sequences.read(config)
+    num_steps, several, width = found.values.shape
+    if width != input_size:
         raise ConfigError(
-            f"sequence: {config.sequence!r} has {sequence.shape[1]} features per step; "
-            f"it must have {input_size}, for these weights"
+            f"sequence: {config.sequence!r} has {width} features per step, "
+            f"{', '.join(map(repr, found.columns))}; it must have {input_size}, for "
+            "these weights: --columns=NAME,... takes some"
         )
-    lag = _checked_lag(config, len(sequence), repr(config.sequence))
-    largest = ("num_examples", len(sequence), max(input_size, hidden_size))
+    what = repr(config.sequence)
+    lag = _checked_lag(config, num_steps, what)
+    largest = ("num_examples", num_steps, max(input_size, hidden_size))
     memory_limit.check({"num_examples": config.num_examples}, [largest])
-    sequence = sequence if config.direction == "forward" else sequence[::-1]
-    shape = (len(sequence), config.num_examples, input_size)
-    inputs = jnp.broadcast_to(jnp.asarray(sequence[:, None], np.float32), shape)
-    return Sequences(inputs, None, lag, repr(config.sequence))
+    of_example = np.arange(config.num_examples) % several  # in turn
+    if several > config.num_examples:
+        what = f"the first {config.num_examples} of {several} sequences of {what}"
+    inputs = found.values[:, of_example].astype(np.float32)
+    inputs = inputs if config.direction == "forward" else inputs[::-1]
+    return Sequences(jnp.asarray(inputs), None, lag, what, found)
 
 
 def _of_task(config: Config, run: TrainedRun) -> Sequences:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import lstm_jax as lj
-from experiments.common import decay, saturation, wording
+from experiments.common import decay, saturation, sequences, wording
 from experiments.common.report import INITIAL, TRAINED
 from experiments.explain.measurements import Measured
 from experiments.explain.models import NOISE, Config, Model, Sequences
@@ -101,10 +101,11 @@ def _read_in_words(read: Sequences) -> str:
 
 
 def _input_lines(read: Sequences, found: Measured) -> list[str]:
-    """Says how far a given sequence saturates the model."""
-    if found.saturation is None:
+    """Says what was read of a given sequence, and how far it saturates the model."""
+    if found.saturation is None or read.read is None:
         return []
-    return saturation.in_words(*found.saturation, np.asarray(read.inputs))
+    saturated = saturation.in_words(*found.saturation, np.asarray(read.inputs))
+    return [*sequences.in_words(read.read), *saturated]
 
 
 def _gate_lines(found: Measured) -> list[str]:

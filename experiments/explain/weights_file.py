@@ -1,21 +1,13 @@
 """The weights to explain, from a file of any format that `lj.adapters.load` takes."""
 
-import contextlib
-import stat
-import zipfile
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 import lstm_jax as lj
-from experiments.common import array_files
 from experiments.common.cli import ConfigError
-from lstm_jax.adapters.loading.files import FORMATS
 from lstm_jax.gradients.carousel import memory_field
-
-NO_ZIP = (zipfile.BadZipFile, NotImplementedError)  # or one that zipfile can't read
-WANTED = f"a file of weights, {FORMATS}"
 
 
 class Weights(NamedTuple):
@@ -46,7 +38,6 @@ def read(name: str, path: str, module: str | None, direction: str) -> Weights:
     Raises:
       ConfigError: the file can't be read, or holds something else.
     """
-    _check_size(name, path)
     try:
         loaded = lj.adapters.load(path, module)
     except (ValueError, OSError, ImportError) as error:
@@ -63,16 +54,6 @@ def read(name: str, path: str, module: str | None, direction: str) -> Weights:
     # The last output is measured, so nothing depends on how it is read.
     notes = tuple(note for note in loaded.notes if not note.startswith("readout: "))
     return Weights(cell, layers, notes)
-
-
-def _check_size(name: str, path: str) -> None:
-    """Refuses what would fill the memory, once unpacked, before it is read."""
-    if stat.S_ISDIR(array_files.status(name, path, WANTED).st_mode):
-        return
-    size = array_files.check_regular(name, path, WANTED)
-    with contextlib.suppress(*NO_ZIP), zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    array_files.check_fits(name, path, size)
 
 
 def _one_way(name: str, path: str, layers: tuple, direction: str) -> tuple:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import lstm_jax as lj
-from experiments.common import cli
+from experiments.common import cli, sequences
 from experiments.common.cli import ConfigError, option
 from experiments.common.variants import (
     FORGET_BIASES,
@@ -62,11 +62,10 @@ class Config(cli.Flags):
         "orthogonal", cli.one_of(initializers.INITIALIZERS), "recurrent weights"
     )
     rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
-    sequence: str | None = option(
-        None,
-        cli.optional(cli.text()),
-        "FILE.npy or FILE.csv, (time, input) numbers, measured instead of the show",
-    )
+    sequence: str | None = sequences.sequence_option("measured instead of the show")
+    columns: tuple[str, ...] | None = sequences.columns_option()
+    missing: str = sequences.missing_option()
+    scale: str = sequences.scale_option()
     num_examples: int = option(32, cli.integer(minimum=1), "test sequences measured")
     dtype: str = option(
         "float32", cli.one_of(("float32", "float64", "bfloat16")), "for all weights"
@@ -76,6 +75,7 @@ class Config(cli.Flags):
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on one another."""
         super().__post_init__()
+        sequences.check_flags(self)
         if self.recorder and not self.trains:
             raise ConfigError(
                 f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "

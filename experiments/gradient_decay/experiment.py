@@ -18,6 +18,7 @@ from experiments.common import (
     records,
     report,
     saturation,
+    sequences,
     training,
 )
 from experiments.common.cores import on_all_cores
@@ -82,7 +83,7 @@ def run(config: Config) -> Record:
     arrays = _quantities(found) | undriven | far.arrays | bear.shown(shows)
     return records.new(
         NAME,
-        asdict(config) | {"lag": watched.lag},
+        asdict(config) | {"lag": watched.lag} | sequences.in_record(watched.read),
         start,
         arrays,
         axes={
@@ -100,6 +101,7 @@ def run(config: Config) -> Record:
             f"Verdict for lag {watched.lag}, from untrained networks (medians over "
             f"{config.num_seeds} seeds and the sequences):",
             *_verdict_lines(found, watched.lag),
+            *([] if watched.read is None else sequences.in_words(watched.read)),
             *_of_inputs(arrays.get("saturation"), watched),
         ],
     )

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 
 import lstm_jax as lj
-from experiments.common import gradient_shares, training
+from experiments.common import gradient_shares, sequences, training
 from experiments.common.cli import ConfigError
 from experiments.common.gradient_shares import Watched
-from experiments.common.sequence_file import read_sequence
 from experiments.common.variants import variants_of
 from experiments.gradient_decay.config import DEFAULT_LAG, Config
 from lstm_jax import initializers
@@ -21,15 +20,16 @@ def watched_in(config: Config) -> Watched:
         return gradient_shares.watched_show(
             jax.random.key(config.seed), config.rendering, lag, config.num_examples
         )
-    sequence = read_sequence(config.sequence, config.dtype)
-    longest = len(sequence) - 1
+    found = sequences.read(config, config.dtype)
+    num_steps = len(found.values)
+    longest = num_steps - 1
     lag = config.lag or longest
     if lag > longest:
         raise ConfigError(
-            f"lag: got {lag}; it must be at most {longest}, for the {len(sequence)} "
+            f"lag: got {lag}; it must be at most {longest}, for the {num_steps} "
             f"steps of {config.sequence!r}"
         )
-    return gradient_shares.watched_sequence(sequence, lag)
+    return gradient_shares.watched_sequence(found, lag)
 
 
 def cell_of(config: Config, name: str) -> lj.Cell:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from lstm_jax.adapters.loading import files, objects, readout
+from lstm_jax.adapters.loading import formats, objects, readout
 from lstm_jax.adapters.loading.flax_layout import FLAX, HAIKU
 from lstm_jax.adapters.loading.keras_layout import KERAS
 from lstm_jax.adapters.loading.layouts import Candidate, Module, candidates
@@ -68,7 +68,7 @@ def load(source: Any, module: str | None = None) -> Loaded:
         be None if there is only one.
 
     Raises:
-      FileNotFoundError: there is no such file.
+      OSError: there is no such file, or it can't be opened.
       ImportError: the package that reads the format is not installed.
       TypeError: the object is of another kind.
       ValueError: the file is of another kind, holds no recurrent module or several, or
@@ -82,7 +82,7 @@ def load(source: Any, module: str | None = None) -> Loaded:
       (<Cell 'lstm'; gates i, f, g, o; memory c>, 1, 1)
     """
     is_path = isinstance(source, str | PathLike)
-    found = files.read(fspath(source)) if is_path else objects.read(source)
+    found = formats.read(fspath(source)) if is_path else objects.read(source)
     modules = candidates(found, LAYOUTS)
     name = _chosen(found, modules, module)
     one = _read(found, name, modules[name])

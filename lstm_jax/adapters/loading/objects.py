@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from lstm_jax.adapters.loading import keras_files
-from lstm_jax.adapters.loading.files import tensors_of
+from lstm_jax.adapters.loading.formats import tensors_of
 from lstm_jax.adapters.loading.source import Source, by_path, source_of
 from lstm_jax.adapters.modules import library
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from lstm_jax.files import printable
+
 SEPARATORS = re.compile(r"[.,/]")
 REAL = ("float16", "bfloat16", "float32", "float64")
 
@@ -54,9 +56,6 @@ def by_path(tree: Any) -> dict[str, Any]:
 
 def listed(names: Iterable[str]) -> str:
     """Lists the first few names, on one line."""
-    names = [
-        name if name.isprintable() else name.encode("unicode_escape").decode()
-        for name in names
-    ]
+    names = list(map(printable, names))
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (", ".join(names[:4]) or "nothing") + more

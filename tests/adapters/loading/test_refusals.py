@@ -90,7 +90,10 @@ def test_arrays_that_are_no_network(tmp_path, case):
 
 
 FILES = {
-    "a.txt": (b"hello there", "begins with b'hello th'; it must be .safetensors, .pt"),
+    "a.txt": (
+        b"hello there",
+        "begins with b'hello th'; it must be a file of weights",
+    ),
     "a.npz": (b"PK junk", "is a damaged zip file; it must be whole"),
     "a.safetensors": (b"junk" * 10, "can't be read as a .safetensors file"),
     "a.h5": (b"\x89HDF junk", "can't be read as a .h5 file"),
@@ -126,7 +129,9 @@ def test_a_pickle_is_never_run(tmp_path):
 
 
 def test_a_file_that_is_not_there_or_no_file(tmp_path):
-    assert "there is no such file" in refused(tmp_path / "a.pt", kind=FileNotFoundError)
+    assert "can't be read (No such file" in refused(
+        tmp_path / "a.pt", kind=FileNotFoundError
+    )
     assert "a folder of Orbax" in refused(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "is not a regular file" in refused(tmp_path / "pipe")

@@ -16,12 +16,18 @@ import pytest
 import safetensors.numpy
 
 import lstm_jax as lj
-from experiments.common import memory_limit
+from experiments import explain
+from experiments.common import sequences
 from experiments.common.cli import ConfigError
-from experiments.common.sequence_file import read_sequence
 from experiments.explain import weights_file
 from experiments.explain.models import Config, read_model
+from lstm_jax import files
 from lstm_jax.training.checkpoints import named_arrays
+
+
+def read_sequence(path):
+    return sequences.read(explain.Config(weights="w.npz", sequence=path))
+
 
 READERS = {
     "npy": read_sequence,
@@ -175,13 +181,11 @@ def test_a_pipe_a_device_and_a_folder_are_no_files(tmp_path, suffix):
 
 
 def test_what_would_fill_the_memory_is_refused_before_it_is_read(tmp_path):
-    size = memory_limit.there_is()
+    size = files.memory()
     for path in (tmp_path / "large.npy", tmp_path / "large.safetensors"):
         with path.open("wb") as file:
             file.truncate(size)  # a hole: it takes no room on disk
-        assert f"holds {memory_limit.in_words(size)}; it must be at most" in refusal(
-            path
-        )
+        assert f"holds {files.in_words(size)}; it must be at most" in refusal(path)
     members = {f"{k}.npy": npy(np.zeros(3)) for k in range(size // 2**33 + 2)}
     packed = bytearray(npz(members, zipfile.ZIP_DEFLATED))
     at = packed.find(b"PK\x01\x02")

@@ -31,6 +31,7 @@ REFUSED = [
     (["--cells=tree"], "--cells=tree", "rnn, lstm, four_gate"),
     (["--lag=many"], "--lag=many", "an integer, at least 1"),
     (["--sequence=none.npy"], "none.npy", ".npy or .csv"),
+    (["--columns=a"], "columns: got a; it must", "not be given without a sequence"),
     (["--out=README.md/x"], "README.md/x", "a folder that can be made"),
     (["--lags=3"], "lags", "--help"),
     (["lstm"], "lstm", "--name=value"),

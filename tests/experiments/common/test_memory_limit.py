@@ -55,9 +55,3 @@ def test_an_array_may_fill_the_memory_and_no_more():
     memory_limit.check({"n": entries}, [("n",)], itemsize=8)
     with pytest.raises(ConfigError, match="must fit into the memory"):
         memory_limit.check({"n": entries + 1}, [("n",)], itemsize=8)
-
-
-def test_there_is_memory_and_it_is_told_in_units():
-    assert 2**28 < memory_limit.there_is() < 2**50
-    words = [memory_limit.in_words(n) for n in (12, 3 * 2**29, 1.25e21)]
-    assert words == ["12 bytes", "1.5 GiB", "1.11e+06 PiB"]

@@ -76,17 +76,23 @@ def test_a_verdict_on_raw_columns_says_what_helps(tmp_path, scale, of):
         params = lj.GRU.init(jax.random.key(0), 1, 3)
         arrays: Any = named_arrays(params)
         np.savez(tmp_path / "w.npz", **arrays)
-        config = explain.Config(weights=str(tmp_path / "w.npz"), sequence=sequence)
+        config = explain.Config(
+            weights=str(tmp_path / "w.npz"), sequence=sequence, scale="none"
+        )
         record = explain.run(config)
     else:
         config = gradient_decay.Config(
-            sequence=sequence, cells=("rnn",), hidden_size=8, num_seeds=1
+            sequence=sequence,
+            scale="none",
+            cells=("rnn",),
+            hidden_size=8,
+            num_seeds=1,
         )
         record = gradient_decay.run(config)
         assert record.arrays["saturation"].values.shape == (1, 1, 1, 2)
     (line,) = (line for line in record.verdict if line.startswith("  inputs:"))
     if scale == "raw":
         assert line.startswith("  inputs:   up to 600; they saturate ")
-        assert "standardise the columns, (x - mean) / standard deviation" in line
+        assert "--scale=standardize, (x - mean) / standard deviation, sat" in line
     else:
         assert line == "  inputs:   up to 1.66; they saturate 0% of the gates and units"

@@ -76,6 +76,8 @@ def test_a_sequence_must_fit_the_weights(tmp_path):
     def run(**options: Any):
         return refusal(lambda: explain.run(explain.Config(weights=weights, **options)))
 
-    assert "has 3 features per step; it must have 2" in run(sequence=wide)
+    assert "has 3 features per step, '1', '2', '3'; it must have 2, for" in run(
+        sequence=wide
+    )
     assert run(sequence=mine, lag=5).startswith("lag: got 5; it must be in [2, 4]")
     assert "No such file" in run(sequence=str(Path(tmp_path) / "none.npy"))

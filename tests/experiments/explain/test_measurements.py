@@ -124,7 +124,10 @@ def test_a_sequence_is_read_whole_and_backward_from_its_end(tmp_path):
     directions = lj.from_torch(module.state_dict())
     for direction, order in (("forward", 1), ("backward", -1)):
         config = explain.Config(
-            torch=path, sequence=str(tmp_path / "mine.npy"), direction=direction
+            torch=path,
+            sequence=str(tmp_path / "mine.npy"),
+            scale="none",
+            direction=direction,
         )
         model = read_model(config)
         wanted = getattr(directions, direction)
@@ -145,6 +148,7 @@ def test_a_lag_shorter_than_the_sequence_reads_its_beginning_as_a_warm_up(tmp_pa
         explain.Config(
             weights=save_npz(tmp_path / "w.npz", params),
             sequence=str(tmp_path / "mine.npy"),
+            scale="none",
             lag=3,
             num_examples=1,
         )

@@ -1,11 +1,9 @@
 """Opens files of weights; the format is told from what the file begins with."""
 
+import contextlib
 import json
-import lzma
-import struct
-import tokenize
+import stat
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,50 +11,34 @@ from typing import Any
 import jax
 import numpy as np
 
+from lstm_jax import files
 from lstm_jax.adapters.loading import keras_files, onnx_files, plug_ins
 from lstm_jax.adapters.loading.source import Source, by_path, source_of
 from lstm_jax.adapters.modules import library
 
-FORMATS = (
-    ".safetensors, .pt, .pth, .h5, .keras, .onnx, .npz, .msgpack, .json or .nam, or a "
-    "folder of Orbax"
+WANTED = (
+    "a file of weights, .safetensors, .pt, .pth, .h5, .keras, .onnx, .npz, .msgpack, "
+    ".json or .nam, or a folder of Orbax"
 )
 # What a damaged file made its reader raise.
-UNREADABLE = (
-    ValueError,
-    KeyError,
-    MemoryError,
-    AttributeError,
-    IndexError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    OverflowError,
-    SyntaxError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
+UNREADABLE = (*files.UNREADABLE, OSError, IndexError, AttributeError)
 
 
 def read(path: str) -> Source:
     """Returns what a file of weights holds.
 
     Raises:
-      FileNotFoundError: there is none.
+      OSError: there is none, or it can't be opened.
       ImportError: its format needs a package that is not installed.
       ValueError: it is of another kind, damaged, or a pickle that needs code.
     """
-    place, what = Path(path), repr(str(path))
-    if place.is_dir():
+    place, what = Path(path), repr(path)
+    if stat.S_ISDIR(files.status(path, WANTED).st_mode):
         return _guarded(what, "a folder of Orbax", lambda: _orbax(what, place))
-    if not place.exists():
-        raise FileNotFoundError(f"{what}: there is no such file")
-    if not place.is_file():
-        raise ValueError(f"{what} is not a regular file; it must be {FORMATS}")
+    size = files.check_regular(path, WANTED)
+    with contextlib.suppress(*UNREADABLE), zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    files.check_fits(path, size)
     with place.open("rb") as file:
         start = file.read(16)
     kind, open_it = _kind_of(what, place, start)
@@ -81,7 +63,7 @@ def _kind_of(what: str, place: Path, start: bytes) -> tuple[str, Callable[[], So
         return "a .msgpack file of Flax", lambda: _msgpack(what, place)
     if suffix in (".pt", ".pth", ".bin"):
         return "a file of torch", lambda: _torch(what, path)
-    raise ValueError(f"{what} begins with {start[:8]!r}; it must be {FORMATS}")
+    raise ValueError(f"{what} begins with {start[:8]!r}; it must be {WANTED}")
 
 
 def _kind_of_zip(what: str, path: str) -> tuple[str, Callable[[], Source]]:

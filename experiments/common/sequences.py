@@ -1,0 +1,132 @@
+"""A user's own sequence, from a file: flags, and what they read."""
+
+import re
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float64
+
+import lstm_jax as lj
+from experiments.common import array_files, cli
+from experiments.common.cli import ConfigError, option
+
+FLAG = re.compile(r"\b(columns|missing|scale)=")
+FILES = "FILE.csv or .npy, numbers, one row a step"
+MOST_NAMES = 8
+
+
+class Flags(Protocol):
+    """The flags by which an experiment reads a sequence."""
+
+    @property
+    def sequence(self) -> str | None:
+        """The file."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Which to take."""
+        ...
+
+    @property
+    def missing(self) -> str:
+        """What to do where there is no value."""
+        ...
+
+    @property
+    def scale(self) -> str:
+        """What to do with the numbers."""
+        ...
+
+
+class Read(NamedTuple):
+    """A sequence, or several of one length.
+
+    Attributes:
+      values: with an axis of sequences, one unless the file has three axes.
+      columns: names of the inputs.
+      notes: what was done to the file.
+    """
+
+    values: Float64[np.ndarray, "time sequences input"]
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def sequence_option(instead_of: str) -> Any:
+    """The field `sequence`; `instead_of` says what it replaces."""
+    return option(None, cli.optional(cli.text()), f"{FILES}, {instead_of}")
+
+
+def columns_option() -> Any:
+    """The field `columns`."""
+    kind = cli.optional(cli.list_of(cli.text()))
+    return option(None, kind, "of the sequence, by name or position")
+
+
+def missing_option() -> Any:
+    """The field `missing`."""
+    kind = cli.one_of(("error", "forward", "drop"))
+    return option("error", kind, "what becomes of a gap in the sequence")
+
+
+def scale_option() -> Any:
+    """The field `scale`."""
+    kind = cli.one_of(("standardize", "none"))
+    return option("standardize", kind, "to mean 0 and standard deviation 1")
+
+
+def read(config: Flags, dtype: str = "float32") -> Read:
+    """Returns the sequence that the flags name.
+
+    Raises:
+      ConfigError: it can't be read, or is not finite in `dtype`.
+    """
+    path = config.sequence or ""
+    options = {"columns": config.columns, "missing": config.missing}
+    try:
+        table = lj.data.read_table(path, scale=config.scale, **options)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        raise ConfigError(f"sequence: {_with_flags(path, str(error))}") from error
+    values = table.values if table.values.ndim == 3 else table.values[:, None]
+    odd = values[array_files.beyond(values, dtype)]
+    if odd.size:
+        raise ConfigError(
+            f"sequence: {path!r}: got {odd[0]:g}; it must be finite in {dtype}: "
+            "--scale=standardize"
+        )
+    notes = tuple(_with_flags("", note) for note in table.notes)
+    return Read(values, table.columns, notes)
+
+
+def _with_flags(path: str, message: str) -> str:
+    """Returns what the library said of an argument, said of a flag."""
+    head, named, rest = message.partition(repr(path)) if path else ("", "", message)
+    return head + named + FLAG.sub(r"--\1=", rest)
+
+
+def in_words(found: Read) -> list[str]:
+    """Returns the line of the verdict on what was read and done."""
+    steps, several, _ = found.values.shape
+    names = ", ".join(map(repr, found.columns))
+    if len(found.columns) > MOST_NAMES:
+        names = f"{len(found.columns)} columns"
+    of = f"{several} sequences of " if several > 1 else ""
+    line = "; ".join([f"{of}{steps} steps of {names}", *found.notes])
+    return [f"  read:     {line}"]
+
+
+def in_record(found: Read | None) -> dict[str, Any]:
+    """Returns what a record's config says of it."""
+    if found is None:
+        return {}
+    return {"columns": list(found.columns), "notes": list(found.notes)}
+
+
+def check_flags(config: Flags) -> None:
+    """Refuses columns where there is no sequence."""
+    if config.sequence is None and config.columns is not None:
+        raise ConfigError(
+            f"columns: got {','.join(config.columns)}; it must not be given without a "
+            "sequence"
+        )
