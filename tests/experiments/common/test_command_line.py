@@ -89,6 +89,16 @@ def test_the_command_line_says_what_it_can_do(word):
     assert max(len(line) for line in lines if line.startswith(("--", "    "))) <= 60
 
 
+@pytest.mark.parametrize("module", ["experiments", "experiments.latch"])
+def test_a_reader_that_leaves_ends_it_quietly(module):
+    command = [sys.executable, "-m", module, "--help"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as asked:
+        asked.stdout.close()
+        assert asked.stderr.read() == b""
+    assert asked.returncode == 128 + signal.SIGPIPE
+
+
 SAME_RECORD_TWICE = """
 import os, sys
 from pathlib import Path
