@@ -19,7 +19,7 @@ def quiet_when_unread() -> Iterator[None]:
         try:
             yield
         finally:
-            # Lines wait in a buffer; written at Python's own end they would be reported.
+            # What waits in the buffer until Python ends would break with a message.
             sys.stdout.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
