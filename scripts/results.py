@@ -14,7 +14,7 @@ import numpy as np
 
 import lstm_jax as lj
 from benchmarks import table as bench
-from experiments.common import records, usage, wording
+from experiments.common import describing, records, usage, wording
 from experiments.figures.nature_show import SOLVED
 
 ROOT = Path(__file__).parent.parent
@@ -40,17 +40,13 @@ def block(name: str) -> str:
     setting = (
         f"Hidden {config['hidden_size']}, {config['num_steps']} updates, "
         f"{config['num_seeds']} seeds; {made['wall_seconds']:.0f} s on "
-        f"{_device(made)}, jax {made['versions']['jax']}, {made['date'][:10]}:"
+        f"{describing.device(made)}, jax {made['versions']['jax']}, "
+        f"{made['date'][:10]}:"
     )
     if "lag" in config:
         setting = f"Lag {config['lag']}. {setting}"
     story = "\n".join(line for line in record.verdict if line)
     return f"{setting}\n\n{_table(record.rows)}\n\n```text\n{story}\n```"
-
-
-def _device(made: dict[str, Any]) -> str:
-    """Returns the device of a record; of a CPU, JAX's name for both is one word."""
-    return made["device"].removeprefix("cpu: ")
 
 
 def _record(name: str) -> records.Record:
@@ -92,7 +88,7 @@ def remembered() -> str:
     setting = (
         f"{config['lag']} images between the first and the last; "
         f"{config['num_steps']} updates; {made['wall_seconds']:.0f} s on "
-        f"{_device(made)}, {made['date'][:10]}. Without memory 1/2 is right:"
+        f"{describing.device(made)}, {made['date'][:10]}. Without memory 1/2 is right:"
     )
     return f"{setting}\n\n{_table(rows)}"
 
