@@ -92,10 +92,11 @@ def test_the_command_line_says_what_it_can_do(word):
 @pytest.mark.parametrize("module", ["experiments", "experiments.latch"])
 def test_a_reader_that_leaves_ends_it_quietly(module):
     command = [sys.executable, "-m", module, "--help"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as asked:
-        asked.stdout.close()
-        assert asked.stderr.read() == b""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as unread:
+        asked = subprocess.run(command, cwd=ROOT, stdout=unread, stderr=subprocess.PIPE)
+    assert asked.stderr == b""
     assert asked.returncode == 128 + signal.SIGPIPE
 
 
