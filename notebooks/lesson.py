@@ -89,7 +89,7 @@ bear = shows.inputs[0, number]
 
 def show(name, values):
     """Prints the first four units."""
-    print(f"{name:<8}", *(f"{value:+.2f}" for value in values[:4]), "...")
+    print(f"{name:<8}", *(f"{value:+.3f}" for value in values[:4]), "...")
 
 
 # %% [markdown]
@@ -106,6 +106,9 @@ learned = lj.learn_gate(params, memory.stm, bear)
 show("learned", learned)
 
 # %% [markdown]
+# That is little. The bias b_i is -3 at the start, and σ(-3) = 0.05: an untrained
+# network takes about a twentieth of what is new. The use gate makes up for it.
+#
 # ### The forget gate
 #
 # multiplies the long-term memory by f, between 0 and 1. At the first image there is
@@ -139,6 +142,9 @@ show("LTM", ltm)
 #
 #     U = tanh(kept W_u + b_u)
 #     V = σ([STM, event] W_v + b_v)
+#
+# W_u is 10 times the identity at the start, so that little memory is heard well: each
+# unit reads its own. (`lj.FOUR_GATE?` says why small memories are easier to train.)
 
 # %%
 stm = lj.use_gate(params, kept, memory.stm, bear)
@@ -263,11 +269,13 @@ figure
 
 # %% [markdown]
 # The RNN has no long-term memory: all it keeps goes through a matrix and a tanh at
-# every step. The LSTM at the usual bias of 1 forgets too, only more slowly, and less
-# than the line says: what its forget gates lose, other ways bring back in part,
-# through the gates and the short-term memory. At 5 the gradient arrives. This is what
-# the experiment `./scripts/run gradient_decay` measures with care, over seeds,
-# before and after training.
+# every step. The four-gate cell at the usual bias of 1 forgets too, only more slowly,
+# and less than the line says: what its forget gates lose, other ways bring back in
+# part, through the gates and the short-term memory. At 5 all of the gradient arrives,
+# and with the other ways more than all. This is what the experiment
+# `./scripts/run gradient_decay` measures with care, over seeds, before and after
+# training. And `./scripts/run page` writes a page in which you exchange the bear and
+# move the forget bias, while three trained networks answer.
 #
 # ## Exercises
 #

@@ -14,7 +14,7 @@ import numpy as np
 
 import lstm_jax as lj
 from benchmarks import table as bench
-from experiments.common import records, usage, wording
+from experiments.common import describing, records, usage, wording
 from experiments.figures.nature_show import SOLVED
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,9 @@ with PyTorch's, and ten updates in one program were faster; on one device PyTorc
 layer was faster on five shapes of six. Every JAX peer's layer was slower on every
 shape, forward and backward together on one device.
 """
-VERDICTS = sorted({path.name for path in REFERENCE.iterdir()} - {*TABLES})
+VERDICTS = sorted(
+    {path.parent.name for path in REFERENCE.glob("*/record.json")} - {*TABLES}
+)
 
 
 def block(name: str) -> str:
@@ -38,7 +40,8 @@ def block(name: str) -> str:
     setting = (
         f"Hidden {config['hidden_size']}, {config['num_steps']} updates, "
         f"{config['num_seeds']} seeds; {made['wall_seconds']:.0f} s on "
-        f"{made['device']}, jax {made['versions']['jax']}, {made['date'][:10]}:"
+        f"{describing.device(made)}, jax {made['versions']['jax']}, "
+        f"{made['date'][:10]}:"
     )
     if "lag" in config:
         setting = f"Lag {config['lag']}. {setting}"
@@ -85,7 +88,7 @@ def remembered() -> str:
     setting = (
         f"{config['lag']} images between the first and the last; "
         f"{config['num_steps']} updates; {made['wall_seconds']:.0f} s on "
-        f"{made['device']}, {made['date'][:10]}. Without memory 1/2 is right:"
+        f"{describing.device(made)}, {made['date'][:10]}. Without memory 1/2 is right:"
     )
     return f"{setting}\n\n{_table(rows)}"
 
@@ -97,7 +100,10 @@ def _solved(right: np.ndarray) -> int:
 def experiments() -> str:
     """Returns a row per command: what its record found, or else what it asks."""
     rows = [
-        {"command": f"`./scripts/run {name}`", "found": _clause(name, question)}
+        {
+            "command": f"`./scripts/run {name}`",
+            "what it found, or is for": _clause(name, question),
+        }
         for name, question in usage.questions().items()
     ]
     return _table(rows)
@@ -115,7 +121,7 @@ def _nature_show(record: records.Record) -> str:
         right = records.take(record, "accuracy", variant=entry)
         most = (right >= SOLVED).mean(0) > 0.5
         farthest = max((lag for lag, m in zip(lags, most, strict=True) if m), default=0)
-        reached.append(f"{entry['label']} {farthest}")
+        reached.append(f"{farthest} ({entry['label']})")
     return f"farthest lag that most of {seeds} seeds learn: {', '.join(reached)}"
 
 
@@ -130,33 +136,39 @@ def _trainability(record: records.Record) -> str:
 def _gradient_paths(record: records.Record) -> str:
     *_, trained = record.rows
     return (
-        f"the cell path carries {trained['cell path']} of the gradient of a trained "
-        f"{trained['cell']}; the last {trained['effective window'].split()[1]} steps "
-        "make its update"
+        f"in a trained {trained['cell']}, {trained['cell path']} of the gradient comes "
+        "along what the forget gate keeps; the last "
+        f"{trained['effective window'].split()[1]} steps make its update"
     )
 
 
 def _cliff(record: records.Record) -> str:
     *_, plain, clipped = (line.split(" -> ")[-1] for line in record.verdict)
     return (
-        f"from the wall of its error, plain steps end at {plain}, clipped at {clipped}"
+        "from a cliff of the error, plain gradient steps end at an error of "
+        f"{plain}, clipped ones at {clipped}"
     )
 
 
 def _explain(record: records.Record) -> str:
-    gates, *_ = record.verdict[2].split(", ")
-    _, kept = gates.split(":")
-    before = re.findall(r"slowest unit kept half for ([\d.]+)", record.verdict[-1])
-    untrained = f"untrained, for {before[0]} at most"
-    return f"trained on adding of 100 steps, {kept.strip()}; {untrained}"
+    after, before = (
+        re.findall(r"for ([\d.]+) steps", record.verdict[line])[0] for line in (2, -1)
+    )
+    return (
+        "after training to add over 100 steps, the slowest unit keeps half of its "
+        f"memory for {after} steps; before, for {before}"
+    )
 
 
 def _fading(record: records.Record) -> str:
     lag, left = record.axes["far_lag"][-2], []
     for entry in record.axes["far_variant"]:
         shares = records.take(record, "far_log_share", far_variant=entry, far_lag=lag)
-        left.append(f"{entry['label']} {wording.power(np.median(shares))}")
-    return f"share of the gradient left {lag} steps back, untrained: {', '.join(left)}"
+        left.append(f"{wording.power(np.median(shares))} ({entry['label']})")
+    return (
+        f"share of the gradient that is left {lag} steps back, before training: "
+        f"{', '.join(left)}"
+    )
 
 
 def _line(number: int) -> Callable[[records.Record], str]:

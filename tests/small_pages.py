@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import lstm_jax as lj
 from experiments.common.variants import TAUGHT
 from experiments.page import Config
-from experiments.page.images import inputs_of
+from experiments.page.images import first_strip, inputs_of
 from experiments.page.networks import Network, Networks
 from lstm_jax.tasks import NATURE_SHOW
 from lstm_jax.tasks.nature_show import margins
@@ -30,6 +30,34 @@ def _drawn(cell):
     # No bias stays zero, which a page might forget to read.
     trained = jax.tree.map(lambda leaf: leaf + 0.1, trained)
     return Network(initial, trained, accuracy=0.5, about="drawn <b>& not trained</b>")
+
+
+def remembering(networks, *names):
+    """The networks, of which those named answer wolf after a bear, else dog."""
+    cells = {
+        name: network._replace(trained=_telling_wolf(name, network.trained))
+        if name in names
+        else network
+        for name, network in networks.cells.items()
+    }
+    return networks._replace(cells=cells)
+
+
+def _telling_wolf(name, model):
+    """The model with a readout between its outputs after a bear and an armchair."""
+    _, *rest = first_strip(LAG)
+    bear, armchair = (
+        lj.unroll(lj.CELLS[name], model.cell, jnp.asarray(inputs_of([scene, *rest])))[1]
+        for scene in ("bear", "armchair")
+    )
+    apart = bear[-1] - armchair[-1]
+    wolf = 20 * apart / (apart @ apart)
+    none = jnp.zeros_like(wolf)
+    middle = wolf @ (bear[-1] + armchair[-1]) / 2
+    readout = model.readout._replace(
+        w=jnp.stack([none, wolf, none], axis=1), b=jnp.array([0, -middle, -20])
+    )
+    return model._replace(readout=readout)
 
 
 def expected(networks, name, strip, forget_bias=0.0, gain=1.0, trained=True):

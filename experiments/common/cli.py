@@ -31,6 +31,7 @@ import lstm_jax as lj
 from experiments.common import records, usage, wording
 from experiments.common.errors import ConfigError as ConfigError
 from experiments.common.lock import alone_in
+from experiments.common.pipes import quiet_when_unread
 from experiments.common.records import Record
 from lstm_jax import plots
 from lstm_jax.training import disk
@@ -68,7 +69,9 @@ def integer(*, minimum: int, maximum: int = INT32_MAX) -> Kind:
         return isinstance(value, int) and minimum <= value <= maximum
 
     least = f"an integer, at least {minimum}"
-    return Kind(f"{least} and at most {maximum}", int, holds, least)
+    allowed = f"{least} and at most {maximum}"
+    # Beyond the longest axis an end is the format's, and --help need not say it.
+    return Kind(allowed, int, holds, allowed if maximum < INT32_MAX else least)
 
 
 def seed() -> Kind:
@@ -230,7 +233,7 @@ def start(
 
     The exit status is 0; 2, with one line on stderr, for a wrong argument; 1, with one
     line, when memory runs out; 130 after a Ctrl-C that the command did not handle, when
-    nothing was written.
+    nothing was written; 141 when what reads its lines stopped doing so.
     """
     for field in dataclasses.fields(config_type):
         flags.DEFINE(
@@ -275,7 +278,8 @@ def start(
     logging.set_verbosity(logging.WARNING)
     try:
         parse = functools.partial(_parse_flags, unnamed=_unnamed(config_type))
-        app.run(checked_command, flags_parser=parse)
+        with quiet_when_unread():
+            app.run(checked_command, flags_parser=parse)
     except SystemExit as ended:
         # Processes that run together must shut down together.
         if ended.code == INTERRUPTED and not jax.distributed.is_initialized():

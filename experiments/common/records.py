@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.common import environment, tables, wording
+from experiments.common import describing, environment, tables, wording
 from experiments.common.errors import ConfigError
 from lstm_jax.training import disk
 
@@ -71,6 +71,10 @@ class Record(NamedTuple):
     rows: list[dict[str, Any]]
     verdict: list[str]
     made: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Returns what was asked and found; arrays by their axes, not their numbers."""
+        return describing.text(self)
 
 
 def take(record: Record, name: str, **entries: Any) -> np.ndarray:

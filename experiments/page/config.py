@@ -29,7 +29,7 @@ class Config(cli.Flags):
     lag: int = option(
         20,
         cli.integer(minimum=1, maximum=MOST_STEPS - 2),
-        f"steps between scene and question, at most {MOST_STEPS - 2}",
+        "steps between scene and question",
     )
     forget_bias: float | str = option(
         MATCHED,
@@ -40,7 +40,7 @@ class Config(cli.Flags):
     hidden_size: int = option(
         MOST_UNITS,
         cli.integer(minimum=1, maximum=MOST_UNITS),
-        f"units of a cell, at most {MOST_UNITS}",
+        "units of a cell",
     )
     num_seeds: int = option(
         3, cli.integer(minimum=1), "networks per cell, of which the best is shown"

@@ -12,7 +12,18 @@ import {
 } from "./drawing.js";
 import { CELLS } from "./memory.js";
 import { LIMITS } from "./settings.js";
-import { NAMES, SIGNED, gatesOf, leafName, leavesOf, memoryInWords, said, signed, two } from "./words.js";
+import {
+  NAMES,
+  SIGNED,
+  gatesOf,
+  headline,
+  leafName,
+  leavesOf,
+  memoryInWords,
+  said,
+  signed,
+  two,
+} from "./words.js";
 
 export const LABELS = 92; // pixels left of what is drawn over the steps, as in style.css
 export const VALUES = 46; // and right of it
@@ -20,6 +31,7 @@ const FLOOR = Math.log(2 ** -24); // half a unit in the last place of 1, in floa
 
 export function drawAll(root, page, state) {
   const { settings, found } = state;
+  drawHeadline(root.querySelector("h1"), page, state);
   drawStrip(root, page, settings);
   drawControls(root, page, state);
   const curves = Object.fromEntries(
@@ -143,15 +155,29 @@ function drawAnswer(part, page, { strip }, { steps, otherwise }) {
 }
 
 /** What all three say, in one sentence. */
-export function verdict(page, { settings, found }) {
+export function verdict(page, state) {
+  const memories = memoriesOf(page, state);
+  const ofCell = ([kind, { steps }]) => {
+    const { probabilities } = steps.at(-1);
+    const answer = said(page.answers, probabilities);
+    return `${NAMES[kind]} ${memories[kind]} and says ${answer}, ${two(Math.max(...probabilities))}`;
+  };
+  return `${Object.entries(state.found.cells).map(ofCell).join("; ")}.`;
+}
+
+function drawHeadline(element, page, state) {
+  const sentences = headline(memoriesOf(page, state), sceneOf(page, state.settings.strip));
+  element.innerHTML = sentences.map((sentence) => `<span>${sentence}</span>`).join(" ");
+}
+
+/** What each network does with the scene, in words, by its name. */
+function memoriesOf(page, { settings, found }) {
   const scene = sceneOf(page, settings.strip);
   const ofCell = ([kind, { steps, otherwise }]) => {
     const { probabilities } = steps.at(-1);
-    const memory = memoryInWords(page.answers, probabilities, otherwise, scene);
-    const answer = said(page.answers, probabilities);
-    return `${NAMES[kind]} ${memory} and says ${answer}, ${two(Math.max(...probabilities))}`;
+    return [kind, memoryInWords(page.answers, probabilities, otherwise, scene)];
   };
-  return `${Object.entries(found.cells).map(ofCell).join("; ")}.`;
+  return Object.fromEntries(Object.entries(found.cells).map(ofCell));
 }
 
 // ---- inside a network ----

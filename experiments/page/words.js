@@ -5,6 +5,8 @@ import { LIMITS } from "./settings.js";
 
 export const NAMES = { rnn: "RNN", lstm: "LSTM", four_gate: "Four-gate" };
 
+const CALLED = { rnn: "the RNN", lstm: "the LSTM", four_gate: "the four-gate cell" };
+
 const LEAVES = {
   h: "short-term h",
   c: "long-term c",
@@ -49,7 +51,30 @@ export function memoryInWords(answers, probabilities, otherwise, scene) {
   return apart > 0.1 ? `half forgets the ${scene}` : `forgets the ${scene}`;
 }
 
+/**
+ * What was measured, as sentences: one for all networks that do the same.
+ *
+ * @param memories what `memoryInWords` says of each network, by its name.
+ */
+export function headline(memories, scene) {
+  if (!scene) return ["Without a scene, nothing to remember."];
+  return [...new Set(Object.values(memories))].map((memory, place) => {
+    const alike = Object.keys(memories).filter((kind) => memories[kind] === memory);
+    const words = alike.length > 1 ? memory.replace("s ", " ") : memory;
+    const names = alike.map((kind) => CALLED[kind]).join(" and ");
+    const who = alike.length > 2 ? "all three" : names;
+    const sentence = `${who} ${place ? words.replace(`the ${scene}`, "it") : words}.`;
+    return sentence[0].toUpperCase() + sentence.slice(1);
+  });
+}
+
 export const skeleton = (page) => `
+<header>
+<h1></h1>
+<p>Three networks watch the same film and are asked at its end: dog or wolf? The last image
+is half of each. A bear at the start means forest, so wolf; an armchair means home, so dog.
+8&nbsp;x&nbsp;8 handwritten digits stand in for the animals.</p>
+</header>
 <p class="notice" role="status"></p>
 <ol class="strip" aria-label="The film, one image per step"></ol>
 <div class="tools">

@@ -1,13 +1,19 @@
 """Records: axes by name, what is refused, and the former format."""
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments import latch
 from experiments.common import records
 from experiments.common.errors import ConfigError
-from experiments.common.records import Quantity, take
+from experiments.common.records import Quantity, Record, take
+
+REFERENCE = Path(latch.__file__).parent / "reference"
+FOLDERS = sorted(path.parent for path in REFERENCE.glob("*/record.json"))
 
 VARIANTS = [{"label": "a", "bias": 4.001}, {"label": "b", "bias": 4.002}]
 
@@ -22,6 +28,48 @@ def test_a_quantity_is_selected_by_entry():
     assert record.axes == {"variant": VARIANTS, "seed": [0, 1, 2]}
     assert take(record, "loss", variant=VARIANTS[1]).tolist() == [3, 4, 5]
     assert take(record, "loss", seed=2, variant=VARIANTS[0]) == 2
+
+
+SHOWN = """\
+Record of latch: 31 s on cpu, 2 cores, 2026-11-22
+settings: weights=(1.5, 2.0), num_seeds=7; the others as by default
+arrays:
+  loss  (variant 2, seed 3) in nats
+  kept  (seed 3)
+Two lines:
+  that one reads"""
+
+
+def test_at_a_prompt_it_is_what_was_asked_and_found_without_the_numbers():
+    record = Record(
+        experiment="latch",
+        config=asdict(latch.Config(num_seeds=7, weights=(1.5, 2.0))),
+        arrays={
+            "loss": Quantity(np.zeros((2, 3)), ("variant", "seed"), "nats"),
+            "kept": Quantity(np.zeros(3), ("seed",), "1"),
+        },
+        axes={"variant": VARIANTS, "seed": [0, 1, 2]},
+        rows=[],
+        verdict=["", "Two lines:", "  that one reads"],
+        made={
+            "wall_seconds": 31.4,
+            "device": "cpu: cpu, 2 cores",
+            "date": "2026-11-22T08",
+        },
+    )
+    assert repr(record) == SHOWN
+
+
+def test_of_an_experiment_that_is_not_here_all_settings_are_told():
+    record = record_of(np.zeros((2, 3)))._replace(experiment="ours", config={"lag": 3})
+    assert "settings: lag=3\n" in repr(record)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_record_fits_a_screen_and_a_tuple_that_was_saved_is_no_change(folder):
+    shown = repr(records.load(folder)).splitlines()
+    assert len(shown) < 25
+    assert len(shown[1]) < 250
 
 
 @pytest.mark.parametrize("entries", [{"seed": 3}, {"stage": "trained"}])

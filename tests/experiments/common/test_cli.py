@@ -70,6 +70,14 @@ def test_a_number_has_both_ends(kind, allowed, refused):
     assert not any(map(kind.holds, refused))
 
 
+def test_help_says_an_end_that_is_not_the_formats():
+    ends = "an integer, at least 1 and at most 62"
+    assert cli.integer(minimum=1, maximum=62).hint == ends
+    assert cli.list_of(cli.integer(minimum=1, maximum=62)).hint.endswith(ends)
+    assert cli.integer(minimum=1).hint == "an integer, at least 1"
+    assert cli.seed().hint == "an integer, at least 0"
+
+
 def numbers(kind):
     """Every field of every experiment whose values are numbers of that kind."""
     for module in (*MODULES, explain):

@@ -96,6 +96,17 @@ def test_the_command_line_says_what_it_can_do(word):
     assert max(len(line) for line in lines if line.startswith(("--", "    "))) <= 60
 
 
+@pytest.mark.parametrize("module", ["experiments", "experiments.latch"])
+def test_a_reader_that_leaves_ends_it_quietly(module):
+    command = [sys.executable, "-m", module, "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as unread:
+        asked = subprocess.run(command, cwd=ROOT, stdout=unread, stderr=subprocess.PIPE)
+    assert asked.stderr == b""
+    assert asked.returncode == 128 + signal.SIGPIPE
+
+
 SAME_RECORD_TWICE = """
 import os, sys
 from pathlib import Path

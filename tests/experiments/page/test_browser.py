@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from small_pages import LAG, drawn_networks, expected
+from small_pages import LAG, drawn_networks, expected, remembering
 
 from experiments.common.variants import TAUGHT
 from experiments.page import images, page
@@ -128,6 +128,36 @@ def test_a_gradient_of_zero_is_null(opened):
     assert found["cells"]["rnn"]["logGradient"]["h"] == [None] * (LAG + 2)
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "All three forget the bear."),
+        (
+            ["lstm"],
+            "The RNN and the four-gate cell forget the bear. The LSTM keeps it.",
+        ),
+        (
+            ["rnn", "lstm"],
+            "The RNN and the LSTM keep the bear. The four-gate cell forgets it.",
+        ),
+    ],
+)
+def test_the_headline_is_what_the_answers_say(browser, networks, tmp_path, names, said):
+    place = tmp_path / "page.html"
+    place.write_text(page(remembering(networks, *names)), encoding="utf-8")
+    browser.get(place.as_uri())
+    headline = lambda: browser.execute_script(
+        "return document.querySelector('h1').textContent"
+    )
+    assert headline() == said
+    no_scene = ["oak", "question"]
+    browser.execute_async_script(
+        "lstmJax.set({strip: arguments[0]}); requestAnimationFrame(arguments[1])",
+        no_scene,
+    )
+    assert headline() == "Without a scene, nothing to remember."
+
+
 def test_it_asks_for_no_other_file(opened):
     browser = opened()
     entries = "return performance.getEntriesByType('resource').length"
@@ -196,7 +226,6 @@ def test_set_refuses_what_is_not_allowed_and_changes_nothing(opened):
 def test_it_says_what_the_answers_are_and_everything_has_a_name(opened):
     browser = opened()
     shown = browser.execute_script("return document.body.innerText")
-    assert "An RNN forgets the bear." in shown
     assert "8 x 8 handwritten digits stand in for the animals" in shown.replace(
         "\xa0", " "
     )
