@@ -19,7 +19,7 @@ from experiments.common.records import Record, take
 from experiments.common.report import INITIAL, TRAINED
 from experiments.common.saturation import Saturation
 from experiments.common.statistics import quartiles
-from experiments.explain import measurements, models, report
+from experiments.explain import answer, measurements, models, report
 from experiments.explain.models import Config as Config
 from experiments.train import saved_run
 from lstm_jax import plots
@@ -55,7 +55,11 @@ def run(config: Config) -> Record:
         | sequences.in_record(read.read),
         start,
         measurements.quantities(stages),
-        axes={"stage": stages, "columns": Saturation._fields},
+        axes={
+            "stage": stages,
+            "columns": Saturation._fields,
+            "input": answer.names(read.columns, model.sizes[0]),
+        },
         rows=report.table(found, read.lag),
         verdict=report.verdict(config, model, read, stages),
     )
@@ -63,12 +67,13 @@ def run(config: Config) -> Record:
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws the half-lives of all units, and the share of the gradient by lag."""
-    figure = Figure(figsize=(7.6, 3.7), layout="constrained")
+    """Draws the half-lives of all units, the gradient, and the answer's parts."""
+    figure = Figure(figsize=(10.8, 3.7), layout="constrained")
     plots.headline(figure, finding(record))
-    gates, gradient = figure.subplots(1, 2)
+    gates, gradient, came_from = figure.subplots(1, 3)
     _plot_gates(gates, record)
     _plot_gradient(gradient, record)
+    answer.plot(came_from, record)
     what = record.config["model"].rpartition(": ")[2]
     title = f"{record.config['name']}: {what}; on {record.config['read']}"
     # A file may be called a$b.csv, which is not a formula.

@@ -12,6 +12,8 @@ from experiments.common import decay
 from experiments.common.cli import ConfigError
 from experiments.common.records import Quantity
 from experiments.common.saturation import Saturation, saturation
+from experiments.explain.answer import Answer, answer
+from experiments.explain.answer import quantities as of_answer
 from experiments.explain.models import Config, Model, Sequences
 from lstm_jax import readouts
 from lstm_jax.gradients.carousel import forget_factors
@@ -23,6 +25,7 @@ class Measured(NamedTuple):
     log_kept: Float[Array, "layer hidden"]  # mean ln f_t
     log_norms: Float[Array, "time examples"]  # of the whole carry
     layer_log_norms: Float[Array, "layer time examples"]  # of each layer's carry
+    answer: Answer
     saturation: Saturation | None  # by --sequence; None without one
 
 
@@ -55,10 +58,13 @@ def measured(
         mask = None if counts is None else counts[: -lag - 1]
         carry, _ = lj.unroll(stacked, layers, warm_up, carry, mask=mask)
 
-    def heard(ys):
-        last = ys[-1] if readout is None else readouts.linear(readout, ys[-1])
-        return jnp.sum(last * directions)
+    def answered(y):
+        return y if readout is None else readouts.linear(readout, y)
 
+    def heard(ys):
+        return jnp.sum(answered(ys[-1]) * directions)
+
+    came_from = answer(stacked, layers, measured, answered, carry)
     saturated = None
     if config.sequence is not None:
         saturated = saturation(stacked, layers, inputs)
@@ -72,6 +78,7 @@ def measured(
         log_kept=jnp.stack(log_kept),
         log_norms=lj.joint_log_norms(log_norms),
         layer_log_norms=jnp.stack([lj.joint_log_norms(of) for of in log_norms]),
+        answer=came_from,
         saturation=saturated,
     )
 
@@ -106,4 +113,4 @@ def quantities(stages: dict[str, Measured]) -> dict[str, Quantity]:
     if found.saturation is not None:
         saturated = np.stack(found.saturation, axis=-1)
         arrays["saturation"] = Quantity(saturated, ("stage", "columns"), "1")
-    return arrays
+    return arrays | of_answer([stage.answer for stage in stages.values()])

@@ -44,6 +44,11 @@ class Sequences(NamedTuple):
     what: str  # in words
     read: Read | None = None  # the user's own sequence
 
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the inputs, where there are any."""
+        return self.read.columns if self.read else None
+
 
 def read_model(config: Config) -> Model:
     """Returns the model that the flags name.

@@ -7,6 +7,7 @@ import numpy as np
 import lstm_jax as lj
 from experiments.common import decay, saturation, sequences, wording
 from experiments.common.report import INITIAL, TRAINED
+from experiments.explain import answer
 from experiments.explain.measurements import Measured
 from experiments.explain.models import NOISE, Config, Model, Sequences
 from experiments.train.saved_run import TrainedRun
@@ -53,6 +54,7 @@ def verdict(
         *_input_lines(read, found),
         *_gate_lines(found),
         *_gradient_lines(found, read.lag),
+        *answer.lines(found.answer, answer.names(read.columns, model.sizes[0])),
         *([] if before is None else _untrained_lines(before, read.lag)),
     ]
 
