@@ -5,14 +5,17 @@ nats per step. One that overflowed has no numbers at all: they are NaN, and `wor
 writes "overflow".
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 import lstm_jax as lj
+from experiments.common import compiling
 
 
 class Decay(NamedTuple):
@@ -37,20 +40,30 @@ def decay_of(
     `log_norms` are (time, *batch) in time order, `fraction` is that of the horizon, and
     `dtypes` are those of `heard`.
     """
-    logs = jnp.asarray(log_norms)
-    overflows = ~np.asarray(logs < jnp.inf).all(0)
-    left = np.asarray(logs > -jnp.inf).sum(0)
+    logs = np.asarray(jnp.asarray(log_norms))
+    overflows = ~(logs < np.inf).all(0)
+    left = (logs > -np.inf).sum(0)
 
     def told(found: ArrayLike, where: NDArray[Any], value: int | float) -> NDArray[Any]:
         return np.where(overflows, np.nan, np.where(where, value, np.asarray(found)))
 
+    rate, horizon, heard = _program(fraction, dtypes)(logs)
     return Decay(
-        rate=told(lj.decay_rate(logs), left < 2, -np.inf),
-        horizon=told(lj.horizon(logs, fraction), left == 0, 0),
-        heard={
-            d: told(lj.gradients.rounding_lag(logs, d), left == 0, 0) for d in dtypes
-        },
+        rate=told(rate, left < 2, -np.inf),
+        horizon=told(horizon, left == 0, 0),
+        heard={dtype: told(lag, left == 0, 0) for dtype, lag in heard.items()},
     )
+
+
+@cache
+def _program(fraction: float, dtypes: tuple[str, ...]) -> Any:
+    """Returns the library's numbers of curves as one program, not one an operation."""
+
+    def numbers(logs):
+        heard = {dtype: lj.gradients.rounding_lag(logs, dtype) for dtype in dtypes}
+        return lj.decay_rate(logs), lj.horizon(logs, fraction), heard
+
+    return jax.jit(numbers, compiler_options=compiling.soon())
 
 
 def by_lag(in_time_order: ArrayLike) -> NDArray[Any]:

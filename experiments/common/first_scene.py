@@ -1,5 +1,6 @@
 """What a memory keeps of the first scene: two shows that differ in nothing else."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -46,12 +47,14 @@ def two_shows(key: jax.Array, rendering: str, lag: int) -> TwoShows:
     """Returns the first show of a test batch that the bear opens, and its twin."""
     drawn = key, SHOWS, lag + 2
     task = lj.tasks.nature_show(rendering, goldfish_rate=0.0)
-    images = gradient_shares.sampled(task.sample_test, *drawn).inputs
-    show = show_of(*drawn, goldfish_rate=0.0)
-    bear, armchair = (int(np.argmax(show.scene == ROLES.index(s))) for s in SCENES)
-    twin = images[:, bear].at[0].set(images[0, armchair])
-    roles = np.array([show.scene[bear], *show.distractors[:, bear]])
-    return TwoShows(jnp.stack([images[:, bear], twin], axis=1), roles)
+    images = np.asarray(gradient_shares.sampled(task.sample_test, *drawn).inputs)
+    show = gradient_shares.sampled(partial(show_of, goldfish_rate=0.0), *drawn)
+    scenes = np.asarray(show.scene)
+    bear, armchair = (int(np.argmax(scenes == ROLES.index(s))) for s in SCENES)
+    twin = images[:, bear].copy()
+    twin[0] = images[0, armchair]
+    roles = np.array([scenes[bear], *np.asarray(show.distractors)[:, bear]])
+    return TwoShows(jnp.asarray(np.stack([images[:, bear], twin], axis=1)), roles)
 
 
 def kept(cell: lj.Cell, models: loop.ModelParams, shows: TwoShows) -> Kept:

@@ -33,6 +33,7 @@ class Watched(NamedTuple):
       targets: the right answers, (examples,); None for the user's own sequence.
       lag: of the verdict.
       read: the user's own sequence as it was read.
+      tests: what the accuracy is measured on; None if it isn't.
     """
 
     task: lj.Task | None
@@ -40,6 +41,7 @@ class Watched(NamedTuple):
     targets: Array | None
     lag: int
     read: Read | None = None
+    tests: lj.Batch | None = None
 
 
 class Measured(NamedTuple):
@@ -72,8 +74,17 @@ def watched_show(
     return Watched(lj.tasks.nature_show(rendering), shows.inputs, shows.targets, lag)
 
 
-def sampled(sample: Callable[..., lj.Batch], key: jax.Array, *sizes: int) -> lj.Batch:
-    """Returns a batch of one of the samplers of a task, as one program."""
+def with_tests(watched: Watched) -> Watched:
+    """Returns it with test shows, none of them measured, the same for every network."""
+    if watched.task is None:
+        return watched
+    sizes = TEST_EXAMPLES, len(watched.inputs)
+    tests = sampled(watched.task.sample_test, jax.random.key(1), *sizes)
+    return watched._replace(tests=tests)
+
+
+def sampled(sample: Callable[..., Tree], key: jax.Array, *sizes: int) -> Tree:
+    """Returns what one of the samplers of a task draws, as one program."""
     draw = jax.jit(lambda key: sample(key, *sizes), compiler_options=compiling.soon())
     return jax.block_until_ready(draw(key))
 
@@ -91,7 +102,7 @@ def silence_like(watched: Watched) -> Watched:
 def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Measured]:
     """Returns a compiled function from networks to `Measured`, network axis first."""
 
-    def one(model):
+    def one(model, tests):
         inputs = watched.inputs.astype(model.readout.w.dtype)
         log_norms, task = _log_norms(cell, model, watched), watched.task
         if cell.memory is None:
@@ -101,11 +112,14 @@ def measurer(cell: lj.Cell, watched: Watched) -> Callable[[loop.ModelParams], Me
         return Measured(
             log_norms=log_norms,
             log_carousel=log_carousel,
-            accuracy=None if task is None else _accuracy(cell, task, watched, model),
+            accuracy=_accuracy(cell, task, model, tests) if task and tests else None,
             saturation=None if task else saturation(cell, model.cell, inputs),
         )
 
-    return jax.jit(jax.vmap(one), compiler_options=compiling.soon())
+    over_models = jax.jit(
+        jax.vmap(one, in_axes=(0, None)), compiler_options=compiling.soon()
+    )
+    return lambda models: over_models(models, watched.tests)
 
 
 def log_norms(
@@ -150,12 +164,9 @@ def _log_carousel(
 
 
 def _accuracy(
-    cell: lj.Cell, task: lj.Task, watched: Watched, model: loop.ModelParams
+    cell: lj.Cell, task: lj.Task, model: loop.ModelParams, tests: lj.Batch
 ) -> Array:
-    # The same test shows for every network, and none of those that are measured.
-    key, length = jax.random.key(1), watched.inputs.shape[0]
-    size = {"batch_size": TEST_EXAMPLES, "length": length}
-    return lj.evaluate(key, cell, task, model, **size).accuracy
+    return jnp.asarray(task.accuracy(loop.predict(cell, task, model, tests), tests))
 
 
 def signal_to_noise(

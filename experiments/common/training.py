@@ -1,11 +1,12 @@
 """Networks side by side: one cell, several forget biases, several seeds."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 import lstm_jax as lj
@@ -58,16 +59,27 @@ def initial_models(
     Every variant starts from the same keys, one per seed; `sizes` are those of inputs,
     units and outputs. Options that this cell's `init` doesn't take are ignored.
     """
+    make = _initial(variants[0].cell, cell, sizes, tuple(sorted(options.items())))
+    made = [make(keys, variant.forget_bias or 0.0) for variant in variants]
+    # NumPy joins them without compiling a program for every shape.
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *made)
+
+
+@cache
+def _initial(
+    name: str, cell: lj.Cell, sizes: tuple[int, int, int], options: Any
+) -> Any:
+    """Returns a function of keys and a forget bias; it compiles once for all biases."""
     inputs, hidden, outputs = sizes
 
     def one(key, forget_bias):
-        given = init_options(variants[0].cell, forget_bias, **options)
+        given = init_options(name, forget_bias, **dict(options))
         return loop.init_model(
             key, cell, inputs, outputs, hidden_size=hidden, init_options=given
         )
 
-    made = jax.jit(jax.vmap(one), compiler_options=compiling.soon())
-    return made(*side_by_side(variants, keys))
+    over_keys = jax.vmap(one, in_axes=(0, None))
+    return jax.jit(over_keys, compiler_options=compiling.soon())
 
 
 def trained_models(
@@ -78,9 +90,8 @@ def trained_models(
     Each sees its own sequences, which follow from `seed`.
     """
     keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(models)[0]))
-    states = jax.vmap(partial(loop.begin_training, optimizer=recipe.optimizer_of()))(
-        keys, models
-    )
+    begin = jax.vmap(partial(loop.begin_training, optimizer=recipe.optimizer_of()))
+    states = jax.jit(begin, compiler_options=compiling.soon())(keys, models)
     return train_side_by_side(states, recipe, **how).params
 
 

@@ -65,7 +65,9 @@ def run(config: Config) -> Record:
     start = time.monotonic()
     _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
-        watched, shows = networks.watched_in(config), bear.two_shows(config)
+        watched, shows = on_all_cores(
+            [partial(_tested, config), partial(bear.two_shows, config)]
+        )
         training_units = config.num_steps + MEASURING if config.trains else 0
         with progress(len(config.cells) * (MEASURING + training_units)) as advance:
             # Of the default cells the later ones take longer, and are begun first.
@@ -121,6 +123,10 @@ def _check_memory(config: Config) -> None:
         far = bear.FAR_LAG, "num_examples"
         arrays += [(*far, images), ("num_seeds", *far, "hidden_size")]
     memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
+
+
+def _tested(config: Config) -> Watched:
+    return gradient_shares.with_tests(networks.watched_in(config))
 
 
 def _of_inputs(saturated: Quantity | None, watched: Watched) -> list[str]:
