@@ -16,15 +16,19 @@ The file may be of torch, Keras, Flax, ONNX, NumPy or an audio plug-in
 or one particular checkpoint. Cell, sizes and task come from the run's own config, and
 the model is measured on fresh sequences of that task, both trained and untrained.
 
-What is drawn. Left, what the gates keep: ln f_t (f_t is an LSTM's forget gate, or a
+What is drawn. First, what the gates keep: ln f_t (f_t is an LSTM's forget gate, or a
 GRU's z, which multiplies the old memory) is averaged over steps and sequences for every
-unit; the unit's half-life is -ln 2 / mean ln f_t. Right, how far back the gradient
+unit; the unit's half-life is -ln 2 / mean ln f_t. Second, how far back the gradient
 reaches: the last output along a random direction u, u . y, is differentiated with
 respect to the memory (the whole carry, all layers) that enters each step; the curve is
 the share, norm at that step / norm entering the last step, as median and quartiles over
 the sequences. For a run, the answer of the trained readout at the last step of every
 sequence, u . answer, takes the place of the output; thin grey lines are the same
-measurement of the initial weights. Weights alone, without --sequence, read white noise
+measurement of the initial weights. Third, where the answer came from: integrated
+gradients of its length, from inputs of zero to the inputs, summed over the inputs of a
+step; drawn is the share that the last steps made, in absolute values, and the verdict
+says which inputs, and what the sum misses (`lj.gradients.integrated_gradients`).
+Weights alone, without --sequence, read white noise
 of unit variance: `lag` steps of warm-up, then `lag` + 1 that are measured. What a model
 keeps depends on what it reads, so give it your own sequence if you have one: a CSV, a
 .npy file of (time, input) or (time, batch, input), and what else `lj.data.read_table`
@@ -51,7 +55,7 @@ share of the gradient that is left rises from 0.011 to 1.3: all of it, as the an
 sum, requires.
 
 Sources: Tallec & Ollivier (2018), https://arxiv.org/abs/1804.11188 (time constants from
-gates); Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735.
+gates); Sundararajan, Taly & Yan (2017), https://arxiv.org/abs/1703.01365 (attribution); Hochreiter & Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735.
 """
 
 from experiments.explain.config import Config as Config

@@ -9,13 +9,13 @@ from jaxtyping import Array, Float
 from matplotlib.axes import Axes
 
 import lstm_jax as lj
-from experiments.common import wording
 from experiments.common.records import Quantity, Record, take
 from experiments.common.report import INITIAL, TRAINED
 from lstm_jax import plots
 
 NUM_POINTS = 128  # of the path; a long sequence through full gates needs them
 PARTS = (0.5, 0.9)  # of the answer, for which the steps are counted
+LEAST = 1e-6  # float32 can't say less of a sum
 NAMED = 3  # inputs that the verdict names
 
 
@@ -74,7 +74,7 @@ def lines(found: Answer, columns: tuple[str, ...]) -> list[str]:
     share = np.cumsum(_shares(np.asarray(found.by_lag).T), axis=-1)
     reach = [np.median(1 + (share < part).sum(axis=-1)) for part in PARTS]
     half, most = (f"{steps:.0f}" for steps in reach)
-    missed = float(np.max(found.missed))
+    missed = max(float(np.max(found.missed)), LEAST)
     steps = f"half of it comes from the last {half} steps, 90% from the last {most}"
     checked = f"the parts miss their sum by at most {missed:.1g}"
     return [f"  answer:   {steps}; {checked}", *_of_inputs(found, columns)]
@@ -106,7 +106,7 @@ def plot(axes: Axes, record: Record) -> None:
         curve = np.median(np.cumsum(share, axis=-1), axis=0)
         style: dict[str, Any] = {"color": plots.GREY, "linewidth": 0.9}
         if stage == TRAINED:
-            style = plots.line_of(record.config["cell"], 0)
+            style = {"color": plots.colour_of(record.config["cell"])}
         label = "before\ntraining" if stage == INITIAL else ""
         axes.plot(steps, curve, label=label, **style)
     axes.set_xlim(1, lag + 1)

@@ -18,13 +18,14 @@ def with_half_lives(record, values):
     return record._replace(arrays=record.arrays | {"half_life": of_units})
 
 
-def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_path):
+def test_a_record_draws_its_panels_and_comes_back_from_disk(of_two_layers, tmp_path):
     half_lives = take(of_two_layers, "half_life").copy()
     half_lives[0, 0, :2] = 0, np.inf  # of gates that are 0, and 1
     record = with_half_lives(of_two_layers, half_lives)
     records.save(record, explain.plot(record), tmp_path / "out")
     figure = explain.plot(records.load(tmp_path / "out"))
-    gates, gradient = figure.axes
+    gates, gradient, answer = figure.axes
+    assert answer.lines[0].get_ydata()[-1] == pytest.approx(1)
     assert len(gates.lines) == 3  # two layers and the lag
     assert gradient.get_title(loc="left") == "How far back the gradient reaches"
     assert "white noise" in figure.get_supxlabel()
@@ -33,7 +34,7 @@ def test_a_record_draws_both_panels_and_comes_back_from_disk(of_two_layers, tmp_
 
 def test_where_every_unit_keeps_all_the_panel_says_so(of_two_layers):
     lasting = np.full_like(take(of_two_layers, "half_life"), np.inf)
-    gates, _ = explain.plot(with_half_lives(of_two_layers, lasting)).axes
+    gates, *_ = explain.plot(with_half_lives(of_two_layers, lasting)).axes
     assert "every unit keeps all it holds" in [text.get_text() for text in gates.texts]
     assert gates.get_xlim() == (0.5, HIDDEN + 0.5)
     assert gates.get_ylim() == (1, 10 * LAG)

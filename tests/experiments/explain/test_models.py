@@ -124,7 +124,8 @@ def _assert_measured(record, stage, params, w):
 
 def test_the_figure_of_a_run_has_what_it_began_with(trained, of_trained):
     figure = explain.plot(of_trained)
-    gates, gradient = figure.axes
+    gates, gradient, answer = figure.axes
+    assert len(answer.lines) == 3  # before and after training, and half
     assert figure.get_supxlabel().startswith(f"{trained.name}: lstm, 3 units, after 4")
     assert "Untrained: " in figure.get_suptitle()
     assert len(gates.lines) == 3  # before, after, and the lag
