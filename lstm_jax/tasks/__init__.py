@@ -28,6 +28,8 @@ from lstm_jax.tasks.embedded_reber import (
     embedded_reber,
 )
 from lstm_jax.tasks.even_pairs import EVEN_PAIRS
+from lstm_jax.tasks.from_arrays import from_arrays
+from lstm_jax.tasks.from_windows import from_windows
 from lstm_jax.tasks.latch import LATCH, latch
 from lstm_jax.tasks.long_time_lag import (
     LONG_TIME_LAG_2A,
@@ -86,6 +88,8 @@ TASKS: dict[str, Task] = Named(
 
 __all__ = [
     "TASKS", "Task", "Batch",
+    # Of your own data
+    "from_arrays", "from_windows",
     # The images
     "nature_show", "NATURE_SHOW",
     "sequential_digits", "permuted_digits", "SEQUENTIAL_DIGITS", "PERMUTED_DIGITS",

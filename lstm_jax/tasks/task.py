@@ -1,10 +1,11 @@
 """Task: the contract of every task, written down once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from lstm_jax.checks import check_choice, check_function, check_type, check_whole
@@ -51,10 +52,12 @@ def no_plateaus(length: int) -> Mapping[str, float]:
     return {}
 
 
-@jax.tree_util.register_static
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """A question about sequences, as pure functions; hashable and static like `Cell`.
+
+    Only one of your own arrays (`lj.tasks.from_arrays`) has leaves, its data: under a
+    `jax.jit` of yours it is an argument, lest the data become a constant.
 
     Losses are cross-entropies in nats, or mean squared errors in the squared unit of
     the answer; each task says which. All of `loss`, `accuracy` and `correct` take
@@ -117,6 +120,34 @@ class Task:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the calls that made the functions; equal after."""
         return reduced(self)
+
+
+class _Part(NamedTuple):
+    """Stands for a function with data, a `jax.tree_util.Partial`."""
+
+    position: int
+
+
+def _flatten(task: Task) -> tuple[list[Partial], tuple[tuple[str, Any], ...]]:
+    """Returns the functions with data, each once, and all that is static."""
+    fields = vars(task)
+    parts = {id(f): f for f in fields.values() if isinstance(f, Partial)}
+    places = {key: _Part(position) for position, key in enumerate(parts)}
+    return [*parts.values()], tuple(
+        (n, places.get(id(f), f)) for n, f in fields.items()
+    )
+
+
+def _unflatten(fields: tuple[tuple[str, Any], ...], parts: Sequence[Partial]) -> Task:
+    """Returns a task whose data may be anything, such as shapes; nothing is checked."""
+    task = object.__new__(Task)
+    for name, field in fields:
+        part = parts[field.position] if isinstance(field, _Part) else field
+        object.__setattr__(task, name, part)
+    return task
+
+
+jax.tree_util.register_pytree_node(Task, _flatten, _unflatten)
 
 
 def _description(task: Task) -> str:

@@ -107,34 +107,35 @@ def program(
     if mesh is not None:
         predict = sharding.predict_over(mesh, recipe.cell)
 
-    def steps(state, settings, num_steps):
-        def one(state, settings):
-            step = step_of(recipe, settings, predict=predict)
+    # The task is an argument: data that a program closes over are constants in it.
+    def steps(task, state, settings, num_steps):
+        def one(task, state, settings):
+            step = step_of(recipe._replace(task=task), settings, predict=predict)
             return loop.train_chunk(state, num_steps, step, most_steps=most_steps)
 
-        return _side_by_side(one, mesh, runs_at_once)(state, settings)
+        return _side_by_side(one, mesh, runs_at_once)(task, state, settings)
 
-    def test(keys, state, batch_size, length):
-        def one(key, params):
+    def test(task, keys, state, batch_size, length):
+        def one(task, key, params):
             return evaluate(
                 key,
                 recipe.cell,
-                recipe.task,
+                task,
                 params,
                 batch_size=batch_size,
                 length=length,
             )
 
         # Test sequences of all runs at once need gigabytes.
-        return over_runs(one, mesh=mesh, at_once=1)(keys, state.params)
+        return over_runs(one, mesh=mesh, at_once=1)(task, keys, state.params)
 
     options = None if compiler_options is None else dict(compiler_options)
     compiled = partial(jax.jit, compiler_options=options)
     return Program(
-        begin=compiled(_side_by_side(partial(begin, recipe), None)),
+        begin=compiled(partial(_side_by_side(begin, None), recipe)),
         place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
-        steps=compiled(steps),
-        test=compiled(test, static_argnums=(2, 3)),
+        steps=partial(compiled(steps), recipe.task),
+        test=partial(compiled(test, static_argnums=(3, 4)), recipe.task),
         gather=_same if mesh is None else partial(sharding.gather, mesh=mesh),
     )
 
@@ -168,16 +169,19 @@ def step_of(recipe: Recipe, settings: Settings, **options: Any) -> Callable:
 def _side_by_side(
     function: Callable, mesh: Mesh | None, at_once: int | None = None
 ) -> Callable:
-    """Returns a function over runs; a single run is not vmapped, which is faster."""
+    """Returns a function over runs, as `over_runs`; a single run is not vmapped.
 
-    def over(*runs):
+    That is faster.
+    """
+
+    def over(shared, *runs):
         if len(jax.tree.leaves(runs)[0]) == 1:
-            one = function(*jax.tree.map(lambda leaf: leaf[0], runs))
+            one = function(shared, *jax.tree.map(lambda leaf: leaf[0], runs))
             return jax.tree.map(lambda leaf: leaf[None], one)
         if at_once is not None:
-            return over_runs(function, mesh=mesh, at_once=at_once)(*runs)
+            return over_runs(function, mesh=mesh, at_once=at_once)(shared, *runs)
         axis = None if mesh is None else SEED
-        return jax.vmap(function, spmd_axis_name=axis)(*runs)
+        return jax.vmap(partial(function, shared), spmd_axis_name=axis)(*runs)
 
     return over
 
@@ -274,11 +278,13 @@ def train_many(
         stop_after=stop_after,
     )
 
-    def one(key, settings):
-        state = begin(recipe, key, settings)
-        return loop.train_steps(state, num_steps, step_of(recipe, settings))
+    def one(task, key, settings):
+        of = recipe._replace(task=task)
+        state = begin(of, key, settings)
+        return loop.train_steps(state, num_steps, step_of(of, settings))
 
-    return over_runs(one, mesh=mesh, at_once=runs_at_once)(keys, Settings(**per_run))
+    over = over_runs(one, mesh=mesh, at_once=runs_at_once)
+    return over(task, keys, Settings(**per_run))
 
 
 def _num_runs(keys: Array) -> int:

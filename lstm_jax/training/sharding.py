@@ -185,26 +185,33 @@ def over_runs(
 ) -> Callable:
     """Returns a function of one run as a function over runs, without communication.
 
-    The first axis of every array is that of the runs. Devices along "seed" get equal
-    parts of them, by `jax.shard_map`, because XLA would gather a cut axis to loop over
-    it; each device computes `at_once` of its runs side by side, all if None.
+    `function(shared, *run)` becomes one of `(shared, *runs)`: what is shared, such as a
+    task with its data, is the same in all runs; the first axis of every other array is
+    that of the runs. Devices along "seed" get equal parts of them, by `jax.shard_map`,
+    because XLA would gather a cut axis to loop over it; each device computes `at_once`
+    of its runs side by side, all if None.
     """
 
-    def one(arguments):
-        return function(*arguments)
+    def part(shared, *runs):
+        def one(arguments):
+            return function(shared, *arguments)
 
-    def part(*runs):
         if at_once is None:
-            return jax.vmap(function)(*runs)
+            return jax.vmap(partial(function, shared))(*runs)
         # A run that is not vmapped keeps its branches and its plain products.
         together = None if at_once == 1 else at_once
         return jax.lax.map(one, runs, batch_size=together)
 
     if mesh is None:
         return part
-    # As in `_predict_on`.
-    cut = partial(jax.shard_map, mesh=mesh, check_vma=False)
-    return jax.jit(cut(part, in_specs=P(SEED), out_specs=P(SEED)))
+
+    def cut(shared, *runs):
+        specs = (P(), *[P(SEED)] * len(runs))
+        # As in `_predict_on`.
+        of = partial(jax.shard_map, mesh=mesh, check_vma=False)
+        return of(part, in_specs=specs, out_specs=P(SEED))(shared, *runs)
+
+    return jax.jit(cut)
 
 
 def place(tree: Any, mesh: Mesh, *, seeds: bool) -> Any:

@@ -177,9 +177,12 @@ def test_large_arrays_are_stored_in_parts_where_the_devices_divide_them(shape, c
     [(None, None, "6,5"), (1, 6, "5"), (2, 3, "2,5"), (3, 2, "3,5")],
 )
 def test_a_device_works_on_so_many_runs_at_once(at_once, turns, shape):
-    over = sharding.over_runs(jnp.sin, mesh=None, at_once=at_once)
+    def waves(shift, run):
+        return jnp.sin(run + shift)
+
+    over = sharding.over_runs(waves, mesh=None, at_once=at_once)
     runs = jnp.ones((6, 5), jnp.float32)
-    program = str(jax.make_jaxpr(over)(runs))
+    program = str(jax.make_jaxpr(over)(jnp.ones(()), runs))
     assert re.findall(r"length=(\d+)", program) == ([str(turns)] if turns else [])
     assert re.findall(r"f32\[([\d,]+)\] = sin", program) == [shape]
 

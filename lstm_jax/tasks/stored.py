@@ -1,0 +1,89 @@
+"""What tasks made of stored data share: how examples are drawn, split and scored."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from lstm_jax.checks import check_number
+from lstm_jax.tasks import losses
+from lstm_jax.types import PRNGKey
+
+LOSSES = {"squared_error": losses.squared_error, "cross_entropy": losses.cross_entropy}
+CLOSE = 0.5  # standard deviations of the targets
+
+
+def at_random(key: PRNGKey, batch_size: int, count: int) -> Int[Array, " batch"]:
+    """Returns which examples of `count` are drawn, with replacement."""
+    return jax.random.randint(key, (batch_size,), 0, count)
+
+
+def each_once(key: PRNGKey, batch_size: int, count: int) -> Int[Array, " batch"]:
+    """Returns which examples are drawn: all of them before one comes again."""
+    return jax.random.permutation(key, count)[jnp.arange(batch_size) % count]
+
+
+def num_test(test: Any, count: int, least: int = 1) -> int:
+    """Returns how many of `count` are held out for the test; at least `least`."""
+    check_number("test", test, "[0, 1)")
+    held = round(count * test)
+    if test and not least <= held <= count - least:
+        raise ValueError(
+            f"test: got {test:g}, {held} of {count}; it must leave at least {least} on "
+            "either side"
+        )
+    return held
+
+
+def real(name: str, array: Any) -> Array | np.ndarray:
+    """Returns an array of real numbers; refuses others."""
+    found = array if isinstance(array, jax.Array) else np.asarray(array)
+    if not any(jnp.issubdtype(found.dtype, of) for of in (np.floating, np.integer)):
+        raise TypeError(f"{name}: dtype is {found.dtype}; it must be real numbers")
+    return found
+
+
+def num_classes(targets: np.ndarray) -> int:
+    """Returns one more than the largest class; refuses what are no classes."""
+    kind, low = targets.dtype, targets.min()
+    if kind.kind not in "iu" or low < 0:
+        raise TypeError(
+            f"targets: got {kind} from {low:g}; they must be classes 0, 1, 2, ..., "
+            "integers, for cross_entropy"
+        )
+    return int(targets.max()) + 1
+
+
+def scores_of(loss: str, targets: np.ndarray, accuracy: Callable | None) -> dict:
+    """Returns the scores of a `Task`, by field, from answers that are asked for.
+
+    `targets` are (answer,) or (answer, output). The floor is the loss of the best
+    constant: the entropy of the classes, or the variance of the numbers.
+    """
+    if loss == "cross_entropy":
+        shares = np.bincount(targets) / targets.size
+        level = -float(np.sum(shares * np.log(np.where(shares > 0, shares, 1))))
+        own, right = losses.accuracy, losses.all_right
+    else:
+        level = float(np.mean(np.var(targets.astype(np.float64), axis=0)))
+        own, right = partial(_share_within, CLOSE * level**0.5 or CLOSE), None
+    return {
+        "loss": LOSSES[loss],
+        "accuracy": own if accuracy is None else accuracy,
+        "floor": partial(_level, level),
+        "correct": right,
+    }
+
+
+def _level(level: float, length: int) -> float:
+    del length
+    return level
+
+
+def _share_within(tolerance: float, outputs: Array, batch: Any) -> Array:
+    right = losses.within(tolerance, outputs, batch)
+    return losses.share(right, losses.scored(batch))
