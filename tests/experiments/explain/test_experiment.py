@@ -25,7 +25,7 @@ def test_a_record_draws_its_panels_and_comes_back_from_disk(of_two_layers, tmp_p
     records.save(record, explain.plot(record), tmp_path / "out")
     figure = explain.plot(records.load(tmp_path / "out"))
     gates, gradient, answer = figure.axes
-    assert answer.lines[0].get_ydata()[-1] == pytest.approx(1)
+    assert np.asarray(answer.lines[0].get_ydata())[-1] == pytest.approx(1)
     assert len(gates.lines) == 3  # two layers and the lag
     assert gradient.get_title(loc="left") == "How far back the gradient reaches"
     assert "white noise" in figure.get_supxlabel()
