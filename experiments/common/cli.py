@@ -79,14 +79,16 @@ def seed() -> Kind:
     return integer(minimum=0, maximum=SEED_MAX)
 
 
-def number(*, above: int | float = -math.inf) -> Kind:
-    """A finite number greater than `above` that is neither 0 nor inf in float32."""
+def number(*, above: int | float = -math.inf, least: int | float = -math.inf) -> Kind:
+    """A finite number above `above`, at least `least`, that float32 can hold."""
     limit = "" if above == -math.inf else f" above {above:g}"
+    limit += "" if least == -math.inf else f", at least {least:g},"
 
     def holds(value):
         return (
             isinstance(value, int | float)
             and above < value
+            and least <= value
             and (value == 0 or FLOAT32_TINY <= abs(value) <= FLOAT32_MAX)
         )
 

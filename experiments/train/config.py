@@ -11,6 +11,8 @@ from experiments.common.cli import ConfigError, Kind, option
 from lstm_jax.training import sharding
 
 OPTIMIZERS = {"adam": optax.adam, "rmsprop": optax.rmsprop, "sgd": optax.sgd}
+SCHEDULES = ("constant", "cosine", "warmup_cosine")
+WARM_UP = 0.1  # share of the updates in which the learning rate goes up
 DTYPES = ("float32", "float64", "bfloat16", "mixed")
 NO_CLIP = "none"
 # A checkpoint takes about 0.1 s on a local disk, and longer on a slow or busy one.
@@ -65,6 +67,17 @@ class Config(cli.Flags):
     )
     optimizer: str = option("adam", cli.one_of(OPTIMIZERS), "the optimiser")
     learning_rate: float = option(3e-3, cli.number(above=0), "of the optimiser")
+    schedule: str = option(
+        "constant",
+        cli.one_of(SCHEDULES),
+        "of the learning rate over --num_steps: cosine goes down to 0, warmup_cosine "
+        f"first up, in {WARM_UP:.0%} of the updates",
+    )
+    weight_decay: float = option(
+        0.0,
+        cli.number(least=0),
+        "of AdamW, on matrices and not on biases; share of the learning rate",
+    )
     clip: float | str = option(
         1.0,
         cli.either(NO_CLIP, cli.number(above=0)),
@@ -130,6 +143,11 @@ class Config(cli.Flags):
                 f"eval_interval: got {self.eval_interval}; it must be a multiple of "
                 f"log_interval, {self.log_interval}"
             )
+        if self.weight_decay and self.optimizer != "adam":
+            raise ConfigError(
+                f"weight_decay: got {self.weight_decay}; it must be 0 for the "
+                f"optimizer {self.optimizer!r}: only adam has it"
+            )
         if self.forget_bias is not None and self.cell not in variants.HAS_FORGET_BIAS:
             raise ConfigError(
                 f"forget_bias: got {self.forget_bias}; it must not be given for the "
@@ -161,15 +179,20 @@ def _check_curriculum(config: Config) -> None:
 
 def identity(config: Config) -> dict[str, Any]:
     """Returns the fields that a run must keep when it is resumed."""
-    free = (*FREE, *WHERE)
+    free = (*_free(config), *WHERE)
     return {name: value for name, value in asdict(config).items() if name not in free}
+
+
+def _free(config: Config) -> tuple[str, ...]:
+    """Returns the free fields; a schedule ends with the run, so it fixes its length."""
+    scheduled = config.schedule != "constant"
+    return tuple(name for name in FREE if not (scheduled and name == "num_steps"))
 
 
 def with_free_defaults(config: Config) -> Config:
     """Returns one configuration for all runs that differ only in the free fields."""
-    return replace(
-        config, **{f.name: f.default for f in fields(config) if f.name in FREE}
-    )
+    defaults = {each.name: each.default for each in fields(config)}
+    return replace(config, **{name: defaults[name] for name in _free(config)})
 
 
 def seeds(config: Config) -> range:

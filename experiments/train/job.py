@@ -1,5 +1,6 @@
 """Turns configurations of `experiments.train` into compiled functions."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
@@ -14,7 +15,13 @@ from jax.sharding import Mesh
 import lstm_jax as lj
 from experiments.common import memory_limit
 from experiments.common.cli import ConfigError
-from experiments.train.config import OPTIMIZERS, Config, seeds, with_free_defaults
+from experiments.train.config import (
+    OPTIMIZERS,
+    WARM_UP,
+    Config,
+    seeds,
+    with_free_defaults,
+)
 from lstm_jax.training import loop, runs, sharding
 from lstm_jax.training.curricula import Curriculum, growing_length
 
@@ -127,10 +134,32 @@ def _settings(configs: Sequence[Config]) -> runs.Settings:
 
 def _optimizer(shared: Config, **traced: Any) -> optax.GradientTransformation:
     numbers = {"learning_rate": shared.learning_rate, "clip": shared.clip, **traced}
-    optimizer = OPTIMIZERS[shared.optimizer](numbers["learning_rate"])
+    rate = _scheduled(shared, numbers["learning_rate"])
+    if shared.weight_decay:
+        optimizer = optax.adamw(rate, weight_decay=shared.weight_decay, mask=_matrices)
+    else:
+        optimizer = OPTIMIZERS[shared.optimizer](rate)
     if isinstance(shared.clip, str):
         return optimizer
     return optax.chain(optax.clip_by_global_norm(numbers["clip"]), optimizer)
+
+
+def _scheduled(shared: Config, rate: Any) -> Any:
+    """Returns the learning rate, or what it is at every update."""
+    if shared.schedule == "constant":
+        return rate
+    steps = max(1, shared.num_steps)
+    shape = optax.cosine_decay_schedule(1.0, steps)
+    if shared.schedule == "warmup_cosine":
+        warm_up = min(math.ceil(WARM_UP * steps), steps - 1)
+        shape = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm_up, steps)
+    # The rate may be traced, and optax compares it with 0.
+    return lambda count: rate * shape(count)
+
+
+def _matrices(params: Any) -> Any:
+    """Marks what weight decay pulls at: biases, peepholes and scales stay."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def _mesh(shared: Config, num_runs: int) -> Mesh | None:

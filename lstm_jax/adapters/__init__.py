@@ -4,12 +4,13 @@ from lstm_jax.adapters.equinox import from_equinox
 from lstm_jax.adapters.function import from_function
 from lstm_jax.adapters.haiku import from_haiku
 from lstm_jax.adapters.linen import from_linen
-from lstm_jax.adapters.loading import Loaded, load, run
+from lstm_jax.adapters.loading import Loaded, load, load_cudnn, run
 from lstm_jax.adapters.nnx import from_nnx
 from lstm_jax.adapters.torch import Directions, from_torch, to_torch
 
 __all__ = [
     "load",
+    "load_cudnn",
     "run",
     "Loaded",
     "from_torch",

@@ -15,6 +15,7 @@ from lstm_jax.plots.curves import (
     share_curve,
     theory_line,
 )
+from lstm_jax.plots.figures import decay, trace
 from lstm_jax.plots.heatmaps import film_strip, heat_map, success_map, time_lag_picture
 from lstm_jax.plots.labels import headline, ink, label_ends
 from lstm_jax.plots.paths import cumulative_curve, path_curves
@@ -34,6 +35,7 @@ from lstm_jax.plots.style import (
 from lstm_jax.plots.surfaces import error_surface, walk
 
 __all__ = [
+    "decay", "trace",
     "accuracy_curve", "share_curve", "theory_line", "log_axis", "mark_lag", "note",
     "headline", "ink", "label_ends",
     "film_strip", "heat_map", "success_map", "time_lag_picture",

@@ -1,80 +1,35 @@
 """train: fits a cell and a linear readout to a task with any optax optimiser."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jax.core import Tracer
+from jaxtyping import Array, Int
 
-from lstm_jax.cells.cell import Cell, check_cell
-from lstm_jax.cells.stochastic import KeyedCell
-from lstm_jax.checks import check_key, check_whole, shown
-from lstm_jax.engine.placing import cond, inside_shard_map, spread_as, spread_like
-from lstm_jax.tasks.task import Task, check_task
-from lstm_jax.training import criteria
-from lstm_jax.training.batches import (
-    Drawing,
-    accuracy_of,
-    check_drawing,
-    draw,
-    judge,
-    loss_of,
-)
+from lstm_jax.cells.cell import Cell
+from lstm_jax.checks import check_function, check_key, check_whole
+from lstm_jax.engine.placing import inside_shard_map, spread_as, spread_like
+from lstm_jax.tasks.task import Task
 from lstm_jax.training.curricula import Length
-from lstm_jax.training.first_batch import check_first_batch
 from lstm_jax.training.models import Evaluation as Evaluation
 from lstm_jax.training.models import ModelParams as ModelParams
-from lstm_jax.training.models import dtype_of
 from lstm_jax.training.models import evaluate as evaluate
 from lstm_jax.training.models import init_model as init_model
 from lstm_jax.training.models import predict as predict
-from lstm_jax.types import PRNGKey, at_least_float32
+from lstm_jax.training.updates import NEVER as NEVER
+from lstm_jax.training.updates import History as History
+from lstm_jax.training.updates import TrainState as TrainState
+from lstm_jax.training.updates import check_parts, history_dtype
+from lstm_jax.training.updates import check_updates as check_updates
+from lstm_jax.training.updates import step_function as step_function
+from lstm_jax.training.updates import train_step as train_step
+from lstm_jax.types import PRNGKey
 
-NEVER = -1
-
-
-class TrainState(NamedTuple):
-    """Everything the next update needs.
-
-    Once diverged or solved, nothing in it changes any more.
-
-    Attributes:
-      params: of the model.
-      opt_state: of the optimiser.
-      key: all further random numbers follow from it.
-      step: updates done.
-      diverged_at: the update, counted from 1, that was skipped because its loss or
-        gradient was not finite or its loss above `criteria.EXPLODED`; -1 if none was.
-      right_in_a_row: sequences answered right since the last wrong one; 0 without
-        `stop_after`.
-      solved_at: the update, counted from 1, at which the criterion was met; or -1.
-    """
-
-    params: ModelParams
-    opt_state: optax.OptState
-    key: PRNGKey
-    step: Int[Array, ""]
-    diverged_at: Int[Array, ""]
-    right_in_a_row: Int[Array, ""]
-    solved_at: Int[Array, ""]
-
-
-class History(NamedTuple):
-    """One entry per update: the model on that update's batch, before the update.
-
-    An update that diverged has its entry too; after the end of training they are NaN.
-
-    Attributes:
-      loss: the task's, in nats or squared units.
-      accuracy: in [0, 1].
-      gradient_norm: global norm of the gradient, before the optimiser clips it.
-    """
-
-    loss: Float[Array, " *num_steps"]
-    accuracy: Float[Array, " *num_steps"]
-    gradient_norm: Float[Array, " *num_steps"]
+OnChunk = Callable[..., bool | None]
 
 
 def train(
@@ -90,6 +45,8 @@ def train(
     max_length: int | None = None,
     init_options: Mapping[str, Any] | None = None,
     stop_after: int | None = None,
+    on_chunk: OnChunk | None = None,
+    chunk: int = 100,
 ) -> tuple[TrainState, History]:
     """Trains a new model; pure, so it can be jitted, and vmapped over keys and options.
 
@@ -113,6 +70,11 @@ def train(
       init_options: keyword options of `cell.init`, such as its dtype.
       stop_after: ends training after this many right sequences in a row
         (`task.correct`), each judged before the update it contributes to.
+      on_chunk: `(state, history) -> bool | None`, called after each `chunk` updates
+        with the state and the history of that chunk: to show progress, to log, to
+        record. True ends the training. The numbers are those without it, to the last
+        bit. Not under `jit` or `vmap`, which see no values.
+      chunk: updates between two calls.
 
     Raises:
       TypeError: an argument, or part of the task's first batch, has the wrong type or
@@ -147,7 +109,40 @@ def train(
         max_length=max_length,
         stop_after=stop_after,
     )
-    return train_steps(state, num_steps, step)
+    if on_chunk is None:
+        return train_steps(state, num_steps, step)
+    return train_in_chunks(state, num_steps, step, on_chunk, chunk)
+
+
+def train_in_chunks(
+    state: TrainState,
+    num_steps: int,
+    step: Callable[[TrainState], tuple[TrainState, History]],
+    on_chunk: OnChunk,
+    chunk: int,
+) -> tuple[TrainState, History]:
+    """Returns what `train_steps` does; calls `on_chunk` on the way, as in `train`."""
+    check_function("on_chunk", on_chunk, "(state, history) -> bool or None")
+    check_whole("chunk", chunk, 1)
+    check_whole("num_steps", num_steps, 0)
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(state)):
+        raise ValueError(
+            "on_chunk: got a function under jit or vmap; it must be None there: it is "
+            "called with values"
+        )
+    run = jax.jit(partial(train_chunk, step=step, most_steps=chunk))
+    histories = []
+    for done in range(0, num_steps, chunk):
+        size = min(chunk, num_steps - done)
+        state, history = run(state, size)
+        histories.append(
+            jax.tree.map(lambda entries, size=size: entries[:size], history)
+        )
+        if on_chunk(state, histories[-1]):
+            break
+    if not histories:
+        return train_steps(state, 0, step)
+    return state, jax.tree.map(lambda *parts: jnp.concatenate(parts), *histories)
 
 
 def init_train_state(
@@ -159,9 +154,18 @@ def init_train_state(
     hidden_size: int,
     init_options: Mapping[str, Any] | None = None,
 ) -> TrainState:
-    """Returns a new model with a fresh optimiser."""
+    """Returns a new model with a fresh optimiser; arguments and errors as in `train`.
+
+    Example:
+      >>> import optax
+      >>> state = lj.training.init_train_state(
+      ...     jax.random.key(0), lj.GRU, lj.tasks.ADDING, optax.adam(0.1), hidden_size=4
+      ... )
+      >>> state.params.cell.w_hh.shape, int(state.step)
+      ((4, 12), 0)
+    """
     check_key("key", key)
-    _check_parts(cell, task, optimizer)
+    check_parts(cell, task, optimizer)
     key_model, key_data = jax.random.split(key)
     params = init_model(
         key_model,
@@ -228,7 +232,7 @@ def train_chunk(
     run is cut, to the last bit. The history has `most_steps` entries, NaN beyond
     `num_steps`.
     """
-    nothing = jnp.full((most_steps,), jnp.nan, _history_dtype(state.params))
+    nothing = jnp.full((most_steps,), jnp.nan, history_dtype(state.params))
 
     def body(index, carried):
         state, history = carried
@@ -237,125 +241,3 @@ def train_chunk(
 
     start = _settled(state, step), History(nothing, nothing, nothing)
     return jax.lax.fori_loop(0, jnp.asarray(num_steps, jnp.int32), body, start)
-
-
-def step_function(
-    cell: Cell,
-    task: Task,
-    optimizer: optax.GradientTransformation,
-    *,
-    batch_size: int,
-    length: Length,
-    max_length: int | None = None,
-    stop_after: int | None = None,
-    predict: Callable[..., Array] = predict,
-) -> Callable[[TrainState], tuple[TrainState, History]]:
-    """Returns one update as a function; it leaves a finished state as it is.
-
-    Arguments as in `train`; `predict` computes the outputs, `sharding.predict_over`
-    where the batch is cut over a mesh.
-    """
-    drawing = Drawing("sample", batch_size, length, max_length)
-    _check_parts(cell, task, optimizer)
-    check_updates(task, drawing, stop_after)
-
-    def step(state: TrainState) -> tuple[TrainState, History]:
-        going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
-        return cond(going, update, hold, state)
-
-    def hold(state):
-        nothing = jnp.full((), jnp.nan, _history_dtype(state.params))
-        return state, History(nothing, nothing, nothing)
-
-    def update(state):
-        key, key_batch, *noise = _keys(cell, state.key)
-        batch = draw(task, drawing, key_batch, state.step)
-
-        def loss_fn(params):
-            outputs = predict(cell, task, params, batch, *noise)
-            return loss_of(task, outputs, batch), outputs
-
-        (loss, outputs), gradients = jax.value_and_grad(loss_fn, has_aux=True)(
-            state.params
-        )
-        entry = _entry(state, loss, accuracy_of(task, outputs, batch), gradients)
-        diverged = criteria.has_diverged(entry.loss, entry.gradient_norm)
-        after = cond(
-            diverged,
-            lambda: state._replace(diverged_at=state.step + 1),
-            lambda: _updated(state, optimizer, gradients, key),
-        )
-        if stop_after is None or task.correct is None:
-            return after, entry
-        right = judge(task.correct, task, outputs, batch)
-        judged = _judged(after, right, stop_after)
-        return cond(diverged, lambda: after, lambda: judged), entry
-
-    return step
-
-
-def _check_parts(
-    cell: Cell, task: Task, optimizer: optax.GradientTransformation
-) -> None:
-    check_cell("cell", cell)
-    check_task(task)
-    if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
-        raise TypeError(
-            f"optimizer: got {shown(optimizer)}; it must be an optax transformation, "
-            "such as optax.adam(1e-3)"
-        )
-
-
-def check_updates(task: Task, drawing: Drawing, stop_after: int | None) -> None:
-    """Refuses updates that do not fit the task, its first batch or its criterion."""
-    if stop_after is not None:
-        check_whole("stop_after", stop_after, 1)
-        if task.correct is None:
-            raise ValueError(
-                f"stop_after: got {stop_after}; it must be None, for the task "
-                f"{task.name!r} has no criterion"
-            )
-    check_drawing(drawing)
-    check_first_batch(task, drawing)
-
-
-def _keys(cell: Cell, key: PRNGKey) -> Array:
-    """Returns keys for later updates, the batch, and the cell's noise if it has any.
-
-    A cell without noise must keep the same two keys: stored records depend on them.
-    """
-    return jax.random.split(key, 3 if isinstance(cell, KeyedCell) else 2)
-
-
-def _history_dtype(params: ModelParams) -> Any:
-    return at_least_float32(dtype_of(params))
-
-
-def _entry(state: TrainState, loss: Array, accuracy: Array, gradients: Any) -> History:
-    dtype = _history_dtype(state.params)
-    norm = criteria.global_norm(gradients)
-    return History(loss.astype(dtype), accuracy.astype(dtype), norm.astype(dtype))
-
-
-def _updated(
-    state: TrainState,
-    optimizer: optax.GradientTransformation,
-    gradients: ModelParams,
-    key: PRNGKey,
-) -> TrainState:
-    # optax raises floats to integer counts, which strict promotion refuses.
-    with jax.numpy_dtype_promotion("standard"):
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
-    return state._replace(
-        params=params, opt_state=opt_state, key=key, step=state.step + 1
-    )
-
-
-def _judged(state: TrainState, right: Array, stop_after: int) -> TrainState:
-    """Returns the state with this batch counted, and marked if it is now solved."""
-    rows = criteria.right_in_a_row(state.right_in_a_row, right)
-    solved = jnp.max(rows) >= stop_after
-    return state._replace(
-        right_in_a_row=rows[-1], solved_at=jnp.where(solved, state.step, NEVER)
-    )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from lstm_jax.adapters.loading import formats, objects, readout
+from lstm_jax.adapters.loading import cudnn, formats, objects, readout
 from lstm_jax.adapters.loading.flax_layout import FLAX, HAIKU
 from lstm_jax.adapters.loading.keras_layout import KERAS
 from lstm_jax.adapters.loading.layouts import Candidate, Module, candidates
@@ -98,6 +98,26 @@ def load(source: Any, module: str | None = None) -> Loaded:
         readout=head,
         notes=(*found.notes, *one.notes, says),
     )
+
+
+def load_cudnn(weights: Any, **sizes: Any) -> Loaded:
+    """Returns the LSTM in a flat array of cuDNN, as `jax.experimental.rnn` keeps it.
+
+    Args:
+      weights: (number,), all matrices before all biases.
+      **sizes: input_size, hidden_size, num_layers (1) and bidirectional (False), of
+        which the array says nothing.
+
+    Raises:
+      ValueError: a size is below 1, or the array has another length.
+
+    Example:
+      >>> flat = jnp.zeros(4 * 4 * (3 + 4 + 2))
+      >>> loaded = lj.adapters.load_cudnn(flat, input_size=3, hidden_size=4)
+      >>> loaded.params.w_ih.shape
+      (3, 16)
+    """
+    return load(cudnn.state_dict_of(weights, **sizes))
 
 
 def run(

@@ -87,6 +87,36 @@ def test_a_cell_of_flax_haiku_or_equinox(case, x64):
     assert_same(make(kind), np.float64, 1e-12)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_flat_weights_of_cudnn(bidirectional):
+    from jax.experimental import rnn
+
+    time, batch, inputs, hidden, layers = 5, 2, 3, 3, 2
+    sizes = {"input_size": inputs, "hidden_size": hidden, "num_layers": layers}
+    number = rnn.get_num_params_in_lstm(*sizes.values(), bidirectional)
+    flat = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, number), jnp.float32)
+    loaded = lj.adapters.load_cudnn(flat, **sizes, bidirectional=bidirectional)
+    xs = jnp.asarray(originals.inputs(np.float32))
+    empty = jnp.zeros((layers * (1 + bidirectional), batch, hidden))
+    parts = rnn.unpack_lstm_weights(flat, *sizes.values(), bidirectional)
+    ys, *_ = rnn.lstm_ref(
+        xs.swapaxes(0, 1),
+        empty,
+        empty,
+        *parts,
+        jnp.full(batch, time, jnp.int32),
+        *sizes.values(),
+        0.0,
+        bidirectional,
+    )
+    found = lj.adapters.run(loaded, xs)[1]
+    np.testing.assert_allclose(found, ys.swapaxes(0, 1), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match=r"weights: shape is .*; it must be .* for an L"):
+        ValueError, match=r"weights: shape is \(\d+,\); it must be \(\d+"
+    ):
+        lj.adapters.load_cudnn(flat[1:], **sizes, bidirectional=bidirectional)
+
+
 def keras_layers():
     import keras
 
