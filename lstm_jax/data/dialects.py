@@ -95,7 +95,9 @@ def _is_prose(text: str) -> bool:
 
 def dialect_of(lines: list[Line]) -> Dialect:
     """Returns how the lines of a table are written."""
-    stated = re.fullmatch(r"sep=(.)", lines[0].text.strip())  # Excel writes this
+    stated = re.fullmatch(
+        r"sep=([,;|\t])", lines[0].text.strip(" ")
+    )  # Excel writes this
     if stated and len(lines) > 1:
         separator = stated[1]
         del lines[0]

@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from table_files import refused
 
 from lstm_jax.data import read_table
 
@@ -16,12 +17,6 @@ def npy(folder, array):
 def npz(folder, **arrays):
     np.savez(folder / "a.npz", **arrays)
     return str(folder / "a.npz")
-
-
-def refused(path, **options):
-    with pytest.raises(ValueError) as caught:
-        read_table(path, **options)
-    return str(caught.value).removeprefix(repr(path))
 
 
 def test_an_array_of_one_two_or_three_axes_is_a_table(tmp_path):

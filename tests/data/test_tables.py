@@ -1,30 +1,18 @@
 """Tables as people have them: the right numbers, or one line that says what to do."""
 
 import gzip
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from table_files import refused, saved
 
 from lstm_jax.data import read_table
 
 ROOT = Path(__file__).parents[2]
-
-
-def saved(folder, content, name="mine.csv"):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
-
-
-def refused(path, **options):
-    with pytest.raises(ValueError) as caught:
-        read_table(path, **options)
-    message = str(caught.value)
-    assert message.startswith(repr(path)) and message.isprintable()
-    return message.removeprefix(repr(path))
 
 
 ONE = ([[5], [11], [16]], ("1",))
@@ -200,8 +188,8 @@ def test_a_packed_table_and_other_suffixes(tmp_path):
 
 
 def test_numbers_are_those_that_are_written(tmp_path):
-    random = np.random.default_rng(0)
-    values = random.normal(size=(300, 2)) * 10.0 ** random.integers(-30, 30, (300, 2))
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(300, 2)) * 10.0 ** draw.integers(-30, 30, (300, 2))
     text = "".join(f"{a!r},{b!r}\n" for a, b in values.tolist())
     np.testing.assert_array_equal(read_table(saved(tmp_path, text)).values, values)
     commas = text.replace(",", ";").replace(".", ",")
@@ -290,72 +278,6 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, name):
     assert found[: len(message)] == message
 
 
-def test_a_missing_value_is_refused_filled_or_dropped(tmp_path):
-    path = saved(tmp_path, "a,b\n1,5\n\n2,NA\n3,\n4,16\n")
-    assert refused(path) == (
-        ", line 4, column 'b': got no value; it must be a number: missing=forward "
-        "repeats the one before, missing=drop leaves the row out"
-    )
-    forward = read_table(path, missing="forward")
-    assert forward.values.tolist() == [[1, 5], [2, 5], [3, 5], [4, 16]]
-    note = "2 missing values filled from above, the first at line 4, column 'b'"
-    assert note in forward.notes
-    drop = read_table(path, missing="drop")
-    assert drop.values.tolist() == [[1, 5], [4, 16]]
-    assert "2 rows without a value left out, the first at line 4" in drop.notes
-    assert read_table(path, columns=["a"]).values.tolist() == [[1], [2], [3], [4]]
-
-
-@pytest.mark.parametrize("word", ["", "NA", "nan", "NULL", "?", "-", '""', "#N/A"])
-def test_words_for_a_missing_value(tmp_path, word):
-    path = saved(tmp_path, f"1,5\n{word},11\n4,16\n")
-    assert "line 2, column '1': got no value" in refused(path)
-    assert read_table(path, missing="drop").values.tolist() == [[1, 5], [4, 16]]
-
-
-def test_what_can_not_be_filled_is_refused(tmp_path):
-    path = saved(tmp_path, "a,b\n1,\n2,5\n")
-    assert refused(path, missing="forward") == (
-        ", line 2, column 'b': got no value, and none before; it must be a number: "
-        "missing=drop leaves the row out"
-    )
-    assert ": got 1 row without a gap; it must be at least 2" in refused(
-        path, missing="drop"
-    )
-
-
-def test_columns_are_chosen_by_name_or_by_position_in_their_order(tmp_path):
-    path = saved(tmp_path, "when,a,b,what\n1949-01,1,2,NW\n1949-02,4,5,SE\n")
-    for columns in (["b", "a"], ("3", "a"), ["3", "2"]):
-        table = read_table(path, columns=columns)
-        assert (table.values.tolist(), table.columns) == ([[2, 1], [5, 4]], ("b", "a"))
-    assert read_table(path, columns="b").columns == ("b",)
-    assert refused(path).endswith("correct it, or take others: columns=a,b")
-    assert ", line 2, column 'what': got 'NW'; it must be a number" in refused(
-        path, columns=["a", "what"]
-    )
-    assert refused(path, columns=["c"]) == (
-        ", columns: got 'c'; it must be a column of the file: columns=a,b"
-    )
-    assert "got a column twice; it must be each once: columns=a" in refused(
-        path, columns=["a", "a"]
-    )
-
-
-def test_standardized_columns_have_mean_0_and_standard_deviation_1(tmp_path):
-    path = saved(tmp_path, "a,b,c\n1,0.1,-3e38\n2,0.1,3e38\n6,0.1,3e38\n")
-    table = read_table(path, scale="standardize")
-    np.testing.assert_allclose(table.values.mean(0), [0, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(table.values.std(0), [1, 0, 1], atol=1e-12)
-    np.testing.assert_allclose(
-        table.values[:, 0], np.array([-2, -1, 3]) / (14 / 3) ** 0.5
-    )
-    assert table.notes == (
-        "standardized: every column has mean 0 and standard deviation 1",
-        "column 'b' is constant, and 0 now",
-    )
-
-
 @pytest.mark.parametrize("option", ["columns", "missing", "scale"])
 def test_an_option_that_is_none_of_those_allowed(tmp_path, option):
     path = saved(tmp_path, "1\n2\n")
@@ -400,3 +322,45 @@ def test_a_long_table_with_its_first_comma_far_below(tmp_path):
     text = "".join(f"{a!r};{b!r}\n" for a, b in values.tolist())
     path = saved(tmp_path, text.replace(".", ","))
     np.testing.assert_array_equal(read_table(path).values, values)
+
+
+GOOD = [
+    *(b"Month;A;B\n1949-01;1,5;2\n1949-02;2,5;3\n", b"5\n11\n16\n", b"a b\n1 2\n3 4\n"),
+    *(b'"a","b"\n1,2\n3,4\n\nfoot\n', b"sep=;\n1;2\n3;4\n", b"1,2,\n3,4,\n"),
+    *("5\n11\n".encode("utf-16"), b"d,x\n19580329,3\n19580405,\n19580412,3\n"),
+]
+WORDS = [
+    *(
+        b",",
+        b";",
+        b"\n",
+        b'"',
+        b"\t",
+        b" ",
+        b"NA",
+        b"\xff",
+        b"\0",
+        b"1e400",
+        b"-",
+        b"#",
+    ),
+    *(b"\r", b"inf", b"True", b"1949", b"1.2.3", b"\xef\xbb\xbf", b"0,05", b"x"),
+]
+
+
+def test_a_damaged_table_is_read_or_refused_in_one_line(tmp_path):
+    draw, refusals = random.Random(2026), 0
+    for _ in range(300):
+        content = draw.choice(GOOD)
+        for _ in range(draw.choice((1, 1, 2, 4))):
+            at = draw.randrange(len(content) + 1)
+            gone = draw.choice((0, 0, 1, 3))
+            content = content[:at] + draw.choice(WORDS) + content[at + gone :]
+        path = saved(tmp_path, content)
+        try:
+            table = read_table(path, missing=draw.choice(("error", "drop")))
+            assert np.isfinite(table.values).all()
+        except ValueError as error:
+            refusals += 1
+            assert str(error).startswith(repr(path)) and str(error).isprintable()
+    assert 50 < refusals < 300
