@@ -111,9 +111,7 @@ def test_flat_weights_of_cudnn(bidirectional):
     )
     found = lj.adapters.run(loaded, xs)[1]
     np.testing.assert_allclose(found, ys.swapaxes(0, 1), rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match=r"weights: shape is .*; it must be .* for an L"):
-        ValueError, match=r"weights: shape is \(\d+,\); it must be \(\d+"
-    ):
+    with pytest.raises(ValueError, match=r"weights: shape is .*; it must be "):
         lj.adapters.load_cudnn(flat[1:], **sizes, bidirectional=bidirectional)
 
 
