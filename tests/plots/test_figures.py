@@ -40,7 +40,7 @@ def test_a_trace_has_a_row_for_every_gate_and_memory():
     }
     assert rows.keys() == values.keys() == {"r", "z", "n", "h"}
     for name, picture in rows.items():
-        assert_allclose(picture.get_array(), values[name][:, 2].T)
+        assert_allclose(np.asarray(picture.get_array()), values[name][:, 2].T)
         assert (picture.get_clim() == (0, 1)) == (name in "rz")
 
 

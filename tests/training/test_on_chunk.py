@@ -1,8 +1,10 @@
 """Looking on while a network trains, and a loop of one's own: the same bits."""
 
 from functools import partial
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -15,7 +17,8 @@ NUM_STEPS, HIDDEN = 7, 4
 
 
 def train(key, **options):
-    parts = {"hidden_size": HIDDEN, "num_steps": NUM_STEPS} | STEPS | options
+    sizes = {"hidden_size": HIDDEN, "num_steps": NUM_STEPS}
+    parts: dict[str, Any] = sizes | STEPS | options
     return lj.train(key, lj.LSTM, SIGNS, OPTIMIZER, **parts)
 
 
@@ -24,11 +27,17 @@ def undisturbed():
     return train(jax.random.key(1))
 
 
+def numbers(tree):
+    """Its leaves; a key has none that NumPy would compare."""
+    leaves = jax.tree.leaves(tree)
+    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+    return [
+        jax.random.key_data(leaf) if key else leaf
+        for leaf, key in zip(leaves, is_key, strict=True)
+    ]
+
+
 def assert_same(found, wanted):
-    numbers = lambda tree: [
-        jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf, jax.dtypes.prng_key)
-        else leaf for leaf in map(jax.numpy.asarray, jax.tree.leaves(tree))
-    ]  # fmt: skip
     for one, other in zip(numbers(found), numbers(wanted), strict=True):
         assert_array_equal(one, other)
 
@@ -55,7 +64,7 @@ def test_a_loop_of_ones_own_does_the_same_updates(undisturbed):
     state = lj.training.init_train_state(
         jax.random.key(1), lj.LSTM, SIGNS, OPTIMIZER, hidden_size=HIDDEN
     )
-    parts = {"cell": lj.LSTM, "task": SIGNS, "optimizer": OPTIMIZER}
+    parts: Any = {"cell": lj.LSTM, "task": SIGNS, "optimizer": OPTIMIZER}
     step = jax.jit(partial(lj.training.train_step, **parts, **STEPS))
     losses = []
     for _ in range(NUM_STEPS):

@@ -93,19 +93,21 @@ def test_flat_weights_of_cudnn(bidirectional):
 
     time, batch, inputs, hidden, layers = 5, 2, 3, 3, 2
     sizes = {"input_size": inputs, "hidden_size": hidden, "num_layers": layers}
-    number = rnn.get_num_params_in_lstm(*sizes.values(), bidirectional)
+    number = rnn.get_num_params_in_lstm(inputs, hidden, layers, bidirectional)
     flat = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, number), jnp.float32)
     loaded = lj.adapters.load_cudnn(flat, **sizes, bidirectional=bidirectional)
     xs = jnp.asarray(originals.inputs(np.float32))
     empty = jnp.zeros((layers * (1 + bidirectional), batch, hidden))
-    parts = rnn.unpack_lstm_weights(flat, *sizes.values(), bidirectional)
+    parts = rnn.unpack_lstm_weights(flat, inputs, hidden, layers, bidirectional)
     ys, *_ = rnn.lstm_ref(
         xs.swapaxes(0, 1),
         empty,
         empty,
         *parts,
         jnp.full(batch, time, jnp.int32),
-        *sizes.values(),
+        inputs,
+        hidden,
+        layers,
         0.0,
         bidirectional,
     )

@@ -1,5 +1,7 @@
 """--schedule and --weight_decay: the run is that of optax's own optimiser."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import optax
@@ -9,10 +11,11 @@ from numpy.testing import assert_allclose
 import lstm_jax as lj
 from experiments import train
 from experiments.common.cli import ConfigError
+from experiments.train.config import identity
 from lstm_jax.training.checkpoints import named_arrays
 
 NUM_STEPS, RATE = 12, 0.05
-SMALL = {
+SMALL: dict[str, Any] = {
     "task": "parity",
     "cell": "rnn",
     "hidden_size": 3,
@@ -36,7 +39,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_is_that_of_the_optimiser_of_optax(tmp_path, case):
-    changed = {"weight_decay": 0.3} if " " in case else {"schedule": case}
+    changed: Any = {"weight_decay": 0.3} if " " in case else {"schedule": case}
     train.run(train.Config(**SMALL, **changed), tmp_path)
     state, _ = lj.train(
         jax.random.key(0),
@@ -56,11 +59,9 @@ def test_a_run_is_that_of_the_optimiser_of_optax(tmp_path, case):
 def test_a_schedule_ends_with_the_run_so_the_run_keeps_its_length():
     scheduled = train.Config(**SMALL, schedule="cosine")
     longer = train.Config(**SMALL | {"num_steps": 24}, schedule="cosine")
-    assert train.identity(scheduled) != train.identity(longer)
+    assert identity(scheduled) != identity(longer)
     constant = train.Config(**SMALL)
-    assert train.identity(constant) == train.identity(
-        train.Config(**SMALL | {"num_steps": 24})
-    )
+    assert identity(constant) == identity(train.Config(**SMALL | {"num_steps": 24}))
 
 
 @pytest.mark.parametrize(
