@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import draw, drawn_like, in_float64, make_params
+from problems import draw, drawn_like, in_float64, make_params, slow_but
 
 import lstm_jax as lj
 
@@ -26,7 +26,7 @@ def answer(ys):
 
 
 @in_float64
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", slow_but(["lstm", "linen"], CELLS))
 def test_values_are_those_of_a_dense_sum_and_add_up(name):
     cell, params = CELLS[name], params_of(name)
     xs, start = draw(TIME, BATCH, INPUT, seed=1), draw(INPUT, seed=2)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from adapters.loading import originals
 from flax import nnx
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -81,7 +82,11 @@ def test_a_module_of_torch(case, x64):
     assert loaded.directions == 1 + options.get("bidirectional", False)
 
 
-@pytest.mark.parametrize("case", OTHERS)
+FEW = ["linen.LSTMCell", "linen.GRUCell", "nnx.GRUCell", "hk.LSTM", "hk.GRU"]
+FEW += ["eqx.nn.GRUCell"]
+
+
+@pytest.mark.parametrize("case", slow_but(FEW, OTHERS))
 def test_a_cell_of_flax_haiku_or_equinox(case, x64):
     make, kind = OTHERS[case]
     assert_same(make(kind), np.float64, 1e-12)
@@ -138,18 +143,11 @@ def keras_layers():
     }
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        "LSTM",
-        "LSTM, hard",
-        "GRU",
-        "GRU, reset before, hard",
-        "GRU without bias",
-        "SimpleRNN",
-        "Bidirectional",
-    ],
-)
+KERAS = ["LSTM, hard", "GRU", "GRU, reset before, hard", "Bidirectional"]
+KERAS += ["LSTM", "GRU without bias", "SimpleRNN"]
+
+
+@pytest.mark.parametrize("case", slow_but(KERAS[:4], KERAS))
 def test_a_layer_of_keras(case):
     original = originals.of_keras(keras_layers()[case])
     assert_same(original, np.float32, 1e-5)

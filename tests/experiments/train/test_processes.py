@@ -115,6 +115,7 @@ def kill_one_of_two(killed, whole, out):
     assert_same_curve(out, whole)
 
 
+@pytest.mark.slow
 def test_one_process_killed_stops_the_other_and_one_goes_on(whole, tmp_path):
     kill_one_of_two(0, whole, tmp_path)
 
