@@ -68,7 +68,8 @@ def read_table(
     Example:
       >>> import pathlib, tempfile
       >>> path = pathlib.Path(tempfile.mkdtemp(), "mine.csv")
-      >>> _ = path.write_text("Month;Passengers\\n1949-01;1,12\n1949-02;1,18\n")
+      >>> rows = ["Month;Passengers", "1949-01;1,12", "1949-02;1,18"]
+      >>> _ = path.write_text(chr(10).join(rows))
       >>> table = lj.data.read_table(path)
       >>> table.values.tolist(), table.columns
       ([[1.12], [1.18]], ('Passengers',))
