@@ -20,6 +20,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 SHARE_OF_TIME = 0.01  # the most that checkpoints may take of the run
 # A resumed run may train for longer and save at other times; the rest is fixed.
 FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
+ADDED = {"schedule": "constant", "weight_decay": 0.0}  # and what was done before
 # It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
 
@@ -179,7 +180,9 @@ def _check_curriculum(config: Config) -> None:
 
 def identity(config: Config) -> dict[str, Any]:
     """Returns the fields that a run must keep when it is resumed."""
-    free = (*_free(config), *WHERE)
+    free = {*_free(config), *WHERE}
+    # Runs from before there were these fields go on.
+    free |= {name for name, plain in ADDED.items() if getattr(config, name) == plain}
     return {name: value for name, value in asdict(config).items() if name not in free}
 
 

@@ -3,16 +3,17 @@
 Nothing is written or locked, so the run may still be in progress.
 """
 
-from functools import partial
+from functools import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import partial
 
 import lstm_jax as lj
 from experiments.common.errors import ConfigError
-from experiments.train.config import Config, identity, seeds
+from experiments.train.config import Config, seeds
 from experiments.train.job import job_of
 from lstm_jax.training import checkpoints, loop, settings
 from lstm_jax.training.checkpoints import CheckpointError
@@ -134,8 +135,8 @@ def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
 
 def config_from(path: str, fields: dict[str, Any]) -> Config:
     """Returns the configuration of a saved run; refuses fields that are not one."""
-    known = identity(Config())
-    odd = sorted(fields.keys() - known.keys())
+    known = {field.name for field in dataclasses.fields(Config)}
+    odd = sorted(fields.keys() - known)
     missing = [name for name in NEEDED if name not in fields]
     if odd or missing:
         found = f"knows {odd[0]!r}" if odd else f"lacks {missing[0]!r}"

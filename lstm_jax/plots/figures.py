@@ -35,8 +35,8 @@ def decay(log_norms: Any, *, lengths: Any = None, cell: str = "lstm") -> Figure:
 
     Example:
       >>> norms = -0.5 * jnp.arange(30.0)[::-1, None] * jnp.ones(4)
-      >>> lj.plots.decay(norms).axes[0].get_title()
-      'How much of the gradient is left'
+      >>> lj.plots.decay(norms).axes[0].get_ylabel()
+      'share of the gradient left'
     """
     check_curve("log_norms", log_norms)
     curves = log_norms if lengths is None else by_lag(log_norms, lengths)

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 import lstm_jax as lj
 from experiments import train
 from experiments.common.cli import ConfigError
+from experiments.train import saved_run
 from experiments.train.config import identity
 from lstm_jax.training.checkpoints import named_arrays
 
@@ -40,7 +41,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_is_that_of_the_optimiser_of_optax(tmp_path, case):
     changed: Any = {"weight_decay": 0.3} if " " in case else {"schedule": case}
-    train.run(train.Config(**SMALL, **changed), tmp_path)
+    config = train.Config(**SMALL, **changed)
+    train.run(config, tmp_path)
+    assert identity(saved_run.read_run(str(tmp_path), None).config) == identity(config)
     state, _ = lj.train(
         jax.random.key(0),
         lj.RNN,
