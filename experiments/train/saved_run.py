@@ -3,13 +3,13 @@
 Nothing is written or locked, so the run may still be in progress.
 """
 
-from functools import dataclasses
+import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import partial
 
 import lstm_jax as lj
 from experiments.common.errors import ConfigError
