@@ -7,6 +7,7 @@ CuDNNLSTM   bias (8 * hidden,), that of the input first; each gate's matrices ar
 CuDNNGRU    bias (6 * hidden,)    the memory order of cuDNN, in the shape of Keras
 """
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,9 +119,11 @@ def _gate_by_gate(matrix: np.ndarray, gates: int, change: Any) -> np.ndarray:
 
 
 def _gate_activation(weights: Weights, settings: dict[str, Any]) -> str:
-    old = settings.get("keras", "").startswith(("0.", "1.", "2."))
-    # tf.keras writes 2.4.0-tf; the older Keras changed its default with 2.3.
-    first = old and "tf" not in settings["keras"] and settings["keras"] < "2.3"
+    version = settings.get("keras", "3")
+    major, minor = (int(part) for part in re.findall(r"\d+", f"{version}.0")[:2])
+    old = major < 3
+    # tf.keras writes 2.2.4-tf; the Keras of before changed its default with 2.3.
+    first = (major, minor) < (2, 3) and "tf" not in version
     default = "hard_sigmoid" if first and not weights.cudnn else "sigmoid"
     name = settings.get("recurrent_activation", default)
     if name not in ("sigmoid", "hard_sigmoid"):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import flax.linen as nn
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -157,6 +158,29 @@ def test_a_model_that_keras_saved(tmp_path, name):
     np.testing.assert_allclose(shown(loaded, xs), wanted, rtol=0, atol=1e-5)
     module = "bidirectional" if "weights" in name else "ears"  # a name only if it says
     assert lj.adapters.load(tmp_path / name, module).cell is loaded.cell
+
+
+@pytest.mark.parametrize(
+    ("version", "cell"),
+    [
+        ("2.1.5", "lstm_hard_sigmoid_keras2"),
+        ("2.2.4-tf", "lstm"),
+        ("2.3.1", "lstm"),
+        ("2.10.0", "lstm"),
+    ],
+)
+def test_weights_alone_have_the_gates_of_the_keras_that_wrote_them(
+    tmp_path, version, cell
+):
+    shapes = {"kernel": (2, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["keras_version"] = version
+        file.attrs["layer_names"] = [b"lstm"]
+        names = [f"lstm/{name}:0".encode() for name in shapes]
+        file.create_group("lstm").attrs["weight_names"] = names
+        for name, shape in shapes.items():
+            file[f"lstm/lstm/{name}:0"] = np.ones(shape, np.float32)
+    assert lj.adapters.load(tmp_path / "a.h5").cell.name == cell
 
 
 def test_a_state_dict_in_the_json_of_an_audio_plug_in(tmp_path):
