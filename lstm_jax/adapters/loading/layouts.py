@@ -60,11 +60,17 @@ def layout(tail: str, *needs: str, read: Callable[..., Module]) -> Layout:
 
 
 def candidates(source: Source, layouts: tuple[Layout, ...]) -> dict[str, Candidate]:
-    """Returns the recurrent modules of a source by path, in the order of its arrays."""
+    """Returns the recurrent modules of a source by path, in the order of its arrays.
+
+    An array belongs to one module, of the first layout that has a place for it.
+    """
     found: dict[str, Candidate] = {}
+    taken: set[int] = set()
     for one in layouts:
         for module, fields in _grouped(source, one):
+            fields = {f: array for f, array in fields.items() if id(array) not in taken}
             if any(needed <= fields.keys() for needed in one.needs):
+                taken |= set(map(id, fields.values()))
                 settings = source.settings.get(module, {})
                 found.setdefault(module, Candidate(one, fields, settings))
     order = {path: at for at, path in enumerate(source.arrays)}

@@ -6,15 +6,18 @@
 from itertools import pairwise
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
 from lstm_jax.adapters.loading.weights import check_shape, params_of
-from lstm_jax.cells import GRU, LSTM, PROJECTION_LSTM, RNN
+from lstm_jax.cells import GRU, LSTM, PROJECTION_LSTM, RNN, learned_carry
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
 from lstm_jax.cells.rnn import RNNParams
+from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams
 
 CELLS = {
     LSTMParams: (LSTM, 4),
@@ -76,7 +79,28 @@ def _checked(fields: Fields, kind: type, gates: int) -> Fields:
     return {name: check_shape(name, fields[name], wanted[name]) for name in fields}
 
 
+def read_learned(fields: Fields, settings: dict[str, Any]) -> Module:
+    """Returns one layer whose first memory is among its params."""
+    parts: dict[str, Fields] = {"cell": {}, "carry": {}}
+    for field, array in fields.items():
+        part, _, name = field.partition("/")
+        parts[part][name] = array
+    one = read(parts["cell"], settings)
+    empty = one.cell.init_carry(one.layers[0])
+    carry = {
+        name: check_shape(f"carry/{name}", parts["carry"].get(name, np.zeros(0)), shape)
+        for name, shape in jax.tree.map(jnp.shape, empty)._asdict().items()
+    }
+    params = LearnedCarryParams(one.layers[0], params_of(type(empty), **carry))
+    return Module(learned_carry(one.cell), (params,), one.notes)
+
+
 OWN: tuple[Layout, ...] = (
+    layout(
+        r"(?:cell|carry)/\w+",
+        "cell/w_ih cell/w_hh cell/b carry/h",
+        read=read_learned,
+    ),
     layout(
         r"(?:\d+/)?\w+",  # all that is there: scales make it another cell
         "w_ih w_hh b",

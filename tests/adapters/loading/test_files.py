@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import h5py
@@ -16,6 +17,7 @@ from adapters.loading import originals
 from flax import serialization, traverse_util
 
 import lstm_jax as lj
+from lstm_jax.training.checkpoints import named_arrays
 
 FILES = Path(__file__).parents[2] / "files"
 
@@ -181,6 +183,17 @@ def test_weights_alone_have_the_gates_of_the_keras_that_wrote_them(
         for name, shape in shapes.items():
             file[f"lstm/lstm/{name}:0"] = np.ones(shape, np.float32)
     assert lj.adapters.load(tmp_path / "a.h5").cell.name == cell
+
+
+@pytest.mark.parametrize("within", ["", "cell"])
+def test_a_memory_that_was_learned_comes_with_its_cell(tmp_path, within):
+    cell = lj.learned_carry(lj.GRU)
+    params = originals.drawn(cell.init(jax.random.key(0), 2, 3))
+    arrays: Any = named_arrays({within: params} if within else params)
+    np.savez(tmp_path / "a.npz", **arrays)
+    loaded = lj.adapters.load(tmp_path / "a.npz")
+    assert loaded.cell == cell
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
 
 
 def test_a_state_dict_in_the_json_of_an_audio_plug_in(tmp_path):
