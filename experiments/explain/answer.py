@@ -69,15 +69,27 @@ def quantities(stages: list[Answer]) -> dict[str, Quantity]:
     }
 
 
-def lines(found: Answer, columns: tuple[str, ...]) -> list[str]:
-    """Says how far back the steps lie that made the answer, and which inputs."""
+def lines(found: Answer, columns: tuple[str, ...], horizon: int | float) -> list[str]:
+    """Says how far back the steps lie that made the answer, and which inputs.
+
+    Args:
+      found: of the trained network.
+      columns: what its inputs are called.
+      horizon: steps back to which the gradient on the inputs themselves reaches.
+    """
     share = np.cumsum(_shares(np.asarray(found.by_lag).T), axis=-1)
     reach = [np.median(1 + (share < part).sum(axis=-1)) for part in PARTS]
     half, most = (f"{steps:.0f}" for steps in reach)
+    beyond = (
+        f"  answer:   steps beyond {horizon:.0f}, where the gradient on this data ends,"
+        " count on the way from inputs of zero, on which this network forgets less"
+    )
     missed = max(float(np.max(found.missed)), LEAST)
     steps = f"half of it comes from the last {half} steps, 90% from the last {most}"
     checked = f"the parts miss their sum by at most {missed:.1g}"
-    return [f"  answer:   {steps}; {checked}", *_of_inputs(found, columns)]
+    told = [f"  answer:   compared with inputs of zero, {steps}; {checked}"]
+    told += [beyond] * bool(reach[-1] > horizon)
+    return told + _of_inputs(found, columns)
 
 
 def _of_inputs(found: Answer, columns: tuple[str, ...]) -> list[str]:

@@ -54,7 +54,11 @@ def verdict(
         *_input_lines(read, found),
         *_gate_lines(found),
         *_gradient_lines(found, read.lag),
-        *answer.lines(found.answer, answer.names(read.columns, model.sizes[0])),
+        *answer.lines(
+            found.answer,
+            answer.names(read.columns, model.sizes[0]),
+            float(np.median(decay.decay_of(found.log_norms, HORIZON_FRACTION).horizon)),
+        ),
         *([] if before is None else _untrained_lines(before, read.lag)),
     ]
 
