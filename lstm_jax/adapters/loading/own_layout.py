@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
-from lstm_jax.adapters.loading.weights import check_shape, params_of
+from lstm_jax.adapters.loading.weights import TANH_ASSUMED, check_shape, params_of
 from lstm_jax.cells import GRU, LSTM, PROJECTION_LSTM, RNN, learned_carry
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
@@ -25,7 +25,6 @@ CELLS = {
     RNNParams: (RNN, 1),
     ProjectionLSTMParams: (PROJECTION_LSTM, 4),
 }
-ASSUMED = "the activation of the RNN is taken to be tanh: the weights do not say it"
 
 
 def read(fields: Fields, settings: dict[str, Any]) -> Module:
@@ -42,7 +41,7 @@ def read(fields: Fields, settings: dict[str, Any]) -> Module:
         check_shape(
             "w_ih of an upper layer", layer.w_ih, (len(below.w_hh), len(layer.b))
         )
-    notes = (ASSUMED,) if kinds[0] is RNNParams else ()
+    notes = (TANH_ASSUMED,) if kinds[0] is RNNParams else ()
     return Module(CELLS[kinds[0]][0], params, notes)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
+from lstm_jax.adapters.loading.weights import TANH_ASSUMED
 from lstm_jax.adapters.torch import Directions, from_torch
 from lstm_jax.cells import GRU, LSTM, PROJECTION_LSTM, rnn
 from lstm_jax.cells.cell import Cell
@@ -19,7 +20,6 @@ from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
 
 CELLS = {LSTMParams: LSTM, GRUParams: GRU, ProjectionLSTMParams: PROJECTION_LSTM}
-ASSUMED = "the activation of the RNN is taken to be tanh: the weights do not say it"
 
 
 def read(fields: Fields, settings: dict[str, Any]) -> Module:
@@ -36,7 +36,7 @@ def read(fields: Fields, settings: dict[str, Any]) -> Module:
     if kind in CELLS:
         return Module(CELLS[kind], layers)
     activation = settings.get("nonlinearity")
-    return Module(_rnn(activation), layers, () if activation else (ASSUMED,))
+    return Module(_rnn(activation), layers, () if activation else (TANH_ASSUMED,))
 
 
 def read_equinox(fields: Fields, settings: dict[str, Any]) -> Module:

@@ -7,6 +7,10 @@ import numpy as np
 
 from lstm_jax.adapters.loading.source import REAL
 
+TANH_ASSUMED = (
+    "the activation of the RNN is taken to be tanh: the weights do not say it"
+)
+
 
 def real(what: str, path: str, array: Any) -> np.ndarray:
     """Returns an array of real numbers, in float32 or, where JAX has it, float64.
