@@ -53,12 +53,13 @@ def verdict_line(
     stages: dict[str, Measured],
     signal: np.ndarray | None,
     lag: int,
+    right: str = "right",
 ) -> str:
     """Returns what to expect at that lag, judging by the untrained networks.
 
     `stages` are measurements by INITIAL and, after training, TRAINED; `signal` is
     (seed, 2): first-step signal over noise, and the smallest that can be told from
-    zero; None without a task.
+    zero; None without a task. `right` says of what the accuracy is the share.
     """
     log_norms = stages[INITIAL].log_norms
     parts = [_left(log_norms, lag)]
@@ -75,7 +76,7 @@ def verdict_line(
         )
         parts.append(f"a carousel needs {needed}")
     if TRAINED in stages:
-        parts.append(f"trained: {_spread(stages[TRAINED].accuracy)} right")
+        parts.append(f"trained: {_spread(stages[TRAINED].accuracy)} {right}")
     return f"  {variant.label + ':':<20} {'; '.join(parts)}"
 
 

@@ -87,26 +87,34 @@ def read(config: Flags, dtype: str = "float32") -> Read:
     try:
         table = lj.data.read_table(path, scale=config.scale, **options)
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        raise ConfigError(f"sequence: {_with_flags(path, str(error))}") from error
-    values = table.values if table.values.ndim == 3 else table.values[:, None]
-    odd = values[array_files.beyond(values, dtype)]
+        raise ConfigError(f"sequence: {with_flags(path, str(error))}") from error
+    found = of_table(table)
+    odd = found.values[array_files.beyond(found.values, dtype)]
     if odd.size:
         raise ConfigError(
             f"sequence: {path!r}: got {odd[0]:g}; it must be finite in {dtype}: "
             "--scale=standardize"
         )
-    notes = tuple(_with_flags("", note) for note in table.notes)
+    return found
+
+
+def of_table(table: lj.data.Table) -> Read:
+    """Returns a table as one sequence, or as several if it has an axis of them."""
+    values = table.values if table.values.ndim == 3 else table.values[:, None]
+    notes = tuple(with_flags("", note) for note in table.notes)
     return Read(values, table.columns, notes)
 
 
-def _with_flags(path: str, message: str) -> str:
+def with_flags(path: str, message: str) -> str:
     """Returns what the library said of an argument, said of a flag."""
     head, named, rest = message.partition(repr(path)) if path else ("", "", message)
     return head + named + FLAG.sub(r"--\1=", rest)
 
 
-def in_words(found: Read) -> list[str]:
-    """Returns the line of the verdict on what was read and done."""
+def in_words(found: Read | None) -> list[str]:
+    """Returns the line of the verdict on what was read and done, if anything was."""
+    if found is None:
+        return []
     steps, several, _ = found.values.shape
     names = ", ".join(map(repr, found.columns))
     if len(found.columns) > MOST_NAMES:

@@ -95,7 +95,7 @@ def _of_weights(config: Config) -> Model:
 
 
 def _of_run(path: str, run: TrainedRun) -> Model:
-    cell, task = lj.CELLS[run.config.cell], lj.TASKS[run.config.task]
+    cell, task = lj.CELLS[run.config.cell], run.task
     try:
         memory_field(cell)
     except ValueError as error:
@@ -154,7 +154,7 @@ def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
 
 def _of_task(config: Config, run: TrainedRun) -> Sequences:
     """Returns test sequences of the task, shifted to end at the same step."""
-    task, length = lj.TASKS[run.config.task], run.config.length
+    task, length = run.task, run.config.length
     largest = ("num_examples", length, max(task.input_size, run.config.hidden_size))
     memory_limit.check({"num_examples": config.num_examples}, [largest])
     sample = jax.jit(task.sample_test, static_argnums=(1, 2))

@@ -82,11 +82,12 @@ def _plot_shares(axes: Axes, record: Record, when: str) -> None:
         label += _undrawn(found)
         plots.share_curve(axes, found, variant.cell, label, variant=variant.order)
     plots.log_axis(axes, record.axes["lag"][-1], TITLES[when])
-    if record.config["sequence"] is None:
+    own = record.config["sequence"] or record.config.get("data")
+    if own is None:
         plots.mark_lag(axes, record.config["lag"], "scene")
     if when == TRAINED:
         axes.legend(
-            title="answers right",
+            title="within half\na deviation" if own else "answers right",
             title_fontsize=8,
             loc="center left",
             bbox_to_anchor=(1.0, 0.5),

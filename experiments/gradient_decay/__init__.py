@@ -9,6 +9,7 @@ lag you ask for?
   python -m experiments.gradient_decay --panels=all
   python -m experiments.gradient_decay --cells=lstm --lag=200 --num_steps=0
   python -m experiments.gradient_decay --sequence=mine.csv
+  python -m experiments.gradient_decay --data=mine.csv --target=Close --window=64
   python -m experiments.gradient_decay --panels=all --recorder=30
 
 What is drawn. A network watches the nature show (`lstm_jax/tasks/nature_show.py`) and
@@ -25,7 +26,9 @@ lag), an RNN without input and the forget gates alone, with what theory says. Th
 and not the loss, whose gradient is small after training because the task is solved, not
 because memory fades. Your own sequence has no right answer: a random direction of the
 last output is differentiated, and nothing is trained; every column is standardised
-unless --scale=none.
+unless --scale=none. With --data networks learn to predict a column of your table, as
+those of `experiments.train`, and the prediction at windows of the test is
+differentiated.
 
 Setting. Lag 25, the shortest at which no RNN of a first look (6 seeds) solved the show
 in these 400 updates, at lag 20 some do; 32 units; 3e-3, because at 5e-3 one LSTM in

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 import lstm_jax as lj
 from experiments.common import cli, sequences
 from experiments.common.cli import ConfigError, option
+from experiments.common.own_data_flags import (
+    OwnTable,
+    refuse_given,
+    settle_table,
+)
 from experiments.common.variants import (
     FORGET_BIASES,
     MATCHED,
@@ -19,7 +24,7 @@ DEFAULT_LAG = 25
 
 
 @dataclass(frozen=True)
-class Config(cli.Flags):
+class Config(OwnTable):
     """What is measured; every field is a flag."""
 
     cells: tuple[str, ...] = option(TAUGHT, cli.list_of(cli.one_of(lj.CELLS)), "cells")
@@ -33,7 +38,7 @@ class Config(cli.Flags):
         None,
         cli.optional(cli.integer(minimum=1)),
         f"steps between scene and question ({DEFAULT_LAG} if not given); with "
-        "--sequence the lag of the verdict (its longest if not given)",
+        "--sequence or --data the lag of the verdict (its longest if not given)",
     )
     hidden_size: int = option(32, cli.integer(minimum=1), "units of a cell")
     num_seeds: int = option(3, cli.integer(minimum=1), "networks per cell")
@@ -63,9 +68,6 @@ class Config(cli.Flags):
     )
     rendering: str = option("digits", cli.one_of(RENDERINGS), "the images")
     sequence: str | None = sequences.sequence_option("measured instead of the show")
-    columns: tuple[str, ...] | None = sequences.columns_option()
-    missing: str = sequences.missing_option()
-    scale: str = sequences.scale_option()
     num_examples: int = option(32, cli.integer(minimum=1), "test sequences measured")
     dtype: str = option(
         "float32", cli.one_of(("float32", "float64", "bfloat16")), "for all weights"
@@ -75,7 +77,11 @@ class Config(cli.Flags):
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on one another."""
         super().__post_init__()
-        sequences.check_flags(self)
+        settle_table(self, ("target", "window", "horizon", "file_sha256"))
+        if self.data is None:
+            sequences.check_flags(self)
+        else:
+            refuse_given(self, ("sequence", "rendering"), "with --data")
         if self.recorder and not self.trains:
             raise ConfigError(
                 f"recorder: got {self.recorder}; it must be 0 with num_steps=0 or a "
@@ -90,7 +96,7 @@ class Config(cli.Flags):
     @property
     def shows_the_bear(self) -> bool:
         """Whether the figure is that of the memory of the bear."""
-        return self.panels == "bear" and self.trains
+        return self.panels == "bear" and self.trains and self.data is None
 
     @property
     def biases(self) -> tuple[float | str, ...]:

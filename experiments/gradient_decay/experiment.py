@@ -15,6 +15,7 @@ from experiments.common import (
     first_scene,
     gradient_shares,
     memory_limit,
+    own_data,
     records,
     report,
     saturation,
@@ -63,6 +64,8 @@ class Studied(NamedTuple):
 def run(config: Config) -> Record:
     """Trains, measures and returns the record."""
     start = time.monotonic()
+    config = own_data.pinned(config)
+    learnt = own_data.learnt(config) if config.data else None
     _check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
         watched, shows = on_all_cores(
@@ -85,7 +88,9 @@ def run(config: Config) -> Record:
     arrays = _quantities(found) | undriven | far.arrays | bear.shown(shows)
     return records.new(
         NAME,
-        asdict(config) | {"lag": watched.lag} | sequences.in_record(watched.read),
+        asdict(config)
+        | {"lag": watched.lag}
+        | (learnt.columns if learnt else sequences.in_record(watched.read)),
         start,
         arrays,
         axes={
@@ -102,8 +107,8 @@ def run(config: Config) -> Record:
             "",
             f"Verdict for lag {watched.lag}, from untrained networks (medians over "
             f"{config.num_seeds} seeds and the sequences):",
-            *_verdict_lines(found, watched.lag),
-            *([] if watched.read is None else sequences.in_words(watched.read)),
+            *_verdict_lines(found, watched),
+            *(learnt.verdict if learnt else sequences.in_words(watched.read)),
             *_of_inputs(arrays.get("saturation"), watched),
         ],
     )
@@ -111,17 +116,19 @@ def run(config: Config) -> Record:
 
 def _check_memory(config: Config) -> None:
     """Refuses weights, shows and carries of all steps that don't fit into memory."""
-    images = lj.tasks.nature_show(config.rendering).input_size
+    inputs, steps = lj.tasks.nature_show(config.rendering).input_size, "lag"
+    if config.data is not None:
+        inputs, steps = own_data.task_of(config).input_size, "window"
     arrays = [("num_seeds", "hidden_size", "hidden_size")]
     if config.sequence is None:
-        watched = "lag", "num_examples"
-        arrays += [(*watched, images), ("num_seeds", *watched, "hidden_size")]
+        watched = steps, "num_examples"
+        arrays += [(*watched, inputs), ("num_seeds", *watched, "hidden_size")]
     if config.trains:
-        drawn = "lag", "batch_size"
-        arrays += [(*drawn, images), ("num_seeds", *drawn, "hidden_size")]
+        drawn = steps, "batch_size"
+        arrays += [(*drawn, inputs), ("num_seeds", *drawn, "hidden_size")]
     if config.shows_the_bear:
         far = bear.FAR_LAG, "num_examples"
-        arrays += [(*far, images), ("num_seeds", *far, "hidden_size")]
+        arrays += [(*far, inputs), ("num_seeds", *far, "hidden_size")]
     memory_limit.check(asdict(config) | {"lag": config.lag or DEFAULT_LAG}, arrays)
 
 
@@ -162,7 +169,8 @@ def _study(
     recording: dict[int, np.ndarray] = {}
     advance(f"{name}: measured", MEASURING)
     if config.trains:
-        models, recording = _trained_models(config, name, models, measure, advance)
+        training_of = partial(_trained_models, config, watched, name)
+        models, recording = training_of(models, measure, advance)
         stages[TRAINED] = jax.block_until_ready(measure(models))
         advance(f"{name}: measured", MEASURING)
     shape = (len(variants), config.num_seeds)
@@ -196,6 +204,7 @@ def _joined(studies: list[Studied]) -> Studied:
 
 def _trained_models(
     config: Config,
+    watched: Watched,
     name: str,
     models: loop.ModelParams,
     measure: Callable[[loop.ModelParams], Measured],
@@ -208,11 +217,10 @@ def _trained_models(
         if config.recorder and update % config.recorder == 0:
             recording[update] = np.asarray(measure(states.params).log_norms)
 
-    cell, task = networks.cell_of(config, name), lj.tasks.nature_show(config.rendering)
-    length = (config.lag or DEFAULT_LAG) + 2
+    cell, steps = networks.cell_of(config, name), len(watched.inputs)
     trained = training.trained_models(
         models,
-        training.recipe_of(config, cell, task, length),
+        training.recipe_of(config, cell, networks.task_of(config), steps),
         seed=config.seed,
         num_steps=config.num_steps,
         what=f"{name}: training",
@@ -283,13 +291,15 @@ def _rows(found: Studied) -> list[dict[str, str]]:
     )
 
 
-def _verdict_lines(found: Studied, lag: int) -> list[str]:
+def _verdict_lines(found: Studied, watched: Watched) -> list[str]:
+    right = "right" if watched.targets is not None else "within half a deviation"
     return [
         report.verdict_line(
             variant,
             {when: measured.of_variant(k) for when, measured in found.stages.items()},
             None if found.signal is None else found.signal[k],
-            lag,
+            watched.lag,
+            right,
         )
         for k, variant in enumerate(found.variants)
     ]

@@ -10,8 +10,8 @@ from experiments.sweep.settings import MOST_SETTINGS, Setting, Swept, drawn, gri
 from experiments.train.config import WHERE
 from experiments.train.config import Config as RunConfig
 
-# These decide how a run is judged, not what it finds.
-NOT_SWEPT = ("num_seeds", "test_size", "success_loss")
+# These decide how a run is judged, not what it finds; and one file is learnt.
+NOT_SWEPT = ("num_seeds", "test_size", "success_loss", "data", "text", "file_sha256")
 # A sweep tests only at the end, and saves only finished parts.
 WITHOUT_MEANING = (
     "eval_interval",
@@ -94,6 +94,8 @@ class Config(RunConfig):
 def run_config(config: Config, setting: Setting) -> RunConfig:
     """Returns the configuration of `experiments.train` for one setting's runs."""
     shared = {f.name: getattr(config, f.name) for f in fields(RunConfig)}
+    if config.data is not None:
+        del shared["length"]  # which is the window
     return RunConfig(**shared | setting)
 
 

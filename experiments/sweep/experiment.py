@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
 
-from experiments.common import cli, records
+from experiments.common import cli, own_data, records
 from experiments.common.lock import alone_in
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
@@ -47,6 +47,7 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
+    config = own_data.pinned(config)
     parts = plan(config)
     found, notes = _found(config, parts, out, resume)
     for note in notes:

@@ -1,6 +1,7 @@
 """The figure of a sweep: a curve, two maps, or all settings in a row."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from experiments.common import own_data
 from experiments.common.records import Record
 from experiments.sweep.config import Config
 from experiments.sweep.rows import told
@@ -62,8 +64,8 @@ def _title(config: Config) -> str:
     words = {
         "cell": config.cell,
         "hidden_size": f"{config.hidden_size} units",
-        "task": config.task.replace("_", " "),
-        "length": f"{config.length} steps",
+        "task": own_data.called(asdict(config)),
+        "length" if config.data is None else "window": f"{config.length} steps",
         "num_steps": f"{config.num_steps} updates",
     }
     shared = [word for name, word in words.items() if name not in swept]

@@ -5,6 +5,8 @@ they end, compared with the best predictor without memory?
 
   python -m experiments.train --task=adding --cell=lstm --out=out/adding
   python -m experiments.train --task=adding --cell=lstm --out=out/adding --resume
+  python -m experiments.train --data=mine.csv --target=Close --window=64 --out=out/mine
+  python -m experiments.train --text=mine.txt --length=100 --out=out/text
 
 Written to --out: `metrics.jsonl`, one object per logged step (step, loss, accuracy,
 steps_per_second; loss and accuracy on the batch of that update, before the update);
@@ -19,6 +21,14 @@ splits large sums: one per core, or NPROC of them (NPROC=2 on one core gives the
 two). The record holds their number; --resume reports if it, the versions or the code
 have changed. The config and the random numbers (JAX_THREEFRY_PARTITIONABLE,
 JAX_DEFAULT_PRNG_IMPL) must be those of the checkpoint.
+
+Your own data: --data predicts --target (a column, or several) --horizon steps after the
+--window steps of all columns that it reads; the last fifth of the steps is the test,
+which no window of training reads, and columns are standardised by the steps before it,
+unless --scale=none. Two levels are drawn: what the mean of the training steps loses on
+the test, "no memory", and what the last value that was read loses, "last value again".
+--text predicts every next character, and its last tenth is the test. The hash of the
+file is part of the run: --resume and `experiments.explain` refuse another one.
 
 Many devices: --mesh=data:4,seed:2 splits the batch in four and the seeds in two;
 --mesh=data:2,unit:2 also stores large weights and their moments in two parts, while all

@@ -8,6 +8,7 @@ import optax
 import lstm_jax as lj
 from experiments.common import cli, variants
 from experiments.common.cli import ConfigError, Kind, option
+from experiments.common.own_data_flags import TABLE, TEXT, OwnData, settle
 from lstm_jax.training import sharding
 
 OPTIMIZERS = {"adam": optax.adam, "rmsprop": optax.rmsprop, "sgd": optax.sgd}
@@ -20,7 +21,11 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 SHARE_OF_TIME = 0.01  # the most that checkpoints may take of the run
 # A resumed run may train for longer and save at other times; the rest is fixed.
 FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
-ADDED = {"schedule": "constant", "weight_decay": 0.0}  # and what was done before
+ADDED = {
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    **{each.name: each.default for each in fields(OwnData)},
+}  # and what was done before
 # It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
 
@@ -42,10 +47,14 @@ def a_mesh() -> Kind:
 
 
 @dataclass(frozen=True)
-class Config(cli.Flags):
+class Config(OwnData):
     """What is trained; every field is a flag."""
 
-    task: str = option("adding", cli.one_of(lj.TASKS), "the task to learn")
+    task: str = option(
+        "adding",
+        cli.one_of((*lj.TASKS, TABLE, TEXT)),
+        "the task to learn",
+    )
     cell: str = option("lstm", cli.one_of(lj.CELLS), "the cell that learns it")
     hidden_size: int = option(32, cli.integer(minimum=1), "units in the cell")
     length: int = option(100, cli.integer(minimum=1), "steps in a sequence")
@@ -133,6 +142,7 @@ class Config(cli.Flags):
     def __post_init__(self) -> None:
         """Checks each field, then the combinations."""
         super().__post_init__()
+        settle(self)
         _check_curriculum(self)
         if seeds(self)[-1] > cli.SEED_MAX:
             raise ConfigError(

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import lstm_jax as lj
-from experiments.common import cli, records
+from experiments.common import cli, own_data, records
+from experiments.common.own_data import task_of
 from experiments.common.records import Quantity, Record, take
 from experiments.train import chunks, exchange, metrics, processes, saving
 from experiments.train.chunks import Diverged as Diverged
@@ -22,6 +23,7 @@ from experiments.train.exchange import Stopped
 from experiments.train.job import check_memory, in_files, job_of
 from experiments.train.saving import Trained
 from lstm_jax import plots
+from lstm_jax.tasks.from_windows import LAST_VALUE
 from lstm_jax.training import checkpoints
 from lstm_jax.training.checkpoints import CheckpointError
 from lstm_jax.training.success import success_rate
@@ -52,6 +54,8 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
+    config = own_data.pinned(config)
+    learnt = own_data.learnt(config)
     exchange.check_same(saving.what_all_share(config))
     check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):
@@ -63,7 +67,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
         exchange.by_first(lambda: _save_end(config, trained, out))
     return records.new(
         NAME,
-        asdict(config),
+        asdict(config) | learnt.columns,
         start,
         _quantities(config, trained, tested),
         axes={
@@ -72,7 +76,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
             "level": _levels(config),
         },
         rows=_rows(config, trained, tested),
-        verdict=[*trained.notes, *_verdict(config, tested)],
+        verdict=[*trained.notes, *learnt.verdict, *_verdict(config, tested)],
     )
 
 
@@ -85,7 +89,7 @@ def _save_end(config: Config, trained: Trained, out: Path) -> None:
 
 def _levels(config: Config) -> dict[str, float]:
     """Returns the losses of predictors with no memory, or with only a part of it."""
-    task = lj.TASKS[config.task]
+    task = task_of(config)
     return {"no memory": task.floor(config.length), **task.plateaus(config.length)}
 
 
@@ -110,7 +114,7 @@ def _quantities(
 
 
 def _rows(config: Config, trained: Trained, tested: np.ndarray) -> list[dict[str, Any]]:
-    floor = lj.TASKS[config.task].floor(config.length)
+    floor = task_of(config).floor(config.length)
     return [
         {
             "cell": config.cell,
@@ -165,21 +169,39 @@ def plot(record: Record) -> Figure:
                 va="center",
                 color=plots.GREY,
             )
+    if record.config.get("file_sha256"):  # whose test may be another world
+        _plot_test(upper, record, colour)
     upper.set_yscale("log")
     lower.set_ylim(-0.02, 1.02)
     lower.set_xlabel(f"updates of {record.config['batch_size']} sequences")
     return figure
 
 
+def _plot_test(axes: Axes, record: Record, colour: str) -> None:
+    """Marks the losses of the test beside those of the last updates."""
+    (last, *_), losses = record.axes["update"][-1:], take(record, "final_test_loss")
+    axes.plot([last] * len(losses), losses, "o", color=colour, markersize=5)
+    where: Any = {"va": "center", "ha": "right", "color": colour}
+    plots.note(axes, "test", (last, np.nanmedian(losses)), (-6, 0), **where)
+
+
 def finding(record: Record) -> str:
     """Returns how many seeds learn the task, or the loss that they end with."""
     config, losses = record.config, take(record, "final_test_loss")
-    task = f"{config['task'].replace('_', ' ')}, {config['length']} steps"
-    what = f"{config['cell']} with {config['hidden_size']} units on {task}"
+    learnt = f"{own_data.called(config)}, {config['length']} steps"
+    what = f"{config['cell']} with {config['hidden_size']} units on {learnt}"
     if config["success_loss"] is None:
-        return f"{what}: median test loss {np.nanmedian(losses):.2g}"
+        return f"{what}: median test loss {np.nanmedian(losses):.2g}{_naive(record)}"
     count, least = int((losses <= config["success_loss"]).sum()), config["success_loss"]
     return f"{what}: {count} of {len(losses)} seeds reach a test loss of {least:g}"
+
+
+def _naive(record: Record) -> str:
+    """Says what a network must lose less than, where there is such a level."""
+    if LAST_VALUE not in record.axes["level"]:
+        return ""
+    level = float(take(record, "level", level=LAST_VALUE))
+    return f", the {LAST_VALUE} {level:.2g}"
 
 
 def command(config: Config, out: Path) -> None:

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 import lstm_jax as lj
 from experiments.common import memory_limit
 from experiments.common.cli import ConfigError
+from experiments.common.own_data import task_of
 from experiments.train.config import (
     OPTIMIZERS,
     WARM_UP,
@@ -88,7 +89,7 @@ def program_of(shared: Config, num_runs: int) -> runs.Program:
 
 @cache  # a run that goes on in the same process compiles nothing
 def _program(shared: Config, num_runs: int) -> runs.Program:
-    task, options = lj.TASKS[shared.task], {"dtype": dtype_of(shared)}
+    task, options = task_of(shared), {"dtype": dtype_of(shared)}
     if shared.forget_bias is not None:
         options["forget_bias"] = shared.forget_bias
     recipe = runs.Recipe(
@@ -177,7 +178,7 @@ def _mesh(shared: Config, num_runs: int) -> Mesh | None:
 
 def check_memory(config: Config, num_settings: int = 1) -> None:
     """Refuses runs whose weights, sequences or hidden states do not fit in memory."""
-    task, side = lj.TASKS[config.task], (num_settings, "num_seeds")
+    task, side = task_of(config), (num_settings, "num_seeds")
     arrays = [
         (*side, "hidden_size", "hidden_size"),
         (*side, "length", "batch_size", task.input_size),

@@ -13,6 +13,7 @@ import numpy as np
 
 import lstm_jax as lj
 from experiments.common.errors import ConfigError
+from experiments.common.own_data import task_of
 from experiments.train.config import Config, seeds
 from experiments.train.job import job_of
 from lstm_jax.training import checkpoints, loop, settings
@@ -39,6 +40,7 @@ class TrainedRun(NamedTuple):
     """One network of a run, at one of its checkpoints."""
 
     config: Config  # a checkpoint does not hold its num_steps
+    task: lj.Task  # that it learnt
     seed: int  # of this network
     step: int  # updates done
     params: loop.ModelParams  # after these updates, in float32
@@ -74,6 +76,7 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
     newer = tuple(n for n in checkpoints.steps(folder) if n > step)
     return TrainedRun(
         config=config,
+        task=task_of(config),
         seed=chosen,
         step=step,
         params=_params(path, config, saved.state, chosen - config.seed),
@@ -190,7 +193,7 @@ def _params(
 
 def zeros_like(config: Config) -> loop.ModelParams:
     """Returns parameters of the run's shapes, all zero."""
-    task = lj.TASKS[config.task]
+    task = task_of(config)
     init = partial(
         loop.init_model,
         cell=lj.CELLS[config.cell],

@@ -116,20 +116,6 @@ def check_finite(path: str, raw: Raw) -> None:
         raise refusal(path, _place(raw, bad[0]), got, wanted, remedy)
 
 
-def standardized(raw: Raw) -> Raw:
-    """Returns columns of mean 0 and standard deviation 1; a constant one is 0."""
-    others = tuple(range(raw.values.ndim - 1))
-    low, high = raw.values.min(others), raw.values.max(others)
-    deviation = np.where(low == high, 1, raw.values.std(others))
-    mean = np.where(low == high, low, raw.values.mean(others))
-    notes = ["standardized: every column has mean 0 and standard deviation 1"]
-    constant = [n for n, same in zip(raw.names, low == high, strict=True) if same]
-    notes += [f"column {name!r} is constant, and 0 now" for name in constant]
-    return raw._replace(
-        values=(raw.values - mean) / deviation, notes=[*raw.notes, *notes]
-    )
-
-
 def _place(raw: Raw, index: ndarray) -> str:
     step, *batch, column = index
     of = "".join(f", sequence {k + 1}" for k in batch)

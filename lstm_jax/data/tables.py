@@ -5,6 +5,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
@@ -93,9 +94,43 @@ def read_table(
         raise refusal(name, "", got, "at least 2 steps", "write one row a step")
     cleaning.check_finite(name, raw)
     raw = cleaning.filled(name, raw, missing)
-    if scale == "standardize":
-        raw = cleaning.standardized(raw)
-    return Table(raw.values, raw.names, tuple(raw.notes))
+    table = Table(raw.values, raw.names, tuple(raw.notes))
+    return standardize(table) if scale == "standardize" else table
+
+
+def standardize(table: Table, first: int | None = None) -> Table:
+    """Returns columns of mean 0 and standard deviation 1; a constant one is 0.
+
+    Args:
+      table: what `read_table` returns.
+      first: the steps that mean and deviation are of, the first ones, so that a test
+        on later ones is not known before; all if not given.
+
+    Raises:
+      ValueError: there are fewer steps than `first`.
+
+    Example:
+      >>> import numpy as np
+      >>> table = lj.data.Table(np.array([[1.0], [3.0], [8.0]]), ("x",), ())
+      >>> lj.data.standardize(table, first=2).values[:, 0].tolist()
+      [-1.0, 1.0, 6.0]
+    """
+    checks.check_type("table", table, Table, "a table, as lj.data.read_table returns")
+    if first is not None:
+        checks.check_whole("first", first, 1, len(table.values), "its steps")
+    known, every = table.values[:first], tuple(range(table.values.ndim - 1))
+    low, high = known.min(every), known.max(every)
+    deviation = np.where(low == high, 1, known.std(every))
+    mean = np.where(low == high, low, known.mean(every))
+    of = "" if first is None else f" over the first {first} steps"
+    notes = [f"standardized: every column has mean 0 and standard deviation 1{of}"]
+    notes += [
+        f"column {name!r} is constant, and 0 now"
+        for name, same in zip(table.columns, low == high, strict=True)
+        if same
+    ]
+    scaled = (table.values - mean) / deviation
+    return table._replace(values=scaled, notes=(*table.notes, *notes))
 
 
 def _read(path: str, columns: Sequence[str] | None) -> tuple[Raw, Sequence[str] | None]:

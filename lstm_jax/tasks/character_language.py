@@ -27,20 +27,23 @@ References:
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Int
 
-from lstm_jax.checks import check_number, check_type
+from lstm_jax.checks import check_key, check_number, check_type, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.answer_units import entropy
 from lstm_jax.tasks.sampling import (
     ask_every,
+    checked_length,
     one_hot,
     random_symbols,
-    sampler,
     steps,
 )
 from lstm_jax.tasks.task import Batch, Task
@@ -95,7 +98,7 @@ def _character_language(text: str, held_out: float) -> Task:
     border = _border(len(text), held_out)
     longest = longest_window(len(text), held_out)
     sample, sample_test = (
-        sampler(partial(_draw, part, len(alphabet)), shortest=1, longest=longest)
+        Partial(partial(_drawn, len(alphabet), longest), _stored(part))
         for part in (symbols[:border], symbols[border:])
     )
     pairs = _pairs(symbols[:border], len(alphabet))
@@ -139,14 +142,25 @@ def _conditional_entropy(pairs: np.ndarray) -> float:
     return entropy(pairs / pairs.sum()) - entropy(pairs.sum(1) / pairs.sum())
 
 
-def _draw(
-    part: np.ndarray,
+def _stored(symbols: np.ndarray) -> Array:
+    """Returns the symbols on the device, in as few bytes as they need."""
+    # The task is kept, so under a trace of a caller's these must be values.
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(symbols.astype(np.min_scalar_type(symbols.max())))
+
+
+def _drawn(
     size: int,
+    longest: int,
+    part: Int[Array, " time"],
     key: PRNGKey,
     batch_size: int,
     max_length: int,
-    length: Int[Array, ""],
+    length: Any = None,
 ) -> Batch:
+    check_key("key", key)
+    check_whole("batch_size", batch_size, 1)
+    length = checked_length(max_length, length, shortest=1, longest=longest)
     starts = random_symbols(key, (batch_size,), 0, len(part) - max_length)
-    window = jnp.asarray(part)[starts + steps(max_length + 1)]
+    window = part[starts + steps(max_length + 1)].astype(jnp.int32)
     return ask_every(one_hot(window[:-1], size), window[1:], length)

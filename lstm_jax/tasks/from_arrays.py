@@ -65,7 +65,8 @@ def from_arrays(
     Raises:
       TypeError: an array is not of real numbers, or classes are not integers.
       ValueError: axes don't fit one another; the message has the `swapaxes` to write
-        if they do the other way round.
+        if they do the other way round. Or an input or target is not finite, or all
+        targets are the same.
 
     Example:
       >>> import optax
@@ -105,9 +106,11 @@ def from_arrays(
     def drawing(choose: Callable, data: Examples) -> Partial:
         return Partial(partial(_drawn, choose), data)
 
+    _check_finite(inputs, lengths)
+    asked = _asked(*arrays[1:])
     outputs = (*targets.shape[len(shape) :], 1)[0]
     if loss == "cross_entropy":
-        outputs = stored.num_classes(_asked(*arrays[1:]))
+        outputs = stored.num_classes(asked)
     cut = count - held
     training = _stored(part(0, cut))
     testing = _stored(part(cut, count)) if held else training
@@ -130,6 +133,22 @@ def _asked(targets: Any, weights: np.ndarray, lengths: np.ndarray) -> np.ndarray
     if not counts.any():
         raise ValueError("weights: got 0 for every answer; one of training must count")
     return np.asarray(targets)[counts]
+
+
+def _check_finite(inputs: Any, lengths: Int[np.ndarray, " example"]) -> None:
+    """Refuses a number that is read and not finite."""
+    # A sum needs no second array; padding beyond the lengths may hold anything.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(inputs.sum(dtype=float)):
+            return
+    found = np.asarray(inputs)
+    odd = ~np.isfinite(found) & (np.arange(len(found))[:, None] < lengths)[..., None]
+    if odd.any():
+        step, example, which = np.argwhere(odd)[0]
+        raise ValueError(
+            f"inputs: found {found[odd][0]} at step {step}, example {example}, input "
+            f"{which}; they must be finite up to the lengths"
+        )
 
 
 def _stored(arrays: list) -> Examples:

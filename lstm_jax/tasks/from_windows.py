@@ -1,8 +1,11 @@
 """A task of a table: from a window of its steps, a later value.
 
 The last steps are the test, and no window crosses into them; training draws windows at
-random. An evaluation draws all test windows before it draws one again. The floor is the
-loss of the best constant.
+random. An evaluation draws all test windows before it draws one again. In training
+units, and on the steps of an evaluation:
+
+    floor                        the mean of the training steps, always
+    plateau "last value again"   what stands at the last step that is read
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +13,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
+from numpy import ndarray
 
 from lstm_jax.checks import check_key, check_type, check_whole
 from lstm_jax.data import Table
@@ -19,6 +24,8 @@ from lstm_jax.tasks import stored
 from lstm_jax.tasks.sampling import ask_last, checked_length, steps
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
+
+LAST_VALUE = "last value again"
 
 
 class Steps(NamedTuple):
@@ -55,7 +62,8 @@ def from_windows(
 
     Raises:
       TypeError: `table` is no table.
-      ValueError: it has no such column, or too few steps for a window on either side.
+      ValueError: it has no such column, one that is constant, or too few steps for a
+        window on either side.
 
     Example:
       >>> import numpy as np
@@ -80,10 +88,13 @@ def from_windows(
                 f"target: got {name!r}; it must be in {', '.join(table.columns)}"
             )
     asked = table.values[:, [table.columns.index(name) for name in names]]
-    held = stored.num_test(test, len(asked), window + horizon)
+    held = stored.num_test(test, len(asked))
     cut = len(asked) - held
-    check_whole("window", window, 1, cut - horizon, "the steps before the test")
-    scores = stored.scores_of("squared_error", asked[:cut], None)
+    _check_fits(window, horizon, cut, held)
+    known, judged = asked[:cut], asked[cut:] if held else asked
+    _check_varies(names, known)
+    answers, last = judged[window - 1 + horizon :], judged[window - 1 : -horizon]
+    levels = {LAST_VALUE: _error(answers, last)}
 
     def part(first: int, last: int) -> Steps:
         return Steps(
@@ -102,8 +113,36 @@ def from_windows(
         answers="last_step",
         sample=drawing(stored.at_random, training),
         sample_test=drawing(stored.each_once, testing),
-        **scores,
+        plateaus=partial(stored.level, levels),
+        **stored.scores_of("squared_error", known, None)
+        | {"floor": partial(stored.level, _error(answers, known.mean(axis=0)))},
     )
+
+
+def _check_fits(window: int, horizon: int, cut: int, held: int) -> None:
+    """Refuses a window that the steps on either side of the cut can't hold."""
+    parts = [("before the test", cut)] + [("of the test", held)] * bool(held)
+    where, steps = min(parts, key=lambda part: part[1])
+    if window + horizon > steps:
+        raise ValueError(
+            f"window: got {window} with a horizon of {horizon}; together they must be "
+            f"at most {steps}, the steps {where}"
+        )
+
+
+def _check_varies(names: Sequence[str], asked: Float[ndarray, "time output"]) -> None:
+    """Refuses a column of one value, of which there is nothing to learn."""
+    for name, column in zip(names, asked.T, strict=True):
+        if (column == column[0]).all():
+            raise ValueError(
+                f"target: column {name!r} is {column[0]:g} at each of the "
+                f"{len(column)} steps before the test; it must vary"
+            )
+
+
+def _error(asked: Float[ndarray, "time output"], told: ndarray) -> float:
+    """Returns the mean squared error."""
+    return float(np.mean((asked - told) ** 2))
 
 
 def _drawn(

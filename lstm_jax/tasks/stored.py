@@ -64,24 +64,38 @@ def scores_of(loss: str, targets: np.ndarray, accuracy: Callable | None) -> dict
     `targets` are (answer,) or (answer, output). The floor is the loss of the best
     constant: the entropy of the classes, or the variance of the numbers.
     """
+    _check_targets(targets)
     if loss == "cross_entropy":
         shares = np.bincount(targets) / targets.size
-        level = -float(np.sum(shares * np.log(np.where(shares > 0, shares, 1))))
+        lowest = -float(np.sum(shares * np.log(np.where(shares > 0, shares, 1))))
         own, right = losses.accuracy, losses.all_right
     else:
-        level = float(np.mean(np.var(targets.astype(np.float64), axis=0)))
-        own, right = partial(_share_within, CLOSE * level**0.5 or CLOSE), None
+        lowest = float(np.mean(np.var(targets.astype(np.float64), axis=0)))
+        own, right = partial(_share_within, CLOSE * lowest**0.5 or CLOSE), None
     return {
         "loss": LOSSES[loss],
         "accuracy": own if accuracy is None else accuracy,
-        "floor": partial(_level, level),
+        "floor": partial(level, lowest),
         "correct": right,
     }
 
 
-def _level(level: float, length: int) -> float:
+def _check_targets(targets: np.ndarray) -> None:
+    """Refuses answers that are not finite, or all the same."""
+    odd = targets[~np.isfinite(targets)]
+    if odd.size:
+        raise ValueError(f"targets: found {odd[0]}; they must be finite")
+    if (targets == targets[0]).all():
+        raise ValueError(
+            f"targets: all of training are {targets[0]}; they must vary, for there is "
+            "nothing else to learn"
+        )
+
+
+def level(of: Any, length: int) -> Any:
+    """Returns what a floor or plateau is, at any length."""
     del length
-    return level
+    return of
 
 
 def _share_within(tolerance: float, outputs: Array, batch: Any) -> Array:

@@ -56,8 +56,9 @@ def no_plateaus(length: int) -> Mapping[str, float]:
 class Task:
     """A question about sequences, as pure functions; hashable and static like `Cell`.
 
-    Only one of your own arrays (`lj.tasks.from_arrays`) has leaves, its data: under a
-    `jax.jit` of yours it is an argument, lest the data become a constant.
+    Only one of stored data has leaves, the data (`lj.tasks.from_arrays`, from_windows,
+    character_language): under a `jax.jit` of yours it is an argument, lest the data
+    become a constant.
 
     Losses are cross-entropies in nats, or mean squared errors in the squared unit of
     the answer; each task says which. All of `loss`, `accuracy` and `correct` take

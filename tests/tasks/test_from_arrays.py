@@ -151,9 +151,29 @@ REFUSED = {
         "test: got 0.99, 20 of 20; it must leave at least 1 on either side",
     ),
     "all of it": ({"test": 1}, "test: got 1; it must be in [0, 1)"),
+    "not a number": (
+        {"inputs": np.where(INPUTS == 3, np.nan, INPUTS)},
+        "inputs: found nan at step 0, example 2, input 0; they must be finite up to",
+    ),
+    "an infinite target": (
+        {"targets": np.where(LABELS == 1, np.inf, LABELS)},
+        "targets: found inf; they must be finite",
+    ),
+    "one target": (
+        {"targets": np.full(20, 2)},
+        "targets: all of training are 2; they must vary, for there is nothing else",
+    ),
     "a loss": ({"loss": "hinge"}, "loss: got 'hinge'; allowed: squared_error, cross"),
     "answers": ({"answers": "always"}, "answers: got 'always'; allowed: last_step"),
 }
+
+
+def test_what_lies_beyond_a_length_need_not_be_a_number():
+    lengths = np.full(COUNT, TIME - 1)
+    padded = np.where(np.arange(TIME)[:, None, None] < TIME - 1, INPUTS, np.nan)
+    task = from_arrays(padded, LABELS, lengths=lengths, loss="cross_entropy")
+    batch = task.sample(jax.random.key(0), 4, TIME)
+    assert_array_equal(batch.inputs[-1], 0)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -195,8 +215,21 @@ def test_windows_are_those_of_the_table_and_none_crosses_into_the_test():
         ({"target": "c"}, "target: got 'c'; it must be in a, b"),
         ({"window": 0}, "window: got 0; it must be at least 1"),
         ({"horizon": 0}, "horizon: got 0; it must be at least 1"),
-        ({"window": 8}, "test: got 0.2, 8 of 40; it must leave at least 9 on either"),
-        ({"window": 40, "test": 0}, "window: got 40; it must be in [1, 39], the steps"),
+        (
+            {"window": 8},
+            "window: got 8 with a horizon of 1; together they must be at most 8, the "
+            "steps of the test",
+        ),
+        (
+            {"window": 40, "test": 0},
+            "window: got 40 with a horizon of 1; together they must be at most 40, the "
+            "steps before the test",
+        ),
+        (
+            {"table": TABLE._replace(values=np.ones((40, 2)))},
+            "target: column 'a' is 1 at each of the 32 steps before the test; it must "
+            "vary",
+        ),
         ({"table": TABLE.values}, "table: got float64[40, 2]; it must be a table, as"),
         (
             {"table": TABLE._replace(values=np.zeros((4, 2, 2)))},
@@ -209,6 +242,16 @@ def test_windows_that_do_not_fit_are_refused(options, message):
     with pytest.raises((ValueError, TypeError)) as caught:
         from_windows(**given)
     assert str(caught.value)[: len(message)] == message
+
+
+def test_levels_of_a_table_are_those_of_its_test_windows():
+    task = from_windows(TABLE, "b", window=WINDOW, horizon=HORIZON, test=0.25)
+    batch = task.sample_test(jax.random.key(0), 10 - WINDOW - HORIZON + 1, WINDOW)
+    mean = jnp.full(batch.targets.shape, -2 * np.arange(30).mean())
+    assert_allclose(task.loss(mean, batch), task.floor(WINDOW), rtol=1e-5)
+    last = batch.inputs[-1, :, 1:]
+    levels = task.plateaus(WINDOW)
+    assert_allclose(task.loss(last, batch), levels["last value again"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("test", [0, 0.2])
@@ -232,7 +275,7 @@ def test_only_a_task_of_stored_data_has_leaves(test):
 
 def test_large_data_are_an_argument_of_the_compiled_program_and_no_constant():
     inputs = np.zeros((16, 1_250_000, 1), np.float32)  # 80 MB, 64 MB of them to train
-    task = from_arrays(inputs, np.zeros(inputs.shape[1], np.float32))
+    task = from_arrays(inputs, np.arange(inputs.shape[1]) / inputs.shape[1])
     options: dict[str, Any] = HOW | {"length": 16}
     keys = jax.random.split(jax.random.key(0), 2)
     state, _ = lj.train(keys[0], lj.RNN, task, optax.sgd(0.1), **options)
