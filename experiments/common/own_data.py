@@ -96,6 +96,10 @@ def _learnt(config: OwnData) -> Learnt:
         return _of_text(config) if config.data is None else _of_table(config)
 
 
+forget = _learnt.cache_clear
+"""Lets go of the files that were read."""
+
+
 def _of_text(config: OwnData) -> Learnt:
     text = lj.data.read_text(config.text or "")
     task = lj.tasks.character_language(text)

@@ -147,8 +147,10 @@ def config_from(path: str, fields: dict[str, Any]) -> Config:
             f"checkpoint: {path!r}: its config {found}; it must be that of a run of "
             "this version's experiments.train"
         )
+    # JSON knows no tuples.
+    given = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
     try:
-        return Config(**fields)
+        return Config(**given)
     except ConfigError as error:
         raise ConfigError(f"checkpoint: {path!r}: in its config, {error}") from error
 
