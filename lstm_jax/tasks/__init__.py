@@ -29,6 +29,7 @@ from lstm_jax.tasks.embedded_reber import (
 )
 from lstm_jax.tasks.even_pairs import EVEN_PAIRS
 from lstm_jax.tasks.from_arrays import from_arrays
+from lstm_jax.tasks.from_batches import from_batches
 from lstm_jax.tasks.from_windows import from_windows
 from lstm_jax.tasks.latch import LATCH, latch
 from lstm_jax.tasks.long_time_lag import (
@@ -89,7 +90,7 @@ TASKS: dict[str, Task] = Named(
 __all__ = [
     "TASKS", "Task", "Batch",
     # Of your own data
-    "from_arrays", "from_windows",
+    "from_arrays", "from_windows", "from_batches",
     # The images
     "nature_show", "NATURE_SHOW",
     "sequential_digits", "permuted_digits", "SEQUENTIAL_DIGITS", "PERMUTED_DIGITS",

@@ -7,28 +7,24 @@ of the best constant.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 
 from lstm_jax.checks import check_choice, check_key, check_whole
 from lstm_jax.tasks import stored
-from lstm_jax.tasks.sampling import checked_length, steps
+from lstm_jax.tasks.examples import (
+    Examples,
+    asked,
+    batch_of,
+    examples_of,
+    on_device,
+    part,
+)
+from lstm_jax.tasks.sampling import checked_length
 from lstm_jax.tasks.task import Answers, Batch, Task
 from lstm_jax.types import PRNGKey
-
-
-class Examples(NamedTuple):
-    """The data; `*scored` is (example,) or (time, example)."""
-
-    inputs: Float[Array, "time example input"]
-    targets: Array
-    weights: Float[Array, "*scored example"]
-    lengths: Int[Array, " example"]
 
 
 def from_arrays(
@@ -85,135 +81,35 @@ def from_arrays(
     """
     check_choice("answers", answers, get_args(Answers))
     check_choice("loss", loss, stored.LOSSES)
-    inputs, targets = stored.real("inputs", inputs), stored.real("targets", targets)
     every = answers == "every_step"
-    _check_axes(inputs, targets, lengths, every)
-    time, count, _ = inputs.shape
-    lengths = np.full(count, time) if lengths is None else np.asarray(lengths)
-    _check_lengths(lengths, time, count)
-    shape = (time, count) if every else (count,)
-    weights = np.ones(shape) if weights is None else np.asarray(weights)
-    _check_shape("weights", weights, shape, "one for each answer")
-    held = stored.num_test(test, count)
-    arrays = (inputs, targets, weights, lengths)
-    axes = (1, len(shape) - 1, len(shape) - 1, 0)
+    given = examples_of(inputs, targets, lengths, weights, every=every)
+    _, count, input_size = given.inputs.shape
+    cut = count - stored.num_test(test, count)
+    output_size = stored.output_size(loss, asked(given))
+    known = asked(part(given, 0, cut))
+    stored.check_targets(known)
+    scores = stored.scores_of(loss, known, accuracy)
+    # Both samplers hold the same arrays: parts of them would be copies.
+    data = on_device(given)
 
-    def part(first: int, last: int) -> list:
-        return [
-            _cut(a, axis, first, last) for a, axis in zip(arrays, axes, strict=True)
-        ]
+    def drawing(choose: Callable, *part: int) -> Partial:
+        return Partial(partial(_drawn, choose, *part), data)
 
-    def drawing(choose: Callable, data: Examples) -> Partial:
-        return Partial(partial(_drawn, choose), data)
-
-    _check_finite(inputs, lengths)
-    asked = _asked(*arrays[1:])
-    outputs = (*targets.shape[len(shape) :], 1)[0]
-    if loss == "cross_entropy":
-        outputs = stored.num_classes(asked)
-    cut = count - held
-    training = _stored(part(0, cut))
-    testing = _stored(part(cut, count)) if held else training
     return Task(
         name=name,
-        input_size=inputs.shape[2],
-        output_size=outputs,
+        input_size=input_size,
+        output_size=output_size,
         answers=answers,
-        sample=drawing(stored.at_random, training),
-        sample_test=drawing(stored.each_once, testing),
-        **stored.scores_of(loss, _asked(*part(0, cut)[1:]), accuracy),
+        sample=drawing(stored.at_random, 0, cut),
+        sample_test=drawing(stored.each_once, cut % count, count),
+        **scores,
     )
-
-
-def _asked(targets: Any, weights: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns the answers that are asked for, (answer, ...)."""
-    counts = weights != 0
-    if weights.ndim == 2:
-        counts = counts & (np.arange(len(weights))[:, None] < lengths)
-    if not counts.any():
-        raise ValueError("weights: got 0 for every answer; one of training must count")
-    return np.asarray(targets)[counts]
-
-
-def _check_finite(inputs: Any, lengths: Int[np.ndarray, " example"]) -> None:
-    """Refuses a number that is read and not finite."""
-    # A sum needs no second array; padding beyond the lengths may hold anything.
-    with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(inputs.sum(dtype=float)):
-            return
-    found = np.asarray(inputs)
-    odd = ~np.isfinite(found) & (np.arange(len(found))[:, None] < lengths)[..., None]
-    if odd.any():
-        step, example, which = np.argwhere(odd)[0]
-        raise ValueError(
-            f"inputs: found {found[odd][0]} at step {step}, example {example}, input "
-            f"{which}; they must be finite up to the lengths"
-        )
-
-
-def _stored(arrays: list) -> Examples:
-    return Examples(*map(_as_stored, arrays))
-
-
-def _cut(array: Any, axis: int, first: int, last: int) -> Any:
-    return array[(*[slice(None)] * axis, slice(first, last))]
-
-
-def _as_stored(array: Any) -> Array:
-    """Returns an array on the device, in JAX's own float or integer dtype."""
-    kind = float if jnp.issubdtype(array.dtype, jnp.floating) else int
-    return jnp.asarray(array, jax.dtypes.canonicalize_dtype(kind))
-
-
-def _check_axes(inputs: Any, targets: Any, lengths: Any, every: bool) -> None:
-    if inputs.ndim != 3:
-        raise ValueError(
-            f"inputs: shape is {inputs.shape}; it must be (time, example, input)"
-        )
-    asked = inputs.shape[:2] if every else inputs.shape[1:2]
-    if lengths is not None:
-        first = np.shape(lengths)
-        if first != inputs.shape[1:2] and first == inputs.shape[:1]:
-            raise _turned("inputs", inputs, "lengths", "(time, example, input)")
-    if targets.shape[: len(asked)] == asked and targets.ndim <= len(asked) + 1:
-        return
-    if every and targets.shape[:2] == asked[::-1]:
-        raise _turned("targets", targets, "inputs", "(time, example, ...)")
-    if not every and targets.shape[:1] == inputs.shape[:1]:
-        raise _turned("inputs", inputs, "targets", "(time, example, input)")
-    wanted = f"{asked} or ({', '.join(map(str, asked))}, output)"
-    raise ValueError(
-        f"targets: shape is {targets.shape}; it must be {wanted}, for inputs of shape "
-        f"{inputs.shape}, (time, example, input)"
-    )
-
-
-def _turned(name: str, array: Any, by: str, axes: str) -> ValueError:
-    return ValueError(
-        f"{name}: shape is {array.shape}, by the {by} with the examples first; it must "
-        f"be {axes}: {name}.swapaxes(0, 1)"
-    )
-
-
-def _check_shape(name: str, array: Any, wanted: tuple[int, ...], why: str) -> None:
-    if array.shape != wanted:
-        raise ValueError(f"{name}: shape is {array.shape}; it must be {wanted}, {why}")
-
-
-def _check_lengths(lengths: np.ndarray, time: int, count: int) -> None:
-    _check_shape("lengths", lengths, (count,), "one for each example")
-    if lengths.dtype.kind not in "iu":
-        raise TypeError(f"lengths: dtype is {lengths.dtype}; it must be integer")
-    wrong = lengths[(lengths < 1) | (lengths > time)]
-    if wrong.size:
-        raise ValueError(
-            f"lengths: found {wrong[0]}; each must be in [1, {time}], the time axis of "
-            "inputs"
-        )
 
 
 def _drawn(
     choose: Callable[..., Array],
+    first: int,
+    end: int,
     data: Examples,
     key: PRNGKey,
     batch_size: int,
@@ -222,17 +118,6 @@ def _drawn(
 ) -> Batch:
     check_key("key", key)
     check_whole("batch_size", batch_size, 1)
-    time, count, _ = data.inputs.shape
+    time = len(data.inputs)
     checked_length(max_length, length, shortest=time, longest=time)
-    which = choose(key, batch_size, count)
-    lengths = data.lengths[which]
-    counts = steps(time) < lengths
-    inputs = jnp.where(counts[..., None], data.inputs[:, which], 0)
-    axis = data.weights.ndim - 1
-    targets = jnp.take(data.targets, which, axis=axis)
-    weights = data.weights[..., which].astype(inputs.dtype)
-    if axis:
-        weights = jnp.where(counts, weights, 0)
-        asked = counts.reshape(counts.shape + (1,) * (targets.ndim - 2))
-        targets = jnp.where(asked, targets, 0)
-    return Batch(inputs, targets, weights, lengths)
+    return batch_of(data, first + choose(key, batch_size, end - first))

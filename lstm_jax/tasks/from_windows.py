@@ -106,6 +106,8 @@ def from_windows(
 
     training = part(0, cut)
     testing = part(cut, len(asked)) if held else training
+    scores: dict[str, Any] = stored.scores_of("squared_error", known, None)
+    floor = partial(stored.level, _error(answers, known.mean(axis=0)))
     return Task(
         name=f"{', '.join(names)} in {horizon}",
         input_size=table.values.shape[1],
@@ -114,8 +116,7 @@ def from_windows(
         sample=drawing(stored.at_random, training),
         sample_test=drawing(stored.each_once, testing),
         plateaus=partial(stored.level, levels),
-        **stored.scores_of("squared_error", known, None)
-        | {"floor": partial(stored.level, _error(answers, known.mean(axis=0)))},
+        **{**scores, "floor": floor},
     )
 
 

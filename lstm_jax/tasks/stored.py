@@ -47,7 +47,14 @@ def real(name: str, array: Any) -> Array | np.ndarray:
     return found
 
 
-def num_classes(targets: np.ndarray) -> int:
+def output_size(loss: str, targets: np.ndarray) -> int:
+    """Returns the numbers that answer targets (answer,) or (answer, output)."""
+    if loss == "cross_entropy":
+        return _num_classes(targets)
+    return (*targets.shape[1:], 1)[0]
+
+
+def _num_classes(targets: np.ndarray) -> int:
     """Returns one more than the largest class; refuses what are no classes."""
     kind, low = targets.dtype, targets.min()
     if kind.kind not in "iu" or low < 0:
@@ -64,13 +71,12 @@ def scores_of(loss: str, targets: np.ndarray, accuracy: Callable | None) -> dict
     `targets` are (answer,) or (answer, output). The floor is the loss of the best
     constant: the entropy of the classes, or the variance of the numbers.
     """
-    _check_targets(targets)
     if loss == "cross_entropy":
         shares = np.bincount(targets) / targets.size
         lowest = -float(np.sum(shares * np.log(np.where(shares > 0, shares, 1))))
         own, right = losses.accuracy, losses.all_right
     else:
-        lowest = float(np.mean(np.var(targets.astype(np.float64), axis=0)))
+        lowest = float(np.mean(np.var(targets, axis=0, dtype=np.float64)))
         own, right = partial(_share_within, CLOSE * lowest**0.5 or CLOSE), None
     return {
         "loss": LOSSES[loss],
@@ -80,7 +86,7 @@ def scores_of(loss: str, targets: np.ndarray, accuracy: Callable | None) -> dict
     }
 
 
-def _check_targets(targets: np.ndarray) -> None:
+def check_targets(targets: np.ndarray) -> None:
     """Refuses answers that are not finite, or all the same."""
     odd = targets[~np.isfinite(targets)]
     if odd.size:

@@ -1,6 +1,6 @@
 """Task: the contract of every task, written down once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -46,6 +46,14 @@ class Batch(NamedTuple):
     lengths: Int[Array, " batch"]
 
 
+class Pulled(NamedTuple):
+    """One batch that came from elsewhere: `Task.sample` of it alone, and its sizes."""
+
+    sample: Callable[..., Batch]
+    batch_size: int
+    length: int
+
+
 def no_plateaus(length: int) -> Mapping[str, float]:
     """Returns {}: nothing between the floor and the solution is known."""
     del length
@@ -83,6 +91,8 @@ class Task:
         even the best predictor loses something.
       correct: `(outputs, batch) -> (batch,) bool`, which sequences are right by the
         criterion the task was published with; None in a task without one.
+      batches: of a task whose batches come from elsewhere (`lj.tasks.from_batches`),
+        what `lj.train` pulls, each a `Pulled`; None in all others.
 
     Raises:
       TypeError: a field is of the wrong kind, such as a size of 2.5.
@@ -100,6 +110,7 @@ class Task:
     floor: Callable
     plateaus: Callable = no_plateaus
     correct: Callable | None = None
+    batches: Iterator[Pulled] | None = None
 
     def __post_init__(self) -> None:
         """Checks the fields; the batches of a task are checked in training."""

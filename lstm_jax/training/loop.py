@@ -1,19 +1,19 @@
 """train: fits a cell and a linear readout to a task with any optax optimiser."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
-from jaxtyping import Array, Int
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.checks import check_function, check_key, check_whole
-from lstm_jax.engine.placing import inside_shard_map, spread_as, spread_like
+from lstm_jax.checks import check_key, check_whole
+from lstm_jax.engine.placing import spread_as
 from lstm_jax.tasks.task import Task
+from lstm_jax.training.chunks import OnChunk, ignored, train_in_chunks
+from lstm_jax.training.chunks import train_chunk as train_chunk
+from lstm_jax.training.chunks import train_steps as train_steps
 from lstm_jax.training.curricula import Length
 from lstm_jax.training.models import Evaluation as Evaluation
 from lstm_jax.training.models import ModelParams as ModelParams
@@ -23,13 +23,11 @@ from lstm_jax.training.models import predict as predict
 from lstm_jax.training.updates import NEVER as NEVER
 from lstm_jax.training.updates import History as History
 from lstm_jax.training.updates import TrainState as TrainState
-from lstm_jax.training.updates import check_parts, history_dtype
+from lstm_jax.training.updates import check_parts
 from lstm_jax.training.updates import check_updates as check_updates
 from lstm_jax.training.updates import step_function as step_function
 from lstm_jax.training.updates import train_step as train_step
 from lstm_jax.types import PRNGKey
-
-OnChunk = Callable[..., bool | None]
 
 
 def train(
@@ -59,7 +57,8 @@ def train(
       key: all random numbers follow from it.
       cell: any `Cell`; one that draws random numbers (`zoneout`) gets new keys at
         every update.
-      task: any `Task`.
+      task: any `Task`; one of `lj.tasks.from_batches` is pulled as `on_chunk` is
+        called, outside of the compiled program, and training ends with its batches.
       optimizer: any optax transformation; clip the gradients in front of it.
       hidden_size: units of the cell.
       num_steps: updates.
@@ -100,49 +99,23 @@ def train(
         hidden_size=hidden_size,
         init_options=init_options,
     )
-    step = step_function(
-        cell,
-        task,
-        optimizer,
-        batch_size=batch_size,
-        length=length,
-        max_length=max_length,
-        stop_after=stop_after,
-    )
-    if on_chunk is None:
-        return train_steps(state, num_steps, step)
-    return train_in_chunks(state, num_steps, step, on_chunk, chunk)
-
-
-def train_in_chunks(
-    state: TrainState,
-    num_steps: int,
-    step: Callable[[TrainState], tuple[TrainState, History]],
-    on_chunk: OnChunk,
-    chunk: int,
-) -> tuple[TrainState, History]:
-    """Returns what `train_steps` does; calls `on_chunk` on the way, as in `train`."""
-    check_function("on_chunk", on_chunk, "(state, history) -> bool or None")
-    check_whole("chunk", chunk, 1)
     check_whole("num_steps", num_steps, 0)
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(state)):
-        raise ValueError(
-            "on_chunk: got a function under jit or vmap; it must be None there: it is "
-            "called with values"
+
+    def step_of(task, batch_size=batch_size, length=length):
+        return step_function(
+            cell,
+            task,
+            optimizer,
+            batch_size=batch_size,
+            length=length,
+            max_length=max_length,
+            stop_after=stop_after,
         )
-    run = jax.jit(partial(train_chunk, step=step, most_steps=chunk))
-    histories = []
-    for done in range(0, num_steps, chunk):
-        size = min(chunk, num_steps - done)
-        state, history = run(state, size)
-        histories.append(
-            jax.tree.map(lambda entries, size=size: entries[:size], history)
-        )
-        if on_chunk(state, histories[-1]):
-            break
-    if not histories:
-        return train_steps(state, 0, step)
-    return state, jax.tree.map(lambda *parts: jnp.concatenate(parts), *histories)
+
+    step = step_of(task)
+    if on_chunk is None and task.batches is None:
+        return train_steps(state, num_steps, step)
+    return train_in_chunks(state, num_steps, step_of, task, on_chunk or ignored, chunk)
 
 
 def init_train_state(
@@ -194,50 +167,3 @@ def begin_training(
         right_in_a_row=jnp.zeros((), jnp.int32),
         solved_at=jnp.full((), NEVER, jnp.int32),
     )
-
-
-def train_steps(
-    state: TrainState,
-    num_steps: int,
-    step: Callable[[TrainState], tuple[TrainState, History]],
-) -> tuple[TrainState, History]:
-    """Returns the state after `num_steps` updates by `step`, of `step_function`.
-
-    A second call goes on where the first one ended.
-    """
-    check_whole("num_steps", num_steps, 0)
-    state = _settled(state, step)
-    return jax.lax.scan(lambda state, _: step(state), state, length=num_steps)
-
-
-def _settled(
-    state: TrainState, step: Callable[[TrainState], tuple[TrainState, History]]
-) -> TrainState:
-    """Returns the state, on the devices that an update leaves it on."""
-    if not inside_shard_map():
-        return state
-    return spread_like(state, jax.eval_shape(step, state)[0])
-
-
-def train_chunk(
-    state: TrainState,
-    num_steps: Int[Array, ""],
-    step: Callable[[TrainState], tuple[TrainState, History]],
-    *,
-    most_steps: int,
-) -> tuple[TrainState, History]:
-    """Returns the state after `num_steps` updates, a number that may be traced.
-
-    One compiled program runs chunks of any size, so the results do not depend on how a
-    run is cut, to the last bit. The history has `most_steps` entries, NaN beyond
-    `num_steps`.
-    """
-    nothing = jnp.full((most_steps,), jnp.nan, history_dtype(state.params))
-
-    def body(index, carried):
-        state, history = carried
-        state, entry = step(state)
-        return state, jax.tree.map(lambda h, e: h.at[index].set(e), history, entry)
-
-    start = _settled(state, step), History(nothing, nothing, nothing)
-    return jax.lax.fori_loop(0, jnp.asarray(num_steps, jnp.int32), body, start)

@@ -101,6 +101,7 @@ def program(
       runs_at_once: runs side by side, without a mesh; all if not given.
       compiler_options: of XLA, as `jax.jit` takes them.
     """
+    _check_drawn(recipe.task)
     drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
     loop.check_updates(recipe.task, drawing, recipe.stop_after)
     predict = loop.predict
@@ -262,6 +263,7 @@ def train_many(
     check_function("optimizer_of", optimizer_of, "(**hyperparams) -> optimizer")
     check_type("hyperparams", hyperparams, Mapping, "a mapping of settings")
     check_type("init_options", init_options, Mapping | None, "a mapping of options")
+    _check_drawn(task)
     num_runs = _num_runs(keys)
     _check_parts(num_runs, mesh, runs_at_once)
     options = {"hyperparams": hyperparams, "init_options": init_options or {}}
@@ -285,6 +287,15 @@ def train_many(
 
     over = over_runs(one, mesh=mesh, at_once=runs_at_once)
     return over(task, keys, Settings(**per_run))
+
+
+def _check_drawn(task: Any) -> None:
+    """Refuses a task that many runs can't share."""
+    if getattr(task, "batches", None) is not None:
+        raise ValueError(
+            f"task: got {task.name!r} of batches; it must be one that each run draws "
+            "from, as of lj.tasks.from_arrays: lj.train alone pulls batches"
+        )
 
 
 def _num_runs(keys: Array) -> int:
