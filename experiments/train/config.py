@@ -20,7 +20,13 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 SHARE_OF_TIME = 0.01  # the most that checkpoints may take of the run
 # A resumed run may train for longer and save at other times; the rest is fixed.
 FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
-ADDED = {"schedule": "constant", "weight_decay": 0.0}  # and what was done before
+ADDED = {  # and what was done before
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    "num_layers": 1,
+    "bidirectional": False,
+    "dropout": 0.0,
+}
 # It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
 
@@ -48,6 +54,21 @@ class Config(cli.Flags):
     task: str = option("adding", cli.one_of(lj.TASKS), "the task to learn")
     cell: str = option("lstm", cli.one_of(lj.CELLS), "the cell that learns it")
     hidden_size: int = option(32, cli.integer(minimum=1), "units in the cell")
+    num_layers: int = option(
+        1, cli.integer(minimum=1), "cells on top of one another, of --hidden_size each"
+    )
+    bidirectional: bool = option(
+        False,
+        cli.switch(),
+        "each layer reads the sequence forwards and backwards: answers at every step "
+        "see what comes later, one at the last step is read where both directions end",
+    )
+    dropout: float = option(
+        0.0,
+        cli.share(),
+        "of the outputs of every layer in training, between layers and before the "
+        "readout, anew at every step",
+    )
     length: int = option(100, cli.integer(minimum=1), "steps in a sequence")
     start_length: int | None = option(
         None,

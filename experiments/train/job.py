@@ -165,6 +165,7 @@ def _matrices(params: Any) -> Any:
 def _mesh(shared: Config, num_runs: int) -> Mesh | None:
     """Returns the mesh; that of several processes cuts the batch if not told."""
     text = shared.mesh
+    _check_noise(shared, text)
     if text is None and jax.process_count() > 1:
         text = f"data:{jax.device_count()}"
     if text is None:
@@ -175,11 +176,19 @@ def _mesh(shared: Config, num_runs: int) -> Mesh | None:
     return sharding.mesh_of(text)
 
 
+def _check_noise(shared: Config, mesh: str | None) -> None:
+    if shared.dropout and (mesh is not None or jax.process_count() > 1):
+        raise ConfigError(
+            f"dropout: got {shared.dropout:g} with a mesh; it must be 0 there, for all "
+            "devices would draw the same"
+        )
+
+
 def check_memory(config: Config, num_settings: int = 1) -> None:
     """Refuses runs whose weights, sequences or hidden states do not fit in memory."""
     task, side = lj.TASKS[config.task], (num_settings, "num_seeds")
     arrays = [
-        (*side, "hidden_size", "hidden_size"),
+        (*side, "num_layers", "hidden_size", "hidden_size"),
         (*side, "length", "batch_size", task.input_size),
         (*side, "length", "batch_size", "hidden_size"),
         ("length", "test_size", task.input_size),
@@ -200,9 +209,15 @@ def in_files(config: Config, tree: Any) -> Any:
 
 
 def cell_of(config: Config) -> lj.Cell:
-    """Returns the cell, in mixed precision if `dtype` says so."""
+    """Returns the cell of all layers, in mixed precision if `dtype` says so."""
     cell = lj.CELLS[config.cell]
-    return lj.mixed(cell) if config.dtype == "mixed" else cell
+    if config.dtype == "mixed":
+        cell = lj.mixed(cell)
+    if config.bidirectional:
+        cell = lj.cells.bidirectional(cell)
+    if config.dropout:
+        cell = lj.cells.dropout(cell, config.dropout)
+    return cell if config.num_layers == 1 else lj.stack(*[cell] * config.num_layers)
 
 
 def dtype_of(config: Config) -> Any:

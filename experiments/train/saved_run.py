@@ -14,7 +14,7 @@ import numpy as np
 import lstm_jax as lj
 from experiments.common.errors import ConfigError
 from experiments.train.config import Config, seeds
-from experiments.train.job import job_of
+from experiments.train.job import cell_of, job_of
 from lstm_jax.training import checkpoints, loop, settings
 from lstm_jax.training.checkpoints import CheckpointError
 
@@ -193,7 +193,7 @@ def zeros_like(config: Config) -> loop.ModelParams:
     task = lj.TASKS[config.task]
     init = partial(
         loop.init_model,
-        cell=lj.CELLS[config.cell],
+        cell=cell_of(config),
         input_size=task.input_size,
         output_size=task.output_size,
         hidden_size=config.hidden_size,
