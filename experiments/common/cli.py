@@ -103,13 +103,17 @@ def number(*, above: int | float = -math.inf, least: int | float = -math.inf) ->
     return Kind(f"{hint} that float32 can hold", float, holds, hint)
 
 
-def share() -> Kind:
-    """A number from 0 up to, but not, 1."""
-    allowed = "a number in [0, 1)"
+def number_in(interval: str) -> Kind:
+    """A number in an interval such as "(0, 1]"."""
+    low, high = map(float, interval[1:-1].split(","))
 
     def holds(value):
-        return isinstance(value, int | float) and 0 <= value < 1
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        inside = value > low or interval[0] == "[", value < high or interval[-1] == "]"
+        return all(inside)
 
+    allowed = f"a number in {interval}"
     return Kind(allowed, float, holds, allowed)
 
 

@@ -15,6 +15,8 @@ NOT_SWEPT = ("num_seeds", "test_size", "success_loss")
 # A sweep tests only at the end, and saves only finished parts.
 WITHOUT_MEANING = (
     "eval_interval",
+    "valid",
+    "patience",
     "log_interval",
     "checkpoint_interval",
     "keep_checkpoints",

@@ -8,6 +8,7 @@ import optax
 import lstm_jax as lj
 from experiments.common import cli, variants
 from experiments.common.cli import ConfigError, Kind, option
+from experiments.train import refusals
 from lstm_jax.training import sharding
 
 OPTIMIZERS = {"adam": optax.adam, "rmsprop": optax.rmsprop, "sgd": optax.sgd}
@@ -26,6 +27,8 @@ ADDED = {  # and what was done before
     "num_layers": 1,
     "bidirectional": False,
     "dropout": 0.0,
+    "valid": None,
+    "patience": None,
 }
 # It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
@@ -65,7 +68,7 @@ class Config(cli.Flags):
     )
     dropout: float = option(
         0.0,
-        cli.share(),
+        cli.number_in("[0, 1)"),
         "of the outputs of every layer in training, between layers and before the "
         "readout, anew at every step",
     )
@@ -128,7 +131,19 @@ class Config(cli.Flags):
     eval_interval: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
-        "updates between tests, logged with the metrics; a multiple of --log_interval",
+        "updates between tests, logged with the metrics, and between validations; a "
+        "multiple of --log_interval",
+    )
+    valid: float | None = option(
+        None,
+        cli.optional(cli.number_in("(0, 1)")),
+        "share of the training data, at its end, held out to choose the best weights; "
+        "of a task that makes up its data --test_size fresh sequences",
+    )
+    patience: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        "a seed ends after this many validations without a better loss; with --valid",
     )
     log_interval: int = option(
         10, cli.integer(minimum=1), "updates between logged lines"
@@ -154,7 +169,7 @@ class Config(cli.Flags):
     def __post_init__(self) -> None:
         """Checks each field, then the combinations."""
         super().__post_init__()
-        _check_curriculum(self)
+        refusals.check_curriculum(self)
         if seeds(self)[-1] > cli.SEED_MAX:
             raise ConfigError(
                 f"seed: got {self.seed} with num_seeds={self.num_seeds}; the last seed "
@@ -165,6 +180,7 @@ class Config(cli.Flags):
                 f"eval_interval: got {self.eval_interval}; it must be a multiple of "
                 f"log_interval, {self.log_interval}"
             )
+        refusals.check_validation(self)
         if self.weight_decay and self.optimizer != "adam":
             raise ConfigError(
                 f"weight_decay: got {self.weight_decay}; it must be 0 for the "
@@ -175,28 +191,6 @@ class Config(cli.Flags):
                 f"forget_bias: got {self.forget_bias}; it must not be given for the "
                 f"cell {self.cell!r}, which has none"
             )
-
-
-def _check_curriculum(config: Config) -> None:
-    first, steps = config.start_length, config.curriculum_steps
-    if (first is None) != (steps is None):
-        raise ConfigError(
-            f"start_length: got {first} with curriculum_steps={steps}; both must be "
-            "given, or neither"
-        )
-    if first is None or steps is None:
-        return
-    if first > config.length:
-        raise ConfigError(
-            f"start_length: got {first}; it must be at most length, {config.length}"
-        )
-    growth = config.length - first
-    if growth * steps > cli.INT32_MAX:
-        raise ConfigError(
-            f"curriculum_steps: got {steps}; it must be at most "
-            f"{cli.INT32_MAX // growth} for sequences that grow from {first} to "
-            f"{config.length}"
-        )
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -71,11 +71,12 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
     saved = _read(path, folder, step)
     config = config_from(path, saved.config)
     chosen = _chosen_seed(path, config, seed)
+    done = np.ravel(saved.state["step"])[chosen - config.seed]  # of best/ its own
     newer = tuple(n for n in checkpoints.steps(folder) if n > step)
     return TrainedRun(
         config=config,
         seed=chosen,
-        step=step,
+        step=int(done),
         params=_params(path, config, saved.state, chosen - config.seed),
         passed_over=newer if named is None else (),
         name=folder.parent.name if folder.name == CHECKPOINTS else folder.name,

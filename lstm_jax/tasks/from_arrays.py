@@ -38,6 +38,7 @@ def from_arrays(
     lengths: Any = None,
     weights: Any = None,
     test: float = 0.2,
+    valid: float = 0.0,
     loss: str = "squared_error",
     answers: Answers = "last_step",
     accuracy: Callable | None = None,
@@ -56,6 +57,8 @@ def from_arrays(
         answer counts, 1 if not given.
       test: the share of examples, the last ones, that are held out for
         `lj.evaluate`; with 0 it draws those of training.
+      valid: the share of the others, at their end, that are held out of training for
+        `sample_valid`.
       loss: "squared_error" or "cross_entropy".
       answers: "last_step" or "every_step".
       accuracy: `(outputs, batch) -> scalar`; if not given the share of right classes,
@@ -109,7 +112,9 @@ def from_arrays(
     if loss == "cross_entropy":
         outputs = stored.num_classes(_asked(*arrays[1:]))
     cut = count - held
-    training = _stored(part(0, cut))
+    begin = cut - stored.num_valid(valid, cut)
+    training = _stored(part(0, begin))
+    validation = _stored(part(begin, cut)) if begin < cut else None
     testing = _stored(part(cut, count)) if held else training
     return Task(
         name=name,
@@ -118,7 +123,8 @@ def from_arrays(
         answers=answers,
         sample=drawing(stored.at_random, training),
         sample_test=drawing(stored.each_once, testing),
-        **stored.scores_of(loss, _asked(*part(0, cut)[1:]), accuracy),
+        sample_valid=validation and drawing(stored.each_once, validation),
+        **stored.scores_of(loss, _asked(*part(0, begin)[1:]), accuracy),
     )
 
 

@@ -35,6 +35,7 @@ def from_windows(
     window: int,
     horizon: int = 1,
     test: float = 0.2,
+    valid: float = 0.0,
 ) -> Task:
     """Returns the task of predicting a column; the table is its leaves, see `Task`.
 
@@ -52,6 +53,8 @@ def from_windows(
       test: the share of the steps, the last ones, that are held out; no window of
         training reads them, or is asked for one. With 0 `lj.evaluate` draws the windows
         of training.
+      valid: the share of the steps before the test, the last of them, that are held
+        out for `sample_valid` likewise.
 
     Raises:
       TypeError: `table` is no table.
@@ -82,8 +85,9 @@ def from_windows(
     asked = table.values[:, [table.columns.index(name) for name in names]]
     held = stored.num_test(test, len(asked), window + horizon)
     cut = len(asked) - held
-    check_whole("window", window, 1, cut - horizon, "the steps before the test")
-    scores = stored.scores_of("squared_error", asked[:cut], None)
+    begin = cut - stored.num_valid(valid, cut, window + horizon)
+    check_whole("window", window, 1, begin - horizon, "the steps of training")
+    scores = stored.scores_of("squared_error", asked[:begin], None)
 
     def part(first: int, last: int) -> Steps:
         return Steps(
@@ -93,7 +97,8 @@ def from_windows(
     def drawing(choose: Callable, data: Steps) -> Partial:
         return Partial(partial(_drawn, choose, window, horizon), data)
 
-    training = part(0, cut)
+    training = part(0, begin)
+    validation = part(begin, cut) if begin < cut else None
     testing = part(cut, len(asked)) if held else training
     return Task(
         name=f"{', '.join(names)} in {horizon}",
@@ -102,6 +107,7 @@ def from_windows(
         answers="last_step",
         sample=drawing(stored.at_random, training),
         sample_test=drawing(stored.each_once, testing),
+        sample_valid=validation and drawing(stored.each_once, validation),
         **scores,
     )
 

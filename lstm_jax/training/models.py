@@ -141,8 +141,14 @@ def evaluate(
       >>> result._fields
       ('loss', 'accuracy')
     """
+    return scores(key, cell, task, params, Drawing("sample_test", batch_size, length))
+
+
+def scores(
+    key: PRNGKey, cell: Cell, task: Task, params: ModelParams, drawing: Drawing
+) -> Evaluation:
+    """Returns loss and accuracy on one batch, drawn from any part of the data."""
     check_key("key", key)
-    drawing = Drawing("sample_test", batch_size, length)
     check_cell("cell", cell)
     check_task(task)
     check_drawing(drawing)

@@ -23,7 +23,7 @@ from jaxtyping import Array, Key
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array, check_function, check_type
 from lstm_jax.tasks.task import Task
-from lstm_jax.training import loop, sharding
+from lstm_jax.training import loop, sharding, validation
 from lstm_jax.training.batches import Drawing
 from lstm_jax.training.curricula import Length
 from lstm_jax.training.loop import History, TrainState
@@ -73,6 +73,9 @@ class Program(NamedTuple):
       steps: `(state, settings, num_steps) -> (TrainState, History)`, compiled for any
         number of steps up to `most_steps`; results do not depend on how they are cut.
       test: `(keys, state, batch_size, length) -> Evaluation`, one run after the other.
+      validate: `(keys, state, batch_size, length, patience) -> (TrainState,
+        Evaluation)`, on data of `task.sample_valid`, likewise; `state.best` is from
+        `validation.begin`.
       gather: moves a tree from the mesh to one device of every process.
     """
 
@@ -80,6 +83,7 @@ class Program(NamedTuple):
     place: Callable[[Any], Any]
     steps: Callable[..., tuple[TrainState, History]]
     test: Callable[..., Evaluation]
+    validate: Callable[..., tuple[TrainState, Evaluation]]
     gather: Callable[[Any], Any]
 
 
@@ -129,6 +133,23 @@ def program(
         # Test sequences of all runs at once need gigabytes.
         return over_runs(one, mesh=mesh, at_once=1)(task, keys, state.params)
 
+    def validate(task, keys, state, batch_size, length, patience):
+        drawing = Drawing("sample_valid", batch_size, length)
+
+        def one(task, key, state):
+            found = loop.scores(key, recipe.cell, task, state.params, drawing)
+            best = validation.judged(
+                state.best,
+                state.params,
+                found.loss,
+                state.step,
+                loop.is_going(state),
+                patience,
+            )
+            return state._replace(best=best), found
+
+        return over_runs(one, mesh=mesh, at_once=1)(task, keys, state)
+
     options = None if compiler_options is None else dict(compiler_options)
     compiled = partial(jax.jit, compiler_options=options)
     return Program(
@@ -136,6 +157,7 @@ def program(
         place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
         steps=partial(compiled(steps), recipe.task),
         test=partial(compiled(test, static_argnums=(3, 4)), recipe.task),
+        validate=partial(compiled(validate, static_argnums=(3, 4, 5)), recipe.task),
         gather=_same if mesh is None else partial(sharding.gather, mesh=mesh),
     )
 

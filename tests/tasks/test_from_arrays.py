@@ -263,3 +263,27 @@ def test_large_data_are_an_argument_of_the_compiled_program_and_no_constant():
     (compiled,) = (e for e in of.eqns if "jaxpr" in e.params)
     assert any(np.shape(v.aval) == (16, 1_000_000, 1) for v in compiled.invars)
     assert sum(np.size(const) for const in compiled.params["jaxpr"].consts) < 1000
+
+
+def test_the_validation_part_lies_between_training_and_test(key):
+    inputs = jnp.arange(10.0)[None, :, None]
+    task = lj.tasks.from_arrays(inputs, inputs[0], test=0.2, valid=0.25)
+    table = lj.data.Table(np.arange(40.0)[:, None], ("x",), ())
+    windows = lj.tasks.from_windows(table, "x", window=2, test=0.25, valid=0.5)
+    text = "".join(map(chr, range(65, 95)))
+    language = lj.tasks.character_language(text, 0.2, valid=0.25)
+    parts = ("sample", "sample_valid", "sample_test")
+    for of_task, length, wanted in (
+        (task, 1, [range(6), range(6, 8), range(8, 10)]),
+        (windows, 2, [range(15), range(15, 30), range(30, 40)]),
+        (language, 2, [range(18), range(18, 24), range(24, 30)]),
+    ):
+        for part, allowed in zip(parts, wanted, strict=True):
+            batch = getattr(of_task, part)(key, 200, length)
+            read = batch.inputs.argmax(-1) if of_task is language else batch.inputs
+            seen = {*np.ravel(read).astype(int), *np.ravel(batch.targets).astype(int)}
+            assert seen == {*allowed}
+    assert lj.tasks.from_arrays(inputs, inputs[0]).sample_valid is None
+    assert lj.tasks.ADDING.sample_valid is lj.tasks.ADDING.sample
+    with pytest.raises(ValueError, match=r"valid: got 0\.05, 0 of the 8 before"):
+        lj.tasks.from_arrays(inputs, inputs[0], valid=0.05)
