@@ -17,6 +17,8 @@ WITHOUT_MEANING = (
     "eval_interval",
     "valid",
     "patience",
+    "init",
+    "fork",
     "log_interval",
     "checkpoint_interval",
     "keep_checkpoints",

@@ -20,7 +20,13 @@ NO_CLIP = "none"
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 SHARE_OF_TIME = 0.01  # the most that checkpoints may take of the run
 # A resumed run may train for longer and save at other times; the rest is fixed.
-FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
+FREE = (
+    "num_steps",
+    "checkpoint_interval",
+    "keep_checkpoints",
+    "success_loss",
+    "fork",
+)
 ADDED = {  # and what was done before
     "schedule": "constant",
     "weight_decay": 0.0,
@@ -29,6 +35,7 @@ ADDED = {  # and what was done before
     "dropout": 0.0,
     "valid": None,
     "patience": None,
+    "init": None,
 }
 # It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
@@ -118,6 +125,18 @@ class Config(cli.Flags):
         cli.one_of(DTYPES),
         "of all weights; 'mixed' multiplies in bfloat16 and keeps memory in float32",
     )
+    init: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "file of weights to begin with, of any format that explain reads, or the --out "
+        "of a finished run; a readout that doesn't fit is made anew",
+    )
+    fork: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "the --out of a run from whose newest checkpoint this one goes on, in a folder "
+        "of its own and with flags that may differ",
+    )
     seed: int = option(0, cli.seed(), "everything random follows from it")
     num_seeds: int = option(
         1, cli.integer(minimum=1), "runs side by side, with seeds seed, seed + 1, ..."
@@ -181,6 +200,11 @@ class Config(cli.Flags):
                 f"log_interval, {self.log_interval}"
             )
         refusals.check_validation(self)
+        if self.init is not None and self.fork is not None:
+            raise ConfigError(
+                f"init: got {self.init!r} with fork; only one of them says where the "
+                "run begins, and the other must not be given"
+            )
         if self.weight_decay and self.optimizer != "adam":
             raise ConfigError(
                 f"weight_decay: got {self.weight_decay}; it must be 0 for the "

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import lstm_jax as lj
 from experiments.common import cli, records
 from experiments.common.records import Quantity, Record, take
-from experiments.train import chunks, exchange, metrics, processes, saving
+from experiments.train import chunks, exchange, metrics, processes, saving, starting
 from experiments.train.chunks import Diverged as Diverged
 from experiments.train.chunks import Interrupted as Interrupted
 from experiments.train.config import Config as Config
@@ -51,7 +51,7 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
-    start = time.monotonic()
+    start, config = time.monotonic(), starting.pinned(config)
     exchange.check_same(saving.what_all_share(config))
     check_memory(config)
     with jax.enable_x64(config.dtype == "float64"):

@@ -1,17 +1,14 @@
 """What the flags of `experiments.train` must not be together."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from experiments.common import cli
 from experiments.common.errors import ConfigError
 
-if TYPE_CHECKING:
-    from experiments.train.config import Config
-
 UPDATES_PER_VALIDATION = 100  # or the nearest multiple of --log_interval
 
 
-def check_curriculum(config: "Config") -> None:
+def check_curriculum(config: Any) -> None:
     """Refuses a curriculum that is half given, or does not grow."""
     first, steps = config.start_length, config.curriculum_steps
     if (first is None) != (steps is None):
@@ -34,7 +31,7 @@ def check_curriculum(config: "Config") -> None:
         )
 
 
-def check_validation(config: "Config") -> None:
+def check_validation(config: Any) -> None:
     """Refuses a patience without validation, and a run that ends before the first."""
     if config.valid is None:
         if config.patience is not None:
@@ -48,7 +45,7 @@ def check_validation(config: "Config") -> None:
         )
 
 
-def validation_interval(config: "Config") -> int:
+def validation_interval(config: Any) -> int:
     """Returns the updates between two validations."""
     logged = config.log_interval
     nearest = max(1, round(UPDATES_PER_VALIDATION / logged)) * logged

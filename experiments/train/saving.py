@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.common import environment
 from experiments.common.errors import ConfigError
-from experiments.train import metrics
+from experiments.train import forking, metrics, starting
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
     SHARE_OF_TIME,
@@ -59,7 +59,10 @@ def begin(config: Config, job: Job, out: Path | None, resume: bool) -> Trained:
 
     Process 0 reads and tells the others; its metrics and notes are for it alone.
     """
-    initial = Trained(job.initial(), metrics.no_lines(config), [])
+    state, notes = starting.begun(config, job)
+    if out is None and config.fork is not None:
+        state, notes = forking.forked(config, config.fork, state)
+    initial = Trained(state, metrics.no_lines(config), notes)
     if out is None:
         return initial
     read = by_first(lambda: _begun(config, initial, out, resume))
@@ -78,8 +81,12 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
             "another folder"
         )
     if found is None:
-        notes = [f"No checkpoint in {out}: it starts at step 0."] if resume else []
-        begun = initial._replace(notes=notes)
+        state, notes = initial.state, initial.notes
+        if config.fork is not None:
+            state, notes = forking.forked(config, config.fork, state)
+        elif resume:
+            notes = [*notes, f"No checkpoint in {out}: it starts at step 0."]
+        begun = initial._replace(state=state, notes=notes)
     else:
         notes = [
             f"The checkpoint of step {step} is damaged; the run goes on from that of "
