@@ -19,6 +19,7 @@ WITHOUT_MEANING = (
     "patience",
     "init",
     "fork",
+    "tensorboard",
     "log_interval",
     "checkpoint_interval",
     "keep_checkpoints",

@@ -7,9 +7,11 @@ they end, compared with the best predictor without memory?
   python -m experiments.train --task=adding --cell=lstm --out=out/adding --resume
 
 Written to --out: `metrics.jsonl`, one object per logged step (step, loss, accuracy,
-steps_per_second; loss and accuracy on the batch of that update, before the update);
-`checkpoints/`; at the end `final.npz`, every parameter by its path ("cell/w_ih"), and
-the record with its figure. --resume continues a killed run from its last checkpoint and
+steps_per_second; loss and accuracy on the batch of that update, before the update), and
+`metrics.csv`, the same as a table; `checkpoints/`; at the end `final.npz`, every
+parameter by its path ("cell/w_ih"), and the record with its figure. With --valid also
+`best/`, a checkpoint of the weights of the least validation loss, and `best.npz`, which
+the test at the end is then of. --resume continues a killed run from its last checkpoint and
 reaches the same parameters and metrics, bit for bit; Ctrl-C saves before it stops. A
 loss that explodes or is not finite ends the run. Only one run at a time may write to a
 folder; a second one is refused.

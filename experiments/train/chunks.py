@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from experiments.common.progress import progress
-from experiments.train import metrics
+from experiments.train import logs, metrics
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
     Config,
@@ -53,25 +53,27 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
     save_at, rate = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS, 1.0
     silent = nullcontext(lambda what, units: None)
     shown = progress(max(config.num_steps - done, 1)) if is_first() else silent
-    with asked_to_stop() as asked, shown as advance:
+    board = logs.board(config, out if is_first() else None, done)
+    with asked_to_stop() as asked, shown as advance, board as add:
         advance("compiling", 0)
         jax.block_until_ready(job.chunk(state, 0))
         while done < config.num_steps and going(marks):
             start, before = time.monotonic(), done
             end = first_says(_end_of_chunk(config, done, rate))
             state, history = jax.block_until_ready(job.chunk(state, end - done))
+            rate = (end - done) / (time.monotonic() - start)
             marks, history = job.gather((_marks(state), history))
             done, validated = updates(marks), None
             if config.valid is not None and done % validation_interval(config) == 0:
                 state, validated = job.validate(state)
                 marks, validated = job.gather((_marks(state), validated))
-            rate = (end - before) / (time.monotonic() - start)
             new = metrics.lines_of_chunk(
                 config, job, state, history, before, done, rate, validated
             )
             lines = metrics.joined(lines, new)
             if out is not None:
-                by_first(partial(metrics.append, out / "metrics.jsonl", new))
+                by_first(partial(logs.append, config, out, new))
+                add(new)
             _check_finite(marks, history, before, out)
             advance(metrics.means(history, rate), done - before)
             stop = _signal(asked())

@@ -26,6 +26,7 @@ FREE = (
     "keep_checkpoints",
     "success_loss",
     "fork",
+    "tensorboard",
 )
 ADDED = {  # and what was done before
     "schedule": "constant",
@@ -166,6 +167,9 @@ class Config(cli.Flags):
     )
     log_interval: int = option(
         10, cli.integer(minimum=1), "updates between logged lines"
+    )
+    tensorboard: bool = option(
+        False, cli.switch(), "also log to --out/tensorboard, for TensorBoard"
     )
     checkpoint_interval: int | None = option(
         None,

@@ -13,7 +13,15 @@ from matplotlib.figure import Figure
 import lstm_jax as lj
 from experiments.common import cli, records
 from experiments.common.records import Quantity, Record, take
-from experiments.train import chunks, exchange, metrics, processes, saving, starting
+from experiments.train import (
+    chunks,
+    exchange,
+    logs,
+    metrics,
+    processes,
+    saving,
+    starting,
+)
 from experiments.train.chunks import Diverged as Diverged
 from experiments.train.chunks import Interrupted as Interrupted
 from experiments.train.config import Config as Config
@@ -34,7 +42,7 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
     Args:
       config: what is trained.
-      out: folder of metrics.jsonl, checkpoints/ and final.npz; made if it is missing.
+      out: folder of the metrics, checkpoints/ and final.npz; made if it is missing.
       resume: continue from the newest whole checkpoint in `out`.
 
     Raises:
@@ -54,6 +62,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start, config = time.monotonic(), starting.pinned(config)
     exchange.check_same(saving.what_all_share(config))
     check_memory(config)
+    logs.check(config)
     with jax.enable_x64(config.dtype == "float64"):
         job = job_of(config)
         begun = saving.begin(config, job, out, resume)
@@ -81,7 +90,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
 
 def _save_end(config: Config, trained: Trained, out: Path) -> None:
     # Appended lines survive the end of the process, but not a power failure.
-    metrics.rewrite(out / "metrics.jsonl", trained.metrics)
+    logs.rewrite(config, out, trained.metrics)
     kept = {"final": trained.state}
     if config.valid is not None:
         kept["best"] = at_best(trained.state)
@@ -244,4 +253,5 @@ def command(config: Config, out: Path) -> None:
 def _leave_behind(record: Record, out: Path) -> None:
     records.save(record, plot(record), out)
     records.show(record)
-    print(f"\nmetrics.jsonl, final.npz, record.json, figure.png in {out.resolve()}")
+    written = "metrics.jsonl, metrics.csv, final.npz, record.json, figure.png"
+    print(f"\n{written} in {out.resolve()}")

@@ -46,6 +46,12 @@ class TrainedRun(NamedTuple):
     passed_over: tuple[int, ...]  # steps of newer checkpoints that are not whole
     name: str  # of the run's folder
 
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """Params of every layer from bottom to top; of two directions `Directions`."""
+        cell = self.params.cell
+        return cell if self.config.num_layers > 1 else (cell,)
+
 
 def is_run(path: str) -> bool:
     """Whether a path is a run's folder, its checkpoints/, or one checkpoint."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.common import environment
 from experiments.common.errors import ConfigError
-from experiments.train import forking, metrics, starting
+from experiments.train import forking, logs, metrics, starting
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
     SHARE_OF_TIME,
@@ -105,7 +105,7 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
         begun = Trained(state, initial.metrics | found.history, notes)
     for note in begun.notes:
         print(note, file=sys.stderr)
-    metrics.rewrite(out / "metrics.jsonl", begun.metrics)
+    logs.rewrite(config, out, begun.metrics)
     return begun
 
 

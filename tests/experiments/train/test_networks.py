@@ -47,6 +47,7 @@ def test_a_run_is_that_of_the_cells_of_the_library(whole):
     for name, leaf in wanted.items():
         assert_allclose(found[name], leaf, rtol=0, atol=1e-5)
     assert jax.tree.structure(run.params) == jax.tree.structure(state.params)
+    assert run.layers == run.params.cell and len(run.layers) == 2
     before = saved_run.untrained(run)
     assert not np.array_equal(before.cell[1].backward.b, run.params.cell[1].backward.b)
 
