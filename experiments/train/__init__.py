@@ -10,11 +10,11 @@ Written to --out: `metrics.jsonl`, one object per logged step (step, loss, accur
 steps_per_second; loss and accuracy on the batch of that update, before the update), and
 `metrics.csv`, the same as a table; `checkpoints/`; at the end `final.npz`, every
 parameter by its path ("cell/w_ih"), and the record with its figure. With --valid also
-`best/`, a checkpoint of the weights of the least validation loss, and `best.npz`, which
-the test at the end is then of. --resume continues a killed run from its last checkpoint and
-reaches the same parameters and metrics, bit for bit; Ctrl-C saves before it stops. A
-loss that explodes or is not finite ends the run. Only one run at a time may write to a
-folder; a second one is refused.
+`best/`, a checkpoint of the weights of the least validation loss, and `best.npz`; the
+test at the end is then of these. --resume continues a killed run from its last
+checkpoint and reaches the same parameters and metrics, bit for bit; Ctrl-C saves before
+it stops. A loss that explodes or is not finite ends the run. Only one run at a time may
+write to a folder; a second one is refused.
 
 The same bits need the same device and the same number of CPU threads, between which XLA
 splits large sums: one per core, or NPROC of them (NPROC=2 on one core gives the bits of

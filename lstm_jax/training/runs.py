@@ -27,7 +27,7 @@ from lstm_jax.training import loop, sharding, validation
 from lstm_jax.training.batches import Drawing
 from lstm_jax.training.curricula import Length
 from lstm_jax.training.loop import History, TrainState
-from lstm_jax.training.models import Evaluation, evaluate
+from lstm_jax.training.models import Evaluation
 from lstm_jax.training.sharding import SEED, over_runs
 
 MOST_STEPS = 1000
@@ -119,45 +119,38 @@ def program(
 
         return _side_by_side(one, mesh, runs_at_once)(task, state, settings)
 
-    def test(task, keys, state, batch_size, length):
+    def scores(part, task, keys, params, batch_size, length):
+        drawing = Drawing(part, batch_size, length)
+
         def one(task, key, params):
-            return evaluate(
-                key,
-                recipe.cell,
-                task,
-                params,
-                batch_size=batch_size,
-                length=length,
-            )
+            return loop.scores(key, recipe.cell, task, params, drawing)
 
         # Test sequences of all runs at once need gigabytes.
-        return over_runs(one, mesh=mesh, at_once=1)(task, keys, state.params)
+        return over_runs(one, mesh=mesh, at_once=1)(task, keys, params)
+
+    def test(task, keys, state, batch_size, length):
+        return scores("sample_test", task, keys, state.params, batch_size, length)
 
     def validate(task, keys, state, batch_size, length, patience):
-        drawing = Drawing("sample_valid", batch_size, length)
+        found = scores("sample_valid", task, keys, state.params, batch_size, length)
+        judged = jax.vmap(partial(validation.judged, patience=patience))
+        going = loop.is_going(state)
+        best = judged(state.best, state.params, found.loss, state.step, going)
+        return best, found
 
-        def one(task, key, state):
-            found = loop.scores(key, recipe.cell, task, state.params, drawing)
-            best = validation.judged(
-                state.best,
-                state.params,
-                found.loss,
-                state.step,
-                loop.is_going(state),
-                patience,
-            )
-            return state._replace(best=best), found
-
-        return over_runs(one, mesh=mesh, at_once=1)(task, keys, state)
+    def validated(task, keys, state, *sizes):
+        best, found = compiled_validate(task, keys, state, *sizes)
+        return state._replace(best=best), found
 
     options = None if compiler_options is None else dict(compiler_options)
     compiled = partial(jax.jit, compiler_options=options)
+    compiled_validate = compiled(validate, static_argnums=(3, 4, 5))
     return Program(
         begin=compiled(partial(_side_by_side(begin, None), recipe)),
         place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
         steps=partial(compiled(steps), recipe.task),
         test=partial(compiled(test, static_argnums=(3, 4)), recipe.task),
-        validate=partial(compiled(validate, static_argnums=(3, 4, 5)), recipe.task),
+        validate=partial(validated, recipe.task),
         gather=_same if mesh is None else partial(sharding.gather, mesh=mesh),
     )
 

@@ -97,6 +97,22 @@ def test_training_and_the_final_test_are_those_of_a_run_without(whole, tmp_path)
     assert all(one != other for (one, _), other in zip(valid, tests, strict=True))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", ["data:1", "seed:1", "unit:1"])
+def test_over_a_mesh_two_directions_are_validated_alike(tmp_path, mesh):
+    config = changed(valid=0.1, patience=2, eval_interval=7, num_layers=2, num_steps=21)
+    config = dataclasses.replace(config, bidirectional=True, num_seeds=2)
+    for name, over in (
+        ("plain", config),
+        (mesh, dataclasses.replace(config, mesh=mesh)),
+    ):
+        train.run(over, tmp_path / name)
+    found, wanted = validations(tmp_path / mesh), validations(tmp_path / "plain")
+    assert_allclose(found, wanted, rtol=1e-5)
+    with np.load(tmp_path / mesh / "best.npz") as best:
+        assert best["cell/1/backward/w_hh"].shape == (2, 4, 4)
+
+
 def test_fields_at_their_default_are_no_part_of_a_run():
     assert not identity(changed()).keys() & {"valid", "patience"}
     assert validation_interval(changed(valid=0.1)) == 98
