@@ -123,7 +123,7 @@ def _telling(cell: Cell) -> Cell:
             for name, told, gate in found
         }
 
-    return replace(cell, step=step, layers=(), edges=None)
+    return replace(cell, step=step, layers=(), over=None, edges=None)
 
 
 def named_reads(cell: Cell, params: Params, carry: Carry, x: Any) -> NamedReads:

@@ -98,15 +98,15 @@ class How(NamedTuple):
 def _unrolled(
     cell: Cell, params: Params, xs: Any, carry: Any, masks: Masks, how: How
 ) -> tuple[Carry, Any]:
-    """Runs layer after layer: all inputs of a layer are then known before it begins."""
-    if not cell.layers:
+    """Scans the step of the cell, or hands each part of a cell of cells to itself."""
+    if cell.over is None:
         return _run(prepare(cell, params, xs, carry, **masks), how)
-    carries = starting_carry(cell, params, xs, carry)
-    leaving = []
-    for layer, of_layer, entering in zip(cell.layers, params, carries, strict=True):
-        left, xs = _unrolled(layer, of_layer, xs, entering, masks, how)
-        leaving.append(left)
-    return tuple(leaving), xs
+
+    def run(cell, params, xs, carry, reverse=False):
+        turned: Masks = {**masks, "reverse": masks.get("reverse", False) != reverse}
+        return _unrolled(cell, params, xs, carry, turned, how)
+
+    return cell.over(run, params, xs, starting_carry(cell, params, xs, carry))
 
 
 # Compiled once per cell and shapes, also without a `jit` around it.

@@ -21,7 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import jax
 import numpy as np
@@ -36,6 +36,7 @@ from experiments.common.records import Record
 from lstm_jax import plots
 from lstm_jax.training import disk
 
+_SWITCH = flags.BooleanParser()
 HELP = {"h", "help", "helpshort", "helpfull"}  # the last three are absl's own
 INTERRUPTED = 128 + signal.SIGINT  # the exit status that shells expect
 INT32_MAX = 2**31 - 1
@@ -79,6 +80,12 @@ def seed() -> Kind:
     return integer(minimum=0, maximum=SEED_MAX)
 
 
+def switch() -> Kind:
+    """True or False; as a flag --name, --noname or --name=true."""
+    allowed = "true or false"
+    return Kind(allowed, _SWITCH.parse, lambda value: isinstance(value, bool), allowed)
+
+
 def number(*, above: int | float = -math.inf, least: int | float = -math.inf) -> Kind:
     """A finite number above `above`, at least `least`, that float32 can hold."""
     limit = "" if above == -math.inf else f" above {above:g}"
@@ -94,6 +101,20 @@ def number(*, above: int | float = -math.inf, least: int | float = -math.inf) ->
 
     hint = f"a finite number{limit}"
     return Kind(f"{hint} that float32 can hold", float, holds, hint)
+
+
+def number_in(interval: str) -> Kind:
+    """A number in an interval such as "(0, 1]"."""
+    low, high = map(float, interval[1:-1].split(","))
+
+    def holds(value):
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        inside = value > low or interval[0] == "[", value < high or interval[-1] == "]"
+        return all(inside)
+
+    allowed = f"a number in {interval}"
+    return Kind(allowed, float, holds, allowed)
 
 
 def one_of(names: Iterable[str]) -> Kind:
@@ -238,14 +259,7 @@ def start(
     nothing was written; 141 when what reads its lines stopped doing so.
     """
     for field in dataclasses.fields(config_type):
-        flags.DEFINE(
-            _Parser(field.metadata["kind"]),
-            field.name,
-            field.default,
-            f"{field.metadata['help']}; {field.metadata['kind'].hint}",
-            serializer=_Serializer(),
-            module_name=sys.argv[0],
-        )
+        _define(field)
     flags.DEFINE_string(
         "out", default_out, "folder of the results", module_name=sys.argv[0]
     )
@@ -287,6 +301,17 @@ def start(
         if ended.code == INTERRUPTED and not jax.distributed.is_initialized():
             _leave_at_once(INTERRUPTED)
         raise
+
+
+def _define(field: dataclasses.Field) -> None:
+    kind, default = field.metadata["kind"], cast(Any, field.default)
+    here: Any = {"module_name": sys.argv[0]}
+    help = f"{field.metadata['help']}; {kind.hint}"
+    if kind.parse == _SWITCH.parse:
+        flags.DEFINE_boolean(field.name, default, help, **here)
+        return
+    parser, serializer = _Parser(kind), _Serializer()
+    flags.DEFINE(parser, field.name, field.default, help, serializer=serializer, **here)
 
 
 def _given(config_type: type) -> dict[str, Any]:

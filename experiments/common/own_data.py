@@ -86,40 +86,43 @@ def learnt(config: Any) -> Learnt:
     own: dict[str, Any] = {
         f.name: getattr(config, f.name, f.default) for f in fields(OwnData)
     }
-    return _learnt(OwnData(**own))
+    return _learnt(OwnData(**own), getattr(config, "valid", None) or 0.0)
 
 
 @lru_cache(maxsize=SEEN)  # what has the same hash is the same, and need not be there
-def _learnt(config: OwnData) -> Learnt:
+def _learnt(config: OwnData, valid: float) -> Learnt:
     _checked_hash(config)
+    read = _of_text if config.data is None else _of_table
     with _told(config):
-        return _of_text(config) if config.data is None else _of_table(config)
+        return read(config, valid)
 
 
 forget = _learnt.cache_clear
 """Lets go of the files that were read."""
 
 
-def _of_text(config: OwnData) -> Learnt:
+def _of_text(config: OwnData, valid: float) -> Learnt:
     text = lj.data.read_text(config.text or "")
-    task = lj.tasks.character_language(text)
+    task = lj.tasks.character_language(text, valid=valid)
     kinds = f"{len(text)} characters, {task.input_size} different ones"
     return Learnt(task, {}, [f"  read:     {kinds}"])
 
 
-def _of_table(config: OwnData) -> Learnt:
+def _of_table(config: OwnData, valid: float) -> Learnt:
     table = lj.data.read_table(
         config.data or "", columns=config.columns, missing=config.missing
     )
     if config.scale == "standardize":
-        held = stored.num_test(HELD_OUT, len(table.values))
-        table = lj.data.standardize(table, first=len(table.values) - held)
+        before = len(table.values) - stored.num_test(HELD_OUT, len(table.values))
+        of_training = before - stored.num_valid(valid, before)
+        table = lj.data.standardize(table, first=of_training)
     task = lj.tasks.from_windows(
         table,
         _target(config, table.columns),
         window=config.window or WINDOW,
         horizon=config.horizon or HORIZON,
         test=HELD_OUT,
+        valid=valid,
     )
     read = sequences.of_table(table)
     return Learnt(task, sequences.in_record(read), sequences.in_words(read))

@@ -91,6 +91,11 @@ def _read(config: Config, path: str) -> TrainedRun:
         (of.task == NATURE_SHOW.name, f"on {of.task}", f"on {NATURE_SHOW.name}"),
         (of.cell in TAUGHT, f"of the cell {of.cell}", f"of {', '.join(TAUGHT)}"),
         (
+            of.num_layers == 1 and not of.bidirectional,
+            "of several layers or directions",
+            "of one",
+        ),
+        (
             of.hidden_size <= MOST_UNITS,
             f"of {of.hidden_size} units",
             f"of at most {MOST_UNITS}",

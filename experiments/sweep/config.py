@@ -15,6 +15,11 @@ NOT_SWEPT = ("num_seeds", "test_size", "success_loss", "data", "text", "file_sha
 # A sweep tests only at the end, and saves only finished parts.
 WITHOUT_MEANING = (
     "eval_interval",
+    "valid",
+    "patience",
+    "init",
+    "fork",
+    "tensorboard",
     "log_interval",
     "checkpoint_interval",
     "keep_checkpoints",

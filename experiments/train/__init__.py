@@ -9,12 +9,14 @@ they end, compared with the best predictor without memory?
   python -m experiments.train --text=mine.txt --length=100 --out=out/text
 
 Written to --out: `metrics.jsonl`, one object per logged step (step, loss, accuracy,
-steps_per_second; loss and accuracy on the batch of that update, before the update);
-`checkpoints/`; at the end `final.npz`, every parameter by its path ("cell/w_ih"), and
-the record with its figure. --resume continues a killed run from its last checkpoint and
-reaches the same parameters and metrics, bit for bit; Ctrl-C saves before it stops. A
-loss that explodes or is not finite ends the run. Only one run at a time may write to a
-folder; a second one is refused.
+steps_per_second; loss and accuracy on the batch of that update, before the update), and
+`metrics.csv`, the same as a table; `checkpoints/`; at the end `final.npz`, every
+parameter by its path ("cell/w_ih"), and the record with its figure. With --valid also
+`best/`, a checkpoint of the weights of the least validation loss, and `best.npz`; the
+test at the end is then of these. --resume continues a killed run from its last
+checkpoint and reaches the same parameters and metrics, bit for bit; Ctrl-C saves before
+it stops. A loss that explodes or is not finite ends the run. Only one run at a time may
+write to a folder; a second one is refused.
 
 The same bits need the same device and the same number of CPU threads, between which XLA
 splits large sums: one per core, or NPROC of them (NPROC=2 on one core gives the bits of

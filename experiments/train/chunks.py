@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from experiments.common.progress import progress
-from experiments.train import metrics
+from experiments.train import logs, metrics
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
     Config,
@@ -25,6 +25,7 @@ from experiments.train.exchange import (
 )
 from experiments.train.interrupts import asked_to_stop
 from experiments.train.job import MOST_STEPS_PER_CHUNK, Job, going
+from experiments.train.refusals import validation_interval
 from experiments.train.saving import Trained, folder_of, save, updates
 from lstm_jax.training import checkpoints, loop
 
@@ -52,22 +53,27 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
     save_at, rate = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS, 1.0
     silent = nullcontext(lambda what, units: None)
     shown = progress(max(config.num_steps - done, 1)) if is_first() else silent
-    with asked_to_stop() as asked, shown as advance:
+    board = logs.board(config, out if is_first() else None, done)
+    with asked_to_stop() as asked, shown as advance, board as add:
         advance("compiling", 0)
         jax.block_until_ready(job.chunk(state, 0))
         while done < config.num_steps and going(marks):
             start, before = time.monotonic(), done
             end = first_says(_end_of_chunk(config, done, rate))
             state, history = jax.block_until_ready(job.chunk(state, end - done))
+            rate = (end - done) / (time.monotonic() - start)
             marks, history = job.gather((_marks(state), history))
-            done = updates(marks)
-            rate = (end - before) / (time.monotonic() - start)
+            done, validated = updates(marks), None
+            if config.valid is not None and done % validation_interval(config) == 0:
+                state, validated = job.validate(state)
+                marks, validated = job.gather((_marks(state), validated))
             new = metrics.lines_of_chunk(
-                config, job, state, history, before, done, rate
+                config, job, state, history, before, done, rate, validated
             )
             lines = metrics.joined(lines, new)
             if out is not None:
-                by_first(partial(metrics.append, out / "metrics.jsonl", new))
+                by_first(partial(logs.append, config, out, new))
+                add(new)
             _check_finite(marks, history, before, out)
             advance(metrics.means(history, rate), done - before)
             stop = _signal(asked())
@@ -76,13 +82,17 @@ def finish(config: Config, job: Job, begun: Trained, out: Path | None) -> Traine
                 save_at = save(config, Trained(job.gather(state), lines, notes), out)
             if stop is not None:
                 raise Interrupted(f"stopped at step {done}", stop)
+    # What a run ended with, between two validations, may be its best.
+    if config.valid is not None and not going(marks):
+        state, _ = job.validate(state)
     return Trained(job.gather(state), lines, [*notes, *ends(config, marks)])
 
 
 def _marks(state: loop.TrainState) -> loop.TrainState:
     """Returns only the counters of a state, without the large arrays."""
     nothing: Any = ()
-    return state._replace(params=nothing, opt_state=nothing, key=nothing)
+    best = state.best and state.best._replace(params=nothing)
+    return state._replace(params=nothing, opt_state=nothing, key=nothing, best=best)
 
 
 def _signal(asked: int | None) -> int | None:
@@ -93,7 +103,8 @@ def _signal(asked: int | None) -> int | None:
 def _end_of_chunk(config: Config, done: int, rate: float) -> int:
     at_this_rate = math.ceil(rate * SECONDS_PER_CHUNK)
     ends = [config.num_steps, done + min(at_this_rate, MOST_STEPS_PER_CHUNK)]
-    for interval in (config.checkpoint_interval, config.eval_interval):
+    validations = None if config.valid is None else validation_interval(config)
+    for interval in (config.checkpoint_interval, config.eval_interval, validations):
         if interval is not None:
             ends.append(done + interval - done % interval)
     return min(ends)
@@ -144,4 +155,11 @@ def ends(config: Config, state: loop.TrainState) -> list[str]:
                 f"Seed {seed}: {config.stop_after} sequences in a row were right at "
                 f"step {solved_at}, after {solved_at * config.batch_size} sequences."
             )
+    if state.best is not None:
+        for seed, ended_at in zip(seeds(config), state.best.ended_at, strict=True):
+            if ended_at >= 0:
+                lines.append(
+                    f"Seed {seed} ended at step {ended_at}, after {config.patience} "
+                    "validations without a better loss."
+                )
     return lines

@@ -9,6 +9,7 @@ import lstm_jax as lj
 from experiments.common import cli, variants
 from experiments.common.cli import ConfigError, Kind, option
 from experiments.common.own_data_flags import TABLE, TEXT, OwnData, settle
+from experiments.train import refusals
 from lstm_jax.training import sharding
 
 OPTIMIZERS = {"adam": optax.adam, "rmsprop": optax.rmsprop, "sgd": optax.sgd}
@@ -20,12 +21,25 @@ NO_CLIP = "none"
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 SHARE_OF_TIME = 0.01  # the most that checkpoints may take of the run
 # A resumed run may train for longer and save at other times; the rest is fixed.
-FREE = ("num_steps", "checkpoint_interval", "keep_checkpoints", "success_loss")
-ADDED = {
+FREE = (
+    "num_steps",
+    "checkpoint_interval",
+    "keep_checkpoints",
+    "success_loss",
+    "fork",
+    "tensorboard",
+)
+ADDED = {  # and what was done before
     "schedule": "constant",
     "weight_decay": 0.0,
+    "num_layers": 1,
+    "bidirectional": False,
+    "dropout": 0.0,
+    "valid": None,
+    "patience": None,
+    "init": None,
     **{each.name: each.default for each in fields(OwnData)},
-}  # and what was done before
+}
 # It may also use other devices, on which its numbers are the same up to rounding.
 WHERE = ("mesh",)
 
@@ -57,6 +71,21 @@ class Config(OwnData):
     )
     cell: str = option("lstm", cli.one_of(lj.CELLS), "the cell that learns it")
     hidden_size: int = option(32, cli.integer(minimum=1), "units in the cell")
+    num_layers: int = option(
+        1, cli.integer(minimum=1), "cells on top of one another, of --hidden_size each"
+    )
+    bidirectional: bool = option(
+        False,
+        cli.switch(),
+        "each layer reads the sequence forwards and backwards: answers at every step "
+        "see what comes later, one at the last step is read where both directions end",
+    )
+    dropout: float = option(
+        0.0,
+        cli.number_in("[0, 1)"),
+        "of the outputs of every layer in training, between layers and before the "
+        "readout, anew at every step",
+    )
     length: int = option(100, cli.integer(minimum=1), "steps in a sequence")
     start_length: int | None = option(
         None,
@@ -103,6 +132,18 @@ class Config(OwnData):
         cli.one_of(DTYPES),
         "of all weights; 'mixed' multiplies in bfloat16 and keeps memory in float32",
     )
+    init: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "file of weights to begin with, of any format that explain reads, or the --out "
+        "of a finished run; a readout that doesn't fit is made anew",
+    )
+    fork: str | None = option(
+        None,
+        cli.optional(cli.text()),
+        "the --out of a run from whose newest checkpoint this one goes on, in a folder "
+        "of its own and with flags that may differ",
+    )
     seed: int = option(0, cli.seed(), "everything random follows from it")
     num_seeds: int = option(
         1, cli.integer(minimum=1), "runs side by side, with seeds seed, seed + 1, ..."
@@ -116,10 +157,25 @@ class Config(OwnData):
     eval_interval: int | None = option(
         None,
         cli.optional(cli.integer(minimum=1)),
-        "updates between tests, logged with the metrics; a multiple of --log_interval",
+        "updates between tests, logged with the metrics, and between validations; a "
+        "multiple of --log_interval",
+    )
+    valid: float | None = option(
+        None,
+        cli.optional(cli.number_in("(0, 1)")),
+        "share of the training data, at its end, held out to choose the best weights; "
+        "of a task that makes up its data --test_size fresh sequences",
+    )
+    patience: int | None = option(
+        None,
+        cli.optional(cli.integer(minimum=1)),
+        "a seed ends after this many validations without a better loss; with --valid",
     )
     log_interval: int = option(
         10, cli.integer(minimum=1), "updates between logged lines"
+    )
+    tensorboard: bool = option(
+        False, cli.switch(), "also log to --out/tensorboard, for TensorBoard"
     )
     checkpoint_interval: int | None = option(
         None,
@@ -143,7 +199,7 @@ class Config(OwnData):
         """Checks each field, then the combinations."""
         super().__post_init__()
         settle(self)
-        _check_curriculum(self)
+        refusals.check_curriculum(self)
         if seeds(self)[-1] > cli.SEED_MAX:
             raise ConfigError(
                 f"seed: got {self.seed} with num_seeds={self.num_seeds}; the last seed "
@@ -153,6 +209,12 @@ class Config(OwnData):
             raise ConfigError(
                 f"eval_interval: got {self.eval_interval}; it must be a multiple of "
                 f"log_interval, {self.log_interval}"
+            )
+        refusals.check_validation(self)
+        if self.init is not None and self.fork is not None:
+            raise ConfigError(
+                f"init: got {self.init!r} with fork; only one of them says where the "
+                "run begins, and the other must not be given"
             )
         if self.weight_decay and self.optimizer != "adam":
             raise ConfigError(
@@ -164,28 +226,6 @@ class Config(OwnData):
                 f"forget_bias: got {self.forget_bias}; it must not be given for the "
                 f"cell {self.cell!r}, which has none"
             )
-
-
-def _check_curriculum(config: Config) -> None:
-    first, steps = config.start_length, config.curriculum_steps
-    if (first is None) != (steps is None):
-        raise ConfigError(
-            f"start_length: got {first} with curriculum_steps={steps}; both must be "
-            "given, or neither"
-        )
-    if first is None or steps is None:
-        return
-    if first > config.length:
-        raise ConfigError(
-            f"start_length: got {first}; it must be at most length, {config.length}"
-        )
-    growth = config.length - first
-    if growth * steps > cli.INT32_MAX:
-        raise ConfigError(
-            f"curriculum_steps: got {steps}; it must be at most "
-            f"{cli.INT32_MAX // growth} for sequences that grow from {first} to "
-            f"{config.length}"
-        )
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -14,17 +14,25 @@ from matplotlib.figure import Figure
 from experiments.common import cli, own_data, records
 from experiments.common.own_data import task_of
 from experiments.common.records import Quantity, Record, take
-from experiments.train import chunks, exchange, metrics, processes, saving
+from experiments.train import (
+    chunks,
+    exchange,
+    logs,
+    metrics,
+    processes,
+    saving,
+    starting,
+)
 from experiments.train.chunks import Diverged as Diverged
 from experiments.train.chunks import Interrupted as Interrupted
 from experiments.train.config import Config as Config
 from experiments.train.config import seeds
 from experiments.train.exchange import Stopped
-from experiments.train.job import check_memory, in_files, job_of
+from experiments.train.job import Job, at_best, check_memory, in_files, job_of
 from experiments.train.saving import Trained
 from lstm_jax import plots
 from lstm_jax.tasks.from_windows import LAST_VALUE
-from lstm_jax.training import checkpoints
+from lstm_jax.training import checkpoints, loop
 from lstm_jax.training.checkpoints import CheckpointError
 from lstm_jax.training.success import success_rate
 
@@ -36,7 +44,7 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
     Args:
       config: what is trained.
-      out: folder of metrics.jsonl, checkpoints/ and final.npz; made if it is missing.
+      out: folder of the metrics, checkpoints/ and final.npz; made if it is missing.
       resume: continue from the newest whole checkpoint in `out`.
 
     Raises:
@@ -54,15 +62,19 @@ def run(config: Config, out: str | Path | None = None, resume: bool = False) -> 
 
 def _run(config: Config, out: Path | None, resume: bool) -> Record:
     start = time.monotonic()
-    config = own_data.pinned(config)
+    config = starting.pinned(own_data.pinned(config))
     learnt = own_data.learnt(config)
     exchange.check_same(saving.what_all_share(config))
     check_memory(config)
+    logs.check(config)
     with jax.enable_x64(config.dtype == "float64"):
         job = job_of(config)
         begun = saving.begin(config, job, out, resume)
         trained = chunks.finish(config, job, begun, out)
-        tested = np.stack(job.gather(job.test(job.place(trained.state))))
+        tested = {"final": _tested(job, trained.state)}
+        if config.valid is not None:
+            tested["best"] = _tested(job, at_best(trained.state))
+    judged = [*tested.values()][-1]
     if out is not None:
         exchange.by_first(lambda: _save_end(config, trained, out))
     return records.new(
@@ -75,16 +87,29 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
             "seed": seeds(config),
             "level": _levels(config),
         },
-        rows=_rows(config, trained, tested),
-        verdict=[*trained.notes, *learnt.verdict, *_verdict(config, tested)],
+        rows=_rows(config, trained, judged),
+        verdict=[
+            *trained.notes,
+            *learnt.verdict,
+            *_of_which(config),
+            *_verdict(config, judged),
+        ],
     )
 
 
 def _save_end(config: Config, trained: Trained, out: Path) -> None:
     # Appended lines survive the end of the process, but not a power failure.
-    metrics.rewrite(out / "metrics.jsonl", trained.metrics)
-    params = in_files(config, trained.state.params)
-    metrics.save_arrays(out / "final.npz", checkpoints.named_arrays(params))
+    logs.rewrite(config, out, trained.metrics)
+    kept = {"final": trained.state}
+    if config.valid is not None:
+        kept["best"] = at_best(trained.state)
+    for name, state in kept.items():
+        params = checkpoints.named_arrays(in_files(config, state.params))
+        metrics.save_arrays(out / f"{name}.npz", params)
+
+
+def _tested(job: Job, state: loop.TrainState) -> np.ndarray:
+    return np.stack(job.gather(job.test(job.place(state))))
 
 
 def _levels(config: Config) -> dict[str, float]:
@@ -94,9 +119,14 @@ def _levels(config: Config) -> dict[str, float]:
 
 
 def _quantities(
-    config: Config, trained: Trained, tested: np.ndarray
+    config: Config, trained: Trained, tested: dict[str, np.ndarray]
 ) -> dict[str, Quantity]:
     """Returns the arrays of the record; tests are NaN at updates without one."""
+    tests = {
+        f"{which}_test_{name}": Quantity(values, ("seed",), "1")
+        for which, of_which in tested.items()
+        for name, values in zip(("loss", "accuracy"), of_which, strict=True)
+    }
     lines = dict(trained.metrics)
     count, rates = len(lines.pop("step")), lines.pop("steps_per_second")
     curves = {
@@ -107,9 +137,19 @@ def _quantities(
     return {
         **curves,
         "steps_per_second": Quantity(rates, ("update",), "1/s"),
-        "final_test_loss": Quantity(tested[0], ("seed",), "1"),
-        "final_test_accuracy": Quantity(tested[1], ("seed",), "1"),
+        **tests,
+        **_best(trained),
         "level": Quantity(levels, ("level",), "1"),
+    }
+
+
+def _best(trained: Trained) -> dict[str, Quantity]:
+    best = trained.state.best
+    if best is None:
+        return {}
+    return {
+        "best_update": Quantity(np.asarray(best.step), ("seed",), "updates"),
+        "best_valid_loss": Quantity(np.asarray(best.loss), ("seed",), "1"),
     }
 
 
@@ -126,10 +166,20 @@ def _rows(config: Config, trained: Trained, tested: np.ndarray) -> list[dict[str
         }
         for seed, steps, loss, accuracy in zip(
             seeds(config),
-            np.asarray(trained.state.step),
+            np.asarray(at_best(trained.state).step),
             *tested,
             strict=True,
         )
+    ]
+
+
+def _of_which(config: Config) -> list[str]:
+    """Says which weights are tested, where there are two."""
+    if config.valid is None:
+        return []
+    return [
+        "Tests are of the weights of the least validation loss, best.npz, after the "
+        "updates in the table; final.npz has the last ones, final_test_loss is theirs."
     ]
 
 
@@ -187,7 +237,9 @@ def _plot_test(axes: Axes, record: Record, colour: str) -> None:
 
 def finding(record: Record) -> str:
     """Returns how many seeds learn the task, or the loss that they end with."""
-    config, losses = record.config, take(record, "final_test_loss")
+    config = record.config
+    which = "final" if config.get("valid") is None else "best"
+    losses = take(record, f"{which}_test_loss")
     learnt = f"{own_data.called(config)}, {config['length']} steps"
     what = f"{config['cell']} with {config['hidden_size']} units on {learnt}"
     if config["success_loss"] is None:
@@ -228,4 +280,5 @@ def command(config: Config, out: Path) -> None:
 def _leave_behind(record: Record, out: Path) -> None:
     records.save(record, plot(record), out)
     records.show(record)
-    print(f"\nmetrics.jsonl, final.npz, record.json, figure.png in {out.resolve()}")
+    written = "metrics.jsonl, metrics.csv, final.npz, record.json, figure.png"
+    print(f"\n{written} in {out.resolve()}")

@@ -23,7 +23,7 @@ from experiments.train.config import (
     seeds,
     with_free_defaults,
 )
-from lstm_jax.training import loop, runs, sharding
+from lstm_jax.training import loop, runs, sharding, validation
 from lstm_jax.training.curricula import Curriculum, growing_length
 
 MOST_STEPS_PER_CHUNK = runs.MOST_STEPS
@@ -37,6 +37,7 @@ class Job(NamedTuple):
     Attributes:
       place: moves a state to the devices of the mesh, as `chunk` and `test` need it.
       chunk: `(state, num_steps) -> (state, history)`, compiled for any number of steps.
+      validate: `state -> (state, evaluation)`, with `state.best` brought up to date.
       gather: brings what `chunk` returned, or a part of it, to one device per process.
     """
 
@@ -44,6 +45,7 @@ class Job(NamedTuple):
     place: Callable[[loop.TrainState], loop.TrainState]
     chunk: Callable[..., tuple[loop.TrainState, loop.History]]
     test: Callable[[loop.TrainState], loop.Evaluation]
+    validate: Callable[[loop.TrainState], tuple[loop.TrainState, loop.Evaluation]]
     gather: Callable[[Any], Any]
 
 
@@ -64,17 +66,30 @@ def job_of_many(configs: Sequence[Config]) -> Job:
 
 def _job(shared: Config, keys: jax.Array, settings: runs.Settings) -> Job:
     program = program_of(shared, len(keys))
-    test_keys = program.place(jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys))
+    test_keys, valid_keys = (
+        program.place(jax.vmap(partial(jax.random.fold_in, data=part))(keys))
+        for part in (1, 2)
+    )
     placed = program.place(settings)
     return Job(
-        initial=partial(program.begin, keys, settings),
+        initial=lambda: _watched(shared, program.begin(keys, settings)),
         place=program.place,
         chunk=lambda state, num_steps: program.steps(state, placed, num_steps),
         test=lambda state: program.test(
             test_keys, state, shared.test_size, shared.length
         ),
+        validate=lambda state: program.validate(
+            valid_keys, state, shared.test_size, shared.length, shared.patience
+        ),
         gather=program.gather,
     )
+
+
+def _watched(shared: Config, state: loop.TrainState) -> loop.TrainState:
+    """Returns the state with room for what validation finds, if there is any."""
+    if shared.valid is None:
+        return state
+    return state._replace(best=jax.vmap(validation.begin)(state.params))
 
 
 def common(config: Config) -> Config:
@@ -103,6 +118,11 @@ def _program(shared: Config, num_runs: int) -> runs.Program:
         init_options=options,
         stop_after=shared.stop_after,
     )
+    if shared.valid is not None and task.sample_valid is None:
+        raise ConfigError(
+            f"valid: got {shared.valid:g}; it must not be given for the task "
+            f"{task.name!r}, which keeps no part of its data for it"
+        )
     try:
         program = runs.program(recipe, mesh=_mesh(shared, num_runs))
         jax.eval_shape(partial(task.sample, jax.random.key(0), 1, shared.length))
@@ -166,6 +186,7 @@ def _matrices(params: Any) -> Any:
 def _mesh(shared: Config, num_runs: int) -> Mesh | None:
     """Returns the mesh; that of several processes cuts the batch if not told."""
     text = shared.mesh
+    _check_noise(shared, text)
     if text is None and jax.process_count() > 1:
         text = f"data:{jax.device_count()}"
     if text is None:
@@ -176,11 +197,19 @@ def _mesh(shared: Config, num_runs: int) -> Mesh | None:
     return sharding.mesh_of(text)
 
 
+def _check_noise(shared: Config, mesh: str | None) -> None:
+    if shared.dropout and (mesh is not None or jax.process_count() > 1):
+        raise ConfigError(
+            f"dropout: got {shared.dropout:g} with a mesh; it must be 0 there, for all "
+            "devices would draw the same"
+        )
+
+
 def check_memory(config: Config, num_settings: int = 1) -> None:
     """Refuses runs whose weights, sequences or hidden states do not fit in memory."""
     task, side = task_of(config), (num_settings, "num_seeds")
     arrays = [
-        (*side, "hidden_size", "hidden_size"),
+        (*side, "num_layers", "hidden_size", "hidden_size"),
         (*side, "length", "batch_size", task.input_size),
         (*side, "length", "batch_size", "hidden_size"),
         ("length", "test_size", task.input_size),
@@ -192,7 +221,16 @@ def check_memory(config: Config, num_settings: int = 1) -> None:
 def going(state: loop.TrainState) -> bool:
     """Whether any run still has to be trained."""
     over = (np.asarray(state.diverged_at) >= 0) | (np.asarray(state.solved_at) >= 0)
+    if state.best is not None:
+        over |= np.asarray(state.best.ended_at) >= 0
     return not over.all()
+
+
+def at_best(state: loop.TrainState) -> loop.TrainState:
+    """Returns the state with the weights that validation found best, if any did."""
+    if state.best is None:
+        return state
+    return state._replace(params=state.best.params, step=state.best.step)
 
 
 def in_files(config: Config, tree: Any) -> Any:
@@ -201,9 +239,15 @@ def in_files(config: Config, tree: Any) -> Any:
 
 
 def cell_of(config: Config) -> lj.Cell:
-    """Returns the cell, in mixed precision if `dtype` says so."""
+    """Returns the cell of all layers, in mixed precision if `dtype` says so."""
     cell = lj.CELLS[config.cell]
-    return lj.mixed(cell) if config.dtype == "mixed" else cell
+    if config.dtype == "mixed":
+        cell = lj.mixed(cell)
+    if config.bidirectional:
+        cell = lj.cells.bidirectional(cell)
+    if config.dropout:
+        cell = lj.cells.dropout(cell, config.dropout)
+    return cell if config.num_layers == 1 else lj.stack(*[cell] * config.num_layers)
 
 
 def dtype_of(config: Config) -> Any:

@@ -17,6 +17,9 @@ Metrics = dict[str, np.ndarray]
 what differs between them is (line, seed)."""
 
 
+VALIDATIONS = ("valid_loss", "valid_accuracy")
+
+
 def joined(before: Metrics, after: Metrics) -> Metrics:
     """Returns all lines of both, in order."""
     if not before:
@@ -62,7 +65,9 @@ def no_lines(config: Config) -> Metrics:
     """Returns the columns of a run that has said nothing yet."""
     shape = (0,) if config.num_seeds == 1 else (0, config.num_seeds)
     tests = ("test_loss", "test_accuracy") if config.eval_interval else ()
-    per_seed = {name: np.zeros(shape) for name in ("loss", "accuracy", *tests)}
+    valid = () if config.valid is None else VALIDATIONS
+    names = ("loss", "accuracy", *tests, *valid)
+    per_seed = {name: np.zeros(shape) for name in names}
     return {"step": np.zeros(0, int), **per_seed, "steps_per_second": np.zeros(0)}
 
 
@@ -74,8 +79,9 @@ def lines_of_chunk(
     before: int,
     done: int,
     rate: float,
+    validated: loop.Evaluation | None = None,
 ) -> Metrics:
-    """Returns the lines of the updates after `before`."""
+    """Returns the lines of the updates after `before`; the last one is `validated`."""
     steps = np.arange(before + 1, done + 1)
     steps = steps[steps % config.log_interval == 0]
     lines = {"step": steps}
@@ -83,26 +89,24 @@ def lines_of_chunk(
         values = np.asarray(in_files(config, getattr(history, name)), float)
         lines[name] = values[..., steps - before - 1].T
     if config.eval_interval:
-        lines |= _tests(config, job, state, lines["loss"], steps)
+        due = len(steps) and steps[-1] % config.eval_interval == 0
+        tested = in_files(config, job.gather(job.test(state))) if due else None
+        lines |= _at_the_end(("test_loss", "test_accuracy"), lines["loss"], tested)
+    if config.valid is not None:
+        found = validated and in_files(config, validated)
+        lines |= _at_the_end(VALIDATIONS, lines["loss"], found)
     return lines | {"steps_per_second": np.full(steps.shape, round(rate, 1))}
 
 
-def _tests(
-    config: Config,
-    job: Job,
-    state: loop.TrainState,
-    like: np.ndarray,
-    steps: np.ndarray,
+def _at_the_end(
+    names: tuple[str, str], like: np.ndarray, found: loop.Evaluation | None
 ) -> Metrics:
-    """Returns NaN for each line but that at the end of its chunk, where it is due."""
-    tests = {
-        name: np.full_like(like, np.nan) for name in ("test_loss", "test_accuracy")
-    }
-    if len(steps) and steps[-1] % (config.eval_interval or 1) == 0:
-        tested = in_files(config, job.gather(job.test(state)))
-        tests["test_loss"][-1] = tested.loss
-        tests["test_accuracy"][-1] = tested.accuracy
-    return tests
+    """Returns NaN for each line but the last, which has what was found, if anything."""
+    columns = {name: np.full_like(like, np.nan) for name in names}
+    if found is not None:
+        for column, value in zip(columns.values(), found, strict=True):
+            column[-1] = value
+    return columns
 
 
 def means(history: loop.History, rate: float) -> str:

@@ -15,7 +15,8 @@ import lstm_jax as lj
 from experiments.common.errors import ConfigError
 from experiments.common.own_data import task_of
 from experiments.train.config import Config, seeds
-from experiments.train.job import job_of
+from experiments.train.job import cell_of, job_of
+from experiments.train.starting import begun, difference
 from lstm_jax.training import checkpoints, loop, settings
 from lstm_jax.training.checkpoints import CheckpointError
 
@@ -47,6 +48,12 @@ class TrainedRun(NamedTuple):
     passed_over: tuple[int, ...]  # steps of newer checkpoints that are not whole
     name: str  # of the run's folder
 
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """Params of every layer from bottom to top; of two directions `Directions`."""
+        cell = self.params.cell
+        return cell if self.config.num_layers > 1 else (cell,)
+
 
 def is_run(path: str) -> bool:
     """Whether a path is a run's folder, its checkpoints/, or one checkpoint."""
@@ -66,29 +73,33 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
         or the run has no such seed.
     """
     folder, named = _places(path)
-    newest = checkpoints.latest(folder)
-    step = newest if named is None else named
-    if step is None or not checkpoints.is_whole(folder, step):
-        raise ConfigError(_not_whole(path, folder, newest))
-    saved = _read(path, folder, step)
+    step = _step("checkpoint", path)
+    saved = _read("checkpoint", path, folder, step)
     config = config_from(path, saved.config)
     chosen = _chosen_seed(path, config, seed)
+    # That of best/ is named after the newest, and each of its seeds has its own.
+    done = np.broadcast_to(saved.state["step"], config.num_seeds)[chosen - config.seed]
     newer = tuple(n for n in checkpoints.steps(folder) if n > step)
     return TrainedRun(
         config=config,
         task=task_of(config),
         seed=chosen,
-        step=step,
+        step=int(done),
         params=_params(path, config, saved.state, chosen - config.seed),
         passed_over=newer if named is None else (),
         name=folder.parent.name if folder.name == CHECKPOINTS else folder.name,
     )
 
 
+def newest(flag: str, path: str) -> checkpoints.Saved:
+    """Returns the checkpoint that `read_run` would read, whole; errors as there."""
+    return _read(flag, path, _places(path)[0], _step(flag, path))
+
+
 def untrained(run: TrainedRun) -> loop.ModelParams:
     """Returns the weights before training, in float32."""
     with jax.enable_x64(run.config.dtype == "float64"):
-        params = job_of(run.config).initial().params
+        params = begun(run.config, job_of(run.config))[0].params
     index = run.seed - run.config.seed
     return jax.tree.map(lambda leaf: _in_float32(leaf[index]), params)
 
@@ -105,32 +116,42 @@ def _places(path: str) -> tuple[Path, int | None]:
     return place, None
 
 
+def _step(flag: str, path: str) -> int:
+    """Returns the step of the newest whole checkpoint, or of the one `path` names."""
+    folder, named = _places(path)
+    newest = checkpoints.latest(folder)
+    step = newest if named is None else named
+    if step is None or not checkpoints.is_whole(folder, step):
+        raise ConfigError(f"{flag}: {_not_whole(path, folder, newest)}")
+    return step
+
+
 def _not_whole(path: str, folder: Path, newest: int | None) -> str:
     found = checkpoints.steps(folder)
     listed = ", ".join(map(str, found))
     if not found:
         return (
-            f"checkpoint: {path!r} holds no checkpoint and no final.npz; it must be "
+            f"{path!r} holds no checkpoint and no final.npz; it must be "
             "the --out of experiments.train, or one of its checkpoints"
         )
     if newest is None:
-        return f"checkpoint: {path!r}: all checkpoints there are damaged: {listed}"
+        return f"{path!r}: all checkpoints there are damaged: {listed}"
     return (
-        f"checkpoint: {path!r} is damaged; it must be whole, as that of step {newest} "
+        f"{path!r} is damaged; it must be whole, as that of step {newest} "
         f"is, the newest such in {str(folder)!r}"
     )
 
 
-def _read(path: str, folder: Path, step: int) -> checkpoints.Saved:
+def _read(flag: str, path: str, folder: Path, step: int) -> checkpoints.Saved:
     """Reads a whole checkpoint; refuses one made with other random numbers."""
     try:
         saved = checkpoints.read(folder, step)
     except CheckpointError as error:
-        raise ConfigError(f"checkpoint: {error}") from error
+        raise ConfigError(f"{flag}: {error}") from error
     found = settings.differences(saved.random, saved.random | settings.random_numbers())
     if found:
         raise ConfigError(
-            f"checkpoint: {path!r} is of other random numbers: {'; '.join(found)}; it "
+            f"{flag}: {path!r} is of other random numbers: {'; '.join(found)}; it "
             "must be read with those it was trained with"
         )
     return saved
@@ -148,7 +169,9 @@ def config_from(path: str, fields: dict[str, Any]) -> Config:
             "this version's experiments.train"
         )
     # JSON knows no tuples.
-    given = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
+    given: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()
+    }
     try:
         return Config(**given)
     except ConfigError as error:
@@ -186,7 +209,7 @@ def _params(
     if shapes != wanted:
         raise ConfigError(
             f"checkpoint: {path!r} says {config.cell}, {config.hidden_size} units, on "
-            f"{config.task}, but {_difference(shapes, wanted)}"
+            f"{config.task}, but {difference(shapes, wanted)}"
         )
     leaves = [found[name][index] if seeds else found[name] for name in wanted]
     params = jax.tree.unflatten(jax.tree.structure(like), leaves)
@@ -198,27 +221,13 @@ def zeros_like(config: Config) -> loop.ModelParams:
     task = task_of(config)
     init = partial(
         loop.init_model,
-        cell=lj.CELLS[config.cell],
+        cell=cell_of(config),
         input_size=task.input_size,
         output_size=task.output_size,
         hidden_size=config.hidden_size,
     )
     shapes = jax.eval_shape(init, jax.random.key(0))
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
-
-
-def _difference(found: dict[str, tuple], wanted: dict[str, tuple]) -> str:
-    """Says which weights are the first to differ."""
-    name = next(
-        name
-        for name in sorted({*found, *wanted})
-        if found.get(name) != wanted.get(name)
-    )
-    if name not in found:
-        return f"{name} {wanted[name]} is missing"
-    if name not in wanted:
-        return f"holds {name} {found[name]}, which such a network does not have"
-    return f"{name} is {found[name]} and must be {wanted[name]}"
 
 
 def _in_float32(leaf: Any) -> jax.Array:

@@ -4,14 +4,14 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
 
 from experiments.common import environment
 from experiments.common.errors import ConfigError
-from experiments.train import metrics
+from experiments.train import forking, logs, metrics, starting
 from experiments.train.config import (
     SECONDS_BETWEEN_CHECKPOINTS,
     SHARE_OF_TIME,
@@ -22,7 +22,7 @@ from experiments.train.exchange import (
     by_first,
     of_first,
 )
-from experiments.train.job import Job, in_files
+from experiments.train.job import Job, at_best, in_files
 from experiments.train.metrics import Metrics
 from lstm_jax.training import checkpoints, loop, settings
 
@@ -59,7 +59,10 @@ def begin(config: Config, job: Job, out: Path | None, resume: bool) -> Trained:
 
     Process 0 reads and tells the others; its metrics and notes are for it alone.
     """
-    initial = Trained(job.initial(), metrics.no_lines(config), [])
+    state, notes = starting.begun(config, job)
+    if out is None and config.fork is not None:
+        state, notes = forking.forked(config, config.fork, state)
+    initial = Trained(state, metrics.no_lines(config), notes)
     if out is None:
         return initial
     read = by_first(lambda: _begun(config, initial, out, resume))
@@ -78,8 +81,12 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
             "another folder"
         )
     if found is None:
-        notes = [f"No checkpoint in {out}: it starts at step 0."] if resume else []
-        begun = initial._replace(notes=notes)
+        state, notes = initial.state, initial.notes
+        if config.fork is not None:
+            state, notes = forking.forked(config, config.fork, state)
+        elif resume:
+            notes = [*notes, f"No checkpoint in {out}: it starts at step 0."]
+        begun = initial._replace(state=state, notes=notes)
     else:
         notes = [
             f"The checkpoint of step {step} is damaged; the run goes on from that of "
@@ -91,12 +98,14 @@ def _begun(config: Config, initial: Trained, out: Path, resume: bool) -> Trained
             folder_of(out), damaged=found.damaged, keep=config.keep_checkpoints
         )
         state = found.state
+        if config.valid is not None:
+            _write_best(config, found.step, state, out)
         if config.num_seeds == 1:
             state = jax.tree.map(lambda leaf: leaf[None], state)
         begun = Trained(state, initial.metrics | found.history, notes)
     for note in begun.notes:
         print(note, file=sys.stderr)
-    metrics.rewrite(out / "metrics.jsonl", begun.metrics)
+    logs.rewrite(config, out, begun.metrics)
     return begun
 
 
@@ -120,23 +129,48 @@ def folder_of(out: Path) -> Path:
     return out / "checkpoints"
 
 
+def best_of(out: Path) -> Path:
+    """Returns the folder of the best weights, as of the newest checkpoint."""
+    return out / "best"
+
+
 def save(config: Config, trained: Trained, out: Path | None) -> float:
     """Writes a checkpoint; returns when the next one may follow."""
     start = time.monotonic()
     if out is not None:
-        by_first(
-            lambda: checkpoints.save(
-                folder_of(out),
-                updates(trained.state),
-                in_files(config, trained.state),
-                config=identity(config),
-                history=trained.metrics,
-                made=_made(config),
-                keep=config.keep_checkpoints,
-            )
-        )
+        by_first(lambda: _write(config, trained, out))
     end = time.monotonic()
     return end + max(SECONDS_BETWEEN_CHECKPOINTS, (end - start) / SHARE_OF_TIME)
+
+
+def _write(config: Config, trained: Trained, out: Path) -> None:
+    """Writes the newest checkpoint, and after it the best one."""
+    step, state = updates(trained.state), in_files(config, trained.state)
+    checkpoints.save(
+        folder_of(out),
+        step,
+        state,
+        config=identity(config),
+        history=trained.metrics,
+        made=_made(config),
+        keep=config.keep_checkpoints,
+    )
+    if config.valid is not None:
+        _write_best(config, step, state, out)
+
+
+def _write_best(config: Config, step: int, state: loop.TrainState, out: Path) -> None:
+    """Writes the best weights, in place of what any other checkpoint said of them."""
+    folder, nothing = best_of(out), cast(Any, ())
+    checkpoints.clean(folder, damaged=tuple(checkpoints.steps(folder)))
+    checkpoints.save(
+        folder,
+        step,
+        at_best(state)._replace(opt_state=nothing, best=None),
+        config=identity(config),
+        history={},
+        made=_made(config),
+    )
 
 
 def updates(state: loop.TrainState) -> int:

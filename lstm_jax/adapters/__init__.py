@@ -6,7 +6,8 @@ from lstm_jax.adapters.haiku import from_haiku
 from lstm_jax.adapters.linen import from_linen
 from lstm_jax.adapters.loading import Loaded, load, load_cudnn, run
 from lstm_jax.adapters.nnx import from_nnx
-from lstm_jax.adapters.torch import Directions, from_torch, to_torch
+from lstm_jax.adapters.torch import from_torch, to_torch
+from lstm_jax.cells.wrappers.bidirectional import Directions
 
 __all__ = [
     "load",

@@ -15,7 +15,7 @@ Keys of the direction that runs from the last step to the first end in `_reverse
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +24,7 @@ from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
 from lstm_jax.cells.rnn import RNNParams
+from lstm_jax.cells.wrappers.bidirectional import Directions
 from lstm_jax.checks import check_type
 from lstm_jax.types import Params, Shape
 
@@ -36,13 +37,6 @@ DTYPES = ("float16", "float32", "float64")
 KEY = re.compile(
     r"(weight_(ih|hh|hr)|bias_(ih|hh))_l(?P<layer>0|[1-9][0-9]*)(_reverse)?"
 )
-
-
-class Directions(NamedTuple):
-    """Weights of a bidirectional layer; `backward` is run with `reverse=True`."""
-
-    forward: Layer
-    backward: Layer
 
 
 def from_torch(state_dict: Mapping[str, Any]) -> Params:

@@ -88,8 +88,14 @@ class Cell:
         step shows to the outside. Batch elements do not see one another.
       input_axes: None where x is one floating array (*batch, input); else what x may
         be, see `from_function`.
-      layers: cells that, run one after the other over a whole sequence, do what `step`
-        does step by step, each with its entry of params and carry; empty for most.
+      layers: the cells of a stack, from the bottom to the top, each with its entry of
+        params and carry; empty for most.
+      over: `(run, params, xs, carry) -> (carry, ys)`, what `unroll` does with a whole
+        sequence: for a cell of cells, by `run(cell, params, xs, carry, reverse=False)`
+        of each, where that is faster than step by step, or where there is no step, as
+        in `bidirectional`; None for most, whose step is scanned.
+      directions: of every layer, 1, or 2 where the second half of its features comes
+        from reading the sequence backwards.
       gates: names of the gates that read the memory, in the order of their weights: by
         leaf of params, then by column. `trace` and the gradient paths use them; without
         them gates are called "sigmoid 0" and so on.
@@ -108,6 +114,8 @@ class Cell:
     step: Callable
     input_axes: InputAxes | None = None
     layers: "tuple[Cell, ...]" = ()
+    over: Callable | None = None
+    directions: tuple[int, ...] = (1,)
     gates: tuple[str, ...] = ()
     edges: Callable | None = None
     memory: str | None = None

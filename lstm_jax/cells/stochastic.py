@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import as_array, check_choice, check_key
@@ -140,6 +141,25 @@ def _split(key: Any, spans: list[str]) -> list[Any]:
     ]
 
 
+def split_over_time(xs: Any, spans: Sequence[str | None], name: str) -> Any:
+    """Returns the inputs of a whole sequence without keys, and those of every part.
+
+    They are those that `split_keys` gives at every step of the cell `name`.
+    """
+    if not any(spans):
+        return xs, [None] * len(spans)
+    check_keyed(xs, name)
+    return xs.x, jax.vmap(lambda key: split_keys(key, spans))(xs.key)
+
+
+def dropped(key: PRNGKey, values: Array, rate: int | float) -> Array:
+    """Returns the values, of which a share is 0 and the others are scaled up."""
+    if not rate:
+        return values
+    kept = jax.random.bernoulli(key, 1 - rate, values.shape)
+    return jnp.where(kept, values / (1 - rate), 0)
+
+
 def keyed_if(x: Any, key: Any) -> Any:
     """Returns what a part of a cell reads: x, with its key if it has one."""
     return x if key is None else Keyed(x, key)
@@ -153,10 +173,12 @@ def like(cell: Cell, wrapper: Callable[[Cell], Cell], **functions: Any) -> Cell:
     """
     if isinstance(cell, KeyedCell):
         functions["evaluated"] = wrapper(cell.evaluated)
-    return replace(cell, layers=(), edges=None, **functions)
+    return replace(cell, layers=(), over=None, edges=None, **functions)
 
 
-def noisy(cell: Cell, name: str, step: Callable, per: str) -> KeyedCell:
+def noisy(
+    cell: Cell, name: str, step: Callable, per: str, over: Callable | None = None
+) -> KeyedCell:
     """Returns the cell with a step that draws; evaluation uses the given cell."""
     return KeyedCell(
         name=name,
@@ -166,6 +188,8 @@ def noisy(cell: Cell, name: str, step: Callable, per: str) -> KeyedCell:
         input_axes=cell.input_axes,
         gates=cell.gates,
         memory=cell.memory,
+        over=over,
+        directions=cell.directions,
         per=per,
         evaluated=without_noise(cell),
     )

@@ -50,16 +50,19 @@ from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
 
-def character_language(text: str, held_out: int | float = 0.1) -> Task:
-    """Returns the task of this text, for lengths that fit into both of its parts.
+def character_language(
+    text: str, held_out: int | float = 0.1, valid: int | float = 0.0
+) -> Task:
+    """Returns the task of this text, for lengths that fit into all of its parts.
 
     Args:
       text: at least two different characters.
       held_out: share of the text, at its end, that `sample_test` draws from; in (0, 1).
+      valid: share of the rest, at its end, that `sample_valid` draws from; in [0, 1).
 
     Raises:
       ValueError: the text has fewer than two different characters or is too short to
-        be split, or `held_out` is not in (0, 1).
+        be split, or a share is not in its range.
 
     Example:
       >>> task = lj.tasks.character_language("the cat saw the dog. " * 20)
@@ -73,11 +76,12 @@ def character_language(text: str, held_out: int | float = 0.1) -> Task:
             f"text: got {text[:20]!r}; it must have at least 2 different characters"
         )
     check_number("held_out", held_out, "(0, 1)")
-    if longest_window(len(text), held_out) < 1:
+    check_number("valid", valid, "[0, 1)")
+    if longest_window(len(text), held_out, valid) < 1:
         raise ValueError(
             f"text: got {len(text)} characters; each part must have at least 2"
         )
-    return _character_language(text, float(held_out))
+    return _character_language(text, float(held_out), float(valid))
 
 
 def alphabet_of(text: str) -> str:
@@ -85,23 +89,28 @@ def alphabet_of(text: str) -> str:
     return "".join(sorted(set(text)))
 
 
-def longest_window(num_characters: int, held_out: int | float) -> int:
-    """Returns the largest length of which both parts have a window."""
+def longest_window(
+    num_characters: int, held_out: int | float, valid: int | float = 0.0
+) -> int:
+    """Returns the largest length of which all parts have a window."""
     border = _border(num_characters, held_out)
-    return min(border, num_characters - border) - 1
+    begin = _border(border, valid)
+    parts = (begin, num_characters - border, *([border - begin] if valid else []))
+    return min(parts) - 1
 
 
 @factory
-def _character_language(text: str, held_out: float) -> Task:
+def _character_language(text: str, held_out: float, valid: float) -> Task:
     alphabet = alphabet_of(text)
     symbols = _symbols_of(text)
     border = _border(len(text), held_out)
-    longest = longest_window(len(text), held_out)
-    sample, sample_test = (
-        Partial(partial(_drawn, len(alphabet), longest), _stored(part))
-        for part in (symbols[:border], symbols[border:])
+    begin = _border(border, valid)
+    longest = longest_window(len(text), held_out, valid)
+    sample, sample_valid, sample_test = (
+        Partial(partial(_drawn, len(alphabet), longest), _stored(part, len(alphabet)))
+        for part in (symbols[:begin], symbols[begin:border], symbols[border:])
     )
-    pairs = _pairs(symbols[:border], len(alphabet))
+    pairs = _pairs(symbols[:begin], len(alphabet))
 
     def plateaus(length: int) -> Mapping[str, float]:
         del length
@@ -114,6 +123,7 @@ def _character_language(text: str, held_out: float) -> Task:
         answers="every_step",
         sample=sample,
         sample_test=sample_test,
+        sample_valid=sample_valid if valid else None,
         loss=losses.cross_entropy,
         accuracy=losses.accuracy,
         floor=lambda length: _conditional_entropy(pairs),
@@ -142,11 +152,11 @@ def _conditional_entropy(pairs: np.ndarray) -> float:
     return entropy(pairs / pairs.sum()) - entropy(pairs.sum(1) / pairs.sum())
 
 
-def _stored(symbols: np.ndarray) -> Array:
+def _stored(symbols: np.ndarray, size: int) -> Array:
     """Returns the symbols on the device, in as few bytes as they need."""
     # The task is kept, so under a trace of a caller's these must be values.
     with jax.ensure_compile_time_eval():
-        return jnp.asarray(symbols.astype(np.min_scalar_type(symbols.max())))
+        return jnp.asarray(symbols.astype(np.min_scalar_type(size)))
 
 
 def _drawn(

@@ -34,6 +34,7 @@ def from_arrays(
     lengths: Any = None,
     weights: Any = None,
     test: float = 0.2,
+    valid: float = 0.0,
     loss: str = "squared_error",
     answers: Answers = "last_step",
     accuracy: Callable | None = None,
@@ -52,6 +53,8 @@ def from_arrays(
         answer counts, 1 if not given.
       test: the share of examples, the last ones, that are held out for
         `lj.evaluate`; with 0 it draws those of training.
+      valid: the share of the others, at their end, that are held out of training for
+        `sample_valid`.
       loss: "squared_error" or "cross_entropy".
       answers: "last_step" or "every_step".
       accuracy: `(outputs, batch) -> scalar`; if not given the share of right classes,
@@ -84,9 +87,11 @@ def from_arrays(
     every = answers == "every_step"
     given = examples_of(inputs, targets, lengths, weights, every=every)
     _, count, input_size = given.inputs.shape
-    cut = count - stored.num_test(test, count)
+    held = stored.num_test(test, count)
+    cut = count - held
+    begin = cut - stored.num_valid(valid, cut)
     output_size = stored.output_size(loss, asked(given))
-    known = asked(part(given, 0, cut))
+    known = asked(part(given, 0, begin))
     stored.check_targets(known)
     scores = stored.scores_of(loss, known, accuracy)
     # Both samplers hold the same arrays: parts of them would be copies.
@@ -100,8 +105,9 @@ def from_arrays(
         input_size=input_size,
         output_size=output_size,
         answers=answers,
-        sample=drawing(stored.at_random, 0, cut),
-        sample_test=drawing(stored.each_once, cut % count, count),
+        sample=drawing(stored.at_random, 0, begin),
+        sample_test=drawing(stored.each_once, *((cut, count) if held else (0, begin))),
+        sample_valid=drawing(stored.each_once, begin, cut) if begin < cut else None,
         **scores,
     )
 

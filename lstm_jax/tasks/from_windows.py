@@ -42,6 +42,7 @@ def from_windows(
     window: int,
     horizon: int = 1,
     test: float = 0.2,
+    valid: float = 0.0,
 ) -> Task:
     """Returns the task of predicting a column; the table is its leaves, see `Task`.
 
@@ -59,6 +60,8 @@ def from_windows(
       test: the share of the steps, the last ones, that are held out; no window of
         training reads them, or is asked for one. With 0 `lj.evaluate` draws the windows
         of training.
+      valid: the share of the steps before the test, the last of them, that are held
+        out for `sample_valid` likewise.
 
     Raises:
       TypeError: `table` is no table.
@@ -90,8 +93,9 @@ def from_windows(
     asked = table.values[:, [table.columns.index(name) for name in names]]
     held = stored.num_test(test, len(asked))
     cut = len(asked) - held
-    _check_fits(window, horizon, cut, held)
-    known, judged = asked[:cut], asked[cut:] if held else asked
+    begin = cut - stored.num_valid(valid, cut)
+    _check_fits(window, horizon, training=begin, validation=cut - begin, test=held)
+    known, judged = asked[:begin], asked[cut:] if held else asked[:begin]
     _check_varies(names, known)
     answers, last = judged[window - 1 + horizon :], judged[window - 1 : -horizon]
     levels = {LAST_VALUE: _error(answers, last)}
@@ -104,7 +108,8 @@ def from_windows(
     def drawing(choose: Callable, data: Steps) -> Partial:
         return Partial(partial(_drawn, choose, window, horizon), data)
 
-    training = part(0, cut)
+    training = part(0, begin)
+    validation = part(begin, cut) if begin < cut else None
     testing = part(cut, len(asked)) if held else training
     scores: dict[str, Any] = stored.scores_of("squared_error", known, None)
     floor = partial(stored.level, _error(answers, known.mean(axis=0)))
@@ -115,19 +120,19 @@ def from_windows(
         answers="last_step",
         sample=drawing(stored.at_random, training),
         sample_test=drawing(stored.each_once, testing),
+        sample_valid=validation and drawing(stored.each_once, validation),
         plateaus=partial(stored.level, levels),
         **{**scores, "floor": floor},
     )
 
 
-def _check_fits(window: int, horizon: int, cut: int, held: int) -> None:
-    """Refuses a window that the steps on either side of the cut can't hold."""
-    parts = [("before the test", cut)] + [("of the test", held)] * bool(held)
-    where, steps = min(parts, key=lambda part: part[1])
+def _check_fits(window: int, horizon: int, **parts: int) -> None:
+    """Refuses a window that a part of the table can't hold; one of 0 steps is none."""
+    steps, name = min((steps, name) for name, steps in parts.items() if steps)
     if window + horizon > steps:
         raise ValueError(
             f"window: got {window} with a horizon of {horizon}; together they must be "
-            f"at most {steps}, the steps {where}"
+            f"at most {steps}, the steps of the {name}"
         )
 
 
@@ -137,7 +142,7 @@ def _check_varies(names: Sequence[str], asked: Float[ndarray, "time output"]) ->
         if (column == column[0]).all():
             raise ValueError(
                 f"target: column {name!r} is {column[0]:g} at each of the "
-                f"{len(column)} steps before the test; it must vary"
+                f"{len(column)} steps of the training; it must vary"
             )
 
 

@@ -39,6 +39,18 @@ def num_test(test: Any, count: int, least: int = 1) -> int:
     return held
 
 
+def num_valid(valid: Any, count: int, least: int = 1) -> int:
+    """Returns how many of the `count` before the test are held out for validation."""
+    check_number("valid", valid, "[0, 1)")
+    held = round(count * valid)
+    if valid and not least <= held <= count - least:
+        raise ValueError(
+            f"valid: got {valid:g}, {held} of the {count} before the test; it must "
+            f"leave at least {least} on either side"
+        )
+    return held
+
+
 def real(name: str, array: Any) -> Array | np.ndarray:
     """Returns an array of real numbers; refuses others."""
     found = array if isinstance(array, jax.Array) else np.asarray(array)

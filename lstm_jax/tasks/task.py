@@ -16,6 +16,7 @@ Answers = Literal["last_step", "every_step"]
 FUNCTIONS = {
     "sample": "(key, batch_size, max_length, length=None) -> Batch",
     "sample_test": "(key, batch_size, max_length, length=None) -> Batch",
+    "sample_valid": "(key, batch_size, max_length, length=None) -> Batch",
     "loss": "(outputs, batch) -> scalar",
     "accuracy": "(outputs, batch) -> scalar",
     "floor": "length -> loss",
@@ -23,6 +24,8 @@ FUNCTIONS = {
     "correct": "(outputs, batch) -> (batch,) bool",
 }
 """What the functions of a task take and return."""
+
+OPTIONAL = ("correct", "sample_valid")
 
 
 class Batch(NamedTuple):
@@ -83,6 +86,9 @@ class Task:
         within a batch. It may be traced; then it is clipped to what the task allows.
       sample_test: the same, from data that `sample` never draws; `sample` itself if not
         given, for data that are made up.
+      sample_valid: the same, from data that neither of them draws, to choose among
+        trained networks; `sample` itself for data that are made up, None where no part
+        of stored data is kept for it.
       loss: `(outputs, batch) -> scalar`, what training minimises.
       accuracy: `(outputs, batch) -> scalar` in [0, 1], of what needs memory.
       floor: `length -> loss` of the best predictor without memory.
@@ -105,6 +111,7 @@ class Task:
     answers: Answers
     sample: Callable[..., Batch]
     sample_test: Callable[..., Batch] = None  # pyright: ignore[reportAssignmentType]
+    sample_valid: Callable[..., Batch] | None = None
     loss: Callable
     accuracy: Callable
     floor: Callable
@@ -116,12 +123,14 @@ class Task:
         """Checks the fields; the batches of a task are checked in training."""
         if self.sample_test is None:
             object.__setattr__(self, "sample_test", self.sample)
+        if self.sample_valid is None and self.sample_test is self.sample:
+            object.__setattr__(self, "sample_valid", self.sample)
         check_type("name", self.name, str, "a string")
         check_whole("input_size", self.input_size, 1)
         check_whole("output_size", self.output_size, 1)
         check_choice("answers", self.answers, get_args(Answers))
         for name, signature in FUNCTIONS.items():
-            if name != "correct" or self.correct is not None:
+            if name not in OPTIONAL or getattr(self, name) is not None:
                 check_function(name, getattr(self, name), signature)
 
     def __repr__(self) -> str:

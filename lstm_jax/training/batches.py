@@ -25,7 +25,8 @@ class Drawing(NamedTuple):
     """How batches are drawn.
 
     Attributes:
-      split: the field of the task that draws, "sample" or "sample_test".
+      split: the field of the task that draws: "sample", "sample_valid" or
+        "sample_test".
       batch_size: sequences.
       length: steps, or a curriculum `step -> length`.
       max_length: steps of the arrays; None where they are `length`.

@@ -20,11 +20,13 @@ from lstm_jax.training.models import ModelParams as ModelParams
 from lstm_jax.training.models import evaluate as evaluate
 from lstm_jax.training.models import init_model as init_model
 from lstm_jax.training.models import predict as predict
+from lstm_jax.training.models import scores as scores
 from lstm_jax.training.updates import NEVER as NEVER
 from lstm_jax.training.updates import History as History
 from lstm_jax.training.updates import TrainState as TrainState
 from lstm_jax.training.updates import check_parts
 from lstm_jax.training.updates import check_updates as check_updates
+from lstm_jax.training.updates import is_going as is_going
 from lstm_jax.training.updates import step_function as step_function
 from lstm_jax.training.updates import train_step as train_step
 from lstm_jax.types import PRNGKey

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import readouts
+from lstm_jax.cells import shapes
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.cells.stochastic import KeyedCell, with_keys, without_noise
 from lstm_jax.checks import check_key, check_type
@@ -51,11 +52,11 @@ def init_model(
     _check_options(cell, init_options or {})
     key_cell, key_readout = jax.random.split(key)
     params = cell.init(key_cell, input_size, hidden_size, **(init_options or {}))
-    x = jax.ShapeDtypeStruct((input_size,), dtype_of(params))
-    step = without_noise(cell).step
-    _, y = jax.eval_shape(step, params, cell.init_carry(params), x)
     readout = readouts.init_linear(
-        key_readout, y.shape[-1], output_size, dtype=dtype_of(params)
+        key_readout,
+        shapes.output_size(cell, params, input_size),
+        output_size,
+        dtype=dtype_of(params),
     )
     return ModelParams(cell=params, readout=readout)
 
@@ -85,20 +86,32 @@ def predict(
 
     (batch, output) at each sequence's last step, or (time, batch, output), depending on
     the task. Steps beyond the lengths are run but not read, which is cheaper than
-    masking them. A `key` draws the noise of a `KeyedCell`, as in training; without one
-    the cell runs as in evaluation.
+    masking them, unless a layer reads backwards and would begin there. A `key` draws
+    the noise of a `KeyedCell`, as in training; without one the cell runs as in
+    evaluation.
     """
     check_type("params", params, ModelParams, "ModelParams, of a cell and its readout")
     xs = batch.inputs.astype(dtype_of(params))
+    lengths = batch.lengths if 2 in cell.directions else None
     if key is None:
-        _, ys = unroll(without_noise(cell), params.cell, xs)
+        _, ys = unroll(without_noise(cell), params.cell, xs, lengths=lengths)
     elif isinstance(cell, KeyedCell):
-        _, ys = unroll(cell, params.cell, with_keys(key, xs, cell.per))
+        keyed = with_keys(key, xs, cell.per)
+        _, ys = unroll(cell, params.cell, keyed, lengths=lengths)
     else:
         raise ValueError(f"key: it was given, but {cell.name!r} draws nothing")
     if task.answers == "last_step":
-        ys = readouts.last_step(ys, batch.lengths)
+        ys = _at_the_end(cell, ys, batch.lengths)
     return readouts.linear(params.readout, ys)
+
+
+def _at_the_end(cell: Cell, ys: Array, lengths: Array) -> Float[Array, "batch output"]:
+    """Returns what each direction of the last layer shows after its last step."""
+    last = readouts.last_step(ys, lengths)
+    if cell.directions[-1] == 1:
+        return last
+    half = ys.shape[-1] // 2
+    return jnp.concatenate([last[..., :half], ys[0, ..., half:]], axis=-1)
 
 
 def evaluate(
@@ -128,8 +141,14 @@ def evaluate(
       >>> result._fields
       ('loss', 'accuracy')
     """
+    return scores(key, cell, task, params, Drawing("sample_test", batch_size, length))
+
+
+def scores(
+    key: PRNGKey, cell: Cell, task: Task, params: ModelParams, drawing: Drawing
+) -> Evaluation:
+    """Returns loss and accuracy on one batch, drawn from any part of the data."""
     check_key("key", key)
-    drawing = Drawing("sample_test", batch_size, length)
     check_cell("cell", cell)
     check_task(task)
     check_drawing(drawing)

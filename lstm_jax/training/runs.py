@@ -23,11 +23,11 @@ from jaxtyping import Array, Key
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_array, check_function, check_type
 from lstm_jax.tasks.task import Task
-from lstm_jax.training import loop, sharding
+from lstm_jax.training import loop, sharding, validation
 from lstm_jax.training.batches import Drawing
 from lstm_jax.training.curricula import Length
 from lstm_jax.training.loop import History, TrainState
-from lstm_jax.training.models import Evaluation, evaluate
+from lstm_jax.training.models import Evaluation
 from lstm_jax.training.sharding import SEED, over_runs
 
 MOST_STEPS = 1000
@@ -73,6 +73,9 @@ class Program(NamedTuple):
       steps: `(state, settings, num_steps) -> (TrainState, History)`, compiled for any
         number of steps up to `most_steps`; results do not depend on how they are cut.
       test: `(keys, state, batch_size, length) -> Evaluation`, one run after the other.
+      validate: `(keys, state, batch_size, length, patience) -> (TrainState,
+        Evaluation)`, on data of `task.sample_valid`, likewise; `state.best` is from
+        `validation.begin`.
       gather: moves a tree from the mesh to one device of every process.
     """
 
@@ -80,6 +83,7 @@ class Program(NamedTuple):
     place: Callable[[Any], Any]
     steps: Callable[..., tuple[TrainState, History]]
     test: Callable[..., Evaluation]
+    validate: Callable[..., tuple[TrainState, Evaluation]]
     gather: Callable[[Any], Any]
 
 
@@ -116,27 +120,38 @@ def program(
 
         return _side_by_side(one, mesh, runs_at_once)(task, state, settings)
 
-    def test(task, keys, state, batch_size, length):
+    def scores(part, task, keys, params, batch_size, length):
+        drawing = Drawing(part, batch_size, length)
+
         def one(task, key, params):
-            return evaluate(
-                key,
-                recipe.cell,
-                task,
-                params,
-                batch_size=batch_size,
-                length=length,
-            )
+            return loop.scores(key, recipe.cell, task, params, drawing)
 
         # Test sequences of all runs at once need gigabytes.
-        return over_runs(one, mesh=mesh, at_once=1)(task, keys, state.params)
+        return over_runs(one, mesh=mesh, at_once=1)(task, keys, params)
+
+    def test(task, keys, state, batch_size, length):
+        return scores("sample_test", task, keys, state.params, batch_size, length)
+
+    def validate(task, keys, state, batch_size, length, patience):
+        found = scores("sample_valid", task, keys, state.params, batch_size, length)
+        judged = jax.vmap(partial(validation.judged, patience=patience))
+        going = loop.is_going(state)
+        best = judged(state.best, state.params, found.loss, state.step, going)
+        return best, found
+
+    def validated(task, keys, state, *sizes):
+        best, found = compiled_validate(task, keys, state, *sizes)
+        return state._replace(best=best), found
 
     options = None if compiler_options is None else dict(compiler_options)
     compiled = partial(jax.jit, compiler_options=options)
+    compiled_validate = compiled(validate, static_argnums=(3, 4, 5))
     return Program(
         begin=compiled(partial(_side_by_side(begin, None), recipe)),
         place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
         steps=partial(compiled(steps), recipe.task),
         test=partial(compiled(test, static_argnums=(3, 4)), recipe.task),
+        validate=partial(validated, recipe.task),
         gather=_same if mesh is None else partial(sharding.gather, mesh=mesh),
     )
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.cells.stochastic import KeyedCell
@@ -25,9 +25,8 @@ from lstm_jax.training.batches import (
 from lstm_jax.training.curricula import Length
 from lstm_jax.training.first_batch import check_first_batch
 from lstm_jax.training.models import ModelParams, dtype_of, predict
+from lstm_jax.training.validation import NEVER, Best
 from lstm_jax.types import PRNGKey, at_least_float32
-
-NEVER = -1
 
 
 class TrainState(NamedTuple):
@@ -45,6 +44,8 @@ class TrainState(NamedTuple):
       right_in_a_row: sequences answered right since the last wrong one; 0 without
         `stop_after`.
       solved_at: the update, counted from 1, at which the criterion was met; or -1.
+      best: what validation found, of a run that has any; such a run also ends where
+        its patience does.
     """
 
     params: ModelParams
@@ -54,6 +55,7 @@ class TrainState(NamedTuple):
     diverged_at: Int[Array, ""]
     right_in_a_row: Int[Array, ""]
     solved_at: Int[Array, ""]
+    best: Best | None = None
 
 
 class History(NamedTuple):
@@ -93,8 +95,7 @@ def step_function(
     check_updates(task, drawing, stop_after)
 
     def step(state: TrainState) -> tuple[TrainState, History]:
-        going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
-        return cond(going, update, hold, state)
+        return cond(is_going(state), update, hold, state)
 
     def hold(state):
         nothing = jnp.full((), jnp.nan, history_dtype(state.params))
@@ -125,6 +126,12 @@ def step_function(
         return cond(diverged, lambda: after, lambda: judged), entry
 
     return step
+
+
+def is_going(state: TrainState) -> Bool[Array, ""]:
+    """Whether a run still trains: not diverged, not solved, not out of patience."""
+    going = (state.diverged_at == NEVER) & (state.solved_at == NEVER)
+    return going if state.best is None else going & (state.best.ended_at == NEVER)
 
 
 def check_parts(

@@ -225,11 +225,11 @@ def test_windows_are_those_of_the_table_and_none_crosses_into_the_test():
         (
             {"window": 40, "test": 0},
             "window: got 40 with a horizon of 1; together they must be at most 40, the "
-            "steps before the test",
+            "steps of the training",
         ),
         (
             {"table": TABLE._replace(values=np.ones((40, 2)))},
-            "target: column 'a' is 1 at each of the 32 steps before the test; it must "
+            "target: column 'a' is 1 at each of the 32 steps of the training; it must "
             "vary",
         ),
         ({"table": TABLE.values}, "table: got float64[40, 2]; it must be a table, as"),
@@ -335,3 +335,27 @@ def test_a_gigabyte_of_data_needs_less_than_two_and_a_half():
     )
     loss, peak = map(float, told.stdout.split())
     assert np.isfinite(loss) and peak * 1024 < 2.5e9
+
+
+def test_the_validation_part_lies_between_training_and_test(key):
+    inputs = jnp.arange(10.0)[None, :, None]
+    task = lj.tasks.from_arrays(inputs, inputs[0], test=0.2, valid=0.25)
+    table = lj.data.Table(np.arange(40.0)[:, None], ("x",), ())
+    windows = lj.tasks.from_windows(table, "x", window=2, test=0.25, valid=0.5)
+    text = "".join(map(chr, range(65, 95)))
+    language = lj.tasks.character_language(text, 0.2, valid=0.25)
+    parts = ("sample", "sample_valid", "sample_test")
+    for of_task, length, wanted in (
+        (task, 1, [range(6), range(6, 8), range(8, 10)]),
+        (windows, 2, [range(15), range(15, 30), range(30, 40)]),
+        (language, 2, [range(18), range(18, 24), range(24, 30)]),
+    ):
+        for part, allowed in zip(parts, wanted, strict=True):
+            batch = getattr(of_task, part)(key, 200, length)
+            read = batch.inputs.argmax(-1) if of_task is language else batch.inputs
+            seen = {*np.ravel(read).astype(int), *np.ravel(batch.targets).astype(int)}
+            assert seen == {*allowed}
+    assert lj.tasks.from_arrays(inputs, inputs[0]).sample_valid is None
+    assert lj.tasks.ADDING.sample_valid is lj.tasks.ADDING.sample
+    with pytest.raises(ValueError, match=r"valid: got 0\.05, 0 of the 8 before"):
+        lj.tasks.from_arrays(inputs, inputs[0], valid=0.05)

@@ -92,6 +92,8 @@ def test_bad_arguments_end_in_one_line(options, kind, message):
         train(jax.random.key(1), **options)
 
 
-def test_under_jit_there_is_nothing_to_look_at():
+@pytest.mark.parametrize("transformed", [jax.jit, jax.vmap])
+def test_under_jit_and_vmap_there_is_nothing_to_look_at(transformed):
+    keys = jax.random.split(jax.random.key(1), 1)
     with pytest.raises(ValueError, match="on_chunk: got a function under jit or vmap;"):
-        jax.jit(partial(train, on_chunk=print))(jax.random.key(1))
+        transformed(lambda key: train(key.reshape(()), on_chunk=print))(keys)

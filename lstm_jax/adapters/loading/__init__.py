@@ -16,13 +16,12 @@ from lstm_jax.adapters.loading.plug_ins import NAM
 from lstm_jax.adapters.loading.source import Source, listed, path_of
 from lstm_jax.adapters.loading.torch_layout import TORCH
 from lstm_jax.adapters.loading.weights import real
-from lstm_jax.adapters.torch import Directions
-from lstm_jax.cells import stack
+from lstm_jax.cells import Directions, bidirectional, stack
 from lstm_jax.cells.cell import Cell
 from lstm_jax.checks import check_type
 from lstm_jax.readouts import LinearParams
 from lstm_jax.types import Carry, Outputs, Params, Sequences
-from lstm_jax.unrolling import unroll, unroll_bidirectional
+from lstm_jax.unrolling import unroll
 
 LAYOUTS = (*TORCH, *KERAS, *FLAX, *HAIKU, *ONNX, *NAM, *OWN)
 
@@ -146,16 +145,14 @@ def run(
       (5, 2, 4)
     """
     check_type("loaded", loaded, Loaded, "what lj.adapters.load returns")
+    return unroll(_network(loaded), loaded.params, xs, carry, lengths=lengths)
+
+
+def _network(loaded: Loaded) -> Cell:
     if loaded.directions == 1:
-        return unroll(loaded.cell, loaded.params, xs, carry, lengths=lengths)
-    single = loaded.layers == 1
-    layers = (loaded.params,) if single else loaded.params
-    carries = (carry,) if single else carry or (None,) * loaded.layers
-    leaving, cells = [], (loaded.cell,) * 2
-    for params, entering in zip(layers, carries, strict=True):
-        left, xs = unroll_bidirectional(cells, params, xs, entering, lengths=lengths)
-        leaving.append(Directions(*left))
-    return leaving[0] if single else tuple(leaving), xs
+        return loaded.cell
+    layer = bidirectional(loaded.cell)
+    return layer if loaded.layers == 1 else stack(*[layer] * loaded.layers)
 
 
 def _chosen(found: Source, modules: dict[str, Candidate], module: str | None) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
 from lstm_jax.adapters.loading.weights import check_shape, of_gates, params_of
-from lstm_jax.adapters.torch import Directions
 from lstm_jax.cells import gru, gru_reset_before, lstm, rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.gru_reset_before import GRUResetBeforeParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.rnn import RNNParams
+from lstm_jax.cells.wrappers.bidirectional import Directions
 
 ACTIVATIONS = {
     "tanh": "tanh",

@@ -12,12 +12,13 @@ import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
 from lstm_jax.adapters.loading.weights import TANH_ASSUMED
-from lstm_jax.adapters.torch import Directions, from_torch
+from lstm_jax.adapters.torch import from_torch
 from lstm_jax.cells import GRU, LSTM, PROJECTION_LSTM, rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
+from lstm_jax.cells.wrappers.bidirectional import Directions
 
 CELLS = {LSTMParams: LSTM, GRUParams: GRU, ProjectionLSTMParams: PROJECTION_LSTM}
 

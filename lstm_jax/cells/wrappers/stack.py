@@ -1,10 +1,12 @@
 """stack: cells on top of one another, as one cell."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
 from lstm_jax.cells.cell import Cell, check_cell
+from lstm_jax.cells.shapes import output_size
 from lstm_jax.cells.stochastic import (
     KeyedCell,
     check_keyed,
@@ -12,6 +14,7 @@ from lstm_jax.cells.stochastic import (
     keyed_if,
     span_of,
     split_keys,
+    split_over_time,
     without_noise,
 )
 from lstm_jax.factories import factory
@@ -27,9 +30,11 @@ def stack(*cells: Cell) -> Cell:
     layer, each with hidden_size units. `unroll` runs the layers one after the other
     over the whole sequence, which gives the same and is faster.
 
-    If layers draw random numbers, so does the stack, with a key for each of them, and
-    it runs step by step. Dropout between two layers is input dropout of the upper one:
+    If layers draw random numbers, so does the stack, with a key for each of them.
+    Dropout between two layers is that of the lower one's output, or input dropout of
+    the upper one, with one mask for the sequence:
 
+        stack(dropout(LSTM, 0.3), LSTM)
         stack(LSTM, variational_dropout(LSTM, input_rate=0.3))
 
     Args:
@@ -71,7 +76,7 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
         ):
             params = cell.init(layer_key, input_size, hidden_size, **options)
             layers.append(params)
-            input_size = _output_size(cell, params, input_size)
+            input_size = output_size(cell, params, input_size)
         return tuple(layers)
 
     def init_carry(params: tuple, batch_shape: Shape = ()) -> tuple[Any, ...]:
@@ -90,27 +95,33 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
             leaving.append(layer_carry)
         return tuple(leaving), x
 
+    def over(run: Callable, params: tuple, xs: Any, carry: tuple) -> tuple[tuple, Any]:
+        x, keys = split_over_time(xs, spans, name)
+        leaving = []
+        for cell, key, of_layer, entering in zip(
+            cells, keys, params, carry, strict=True
+        ):
+            left, x = run(cell, of_layer, keyed_if(x, key), entering)
+            leaving.append(left)
+        return tuple(leaving), x
+
     fields = {
         "name": name,
         "init": init,
         "init_carry": init_carry,
         "step": step,
+        "over": over,
+        "directions": sum((cell.directions for cell in cells), ()),
+        "layers": cells,
         "input_axes": cells[0].input_axes,
         "gates": tuple(
             f"{at}.{gate}" for at, c in enumerate(cells) for gate in c.gates
         ),
     }
     if not draws:
-        return Cell(**fields, layers=cells)
+        return Cell(**fields)
     return KeyedCell(
         **fields,
         per=joint_span(spans),
         evaluated=stack(*map(without_noise, cells)),
     )
-
-
-def _output_size(cell: Cell, params: Any, input_size: int) -> int:
-    carry = jax.eval_shape(cell.init_carry, params)
-    dtype = jax.tree.leaves(params)[0].dtype
-    x = jax.ShapeDtypeStruct((input_size,), dtype)
-    return jax.eval_shape(without_noise(cell).step, params, carry, x)[1].shape[-1]

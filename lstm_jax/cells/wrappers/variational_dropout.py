@@ -3,13 +3,12 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array
 
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.cells.stochastic import (
     KeyedCell,
     check_keyed,
+    dropped,
     joint_span,
     keyed_if,
     noisy,
@@ -24,7 +23,6 @@ from lstm_jax.cells.wrappers.memory_reads import (
 from lstm_jax.checks import check_number
 from lstm_jax.engine.programs import trace
 from lstm_jax.factories import factory
-from lstm_jax.types import PRNGKey
 
 
 @factory
@@ -79,28 +77,21 @@ def variational_dropout(
         check_keyed(keyed, name)
         key, inside = split_keys(keyed.key, spans)
         key_x, key_h = jax.random.split(key)
-        x = keyed_if(_dropped(key_x, keyed.x, input_rate), inside)
+        x = keyed_if(dropped(key_x, keyed.x, input_rate), inside)
         if not hidden_rate:
             return cell.step(params, carry, x)
         program = trace(cell.step, params, carry, x)
         read = _checked_readings(read_by_products(program), hidden_rate, cell.name)
         keys = [key_h] if len(read) == 1 else jax.random.split(key_h, len(read))
         leaves = jax.tree.leaves(carry)
-        dropped = {
-            at: _dropped(one, leaves[at], hidden_rate)
+        masked = {
+            at: dropped(one, leaves[at], hidden_rate)
             for at, one in zip(read, keys, strict=True)
         }
-        return with_products_of(dropped, program, params, carry, x)
+        return with_products_of(masked, program, params, carry, x)
 
     name = f"variational_dropout({cell.name})"
     return noisy(cell, name, step, joint_span(spans))
-
-
-def _dropped(key: PRNGKey, values: Array, rate: int | float) -> Array:
-    if not rate:
-        return values
-    kept = jax.random.bernoulli(key, 1 - rate, values.shape)
-    return jnp.where(kept, values / (1 - rate), 0)
 
 
 def _checked_readings(found: Readings, rate: int | float, cell: str) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """What a run learns from the user's own file, and when it is refused."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,12 @@ from experiments.sweep.config import run_config
 from experiments.train import saved_run
 
 STEPS = 60
-TINY = {"cell": "rnn", "hidden_size": 3, "batch_size": 2, "test_size": 4}
+TINY: dict[str, Any] = {
+    "cell": "rnn",
+    "hidden_size": 3,
+    "batch_size": 2,
+    "test_size": 4,
+}
 
 
 @pytest.fixture
@@ -27,6 +33,10 @@ def table(tmp_path):
     return path
 
 
+def changed(config, **flags: Any) -> train.Config:
+    return replace(config, **flags)
+
+
 @pytest.fixture
 def config(table):
     return train.Config(data=str(table), target=("wave",), window=5, **TINY)
@@ -37,7 +47,7 @@ def test_the_window_is_the_length_and_the_rest_is_filled_in(config):
     default = train.Config(data="mine.csv")
     assert (default.window, default.length, default.horizon) == (64, 64, 1)
     assert train.Config(text="mine.txt").task == "text"
-    assert train.Config(**asdict(config)) == config
+    assert replace(config) == config
 
 
 def test_a_table_is_scaled_by_the_steps_before_the_test(config, table):
@@ -48,7 +58,7 @@ def test_a_table_is_scaled_by_the_steps_before_the_test(config, table):
     batch = task.sample_test(jax.random.key(0), 7, 5)
     firsts = {round(float(x), 4) for x in batch.inputs[0, :, 1]}
     assert firsts == {round(float(x), 4) for x in wanted[48:55, 1]}
-    raw = own_data.task_of(train.Config(**asdict(config) | {"scale": "none"}))
+    raw = own_data.task_of(changed(config, scale="none"))
     drawn = raw.sample_test(jax.random.key(0), 7, 5)
     assert_allclose(np.sort(drawn.targets[:, 0]), np.sort(values[53:, 0]), rtol=1e-6)
 
@@ -68,18 +78,19 @@ def test_a_run_goes_on_is_swept_and_explained_from_its_file(
     config, table, tmp_path, monkeypatch
 ):
     out = tmp_path / "run"
-    first = train.run(train.Config(**asdict(config) | {"num_steps": 3}), out)
+    first = train.run(changed(config, num_steps=3), out)
     assert first.config["data"] == str(table.resolve())
     assert len(first.config["file_sha256"]) == 64
     assert "last value again" in first.axes["level"]
-    again = train.Config(**asdict(config) | {"num_steps": 5})
+    again = changed(config, num_steps=5)
     record = train.run(again, out, resume=True)
     assert record.rows[0]["updates"] == 5
     assert own_data.called(record.config) == "wave of mine.csv"
     monkeypatch.chdir("/")  # the path is a whole one
     found = saved_run.read_run(str(out), None)
     assert (found.step, found.task.input_size) == (5, 2)
-    swept = sweep.Config(**asdict(config), sweep="window=3,5;learning_rate=1e-3")
+    given: dict[str, Any] = asdict(config)
+    swept = sweep.Config(**given, sweep="window=3,5;learning_rate=1e-3")
     assert [run_config(swept, s).length for s in swept.settings()] == [3, 5]
 
 
@@ -88,7 +99,7 @@ def test_a_changed_or_missing_file_is_refused_in_one_line(
     config, table, tmp_path, gone
 ):
     out = tmp_path / "run"
-    train.run(train.Config(**asdict(config) | {"num_steps": 2}), out)
+    train.run(changed(config, num_steps=2), out)
     before = (out / "metrics.jsonl").read_bytes()
     if gone:
         table.unlink()
@@ -142,7 +153,7 @@ def test_flags_that_have_no_use_are_refused(flags, message):
 )
 def test_a_table_that_can_not_be_learnt_is_refused(config, table, flags, message):
     with pytest.raises(ConfigError) as caught:
-        train.run(train.Config(**asdict(config) | flags))
+        train.run(changed(config, **flags))
     message = message.format(path=table)
     assert str(caught.value)[: len(message)] == message
 
