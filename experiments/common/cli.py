@@ -34,6 +34,7 @@ from experiments.common.lock import alone_in
 from experiments.common.pipes import quiet_when_unread
 from experiments.common.records import Record
 from lstm_jax import plots
+from lstm_jax.checks import check_number
 from lstm_jax.training import disk
 
 _SWITCH = flags.BooleanParser()
@@ -105,15 +106,15 @@ def number(*, above: int | float = -math.inf, least: int | float = -math.inf) ->
 
 def number_in(interval: str) -> Kind:
     """A number in an interval such as "(0, 1]"."""
-    low, high = map(float, interval[1:-1].split(","))
+    allowed = f"a number in {interval}"
 
     def holds(value):
-        if not isinstance(value, int | float) or not low <= value <= high:
+        try:
+            check_number("value", value, interval)
+        except (TypeError, ValueError):
             return False
-        inside = value > low or interval[0] == "[", value < high or interval[-1] == "]"
-        return all(inside)
+        return True
 
-    allowed = f"a number in {interval}"
     return Kind(allowed, float, holds, allowed)
 
 

@@ -125,7 +125,11 @@ def _program(shared: Config, num_runs: int) -> runs.Program:
         )
     try:
         program = runs.program(recipe, mesh=_mesh(shared, num_runs))
-        jax.eval_shape(partial(task.sample, jax.random.key(0), 1, shared.length))
+        drawn = [task.sample]
+        if shared.valid is not None and task.sample_valid is not None:
+            drawn.append(task.sample_valid)
+        for sample in drawn:
+            jax.eval_shape(partial(sample, jax.random.key(0), 1, shared.length))
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return program

@@ -97,7 +97,7 @@ def newest(flag: str, path: str) -> checkpoints.Saved:
 
 
 def untrained(run: TrainedRun) -> loop.ModelParams:
-    """Returns the weights before training, in float32."""
+    """Returns the weights before training, in float32; of a fork those of its seed."""
     with jax.enable_x64(run.config.dtype == "float64"):
         params = begun(run.config, job_of(run.config))[0].params
     index = run.seed - run.config.seed

@@ -63,6 +63,9 @@ def test_check_compares_every_field_with_its_kind():
         (cli.number(), (0, -3e38), (-1e39, -1e-46, float("nan"))),
         (cli.list_of(cli.integer(minimum=1)), ((1, 2),), (([1],), (2**31,), (1, 1))),
         (config.a_mesh(), ("data:2",), (2, "data", None)),
+        (cli.switch(), (True, False), (1, "true", None)),
+        (cli.number_in("[0, 1)"), (0, 0.5), (-1e-9, 1, float("nan"), "0.5")),
+        (cli.number_in("(0, 1]"), (1e-9, 1), (0, 1.1)),
     ],
 )
 def test_a_number_has_both_ends(kind, allowed, refused):

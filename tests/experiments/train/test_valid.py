@@ -2,7 +2,9 @@
 test, and the end of a seed by its own validations alone."""
 
 import dataclasses
+import shutil
 
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -68,6 +70,13 @@ def test_a_resumed_run_has_the_same_bits_and_the_same_best(whole, tmp_path):
         again = train.run(part, tmp_path, resume=steps > 16)
     assert_same_run(tmp_path, out)
     assert (tmp_path / "best.npz").read_bytes() == (out / "best.npz").read_bytes()
+    # As if it had been killed between the newest checkpoint and the best one.
+    shutil.rmtree(tmp_path / "best")
+    train.run(CONFIG, tmp_path, resume=True)
+    paths = [str(folder / "best") for folder in (tmp_path, out)]
+    one, other = (saved_run.read_run(path, 2) for path in paths)
+    jax.tree.map(assert_array_equal, one.params, other.params)
+    assert one.step == other.step
     for name in ("best_test_loss", "final_test_loss", "best_valid_loss"):
         assert_array_equal(take(again, name), take(record, name))
 
