@@ -1,4 +1,4 @@
-"""Cells and weights from other libraries, and weights back to torch."""
+"""Cells and weights from other libraries, and weights for them."""
 
 from lstm_jax.adapters.equinox import from_equinox
 from lstm_jax.adapters.function import from_function
@@ -7,6 +7,13 @@ from lstm_jax.adapters.linen import from_linen
 from lstm_jax.adapters.loading import Loaded, load, load_cudnn, run
 from lstm_jax.adapters.nnx import from_nnx
 from lstm_jax.adapters.torch import Directions, from_torch, to_torch
+from lstm_jax.adapters.writing import (
+    to_equinox,
+    to_flax,
+    to_flax_nnx,
+    to_haiku,
+    to_keras,
+)
 
 __all__ = [
     "load",
@@ -15,6 +22,11 @@ __all__ = [
     "Loaded",
     "from_torch",
     "to_torch",
+    "to_flax",
+    "to_flax_nnx",
+    "to_haiku",
+    "to_equinox",
+    "to_keras",
     "Directions",
     "from_linen",
     "from_nnx",
