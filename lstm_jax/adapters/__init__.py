@@ -6,6 +6,8 @@ from lstm_jax.adapters.haiku import from_haiku
 from lstm_jax.adapters.linen import from_linen
 from lstm_jax.adapters.loading import Loaded, load, load_cudnn, run
 from lstm_jax.adapters.nnx import from_nnx
+from lstm_jax.adapters.onnx import to_onnx
+from lstm_jax.adapters.stablehlo import to_stablehlo
 from lstm_jax.adapters.torch import Directions, from_torch, to_torch
 from lstm_jax.adapters.writing import (
     to_equinox,
@@ -27,6 +29,8 @@ __all__ = [
     "to_haiku",
     "to_equinox",
     "to_keras",
+    "to_onnx",
+    "to_stablehlo",
     "Directions",
     "from_linen",
     "from_nnx",

@@ -28,7 +28,7 @@ from lstm_jax.types import Params
 FLAX = (LSTMParams, GRUParams, RNNParams)
 HAIKU = (LSTMParams, GRUResetBeforeParams, RNNParams)
 EQUINOX = (LSTMParams, GRUParams)
-KERAS = (LSTMParams, GRUParams, GRUResetBeforeParams, RNNParams)
+KERAS = ONNX = (LSTMParams, GRUParams, GRUResetBeforeParams, RNNParams)
 
 
 def to_flax(params: Params) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def to_flax(params: Params) -> dict[str, Any]:
       >>> jax.tree.map(jnp.shape, lj.adapters.to_flax(params)["params"])
       {'h': {'kernel': (4, 4)}, 'i': {'bias': (4,), 'kernel': (3, 4)}}
     """
-    return {"params": flax_layout.write_gates(_checked(params, FLAX))}
+    return {"params": flax_layout.write_gates(checked_layer(params, FLAX))}
 
 
 def to_flax_nnx(params: Params) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def to_flax_nnx(params: Params) -> dict[str, Any]:
       >>> bool((module.dense_h.kernel[...] == params.w_hh).all())
       True
     """
-    checked = _checked(params, FLAX)
+    checked = checked_layer(params, FLAX)
     if isinstance(params, GRUParams) and np.any(params.b_hn):
         raise ValueError(
             "params: b_hn is not zero; it must be, for nnx.GRUCell, which has no such "
@@ -117,7 +117,7 @@ def to_haiku(params: Params) -> dict[str, Any]:
       >>> jax.tree.map(jnp.shape, lj.adapters.to_haiku(params))
       {'lstm/linear': {'b': (16,), 'w': (7, 16)}}
     """
-    return haiku_layout.write(_checked(params, HAIKU))
+    return haiku_layout.write(checked_layer(params, HAIKU))
 
 
 def to_equinox(params: Params) -> Any:
@@ -136,7 +136,7 @@ def to_equinox(params: Params) -> Any:
       >>> lj.adapters.to_equinox(params)(jnp.ones(3), jnp.zeros(4)).shape
       (4,)
     """
-    params = _checked(params, EQUINOX)
+    params = checked_layer(params, EQUINOX)
     equinox = library("equinox", "equinox")
     make = equinox.nn.GRUCell if isinstance(params, GRUParams) else equinox.nn.LSTMCell
     sizes = params.w_ih.shape[0], params.w_hh.shape[0]
@@ -173,14 +173,14 @@ def to_keras(params: Params) -> list[Any]:
       [(3, 12), (4, 12), (2, 12)]
     """
     if not isinstance(params, Directions):
-        return keras_layout.write(_checked(params, KERAS))
-    sides = Directions(*(_checked(one, KERAS) for one in params))
+        return keras_layout.write(checked_layer(params, KERAS))
+    sides = Directions(*(checked_layer(one, KERAS) for one in params))
     if type(sides.forward) is not type(sides.backward):
         raise TypeError(f"params: got {described(params)}; both must be alike")
     return keras_layout.write(sides)
 
 
-def _checked(params: Any, kinds: tuple[type, ...]) -> Any:
+def checked_layer(params: Any, kinds: tuple[type, ...]) -> Any:
     """Returns the params of one layer as arrays of JAX."""
     if type(params) not in kinds:
         raise TypeError(

@@ -112,7 +112,8 @@ def test_a_gru_of_nnx_has_no_bias_inside(x64):
     params = make_params(lj.GRU, INPUT, HIDDEN)
     with pytest.raises(ValueError, match=r"b_hn is not zero; .* nnx\.GRUCell"):
         to_flax_nnx(params)
-    without = lambda some: lj.GRUParams(*some, b_hn=np.zeros(HIDDEN))
+    zeros: Any = np.zeros(HIDDEN)
+    without = lambda some: lj.GRUParams(*some, b_hn=zeros)
     theirs = lambda some, xs: of_nnx(nnx.GRUCell)(to_flax_nnx(without(some)), xs)
     ours = lambda some, xs: lj.unroll(lj.GRU, without(some), xs)[1]
     assert_same(theirs, ours, params[:3])
