@@ -3,9 +3,9 @@
 from lstm_jax.adapters.equinox import from_equinox
 from lstm_jax.adapters.function import from_function
 from lstm_jax.adapters.haiku import from_haiku
-from lstm_jax.adapters.linen import from_linen
+from lstm_jax.adapters.linen import from_linen, to_linen
 from lstm_jax.adapters.loading import Loaded, load, load_cudnn, run
-from lstm_jax.adapters.nnx import from_nnx
+from lstm_jax.adapters.nnx import from_nnx, to_nnx
 from lstm_jax.adapters.onnx import to_onnx
 from lstm_jax.adapters.stablehlo import to_stablehlo
 from lstm_jax.adapters.torch import Directions, from_torch, to_torch
@@ -33,7 +33,9 @@ __all__ = [
     "to_stablehlo",
     "Directions",
     "from_linen",
+    "to_linen",
     "from_nnx",
+    "to_nnx",
     "from_haiku",
     "from_equinox",
     "from_function",
