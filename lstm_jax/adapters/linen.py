@@ -177,9 +177,11 @@ def _layer(cell: Cell) -> Any:
             return of_run, params, xs
 
         def __call__(self, xs, carry=None, **masks: Unpack[Masks]):
-            return unroll(*self._parts(xs), carry, **masks)
+            of_run, params, xs = self._parts(xs)
+            return unroll(of_run, params, xs, carry, **masks)
 
         def carries(self, xs, carry=None, **masks: Unpack[Masks]):
-            return unroll_carries(*self._parts(xs), carry, **masks)
+            of_run, params, xs = self._parts(xs)
+            return unroll_carries(of_run, params, xs, carry, **masks)
 
     return Layer

@@ -1,5 +1,7 @@
 """Cells as layers of Flax: what lj.unroll gives, trained by Flax's own means."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -52,7 +54,8 @@ LIBRARIES = {"linen": linen, "nnx": of_nnx}
 @pytest.mark.parametrize("kind", LIBRARIES)
 def test_it_gives_what_unroll_gives(kind):
     run, params = LIBRARIES[kind](lj.LSTM)
-    for masks in ({}, {"lengths": LENGTHS, "reverse": True}, {"resets": RESETS}):
+    runs: Any = ({}, {"lengths": LENGTHS, "reverse": True}, {"resets": RESETS})
+    for masks in runs:
         wanted = lj.unroll(lj.LSTM, params, XS, **masks)
         assert_trees_close(run(XS, **masks), wanted, rtol=0, atol=0)
     carry, _ = run(XS)
