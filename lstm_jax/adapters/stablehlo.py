@@ -1,4 +1,4 @@
-"""A whole network as a compiled-language program of StableHLO."""
+"""A whole network as a program in StableHLO."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,8 @@ def to_stablehlo(
 ) -> bytes:
     """Returns a network as a serialised program, for a process without this library.
 
-        program = jax.export.deserialize(content)
+        from jax import export
+        program = export.deserialize(content)
         y, memory = program.call(x, memory)
 
     x is (time, batch, input) and y (time, batch, output), of every step; time and batch
