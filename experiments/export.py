@@ -15,6 +15,7 @@ what is written; a file of that name is replaced.
   .onnx          x, h0, c0 -> y, hn, cn, see `lj.adapters.to_onnx`; rnn, lstm, gru,
                  gru_reset_before
   .stablehlo     for `jax.export.deserialize`, see `lj.adapters.to_stablehlo`; any cell
+                 whose memory begins with zeros
 
 All are float32 and time first, (time, batch, input), and show the answer of every step.
 
@@ -184,7 +185,8 @@ def write(config: Config) -> None:
     layers, sides = network.layers, network.directions
     print(
         f"{network.cell.name}, {layers} layer{'s' * (layers > 1)}"
-        f"{' in both directions' * (sides > 1)}, {exported.input_size} inputs, "
+        f"{' in both directions' * (sides > 1)}, "
+        f"x (time, batch, {exported.input_size}), "
         f"{'without a' if network.readout is None else 'with its'} readout, "
         f"in {path.resolve()}"
     )

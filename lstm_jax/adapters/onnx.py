@@ -64,7 +64,7 @@ def to_onnx(cell: Cell, params: Params, readout: LinearParams | None = None) -> 
         raise ValueError(
             f"cell: got {cell.name!r}, which ONNX does not have; it must be an rnn, "
             "lstm, gru or gru_reset_before, or a stack of one of them; StableHLO takes "
-            "any cell"
+            "any cell whose memory begins with zeros"
         )
     weights = [_weights(node.op, sides) for _, sides in layers]
     _check_stack(weights)

@@ -160,7 +160,8 @@ def test_the_command_says_what_it_wrote(lstm, tmp_path):
     call = [sys.executable, "-m", "experiments.export", lstm, f"--to={to}"]
     ended = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert f"lstm, 1 layer, 2 inputs, with its readout, in {to.resolve()}" in (
-        ended.stdout
+    assert (
+        f"lstm, 1 layer, x (time, batch, 2), with its readout, in {to.resolve()}"
+        in (ended.stdout)
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
