@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
 from comparing import drawn_like
-from problems import ONE_OF_EACH_KIND, slow_but
+from problems import ONE_OF_EACH_KIND, assert_trees_close, slow_but
 
 import lstm_jax as lj
 
@@ -53,6 +53,25 @@ def test_a_sequence_in_pieces_is_the_sequence_whole(key, x64, name):
     carry, first = piece(start, 0)
     carry, rest = piece(carry, 3)
     close((carry, jnp.concatenate([first, rest])), whole)
+
+
+@pytest.mark.parametrize("name", slow_but(ONE_OF_EACH_KIND, lj.CELLS))
+def test_a_stream_step_by_step_or_in_pieces_is_the_sequence_whole(key, x64, name):
+    cell, xs = lj.CELLS[name], sequence(key)[:5]
+    init = partial(cell.init, key, INPUT, HIDDEN, dtype=jnp.float64)
+    params = drawn_like(jax.eval_shape(init), seed=1)
+    start = drawn_like(cell.init_carry(params, (BATCH,)), seed=2)
+    step = jax.jit(lambda carry, x: cell.step(params, carry, x))
+    by_step, by_piece, shown = start, start, {"step": [], "piece": []}
+    for x in xs:
+        by_step, y = step(by_step, x)
+        shown["step"].append(y[None])
+    for piece in (xs[:1], xs[1:3], xs[3:]):  # pieces of any length
+        by_piece, ys = lj.unroll(cell, params, piece, by_piece)
+        shown["piece"].append(ys)
+    whole = lj.unroll(cell, params, xs, start)
+    for carry, ys in zip((by_step, by_piece), shown.values(), strict=True):
+        assert_trees_close((carry, jnp.concatenate(ys)), whole, rtol=0, atol=1e-12)
 
 
 def test_params_of_another_cell_are_refused(key):

@@ -253,12 +253,13 @@ def main(
 def start(
     config_type: type, command: Callable[[Any, Path], None], default_out: str
 ) -> None:
-    """Calls `command(config, out)` with the values of the flags.
+    """Calls `command(config, out)` with the values of the flags, as `begin` does."""
 
-    The exit status is 0; 2, with one line on stderr, for a wrong argument; 1, with one
-    line, when memory runs out; 130 after a Ctrl-C that the command did not handle, when
-    nothing was written; 141 when what reads its lines stopped doing so.
-    """
+    def in_folder(config):
+        style = plots.in_style(flags.FLAGS.style)
+        with _folder(flags.FLAGS.out) as out, style:
+            command(config, out)
+
     for field in dataclasses.fields(config_type):
         _define(field)
     flags.DEFINE_string(
@@ -271,13 +272,25 @@ def start(
         "how the figure is drawn, slide with larger letters and lines; " + STYLE.hint,
         module_name=sys.argv[0],
     )
+    _run(config_type, in_folder)
 
+
+def begin(config_type: type, command: Callable[[Any], None]) -> None:
+    """Calls `command(config)` with the values of the flags.
+
+    The exit status is 0; 2, with one line on stderr, for a wrong argument; 1, with one
+    line, when memory runs out; 130 after a Ctrl-C that the command did not handle, when
+    nothing was written; 141 when what reads its lines stopped doing so.
+    """
+    for field in dataclasses.fields(config_type):
+        _define(field)
+    _run(config_type, command)
+
+
+def _run(config_type: type, command: Callable[[Any], None]) -> None:
     def checked_command(_):
         try:
-            config = config_type(**_given(config_type))
-            style = plots.in_style(flags.FLAGS.style)
-            with _folder(flags.FLAGS.out) as out, style:
-                command(config, out)
+            command(config_type(**_given(config_type)))
         except ConfigError as error:
             stop(str(error), 2)
         except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""RNN cells of `flax.linen` as a `Cell`."""
+"""RNN cells of `flax.linen` as a `Cell`, and cells as modules of it."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,13 @@ from lstm_jax.adapters.modules import (
     in_dtype_of,
     library,
     memory_as_it_came,
+    with_noise_of,
 )
-from lstm_jax.cells.cell import Cell, InputAxes
+from lstm_jax.cells.cell import Cell, InputAxes, check_cell
 from lstm_jax.checks import check_type, check_whole
+from lstm_jax.masking import Masks
 from lstm_jax.types import Shape, at_least_float32
+from lstm_jax.unrolling import unroll, unroll_carries
 
 
 def from_linen(module: Any, space: Any = ()) -> Cell:
@@ -118,3 +121,67 @@ def _cell(module: Any, space: Shape) -> Cell:
         step=step,
         input_axes=InputAxes(None, (len(space) + 1,)) if space else None,
     )
+
+
+def to_linen(cell: Cell) -> Any:
+    """Returns a class of flax.linen modules that run the cell over sequences.
+
+        layer = lj.adapters.to_linen(lj.LSTM)(features=64)
+        variables = layer.init(key, xs)                 xs (time, batch, input)
+        carry, ys = layer.apply(variables, xs, lengths=lengths)
+        carries, ys = layer.apply(variables, xs, method="carries")
+
+    A call `(xs, carry=None, **masks)` is `lj.unroll` with its lengths, mask, resets and
+    reverse, and `carries` is `lj.unroll_carries`, the memory of every step. variables
+    are {"params": {"cell": params}} with the params of the cell, so those of this
+    library go in as they are. A cell that draws random numbers, such as
+    `lj.cells.zoneout`, draws them where `apply` has rngs={"dropout": key}, and runs as
+    in evaluation where it has none. Both directions are two layers, one called with
+    reverse=True. Fields: features, the hidden size, and init_options, the keyword
+    options of `cell.init`.
+
+    Args:
+      cell: any.
+
+    Raises:
+      ImportError: flax is not installed.
+      TypeError: it is no cell; those of linen need none of this.
+
+    Example:
+      >>> layer = lj.adapters.to_linen(lj.LSTM)(features=4)
+      >>> variables = layer.init(jax.random.key(0), jnp.ones((5, 2, 3)))
+      >>> xs, lengths = jnp.ones((5, 2, 3)), jnp.array([5, 2])
+      >>> carries, ys = layer.apply(variables, xs, lengths=lengths, method="carries")
+      >>> carries.c.shape
+      (5, 2, 4)
+    """
+    check_cell("cell", cell)
+    return _layer(cell)
+
+
+@cache
+def _layer(cell: Cell) -> Any:
+    linen = library("flax.linen", "flax")
+
+    class Layer(linen.Module):
+        features: int
+        init_options: Any = None
+
+        @linen.compact
+        def _parts(self, xs):
+            options = dict(self.init_options or {})
+            sizes = xs.shape[-1], self.features
+            params = self.param("cell", lambda key: cell.init(key, *sizes, **options))
+            key = self.make_rng("dropout") if self.has_rng("dropout") else None
+            of_run, xs = with_noise_of(key, cell, xs)
+            return of_run, params, xs
+
+        def __call__(self, xs, carry=None, **masks: Unpack[Masks]):
+            of_run, params, xs = self._parts(xs)
+            return unroll(of_run, params, xs, carry, **masks)
+
+        def carries(self, xs, carry=None, **masks: Unpack[Masks]):
+            of_run, params, xs = self._parts(xs)
+            return unroll_carries(of_run, params, xs, carry, **masks)
+
+    return Layer

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.types import Carry, Params, Shape
+from lstm_jax.cells.cell import Cell
+from lstm_jax.cells.stochastic import KeyedCell, with_keys, without_noise
+from lstm_jax.types import Carry, Params, Sequences, Shape
 
 
 def library(module: str, package: str) -> Any:
@@ -128,6 +130,13 @@ def over_batch(step: Callable, batch_axes: int) -> Callable:
     for _ in range(batch_axes):
         step = jax.vmap(step, in_axes=(None, 0, 0))
     return step
+
+
+def with_noise_of(key: Any, cell: Cell, xs: Sequences) -> tuple[Cell, Any]:
+    """Returns the cell and what it reads: without noise where there is no key."""
+    if key is None or not isinstance(cell, KeyedCell):
+        return without_noise(cell), xs
+    return cell, with_keys(key, xs, cell.per)
 
 
 def _shapes(params: Params) -> dict[str, tuple[int, ...]]:

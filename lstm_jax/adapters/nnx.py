@@ -1,7 +1,8 @@
-"""RNN cells of `flax.nnx` as a `Cell`."""
+"""RNN cells of `flax.nnx` as a `Cell`, and cells as modules of it."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, Unpack
 
 import jax
 
@@ -12,9 +13,12 @@ from lstm_jax.adapters.modules import (
     library,
     memory_as_it_came,
     not_given,
+    with_noise_of,
 )
-from lstm_jax.cells.cell import Cell, check_input
+from lstm_jax.cells.cell import Cell, check_cell, check_input
 from lstm_jax.checks import check_type
+from lstm_jax.masking import Masks
+from lstm_jax.unrolling import unroll, unroll_carries
 
 
 def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
@@ -89,3 +93,63 @@ def from_nnx(module: Any, make: Callable[[Any], Any] | None = None) -> Cell:
         init_carry=init_carry,
         step=step,
     )
+
+
+def to_nnx(cell: Cell) -> Any:
+    """Returns a class of flax.nnx modules that run the cell over sequences.
+
+        layer = lj.adapters.to_nnx(lj.LSTM)(3, 64, rngs=nnx.Rngs(0))
+        carry, ys = layer(xs, lengths=lengths)           xs (time, batch, input)
+        carries, ys = layer.carries(xs)
+
+    A call `(xs, carry=None, *, rngs=None, **masks)` is `lj.unroll` with its lengths,
+    mask, resets and reverse, and `carries` is `lj.unroll_carries`, the memory of every
+    step. layer.cell are the params of the cell, an nnx.Param each. A cell that draws
+    random numbers, such as `lj.cells.zoneout`, draws them from rngs.dropout(), and runs
+    as in evaluation without rngs. Both directions are two layers, one called with
+    reverse=True. A module is made by `(in_features, hidden_features, *, rngs,
+    init_options=None)`, the last being keyword options of `cell.init`.
+
+    Args:
+      cell: any.
+
+    Raises:
+      ImportError: flax is not installed.
+      TypeError: it is no cell; those of nnx need none of this.
+
+    Example:
+      >>> from flax import nnx
+      >>> layer = lj.adapters.to_nnx(lj.LSTM)(3, 4, rngs=nnx.Rngs(0))
+      >>> xs, lengths = jnp.ones((5, 2, 3)), jnp.array([5, 2])
+      >>> carries, ys = layer.carries(xs, lengths=lengths)
+      >>> carries.c.shape
+      (5, 2, 4)
+    """
+    check_cell("cell", cell)
+    return _layer(cell)
+
+
+@cache
+def _layer(cell: Cell) -> Any:
+    nnx = library("flax.nnx", "flax")
+
+    class Layer(nnx.Module):
+        def __init__(self, in_features, hidden_features, *, rngs, init_options=None):
+            options = dict(init_options or {})
+            params = cell.init(rngs.params(), in_features, hidden_features, **options)
+            self.cell = nnx.data(jax.tree.map(nnx.Param, params))
+
+        def _parts(self, xs, rngs):
+            is_param = lambda node: isinstance(node, nnx.Param)
+            params = jax.tree.map(lambda p: p[...], self.cell, is_leaf=is_param)
+            key = None if rngs is None else rngs.dropout()
+            of_run, xs = with_noise_of(key, cell, xs)
+            return of_run, params, xs
+
+        def __call__(self, xs, carry=None, *, rngs=None, **masks: Unpack[Masks]):
+            return unroll(*self._parts(xs, rngs), carry, **masks)
+
+        def carries(self, xs, carry=None, *, rngs=None, **masks: Unpack[Masks]):
+            return unroll_carries(*self._parts(xs, rngs), carry, **masks)
+
+    return Layer

@@ -260,15 +260,16 @@ def _checked_layers(params: Params) -> tuple[Params, ...]:
     kinds = {tuple(type(one) for one in _directions(layer)) for layer in layers}
     if kinds not in [{(kind,) * directions} for kind in GATES for directions in (1, 2)]:
         raise TypeError(
-            f"params: got {_described(params)}; allowed: RNNParams, LSTMParams, "
+            f"params: got {described(params)}; allowed: RNNParams, LSTMParams, "
             "GRUParams or ProjectionLSTMParams, Directions of two alike, or a tuple of "
             "such layers, all alike"
         )
     return layers
 
 
-def _described(params: Params) -> str:
+def described(params: Params) -> str:
+    """Returns the kinds of params, in words."""
     name = type(params).__name__
     if type(params) not in (tuple, Directions):
         return name
-    return f"{name}({', '.join(_described(one) for one in params)})"
+    return f"{name}({', '.join(described(one) for one in params)})"

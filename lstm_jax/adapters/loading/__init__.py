@@ -7,7 +7,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from lstm_jax.adapters.loading import cudnn, formats, objects, readout
-from lstm_jax.adapters.loading.flax_layout import FLAX, HAIKU
+from lstm_jax.adapters.loading.flax_layout import FLAX
+from lstm_jax.adapters.loading.haiku_layout import HAIKU
 from lstm_jax.adapters.loading.keras_layout import KERAS
 from lstm_jax.adapters.loading.layouts import Candidate, Module, candidates
 from lstm_jax.adapters.loading.onnx_files import ONNX

@@ -1,23 +1,22 @@
-"""The layouts of Flax and Haiku.
+"""The layouts of Flax.
 
 flax.linen.LSTMCell, OptimizedLSTMCell, nnx.LSTMCell    ii if ig io hi hf hg ho
 flax.linen.GRUCell                                      ir iz in hr hz hn
 flax.linen.SimpleCell                                   i h
 nnx.OptimizedLSTMCell, GRUCell, SimpleCell              dense_i dense_h
-hk.LSTM     linear: x and h in one matrix, gates i, g, f, o, and 1 added to f
-hk.GRU      w_i, w_h, b: gates z, r, a; resets before the product; z is what is NEW
-hk.VanillaRNN    linear, linear_1; its activation is relu
+
+An LSTM has its bias on the side of h, the others on that of x.
 """
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
-from lstm_jax.adapters.loading.weights import check_shape, of_gates, params_of
-from lstm_jax.cells import GRU, GRU_RESET_BEFORE, LSTM, rnn
+from lstm_jax.adapters.loading.weights import check_shape, params_of
+from lstm_jax.cells import GRU, LSTM, rnn
 from lstm_jax.cells.gru import GRUParams
-from lstm_jax.cells.gru_reset_before import GRUResetBeforeParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.rnn import RNNParams
 
@@ -27,10 +26,17 @@ ASSUMED = (
 )
 
 
+GATES: dict[type, tuple[str, ...]] = {
+    LSTMParams: ("i", "f", "g", "o"),
+    GRUParams: ("r", "z", "n"),
+    RNNParams: ("",),
+}
+
+
 def read_gates(fields: Fields, settings: dict[str, Any]) -> Module:
     """Returns an LSTM or a GRU whose gates have a matrix each."""
     lstm = "ii/kernel" in fields
-    gates = ("i", "f", "g", "o") if lstm else ("r", "z", "n")
+    gates = GATES[LSTMParams if lstm else GRUParams]
     fields = {field.replace("if_/", "if/"): array for field, array in fields.items()}
     w_ih, b_i = _side_by_side(fields, [f"i{gate}" for gate in gates])
     w_hh, b_h = _side_by_side(fields, [f"h{gate}" for gate in gates])
@@ -57,6 +63,34 @@ def _side_by_side(fields: Fields, names: list[str]) -> tuple[np.ndarray, np.ndar
     return np.concatenate(kernels, axis=-1), np.concatenate(biases)
 
 
+def write_gates(params: Any) -> dict[str, Any]:
+    """Returns the params of linen's LSTMCell, GRUCell or SimpleCell."""
+    gates = GATES[type(params)]
+    of_side = {"i": params.w_ih, "h": params.w_hh}
+    tree = {
+        f"{side}{gate}": {"kernel": kernel}
+        for side, w in of_side.items()
+        for gate, kernel in zip(gates, jnp.split(w, len(gates), axis=-1), strict=True)
+    }
+    biases = jnp.split(params.b, len(gates))
+    for gate, bias in zip(gates, biases, strict=True):
+        tree[f"{_biased(params)}{gate}"]["bias"] = bias
+    if isinstance(params, GRUParams):
+        tree["hn"]["bias"] = params.b_hn
+    return tree
+
+
+def write_dense(params: Any) -> dict[str, Any]:
+    """Returns those of nnx's OptimizedLSTMCell, SimpleCell, or GRUCell without b_hn."""
+    tree = {"dense_i": {"kernel": params.w_ih}, "dense_h": {"kernel": params.w_hh}}
+    tree[f"dense_{_biased(params)}"]["bias"] = params.b
+    return tree
+
+
+def _biased(params: Any) -> str:
+    return "h" if isinstance(params, LSTMParams) else "i"
+
+
 def read_dense(fields: Fields, settings: dict[str, Any]) -> Module:
     """Returns a cell with one matrix for the input and one for the memory."""
     i, h = ("dense_i", "dense_h") if "dense_i/kernel" in fields else ("i", "h")
@@ -74,53 +108,6 @@ def read_dense(fields: Fields, settings: dict[str, Any]) -> Module:
         raise ValueError(f"{h} has shape {w_hh.shape}; it must have 1, 3 or 4 gates")
     params = params_of(GRUParams, **weights, b_hn=np.zeros_like(b_h[:hidden]))
     return Module(GRU, (params,), (ASSUMED,))
-
-
-def read_haiku_lstm(fields: Fields, settings: dict[str, Any]) -> Module:
-    """Returns hk.LSTM: one matrix for x and h."""
-    both, b = fields["linear/w"], fields["linear/b"]
-    hidden = both.shape[-1] // 4
-    check_shape("linear/b", b, (4 * hidden,))
-    inputs = len(both) - hidden
-    if both.shape[-1] % 4 or inputs < 1:
-        raise ValueError(
-            f"linear/w has shape {both.shape}; it must be (input + hidden, 4 * hidden)"
-        )
-    forget = np.repeat(np.array([0, 1, 0, 0], b.dtype), hidden)
-    order = (0, 2, 1, 3)
-    params = params_of(
-        LSTMParams,
-        w_ih=of_gates(both[:inputs], order),
-        w_hh=of_gates(both[inputs:], order),
-        b=of_gates(b, order) + forget,
-    )
-    return Module(LSTM, (params,))
-
-
-def read_haiku_gru(fields: Fields, settings: dict[str, Any]) -> Module:
-    """Returns hk.GRU: z there is the share that is new, so its weights change sign."""
-    hidden = len(fields["w_h"])
-    sign = np.repeat(np.array([1, -1, 1], fields["b"].dtype), hidden)
-    weights = {}
-    for name, field in {"w_ih": "w_i", "w_hh": "w_h", "b": "b"}.items():
-        shape = (*fields[field].shape[:-1], 3 * hidden)
-        array = check_shape(field, fields[field], shape)
-        weights[name] = of_gates(array, (1, 0, 2)) * sign
-    return Module(GRU_RESET_BEFORE, (params_of(GRUResetBeforeParams, **weights),))
-
-
-def read_haiku_rnn(fields: Fields, settings: dict[str, Any]) -> Module:
-    """Returns hk.VanillaRNN, whose activation is relu."""
-    b = fields["linear/b"] + fields.get("linear_1/b", 0)
-    params = params_of(
-        RNNParams, w_ih=fields["linear/w"], w_hh=fields["linear_1/w"], b=b
-    )
-    return Module(rnn("relu"), (params,))
-
-
-def _within(module: str) -> str:
-    """Matches what stands inside a Haiku module of this default name."""
-    return rf"(?:(?<={module}/)|(?<={module}_\d/)|(?<={module}_\d\d/))"
 
 
 LSTM_GATES = [f"{side}{gate}/kernel" for side in "ih" for gate in "ifgo"]
@@ -141,14 +128,5 @@ FLAX: tuple[Layout, ...] = (
         "dense_i/kernel dense_h/kernel",
         "i/kernel h/kernel",
         read=read_dense,
-    ),
-)
-HAIKU: tuple[Layout, ...] = (
-    layout(f"{_within('lstm')}linear/[wb]", "linear/w linear/b", read=read_haiku_lstm),
-    layout("w_i|w_h|b", "w_i w_h b", read=read_haiku_gru),
-    layout(
-        f"{_within('vanilla_rnn')}linear(?:_1)?/[wb]",
-        "linear/w linear/b linear_1/w",
-        read=read_haiku_rnn,
     ),
 )

@@ -10,10 +10,11 @@ CuDNNGRU    bias (6 * hidden,)    the memory order of cuDNN, in the shape of Ker
 import re
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
-from lstm_jax.adapters.loading.weights import check_shape, of_gates, params_of
+from lstm_jax.adapters.loading.weights import check_shape, of_gates, params_of, to_gates
 from lstm_jax.cells import gru, gru_reset_before, lstm, rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.gru import GRUParams
@@ -28,6 +29,7 @@ ACTIVATIONS = {
     "sigmoid": "logistic",
     "linear": "linear",
 }
+GRU_ORDER = (1, 0, 2)
 MERGED = (
     "merge_mode: got {!r}; it must be 'concat', the outputs of both directions side by "
     "side"
@@ -151,11 +153,11 @@ def _lstm(weights: Weights, gate_activation: str, _: Any) -> tuple[Cell, Any]:
 def _gru(
     weights: Weights, gate_activation: str, settings: dict[str, Any]
 ) -> tuple[Cell, Any]:
-    order, hidden = (1, 0, 2), len(weights.recurrent)
-    b = of_gates(_bias(weights, weights.bias), order)
+    hidden = len(weights.recurrent)
+    b = of_gates(_bias(weights, weights.bias), GRU_ORDER)
     matrices = {
-        "w_ih": of_gates(weights.kernel, order),
-        "w_hh": of_gates(weights.recurrent, order),
+        "w_ih": of_gates(weights.kernel, GRU_ORDER),
+        "w_hh": of_gates(weights.recurrent, GRU_ORDER),
     }
     after = settings.get("reset_after", weights.bias is None or b.ndim == 2)
     if not after:
@@ -190,6 +192,19 @@ def _bias(weights: Weights, bias: np.ndarray | None) -> np.ndarray:
     if bias is not None:
         return bias
     return np.zeros(weights.recurrent.shape[-1], weights.recurrent.dtype)
+
+
+def write(params: Any) -> list[Any]:
+    """Returns kernel, recurrent kernel and bias; of both directions, forward first."""
+    if isinstance(params, Directions):
+        return [*write(params.forward), *write(params.backward)]
+    if not isinstance(params, GRUParams | GRUResetBeforeParams):
+        return list(params)
+    b = params.b
+    if isinstance(params, GRUParams):
+        inside = jnp.pad(params.b_hn, (2 * len(params.b_hn), 0))
+        b = jnp.stack([b, inside])
+    return [to_gates(weights, GRU_ORDER) for weights in (params.w_ih, params.w_hh, b)]
 
 
 KERAS: tuple[Layout, ...] = (

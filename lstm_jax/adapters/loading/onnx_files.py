@@ -6,13 +6,14 @@ GRU    3; gates z, r, h; `linear_before_reset` resets after the product
 RNN    1; activations Tanh or Relu
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstm_jax.adapters.loading.layouts import Fields, Layout, Module, layout
 from lstm_jax.adapters.loading.source import Source, path_of
-from lstm_jax.adapters.loading.weights import check_shape, of_gates, params_of
+from lstm_jax.adapters.loading.weights import check_shape, of_gates, params_of, to_gates
 from lstm_jax.adapters.modules import library
 from lstm_jax.cells import gru, gru_reset_before, lstm, rnn
 from lstm_jax.cells.cell import Cell
@@ -97,6 +98,43 @@ def _cell(op: str, settings: dict[str, Any]) -> Cell:
         return lstm(GATE_ACTIVATIONS[first])
     after = settings.get("linear_before_reset", 0)
     return (gru if after else gru_reset_before)(GATE_ACTIVATIONS[first])
+
+
+class Node(NamedTuple):
+    """What a cell is in ONNX."""
+
+    op: str
+    activations: list[str]
+    attributes: dict[str, int]
+
+
+def node_of(cell: Cell) -> Node | None:
+    """Returns the node of a cell; None if ONNX has none."""
+    return next((node for known, node in _nodes() if known.step == cell.step), None)
+
+
+def _nodes() -> Iterator[tuple[Cell, Node]]:
+    for name, activation in RNN_ACTIVATIONS.items():
+        yield rnn(activation), Node("RNN", [name], {})
+    for name, gate in GATE_ACTIVATIONS.items():
+        activations = {op: [name, *after] for op, after in AFTER_THE_GATES.items()}
+        yield lstm(gate), Node("LSTM", activations["LSTM"], {})
+        for make, after in ((gru, 1), (gru_reset_before, 0)):
+            attributes = {"linear_before_reset": after}
+            yield make(gate), Node("GRU", activations["GRU"], attributes)
+
+
+def write(op: str, params: Any) -> dict[str, np.ndarray]:
+    """Returns W, R and B of a node in one direction, in float32."""
+    b_hh = np.zeros_like(params.b)
+    if isinstance(params, GRUParams):
+        b_hh[-len(params.b_hn) :] = params.b_hn
+    fields = {"W": params.w_ih, "R": params.w_hh, "B": np.stack([params.b, b_hh])}
+    arrays = {
+        name: to_gates(np.asarray(array, np.float32), GATES[op])
+        for name, array in fields.items()
+    }
+    return {"W": arrays["W"].T, "R": arrays["R"].T, "B": arrays["B"].ravel()}
 
 
 def _activation(op: str, settings: dict[str, Any]) -> str:

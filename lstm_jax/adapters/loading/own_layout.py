@@ -48,7 +48,7 @@ def read(fields: Fields, settings: dict[str, Any]) -> Module:
 def _layer(fields: Fields) -> tuple[type, Any]:
     for kind, (_, gates) in CELLS.items():
         if fields.keys() == set(kind._fields) and _gates(fields, kind) == gates:
-            return kind, params_of(kind, **_checked(fields, kind, gates))
+            return kind, params_of(kind, **checked(fields, kind, gates))
     found = ", ".join(f"{name} {np.shape(fields[name])}" for name in sorted(fields))
     raise ValueError(
         f"it holds {found}; it must be an LSTM, w_ih (input, 4 * hidden), w_hh "
@@ -64,7 +64,8 @@ def _gates(fields: Fields, kind: type) -> int:
     return fields["w_hh"].shape[-1] // len(hidden) if fields["w_hh"].ndim == 2 else 0
 
 
-def _checked(fields: Fields, kind: type, gates: int) -> Fields:
+def checked(fields: Fields, kind: type, gates: int) -> Fields:
+    """Returns the weights of a layer; refuses shapes that do not fit one another."""
     shown = len(fields["w_hh"])
     hidden = len(fields["w_hr"]) if kind is ProjectionLSTMParams else shown
     inputs = fields["w_ih"].shape[:1]

@@ -50,6 +50,12 @@ def read_equinox(fields: Fields, settings: dict[str, Any]) -> Module:
     return read(weights | {"bias_ih": bias, "bias_hh": second}, settings)
 
 
+def write_equinox(params: Any) -> dict[str, Any]:
+    """Returns the arrays of eqx.nn.LSTMCell or GRUCell by name."""
+    arrays = {"weight_ih": params.w_ih.T, "weight_hh": params.w_hh.T, "bias": params.b}
+    return arrays | ({"bias_n": params.b_hn} if isinstance(params, GRUParams) else {})
+
+
 def _rnn(activation: str | None) -> Cell:
     return rnn(activation or "tanh")
 

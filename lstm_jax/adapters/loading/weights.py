@@ -42,10 +42,15 @@ def check_shape(path: str, array: np.ndarray, wanted: tuple[int, ...]) -> np.nda
     return array
 
 
-def of_gates(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+def of_gates(array: Any, order: tuple[int, ...]) -> Any:
     """Returns the gates along the last axis in another order."""
-    parts = np.split(array, len(order), axis=-1)
-    return np.concatenate([parts[at] for at in order], axis=-1)
+    by_gate = array.reshape(*array.shape[:-1], len(order), -1)
+    return by_gate[..., list(order), :].reshape(array.shape)
+
+
+def to_gates(array: Any, order: tuple[int, ...]) -> Any:
+    """Undoes `of_gates`: what is read in this order is written back."""
+    return of_gates(array, tuple(np.argsort(order)))
 
 
 def params_of(kind: type, **weights: np.ndarray) -> Any:

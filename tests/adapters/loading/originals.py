@@ -73,22 +73,48 @@ def stepped(step, carry):
     return run
 
 
-def of_linen(make):
+def wide(tree):
+    """In float64, which libraries do not give their empty memories."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), tree)
+
+
+def run_linen(make, variables):
     module = make(HIDDEN, param_dtype=jnp.float64)
     empty = module.initialize_carry(jax.random.key(0), (BATCH, INPUT))
-    empty = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), empty)
-    params = drawn(module.init(jax.random.key(0), empty, jnp.zeros((BATCH, INPUT))))
-    step = lambda carry, x: module.apply(params, carry, x)
-    return Original({"params": {"rnn": params["params"]}}, stepped(step, empty))
+    step = lambda carry, x: module.apply(variables, carry, x)
+    return stepped(step, wide(empty))
+
+
+def of_linen(make):
+    module, xs = make(HIDDEN, param_dtype=jnp.float64), jnp.zeros((BATCH, INPUT))
+    empty = module.initialize_carry(jax.random.key(0), xs.shape)
+    variables = drawn(module.init(jax.random.key(0), wide(empty), xs))
+    source = {"params": {"rnn": variables["params"]}}
+    return Original(source, run_linen(make, variables))
+
+
+def new_nnx(make):
+    dtypes = {"dtype": jnp.float64, "param_dtype": jnp.float64}
+    return make(INPUT, HIDDEN, **dtypes, rngs=nnx.Rngs(0))
+
+
+def run_nnx(make, state):
+    module = new_nnx(make)
+    nnx.update(module, state)
+    return stepped(module, wide(module.initialize_carry((BATCH, INPUT), nnx.Rngs(0))))
 
 
 def of_nnx(make):
-    wide = {"dtype": jnp.float64, "param_dtype": jnp.float64}
-    module = make(INPUT, HIDDEN, **wide, rngs=nnx.Rngs(0))
-    nnx.update(module, drawn(nnx.state(module, nnx.Param)))
-    empty = module.initialize_carry((BATCH, INPUT), nnx.Rngs(0))
-    empty = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), empty)
-    return Original(module, stepped(module, empty))
+    module = new_nnx(make)
+    state = drawn(nnx.state(module, nnx.Param))
+    nnx.update(module, state)
+    return Original(module, run_nnx(make, state))
+
+
+def run_haiku(make, params):
+    core = hk.without_apply_rng(hk.transform(lambda x, state: make(HIDDEN)(x, state)))
+    empty = hk.testing.transform_and_run(lambda: make(HIDDEN).initial_state(BATCH))()
+    return stepped(lambda carry, x: core.apply(params, x, carry)[::-1], wide(empty))
 
 
 def of_haiku(make):
@@ -99,23 +125,23 @@ def of_haiku(make):
     params = drawn(
         hk.transform(first).init(jax.random.key(0), jnp.zeros((BATCH, INPUT)))
     )
-    core = hk.without_apply_rng(hk.transform(lambda x, state: make(HIDDEN)(x, state)))
-    empty = hk.testing.transform_and_run(lambda: make(HIDDEN).initial_state(BATCH))()
-    step = lambda carry, x: core.apply(params, x, carry)[::-1]
-    empty = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), empty)
-    return Original(params, stepped(step, empty))
+    return Original(params, run_haiku(make, params))
 
 
-def of_equinox(make):
-    module = make(INPUT, HIDDEN, dtype=jnp.float64, key=jax.random.key(0))
+def run_equinox(module):
     one = jnp.zeros((BATCH, HIDDEN), jnp.float64)
-    two = "LSTM" in make.__name__
+    two = "LSTM" in type(module).__name__
 
     def step(carry, x):
         carry = jax.vmap(module)(x, carry)
         return carry, carry[0] if two else carry
 
-    return Original(module, stepped(step, (one, one) if two else one))
+    return stepped(step, (one, one) if two else one)
+
+
+def of_equinox(make):
+    module = make(INPUT, HIDDEN, dtype=jnp.float64, key=jax.random.key(0))
+    return Original(module, run_equinox(module))
 
 
 def of_keras(layer, build=True):
