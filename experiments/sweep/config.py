@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.common import cli
 from experiments.common.cli import ConfigError, option
+from experiments.common.own_data_flags import OwnData
 from experiments.sweep.settings import MOST_SETTINGS, Setting, Swept, drawn, grid, parse
 from experiments.train.config import WHERE
 from experiments.train.config import Config as RunConfig
@@ -29,7 +30,7 @@ FREE = ("success_loss", "success_accuracy", *WHERE)
 
 SWEEPABLE = {
     field.name: field.metadata["kind"]
-    for field in fields(RunConfig)
+    for field in sorted(fields(RunConfig), key=lambda f: f in fields(OwnData))
     if field.name not in NOT_SWEPT + WITHOUT_MEANING + WHERE
 }
 
