@@ -44,11 +44,6 @@ class Config(cli.Flags):
         cli.optional(cli.text()),
         "which of several modules in the file: the prefix of its keys",
     )
-    direction: str = option(
-        "forward",
-        cli.one_of(("forward", "backward")),
-        "of a bidirectional layer; backward reads the sequence from its end",
-    )
     sequence: str | None = sequences.sequence_option("read instead of white noise")
     columns: tuple[str, ...] | None = sequences.columns_option()
     missing: str = sequences.missing_option()

@@ -61,7 +61,6 @@ def test_where_every_unit_keeps_all_the_panel_says_so(of_two_layers):
             {"weights": "a.npz", "lag": 1},
             "lag: got 1; it must be an integer, at least 2",
         ),
-        ({"weights": "a", "direction": "up"}, "direction: got 'up'; it must be one of"),
     ],
 )
 def test_options_are_refused_in_one_line(options, message):
