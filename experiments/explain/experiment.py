@@ -212,7 +212,7 @@ def _say_all_is_kept(axes: Axes, num_units: int, lag: int) -> None:
 
 def _whose(layers: list[Any]) -> str:
     """Returns whose memory the gradient is taken of, see `measurements.Measured`."""
-    both = isinstance(layers[-1], str)
+    both = any(isinstance(name, str) for name in layers)
     return "the last layer's\nmemory" if both and len(layers) > 2 else ALL
 
 

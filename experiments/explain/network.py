@@ -63,6 +63,21 @@ def sizes(of: Network, params: Weights) -> tuple[int, int, int]:
     return first.w_ih.shape[0], units, shown
 
 
+def on_top(
+    below: tuple[Network, Weights], above: tuple[Network, Weights]
+) -> tuple[Network, Weights]:
+    """Returns two networks as one; layers of one direction become one block."""
+    (blocks, params), (more, more_params) = below, above
+    last, first = blocks[-1], more[0]
+    if last.both or first.both:
+        return blocks + more, params + more_params
+    joint = Block(last.cells + first.cells)
+    return (
+        (*blocks[:-1], joint, *more[1:]),
+        (*params[:-1], params[-1] + more_params[0], *more_params[1:]),
+    )
+
+
 def _plain(params: Params) -> Any:
     """Returns the weights of a cell that learned its first memory, too."""
     return getattr(params, "cell", params)

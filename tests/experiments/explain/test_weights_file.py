@@ -19,7 +19,7 @@ from weight_files import (
 
 import lstm_jax as lj
 from experiments import explain
-from experiments.explain.network import Block, sizes
+from experiments.explain.network import Block, names, sizes
 from experiments.explain.weights_file import read
 
 
@@ -170,3 +170,29 @@ def test_one_of_several_is_asked_for_by_name(tmp_path):
     message = refusal(lambda: read("weights", npz, "c"))
     assert message.startswith("module: got 'c'; it must")
     assert read("weights", npz, "b").network == (Block((lj.LSTM,)),)
+
+
+def test_several_modules_are_one_stack_where_they_fit(tmp_path):
+    arrays = {
+        **module_arrays(torch.nn.GRU(INPUT, 4, bidirectional=True), "bottom."),
+        **module_arrays(torch.nn.LSTM(8, 5), "middle."),
+        **module_arrays(torch.nn.GRU(5, HIDDEN, num_layers=2), "top."),
+    }
+    path = save_torch(tmp_path / "w.safetensors", arrays)
+    found = read("file", path, "bottom, middle,top")
+    assert found.network == (
+        Block((lj.GRU, lj.GRU), both=True),
+        Block((lj.LSTM, lj.GRU, lj.GRU)),
+    )
+    assert names(found.network) == ("0 forward", "0 backward", 1, 2, 3)
+    assert sizes(found.network, found.params) == (INPUT, HIDDEN, HIDDEN)
+    one_by_one = [lj.adapters.load(path, name) for name in ("bottom", "middle", "top")]
+    wanted = jax.tree.leaves([one.params for one in one_by_one])
+    for got, want in zip(jax.tree.leaves(found.params), wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert refusal(lambda: read("file", path, "middle,bottom")) == (
+        "module: got 'middle,bottom'; each must read what the one before shows, but "
+        "'middle' shows 5 features and 'bottom' reads 2"
+    )
+    message = refusal(lambda: read("file", path, "bottom,up"))
+    assert message.startswith("module: got 'up'; it must be one of those in ")
