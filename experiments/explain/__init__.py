@@ -28,7 +28,11 @@ sequence, u . answer, takes the place of the output; thin grey lines are the sam
 measurement of the initial weights. Third, where the answer came from: integrated
 gradients of its length, from inputs of zero to the inputs, summed over the inputs of a
 step; drawn is the share that the last steps made, in absolute values, and the verdict
-says which inputs, and what the sum misses (`lj.gradients.integrated_gradients`).
+says which inputs, and what the sum misses (`lj.gradients.integrated_gradients`). The
+verdict also says through what a step of the gradient goes back, as a mean over the
+steps with more than 1e-6 of it: the memory that is kept, or a gate that reads it
+(`lj.gradients.path_shares`).
+
 Weights alone, without --sequence, read white noise of unit variance: `lag` steps of
 warm-up, then `lag` + 1 that are measured. What a model keeps depends on what it reads,
 so give it your own sequence if you have one: a CSV, a .npy file of (time, input) or

@@ -20,7 +20,7 @@ from experiments.common.records import Record, take
 from experiments.common.report import INITIAL, TRAINED
 from experiments.common.saturation import Saturation
 from experiments.common.statistics import quartiles
-from experiments.explain import answer, measurements, models, network, report
+from experiments.explain import answer, measurements, models, network, paths, report
 from experiments.explain.models import Config as Config
 from experiments.train import saved_run
 from lstm_jax import plots
@@ -50,6 +50,7 @@ def run(config: Config) -> Record:
             params = form.unflatten(jax.tree.leaves(began.cell))
             before = measure(params, began.readout, read.inputs, read.counts)
             stages = {INITIAL: before, TRAINED: found}
+        shares = paths.shares(config, model, read)
         advance("measured", 1)
     return records.new(
         NAME,
@@ -58,15 +59,16 @@ def run(config: Config) -> Record:
         | {"model": report.model_in_words(config, model), "read": read.what}
         | sequences.in_record(read.read),
         start,
-        measurements.quantities(stages),
+        measurements.quantities(stages) | paths.quantities(shares),
         axes={
             "stage": stages,
             "layer": network.names(model.network),
+            "path": paths.names(model),
             "columns": Saturation._fields,
             "input": answer.names(read.columns, model.sizes[0]),
         },
         rows=report.table(model, found, read.lag),
-        verdict=report.verdict(config, model, read, stages),
+        verdict=report.verdict(config, model, read, stages, shares),
     )
 
 
@@ -126,7 +128,7 @@ def _left(record: Record, when: str) -> str:
 
 
 def _plot_gates(axes: Axes, record: Record) -> None:
-    cell, layers = record.config["cell"], record.axes["layer"]
+    cell, layers = record.config["cell"], network.called(record.axes["layer"])
     half_lives = take(record, "half_life", stage=TRAINED)
     for of_layer in _before(record, "half_life"):
         before: dict[str, Any] = UNTRAINED | {"label": "before"}
@@ -139,7 +141,7 @@ def _plot_gates(axes: Axes, record: Record) -> None:
             color=plots.colour_of(cell),
             linestyle=plots.LINE_STYLES[number % len(plots.LINE_STYLES)],
             marker="." if len(half_lives) == 1 and len(ranks) <= 128 else "",
-            label=_of_layer(layers, number) if len(ranks) else "",
+            label=layers[number] if len(ranks) else "",
         )
     lag = record.config["lag"]
     axes.axhline(lag, color=plots.GREY, linewidth=0.6, label=f"lag {lag}")
@@ -165,11 +167,6 @@ def _ranked(half_lives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 + np.arange(len(known)), np.maximum(known, LEAST_DRAWN)
 
 
-def _of_layer(layers: list[Any], number: int) -> str:
-    """Returns what one of several layers is called, or nothing if it is the only."""
-    return report.called(layers[number], len(layers))
-
-
 def _before(record: Record, name: str) -> np.ndarray:
     """Returns what was measured before training; empty for weights alone."""
     if INITIAL not in record.axes["stage"]:
@@ -177,13 +174,13 @@ def _before(record: Record, name: str) -> np.ndarray:
     return take(record, name, stage=INITIAL)
 
 
-def _mark_slowest(axes: Axes, half_lives: np.ndarray, layers: list[Any]) -> None:
+def _mark_slowest(axes: Axes, half_lives: np.ndarray, layers: list[str]) -> None:
     """Labels the slowest unit, unless its half-life is infinite."""
     slowest = np.nanmax(half_lives)
     if not np.isfinite(slowest):
         return
     layer, unit = np.unravel_index(np.nanargmax(half_lives), half_lives.shape)
-    where = ", ".join(filter(None, [_of_layer(layers, int(layer)), "unit"]))
+    where = ", ".join(filter(None, [layers[int(layer)], "unit"]))
     plots.note(
         axes,
         f"{where} {unit}: {wording.steps(slowest)}",

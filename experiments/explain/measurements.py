@@ -22,6 +22,8 @@ from experiments.explain.network import Run, Weights
 from lstm_jax import readouts
 from lstm_jax.gradients.carousel import forget_factors
 
+HORIZON_FRACTION = 1e-6
+
 Kept = Float[Array, " hidden"]
 
 
@@ -40,7 +42,15 @@ class Measured(NamedTuple):
     saturation: Saturation | None  # by --sequence; None without one
 
 
-def measured(
+class Asked(NamedTuple):
+    """A network at work: the runs of its blocks, and what each is asked for."""
+
+    runs: list[Run]
+    heard: list[Callable[[Array], Array]]  # `outputs -> number`, one a run
+    answered: Callable[[Array], Array]  # `last output -> answer`
+
+
+def asked(
     config: Config,
     model: Model,
     lag: int,
@@ -48,8 +58,8 @@ def measured(
     readout: readouts.LinearParams | None,
     inputs: Float[Array, "time examples input"],
     counts: Bool[Array, "time examples"] | None,
-) -> Measured:
-    """Returns what is measured on params and a readout; can be traced.
+) -> Asked:
+    """Returns a network of these params on these inputs; can be traced.
 
     Args:
       config: the directions, one an example, are drawn from its seed.
@@ -61,12 +71,9 @@ def measured(
       inputs: with the warm-up.
       counts: False before a sequence begins; None if all begin at the first step.
     """
-    first, window = model.network[0], inputs[-lag - 1 :]
+    first = model.network[0]
     xs = network.entering(first, inputs)
     carry = first.cell.init_carry(params[0], inputs.shape[1:-1])
-    saturated = None
-    if config.sequence is not None:
-        saturated = saturation(first.cell, params[0], xs)
     if xs.shape[0] > lag + 1:
         mask = None if counts is None else counts[: -lag - 1]
         warm_up, xs = xs[: -lag - 1], xs[-lag - 1 :]
@@ -75,16 +82,33 @@ def measured(
     def answered(y):
         return y if readout is None else readouts.linear(readout, y)
 
-    came_from = answer(model.network, params, window, answered, carry)
-    *below, top = network.runs(model.network, params, xs, carry)
-    log_norms = [_log_norms(run, partial(_heard, config, _itself)) for run in below]
-    log_norms.append(_log_norms(top, partial(_heard, config, answered)))
-    log_kept = [of_cell for run in (*below, top) for of_cell in _log_kept(run)]
+    runs = network.runs(model.network, params, xs, carry)
+    reads = [_itself] * (len(runs) - 1) + [answered]
+    return Asked(runs, [partial(_heard, config, read) for read in reads], answered)
+
+
+def measured(
+    config: Config,
+    model: Model,
+    lag: int,
+    params: Weights,
+    readout: readouts.LinearParams | None,
+    inputs: Float[Array, "time examples input"],
+    counts: Bool[Array, "time examples"] | None,
+) -> Measured:
+    """Returns what is measured; can be traced. Arguments as for `asked`."""
+    runs, heard, answered = asked(config, model, lag, params, readout, inputs, counts)
+    log_norms = [_log_norms(*one) for one in zip(runs, heard, strict=True)]
+    window, saturated = inputs[-lag - 1 :], None
+    if config.sequence is not None:
+        first = model.network[0]
+        xs = network.entering(first, inputs)
+        saturated = saturation(first.cell, params[0], xs)
     return Measured(
-        log_kept=tuple(log_kept),
+        log_kept=tuple(of_cell for run in runs for of_cell in _log_kept(run)),
         log_norms=lj.joint_log_norms(tuple(log_norms[-1])),
         layer_log_norms=jnp.concatenate(log_norms),
-        answer=came_from,
+        answer=answer(model.network, params, window, answered, runs[0].carry),
         saturation=saturated,
     )
 

@@ -6,6 +6,7 @@ backward one x_{T-1-t}. So both have read the whole sequence at the last step, a
 is measured of a cell is measured of both directions at once.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -93,6 +94,25 @@ def names(network: Network) -> tuple[str | int, ...]:
         else:
             found += range(layer, layer + len(block.cells))
         layer += 1 if block.both else len(block.cells)
+    return tuple(found)
+
+
+def called(names: Sequence[str | int]) -> list[str]:
+    """Returns what cells are called in a sentence, "" if there is only one."""
+    if len(names) == 1:
+        return [""]
+    if len(names) == 2 and isinstance(names[0], str):
+        return list(DIRECTIONS)
+    return [f"layer {name}" for name in names]
+
+
+def paths(of: Network, params: Weights) -> tuple[tuple[str, ...], ...]:
+    """Returns the paths of the gradient through a step of each cell, by name."""
+    found = []
+    for block, of_block in zip(of, params, strict=True):
+        for cell, of_cell in zip(block.cells, of_block, strict=True):
+            x = jnp.zeros(_plain(of_cell).w_ih.shape[0])
+            found.append(lj.gradients.path_names(cell, of_cell, x))
     return tuple(found)
 
 

@@ -9,13 +9,12 @@ from jax.typing import ArrayLike
 import lstm_jax as lj
 from experiments.common import decay, saturation, sequences, wording
 from experiments.common.report import INITIAL, TRAINED
-from experiments.explain import answer, network
-from experiments.explain.measurements import Measured
+from experiments.explain import answer, network, paths
+from experiments.explain.measurements import HORIZON_FRACTION, Measured
 from experiments.explain.models import NOISE, Config, Model, Sequences
 from experiments.explain.network import Network
 from experiments.train.saved_run import TrainedRun
 
-HORIZON_FRACTION = 1e-6
 FORMATS = ("bfloat16", "float16", "float32")
 
 
@@ -50,19 +49,12 @@ def _kept_in_words(log_kept: np.ndarray) -> dict[str, str]:
     }
 
 
-def called(name: str | int, several: int) -> str:
-    """Returns what a layer is called in a sentence; nothing if it is the only one."""
-    if several == 1:
-        return ""
-    direction = str(name).partition(" ")[-1]
-    return direction if direction and several == 2 else f"layer {name}"
-
-
 def verdict(
     config: Config,
     model: Model,
     read: Sequences,
     stages: dict[str, Measured],
+    path_shares: paths.Shares,
 ) -> list[str]:
     """Returns the verdict; `stages` has TRAINED and, for a run, INITIAL."""
     found, before = stages[TRAINED], stages.get(INITIAL)
@@ -75,6 +67,7 @@ def verdict(
         *_gate_lines(model, found),
         *_end_lines(model),
         *_gradient_lines(found, read.lag),
+        *paths.lines(model, path_shares, found),
         *answer.lines(
             found.answer,
             answer.names(read.columns, model.sizes[0]),
@@ -142,10 +135,9 @@ def _input_lines(read: Sequences, found: Measured) -> list[str]:
 
 
 def _gate_lines(model: Model, found: Measured) -> list[str]:
-    names, lines = network.names(model.network), []
+    lines, wheres = [], network.called(network.names(model.network))
     cells = [cell for block in model.network for cell in block.cells]
-    for name, cell, log_kept in zip(names, cells, found.log_kept, strict=True):
-        where = called(name, len(names))
+    for where, cell, log_kept in zip(wheres, cells, found.log_kept, strict=True):
         where += ", " * bool(where)
         lines.append(f"  gates:    {where}{_half_lives_in_words(cell, log_kept)}")
     return lines

@@ -132,6 +132,20 @@ def test_the_parts_of_the_answer_add_up_through_both(module, sequence, explained
 
 
 @pytest.mark.slow
+def test_the_paths_through_each_layer_make_all_of_its_gradient(explained):
+    paths = ["cell", "i", "f", "g", "o"]
+    wanted = [f"layer {layer} {path}" for layer in LAYERS for path in paths]
+    assert explained.axes["path"] == wanted
+    shares = take(explained, "path_share").reshape(4, 5, STEPS)
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+    (line,) = [of for of in explained.verdict if of.startswith("  through:  layer 1 f")]
+    means = {path: shares[2, k].mean() for k, path in enumerate(paths)}
+    first = max(means, key=lambda path: means[path])
+    first = "the memory that is kept" if first == "cell" else first
+    assert line.startswith(f"  through:  layer 1 forward, {first} ")
+
+
+@pytest.mark.slow
 def test_the_verdict_says_where_each_direction_ends(explained):
     text = "\n".join(explained.verdict)
     assert "lstm, 2 inputs, 3 units in 2 layers, in both directions" in text

@@ -25,7 +25,9 @@ def log_sigmoid(b):
     return -np.log1p(np.exp(-np.asarray(b, np.float64)))
 
 
-@pytest.mark.parametrize("make", [lstm_params, gru_params])
+@pytest.mark.parametrize(
+    "make", [lstm_params, pytest.param(gru_params, marks=pytest.mark.slow)]
+)
 def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     """f = σ(b) at every step, and the memory is reached along the gate alone."""
     biases = (2.0, 0.5, -1.0)
@@ -36,6 +38,10 @@ def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     np.testing.assert_allclose(
         take(record, "half_life")[0], np.log(0.5) / rates[None], rtol=1e-5
     )
+    assert record.axes["path"][0] == "cell"
+    by_path = take(record, "path_share")
+    np.testing.assert_allclose(by_path[0], 1, rtol=1e-6)
+    np.testing.assert_allclose(by_path[1:], 0, atol=1e-6)
     # Unit k of the adjoint is u_k σ(b_k)^(steps); its norm is taken over the units.
     key = jax.random.fold_in(jax.random.key(0), 1)
     u = np.asarray(jax.random.normal(key, (2, len(biases))), np.float64)
