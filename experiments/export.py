@@ -131,10 +131,7 @@ def read(config: Config) -> Network:
 
 def _of_run(run: saved_run.TrainedRun) -> Network:
     config, params = run.config, run.params
-    cell = lj.CELLS[config.cell]
-    if config.num_layers > 1 and not config.bidirectional:
-        cell = lj.stack(*[cell] * config.num_layers)
-    network = network_of(cell, params.cell, params.readout)
+    network = network_of(run.cell, params.cell, params.readout)
     if config.bidirectional and run.task.answers == "last_step":
         network = network._replace(notes=(READ_AT_BOTH_ENDS,))
     return Network(network, run.task.input_size)

@@ -25,6 +25,7 @@ from experiments.common.own_data_flags import (
 )
 from lstm_jax import files
 from lstm_jax.tasks import stored
+from lstm_jax.tasks.character_language import alphabet_of
 
 HELD_OUT = 0.2  # of a table, its last steps: the test
 SEEN = 4  # files that are kept in memory
@@ -36,12 +37,14 @@ class Learnt(NamedTuple):
     """A user's file as a task.
 
     Attributes:
-      task: whose leaves are the data.
+      task: whose leaves are the data, if they are the user's own.
+      inputs: names of its inputs; None of a task of the library.
       columns: what a record says of them, besides the flags.
       verdict: what was read, a line.
     """
 
     task: lj.Task
+    inputs: tuple[str, ...] | None
     columns: dict[str, Any]
     verdict: list[str]
 
@@ -82,7 +85,7 @@ def learnt(config: Any) -> Learnt:
         saw.
     """
     if file_of(config) is None:
-        return Learnt(lj.TASKS[config.task], {}, [])
+        return Learnt(lj.TASKS[config.task], None, {}, [])
     own: dict[str, Any] = {
         f.name: getattr(config, f.name, f.default) for f in fields(OwnData)
     }
@@ -105,7 +108,7 @@ def _of_text(config: OwnData, valid: float) -> Learnt:
     text = lj.data.read_text(config.text or "")
     task = lj.tasks.character_language(text, valid=valid)
     kinds = f"{len(text)} characters, {task.input_size} different ones"
-    return Learnt(task, {}, [f"  read:     {kinds}"])
+    return Learnt(task, tuple(alphabet_of(text)), {}, [f"  read:     {kinds}"])
 
 
 def _of_table(config: OwnData, valid: float) -> Learnt:
@@ -125,7 +128,8 @@ def _of_table(config: OwnData, valid: float) -> Learnt:
         valid=valid,
     )
     read = sequences.of_table(table)
-    return Learnt(task, sequences.in_record(read), sequences.in_words(read))
+    said = sequences.in_record(read), sequences.in_words(read)
+    return Learnt(task, table.columns, *said)
 
 
 def _target(config: OwnData, columns: tuple[str, ...]) -> tuple[str, ...]:

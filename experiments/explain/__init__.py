@@ -11,7 +11,8 @@ these steps remain after rounding to a number format?
   python -m experiments.explain --checkpoint=out/adding/checkpoints/500
 
 The file may be of torch, Keras, Flax, ONNX, NumPy or an audio plug-in
-(`lj.adapters.load`); a cell without a memory of its own, such as an RNN, is refused.
+(`lj.adapters.load`); all its layers are explained, in both directions if it has two. A
+cell without a memory of its own, such as an RNN, has no half-lives, but a gradient.
 --checkpoint is the --out of `experiments.train`, meaning its newest whole checkpoint,
 or one particular checkpoint. Cell, sizes and task come from the run's own config, and
 the model is measured on fresh sequences of that task, both trained and untrained.
@@ -27,13 +28,23 @@ sequence, u . answer, takes the place of the output; thin grey lines are the sam
 measurement of the initial weights. Third, where the answer came from: integrated
 gradients of its length, from inputs of zero to the inputs, summed over the inputs of a
 step; drawn is the share that the last steps made, in absolute values, and the verdict
-says which inputs, and what the sum misses (`lj.gradients.integrated_gradients`).
-Weights alone, without --sequence, read white noise
-of unit variance: `lag` steps of warm-up, then `lag` + 1 that are measured. What a model
-keeps depends on what it reads, so give it your own sequence if you have one: a CSV, a
-.npy file of (time, input) or (time, batch, input), and what else `lj.data.read_table`
-reads, every column standardised unless --scale=none. Everything is computed in float32,
-norms without underflow.
+says which inputs, and what the sum misses (`lj.gradients.integrated_gradients`). The
+verdict also says through what a step of the gradient goes back, as a mean over the
+steps with more than 1e-6 of it: the memory that is kept, or a gate that reads it
+(`lj.gradients.path_shares`).
+
+Weights alone, without --sequence, read white noise of unit variance: `lag` steps of
+warm-up, then `lag` + 1 that are measured. What a model keeps depends on what it reads,
+so give it your own sequence if you have one: a CSV, a .npy file of (time, input) or
+(time, batch, input), and what else `lj.data.read_table` reads, every column
+standardised unless --scale=none. Everything is computed in float32, norms without
+underflow.
+
+A bidirectional layer reads a sequence whole, and is asked for what each direction shows
+where it has read all: at the last step, and at the first. Lags count from there. In
+several such layers every output hears every step from both sides, so for the gradient
+each layer is asked for its own last outputs; the parts of the answer are of the whole
+network.
 
 Expected. The slowest gate alone leaves exp(lag * mean ln f_t). The measured gradient
 lies below that line if such units are few or hardly contribute to the output, and above

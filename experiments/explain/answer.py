@@ -1,5 +1,6 @@
 """Which steps and inputs the answer came from, by integrated gradients."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,10 @@ from matplotlib.axes import Axes
 import lstm_jax as lj
 from experiments.common.records import Quantity, Record, take
 from experiments.common.report import INITIAL, TRAINED
+from experiments.explain import network
+from experiments.explain.network import Network, Weights
 from lstm_jax import plots
+from lstm_jax.types import Carry
 
 NUM_POINTS = 128  # of the path; a long sequence through full gates needs them
 PARTS = (0.5, 0.9)  # of the answer, for which the steps are counted
@@ -32,27 +36,36 @@ class Answer(NamedTuple):
 
 
 def answer(
-    cell: lj.Cell, params: Any, inputs: Float[Array, "time examples input"], read, carry
+    of: Network,
+    params: Weights,
+    inputs: Float[Array, "time examples input"],
+    read: Callable[[Array], Array],
+    carry: Carry,
 ) -> Answer:
     """Returns where the last answers came from; can be traced.
 
     Args:
-      cell: all layers.
-      params: of all layers.
+      of: the network.
+      params: of all its cells.
       inputs: without the warm-up.
       read: `output -> answer`, the readout.
-      carry: that enters the first of these steps.
+      carry: that enters the first of these steps, of the lowest block.
     """
-    own = read(lj.unroll(cell, params, inputs, carry)[1][-1])
+    first, width = of[0], inputs.shape[-1]
+    xs = network.entering(first, inputs)
+    ys = lj.unroll(first.cell, params[0], xs, carry)[1]
+    own = read(network.last_output(of, params, ys))
     along = own / jnp.maximum(jnp.linalg.norm(own, axis=-1, keepdims=True), 1e-30)
     values, gap = lj.gradients.integrated_gradients(
-        cell,
-        params,
-        inputs,
-        lambda ys: jnp.sum(read(ys[-1]) * along),
+        first.cell,
+        params[0],
+        xs,
+        lambda ys: jnp.sum(read(network.last_output(of, params, ys)) * along),
         num_points=NUM_POINTS,
         carry=carry,
     )
+    if first.both:  # an input is read twice, and counts with both
+        values = values[..., :width] + values[::-1, ..., width:]
     by_lag = values.sum(axis=-1)[::-1]
     size = jnp.maximum(jnp.abs(by_lag).sum(axis=0), 1e-30)
     return Answer(by_lag, jnp.abs(values).sum(axis=0), jnp.abs(gap) / size)
@@ -69,15 +82,19 @@ def quantities(stages: list[Answer]) -> dict[str, Quantity]:
     }
 
 
-def lines(found: Answer, columns: tuple[str, ...], horizon: int | float) -> list[str]:
+def lines(
+    found: Answer, columns: tuple[str, ...], horizon: int | float, ends: bool
+) -> list[str]:
     """Says how far back the steps lie that made the answer, and which inputs.
 
     Args:
       found: of the trained network.
       columns: what its inputs are called.
       horizon: steps back to which the gradient on the inputs themselves reaches.
+      ends: whether the steps are counted from both ends of the sequence.
     """
-    share = np.cumsum(_shares(np.asarray(found.by_lag).T), axis=-1)
+    shares = _shares(np.asarray(found.by_lag).T)
+    share = np.cumsum(_from_both_ends(shares) if ends else shares, axis=-1)
     reach = [np.median(1 + (share < part).sum(axis=-1)) for part in PARTS]
     half, most = (f"{steps:.0f}" for steps in reach)
     beyond = (
@@ -85,11 +102,22 @@ def lines(found: Answer, columns: tuple[str, ...], horizon: int | float) -> list
         " count on the way from inputs of zero, on which this network forgets less"
     )
     missed = max(float(np.max(found.missed)), LEAST)
-    steps = f"half of it comes from the last {half} steps, 90% from the last {most}"
+    which = "first and the last" if ends else "last"
+    steps = (
+        f"half of it comes from the {which} {half} steps, 90% from the {which} {most}"
+    )
     checked = f"the parts miss their sum by at most {missed:.1g}"
     told = [f"  answer:   compared with inputs of zero, {steps}; {checked}"]
     told += [beyond] * bool(reach[-1] > horizon)
     return told + _of_inputs(found, columns)
+
+
+def _from_both_ends(shares: np.ndarray) -> np.ndarray:
+    """Returns the shares of the first and the last step, the second and so on."""
+    half = -(-shares.shape[-1] // 2)
+    both = shares + shares[..., ::-1]
+    both[..., half - 1] /= 1 + shares.shape[-1] % 2  # the middle one is only one
+    return both[..., :half]
 
 
 def _of_inputs(found: Answer, columns: tuple[str, ...]) -> list[str]:

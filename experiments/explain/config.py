@@ -42,12 +42,8 @@ class Config(cli.Flags):
     module: str | None = option(
         None,
         cli.optional(cli.text()),
-        "which of several modules in the file: the prefix of its keys",
-    )
-    direction: str = option(
-        "forward",
-        cli.one_of(("forward", "backward")),
-        "of a bidirectional layer; backward reads the sequence from its end",
+        "which of several modules in the file, the prefix of its keys; or several as "
+        "one stack, bottom to top: encoder.rnn1,encoder.rnn2",
     )
     sequence: str | None = sequences.sequence_option("read instead of white noise")
     columns: tuple[str, ...] | None = sequences.columns_option()

@@ -1,23 +1,22 @@
 """The model that `experiments.explain` measures, and the sequences it reads."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-import lstm_jax as lj
 from experiments.common import array_files, memory_limit, sequences
 from experiments.common.cli import ConfigError
 from experiments.common.sequences import Read
-from experiments.explain import weights_file
+from experiments.explain import network, weights_file
 from experiments.explain.config import DEFAULT_LAG, Config
+from experiments.explain.network import Network, Weights
 from experiments.train import saved_run
 from experiments.train.saved_run import TrainedRun
 from lstm_jax import readouts
-from lstm_jax.gradients.carousel import memory_field
 
 CHECKPOINT = "the --out of experiments.train, or one of its checkpoints"
 NOISE = "white noise of unit variance"
@@ -26,8 +25,8 @@ NOISE = "white noise of unit variance"
 class Model(NamedTuple):
     """The model to explain; without a readout its last output is the answer."""
 
-    cell: lj.Cell  # the same in every layer
-    layers: tuple[Any, ...]  # params in float32, from bottom to top
+    network: Network
+    params: Weights  # in float32
     readout: readouts.LinearParams | None
     sizes: tuple[int, int, int]  # (input, hidden, answer)
     run: TrainedRun | None  # the run that trained it; None for weights alone
@@ -43,28 +42,22 @@ class Sequences(NamedTuple):
     lag: int  # how many steps to look back
     what: str  # in words
     read: Read | None = None  # the user's own sequence
-
-    @property
-    def columns(self) -> tuple[str, ...] | None:
-        """Names of the inputs, where there are any."""
-        return self.read.columns if self.read else None
+    columns: tuple[str, ...] | None = None  # names of the inputs, where there are any
 
 
 def read_model(config: Config) -> Model:
     """Returns the model that the flags name.
 
     Raises:
-      ConfigError: it can't be read, is no LSTM or GRU, or a flag does not apply to it.
+      ConfigError: it can't be read, or a flag does not apply to it.
     """
     path = _run_of(config)
     if path is not None:
-        given = {"module": config.module, "direction": config.direction}
-        for name, value in given.items():
-            if value not in (None, "forward"):
-                raise ConfigError(
-                    f"{name}: got {value!r}; it must not be given for a run, which has "
-                    "one cell"
-                )
+        if config.module is not None:
+            raise ConfigError(
+                f"module: got {config.module!r}; it must not be given for a run, which "
+                "has one network"
+            )
         return _of_run(path, saved_run.read_run(path, config.of_seed))
     if config.of_seed is not None:
         raise ConfigError(
@@ -89,21 +82,19 @@ def _of_weights(config: Config) -> Model:
     path = getattr(config, name)
     final = Path(path) / "final.npz"
     inside = str(final) if name == "checkpoint" and Path(path).is_dir() else path
-    found = weights_file.read(name, inside, config.module, config.direction)
+    found = weights_file.read(name, inside, config.module)
     title = Path(path).absolute().name
-    return Model(found.cell, found.layers, None, found.sizes, None, title, found.notes)
+    sizes = network.sizes(found.network, found.params)
+    return Model(*found[:2], None, sizes, None, title, found.notes)
 
 
 def _of_run(path: str, run: TrainedRun) -> Model:
-    cell, task = lj.CELLS[run.config.cell], run.task
-    try:
-        memory_field(cell)
-    except ValueError as error:
-        raise ConfigError(f"checkpoint: {path!r}: {error}") from error
+    cell, task = run.cell, run.task
     weights_file.check_finite("checkpoint", path, run.params)
+    blocks, params = network.of(cell, run.params.cell)
     return Model(
-        cell=cell,
-        layers=(run.params.cell,),
+        network=blocks,
+        params=params,
         readout=run.params.readout,
         sizes=(task.input_size, run.config.hidden_size, task.output_size),
         run=run,
@@ -118,20 +109,22 @@ def sequences_of(config: Config, model: Model) -> Sequences:
       ConfigError: the sequence can't be read, does not fit the model, or is too short.
     """
     if config.sequence is not None:
-        return _given(config, *model.sizes[:2])
+        return _given(config, model)
     if model.run is not None:
         return _of_task(config, model.run)
     lag = config.lag or DEFAULT_LAG
+    steps = 1 + lag * (1 if network.reads_whole(model.network) else 2)
     inputs, units, _ = model.sizes
     read = (2, "lag", "num_examples")
     sizes = {"lag": lag, "num_examples": config.num_examples}
     memory_limit.check(sizes, [(*read, inputs), (*read, units)])
-    shape = (2 * lag + 1, config.num_examples, inputs)
+    shape = (steps, config.num_examples, inputs)
     drawn = jax.random.normal(jax.random.key(config.seed), shape)
     return Sequences(jax.block_until_ready(drawn), None, lag, NOISE)
 
 
-def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
+def _given(config: Config, model: Model) -> Sequences:
+    input_size, hidden_size, _ = model.sizes
     found = sequences.read(config)
     num_steps, several, width = found.values.shape
     if width != input_size:
@@ -141,15 +134,14 @@ def _given(config: Config, input_size: int, hidden_size: int) -> Sequences:
             "these weights: --columns=NAME,... takes some"
         )
     what = repr(config.sequence)
-    lag = _checked_lag(config, num_steps, what)
+    lag = _checked_lag(config, num_steps, what, model.network)
     largest = ("num_examples", num_steps, max(input_size, hidden_size))
     memory_limit.check({"num_examples": config.num_examples}, [largest])
     of_example = np.arange(config.num_examples) % several  # in turn
     if several > config.num_examples:
         what = f"the first {config.num_examples} of {several} sequences of {what}"
     inputs = found.values[:, of_example].astype(np.float32)
-    inputs = inputs if config.direction == "forward" else inputs[::-1]
-    return Sequences(jnp.asarray(inputs), None, lag, what, found)
+    return Sequences(jnp.asarray(inputs), None, lag, what, found, found.columns)
 
 
 def _of_task(config: Config, run: TrainedRun) -> Sequences:
@@ -165,18 +157,24 @@ def _of_task(config: Config, run: TrainedRun) -> Sequences:
     moved = np.take_along_axis(
         np.asarray(batch.inputs), ((steps - before) % length)[..., None], axis=0
     )
-    what = f"{config.num_examples} sequences of {task.name}"
+    what = f"{config.num_examples} sequences of {run.called}"
     lag = _checked_lag(config, int(lengths.min()), what)
     counts = jnp.asarray(steps >= before) if before.any() else None
-    return Sequences(jnp.asarray(moved), counts, lag, what)
+    names = run.learnt.inputs
+    return Sequences(jnp.asarray(moved), counts, lag, what, columns=names)
 
 
-def _checked_lag(config: Config, num_steps: int, of: str) -> int:
+def _checked_lag(config: Config, num_steps: int, of: str, read_by: Network = ()) -> int:
     longest = num_steps - 1
     lag = config.lag or longest
     if not 2 <= lag <= longest:
         raise ConfigError(
             f"lag: got {lag}; it must be in [2, {longest}], for the {num_steps} "
             f"steps of {of}"
+        )
+    if lag < longest and network.reads_whole(read_by):
+        raise ConfigError(
+            f"lag: got {lag}; it must not be given with {of}, which a bidirectional "
+            f"layer reads whole, {num_steps} steps"
         )
     return lag

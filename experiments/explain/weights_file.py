@@ -1,5 +1,7 @@
 """The weights to explain, from a file of any format that `lj.adapters.load` takes."""
 
+from functools import reduce
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -7,69 +9,60 @@ import jax.numpy as jnp
 
 import lstm_jax as lj
 from experiments.common.cli import ConfigError
-from lstm_jax.gradients.carousel import memory_field
+from experiments.explain import network
+from experiments.explain.network import Network, Weights
 
 
-class Weights(NamedTuple):
-    """A recurrent network: its cell, and its params in float32 from bottom to top."""
+class Loaded(NamedTuple):
+    """A recurrent network and its params in float32."""
 
-    cell: lj.Cell
-    layers: tuple[Any, ...]
+    network: Network
+    params: Weights
     notes: tuple[str, ...] = ()
 
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """Features of an input, units of the memory, features of an output."""
-        ends = (self.layers[0], self.layers[-1])
-        first, last = (getattr(of, "cell", of) for of in ends)
-        kept = getattr(self.cell.init_carry(self.layers[-1]), memory_field(self.cell))
-        return first.w_ih.shape[0], kept.shape[-1], last.w_hh.shape[0]
 
-
-def read(name: str, path: str, module: str | None, direction: str) -> Weights:
+def read(name: str, path: str, module: str | None) -> Loaded:
     """Returns the weights in a file.
 
     Args:
       name: of the flag, for error messages.
       path: of the file.
-      module: which of several in the file; may be None if there is only one.
-      direction: of a bidirectional layer, "forward" or "backward".
+      module: which of several in the file, or those that run one after the other,
+        separated by commas, bottom to top; may be None if there is only one.
 
     Raises:
       ConfigError: the file can't be read, or holds something else.
     """
     try:
-        loaded = lj.adapters.load(path, module)
+        found = _modules(path, module)
     except (ValueError, OSError, ImportError) as error:
         start = "" if str(error).startswith("module: ") else f"{name}: "
         raise ConfigError(f"{start}{error}") from error
-    layers = loaded.params if loaded.layers > 1 else (loaded.params,)
-    layers = _one_way(name, path, layers, direction)
-    cell = loaded.cell.layers[0] if loaded.cell.layers else loaded.cell
-    try:
-        memory_field(cell)
-    except ValueError as error:
-        raise ConfigError(f"{name}: {path!r}: {error}") from error
-    check_finite(name, path, layers)
+    blocks, params = reduce(network.on_top, (network.of(*one[:2]) for one in found))
+    check_finite(name, path, params)
     # The last output is measured, so nothing depends on how it is read.
-    notes = tuple(note for note in loaded.notes if not note.startswith("readout: "))
-    return Weights(cell, layers, notes)
+    notes = [n for one in found for n in one.notes if not n.startswith("readout: ")]
+    return Loaded(blocks, params, tuple(dict.fromkeys(notes)))
 
 
-def _one_way(name: str, path: str, layers: tuple, direction: str) -> tuple:
-    """Returns the layers of one direction."""
-    both = isinstance(layers[0], lj.adapters.Directions)
-    if both and len(layers) > 1:
-        raise ConfigError(
-            f"{name}: {path!r} holds {len(layers)} bidirectional layers, in which "
-            "every output sees both ends; it must be one, or layers of one direction"
-        )
-    if not both and direction == "backward":
-        raise ConfigError(
-            "direction: got 'backward'; it must be forward, the only direction in "
-            f"{path!r}"
-        )
-    return tuple(getattr(layer, direction) if both else layer for layer in layers)
+def _modules(path: str, names: str | None) -> list[lj.adapters.Loaded]:
+    """Returns the modules of these names, bottom to top, which must fit each other."""
+    try:
+        return [lj.adapters.load(path, names)]
+    except ValueError as error:
+        if "," not in (names or "") or not str(error).startswith("module: "):
+            raise
+    each = [name.strip() for name in str(names).split(",")]
+    found = [lj.adapters.load(path, name) for name in each]
+    for (lower, below), (upper, above) in pairwise(zip(each, found, strict=True)):
+        shown = network.sizes(*network.of(*below[:2]))[2]
+        wanted = network.sizes(*network.of(*above[:2]))[0]
+        if shown != wanted:
+            raise ValueError(
+                f"module: got {names!r}; each must read what the one before shows, but "
+                f"{lower!r} shows {shown} features and {upper!r} reads {wanted}"
+            )
+    return found
 
 
 def check_finite(name: str, path: str, weights: Any) -> None:

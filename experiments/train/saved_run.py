@@ -13,7 +13,7 @@ import numpy as np
 
 import lstm_jax as lj
 from experiments.common.errors import ConfigError
-from experiments.common.own_data import task_of
+from experiments.common.own_data import Learnt, called, learnt, task_of
 from experiments.train.config import Config, seeds
 from experiments.train.job import cell_of, job_of
 from experiments.train.starting import begun, difference
@@ -41,12 +41,29 @@ class TrainedRun(NamedTuple):
     """One network of a run, at one of its checkpoints."""
 
     config: Config  # a checkpoint does not hold its num_steps
-    task: lj.Task  # that it learnt
+    learnt: Learnt  # with the task
     seed: int  # of this network
     step: int  # updates done
     params: loop.ModelParams  # after these updates, in float32
     passed_over: tuple[int, ...]  # steps of newer checkpoints that are not whole
     name: str  # of the run's folder
+
+    @property
+    def task(self) -> lj.Task:
+        """That it learnt."""
+        return self.learnt.task
+
+    @property
+    def called(self) -> str:
+        """What it learnt, in words."""
+        return called(dataclasses.asdict(self.config) | self.learnt.columns)
+
+    @property
+    def cell(self) -> lj.Cell:
+        """Of one direction, or `lj.stack` of the layers, as in `lj.adapters.Loaded`."""
+        cell, config = lj.CELLS[self.config.cell], self.config
+        several = config.num_layers > 1 and not config.bidirectional
+        return lj.stack(*[cell] * config.num_layers) if several else cell
 
     @property
     def layers(self) -> tuple[Any, ...]:
@@ -82,7 +99,7 @@ def read_run(path: str, seed: int | None) -> TrainedRun:
     newer = tuple(n for n in checkpoints.steps(folder) if n > step)
     return TrainedRun(
         config=config,
-        task=task_of(config),
+        learnt=learnt(config),
         seed=chosen,
         step=int(done),
         params=_params(path, config, saved.state, chosen - config.seed),

@@ -12,6 +12,8 @@ from experiments import explain
 from experiments.common import records
 from experiments.common.records import take
 
+FILES = Path(__file__).parents[2] / "files"
+
 
 def with_half_lives(record, values):
     of_units = record.arrays["half_life"]._replace(values=values)
@@ -61,7 +63,6 @@ def test_where_every_unit_keeps_all_the_panel_says_so(of_two_layers):
             {"weights": "a.npz", "lag": 1},
             "lag: got 1; it must be an integer, at least 2",
         ),
-        ({"weights": "a", "direction": "up"}, "direction: got 'up'; it must be one of"),
     ],
 )
 def test_options_are_refused_in_one_line(options, message):
@@ -82,3 +83,27 @@ def test_a_sequence_must_fit_the_weights(tmp_path):
     )
     assert run(sequence=mine, lag=5).startswith("lag: got 5; it must be in [2, 4]")
     assert "No such file" in run(sequence=str(Path(tmp_path) / "none.npy"))
+
+
+@pytest.mark.slow
+def test_passengers_raw_and_standardised_give_one_verdict_and_saturated_ones_say_so(
+    tmp_path,
+):
+    raw = FILES / "airline-passengers.csv"
+    values = np.loadtxt(raw, delimiter=",", skiprows=1, usecols=1)
+    np.save(tmp_path / "scaled.npy", (values - values.mean()) / values.std())
+
+    def told(sequence, **options):
+        config = explain.Config(
+            file=str(FILES / "airline_lstm.safetensors"),
+            sequence=str(sequence),
+            num_examples=2,
+            **options,
+        )
+        verdict = explain.run(config).verdict
+        # But for the name of the file, and what was done to it.
+        return [line for line in verdict[2:] if not line.startswith("  read:")]
+
+    assert told(raw) == told(tmp_path / "scaled.npy", scale="none")
+    (line,) = (of for of in told(raw, scale="none") if of.startswith("  inputs:"))
+    assert "which are then 0 or ±1 whatever is remembered: --scale=standardize" in line

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from weight_files import (
     HIDDEN,
     INPUT,
@@ -12,22 +11,23 @@ from weight_files import (
     SMALL,
     gru_params,
     lstm_params,
-    module_arrays,
     save_npz,
-    save_torch,
 )
 
 import lstm_jax as lj
 from experiments import explain
 from experiments.common.records import take
-from experiments.explain.models import Model, read_model, sequences_of
+from experiments.explain.models import Model, sequences_of
+from experiments.explain.network import Block
 
 
 def log_sigmoid(b):
     return -np.log1p(np.exp(-np.asarray(b, np.float64)))
 
 
-@pytest.mark.parametrize("make", [lstm_params, gru_params])
+@pytest.mark.parametrize(
+    "make", [lstm_params, pytest.param(gru_params, marks=pytest.mark.slow)]
+)
 def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     """f = σ(b) at every step, and the memory is reached along the gate alone."""
     biases = (2.0, 0.5, -1.0)
@@ -38,6 +38,10 @@ def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     np.testing.assert_allclose(
         take(record, "half_life")[0], np.log(0.5) / rates[None], rtol=1e-5
     )
+    assert record.axes["path"][0] == "cell"
+    by_path = take(record, "path_share")
+    np.testing.assert_allclose(by_path[0], 1, rtol=1e-6)
+    np.testing.assert_allclose(by_path[1:], 0, atol=1e-6)
     # Unit k of the adjoint is u_k σ(b_k)^(steps); its norm is taken over the units.
     key = jax.random.fold_in(jax.random.key(0), 1)
     u = np.asarray(jax.random.normal(key, (2, len(biases))), np.float64)
@@ -71,7 +75,9 @@ def test_one_bias_says_the_same_in_the_table_and_the_verdict(tmp_path):
 def test_layers_are_measured_on_what_they_read(two_layers, of_two_layers):
     layers, record = two_layers, of_two_layers
     config = explain.Config(weights="final.npz", **SMALL)
-    model = Model(lj.LSTM, layers, None, (INPUT, HIDDEN, HIDDEN), None, "w")
+    model = Model(
+        (Block((lj.LSTM,) * 2),), (layers,), None, (INPUT, HIDDEN, HIDDEN), None, "w"
+    )
     xs = sequences_of(config, model).inputs
     carries, kept = [lj.LSTM.init_carry(layer, (2,)) for layer in layers], []
     for t, x in enumerate(xs):
@@ -116,29 +122,6 @@ def _norm(array):
     return np.linalg.norm(array, axis=-1)
 
 
-def test_a_sequence_is_read_whole_and_backward_from_its_end(tmp_path):
-    sequence = np.random.default_rng(0).standard_normal((LAG + 3, INPUT))
-    np.save(tmp_path / "mine.npy", sequence)
-    module = torch.nn.LSTM(INPUT, HIDDEN, bidirectional=True)
-    path = save_torch(tmp_path / "both.safetensors", module_arrays(module))
-    directions = lj.from_torch(module.state_dict())
-    for direction, order in (("forward", 1), ("backward", -1)):
-        config = explain.Config(
-            torch=path,
-            sequence=str(tmp_path / "mine.npy"),
-            scale="none",
-            direction=direction,
-        )
-        model = read_model(config)
-        wanted = getattr(directions, direction)
-        np.testing.assert_array_equal(model.layers[0].w_hh, wanted.w_hh)
-        read = sequences_of(config, model)
-        xs = read.inputs
-        assert read.lag == LAG + 2
-        for example in range(xs.shape[1]):
-            np.testing.assert_allclose(xs[:, example], sequence[::order], rtol=1e-6)
-
-
 @pytest.mark.slow
 def test_a_lag_shorter_than_the_sequence_reads_its_beginning_as_a_warm_up(tmp_path):
     params = lj.GRU.init(jax.random.key(0), INPUT, HIDDEN)
@@ -164,3 +147,22 @@ def test_a_lag_shorter_than_the_sequence_reads_its_beginning_as_a_warm_up(tmp_pa
     )
     assert take(record, "log_share").shape == (1, 1, 4)
     assert "mine.npy" in record.verdict[1]
+
+
+@pytest.mark.slow
+def test_a_network_without_forget_gates_has_a_gradient_and_an_answer(tmp_path):
+    """W = I / 2 where tanh is straight: half is left at every step."""
+    params = lj.RNN.init(jax.random.key(0), INPUT, HIDDEN)._asdict()
+    params |= {"w_hh": np.eye(HIDDEN) / 2, "w_ih": params["w_ih"] * 1e-4}
+    record = explain.run(
+        explain.Config(file=save_npz(tmp_path / "rnn.npz", params), **SMALL)
+    )
+    shares = take(record, "log_share", stage="trained")
+    np.testing.assert_allclose(shares[0], -np.arange(LAG + 1) * np.log(2), atol=1e-3)
+    assert "half_life" not in record.arrays
+    assert record.rows[0]["slowest unit"] == "-"
+    (line,) = (line for line in record.verdict if line.startswith("  gates:"))
+    assert line.endswith("rnn has no forget gate: only recurrent weights keep anything")
+    figure = explain.plot(record)
+    assert len(figure.axes) == 2
+    assert figure.get_suptitle() == "0.016 of the gradient is left at lag 6"

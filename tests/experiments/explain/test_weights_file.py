@@ -19,6 +19,7 @@ from weight_files import (
 
 import lstm_jax as lj
 from experiments import explain
+from experiments.explain.network import Block, names, sizes
 from experiments.explain.weights_file import read
 
 
@@ -31,21 +32,21 @@ def test_weights_of_torch_come_out_of_a_model_in_any_dtype(tmp_path, make, dtype
     tensors = {f"encoder.rnn.{k}": v for k, v in module.state_dict().items()}
     path = str(tmp_path / "model.safetensors")
     save_file(tensors | {"head.weight": torch.ones(2)}, path)
-    weights = read("file", path, None, "forward")
+    weights = read("file", path, None)
     wanted = lj.from_torch(module.float().state_dict())
-    assert read("file", path, "encoder.rnn", "forward").cell is weights.cell
+    assert read("file", path, "encoder.rnn").network == weights.network
     for got, want in zip(
-        jax.tree.leaves(weights.layers), jax.tree.leaves(wanted), strict=True
+        jax.tree.leaves(weights.params), jax.tree.leaves(wanted), strict=True
     ):
         np.testing.assert_array_equal(got, want)
-    assert weights.sizes == (INPUT, HIDDEN, HIDDEN)
+    assert sizes(weights.network, weights.params) == (INPUT, HIDDEN, HIDDEN)
 
 
 def test_layers_of_npz_are_in_the_order_of_their_numbers(tmp_path):
     layers = tuple(lstm_params([k, k]) for k in range(12))
     path = save_npz(tmp_path / "w.npz", {"a": {"cell": layers}})
-    weights = read("file", path, None, "forward")
-    assert [float(layer.b[2]) for layer in weights.layers] == list(range(12))
+    weights = read("file", path, None)
+    assert [float(layer.b[2]) for layer in weights.params[0]] == list(range(12))
 
 
 LSTM = module_arrays(torch.nn.LSTM(INPUT, HIDDEN))
@@ -58,10 +59,6 @@ BAD_TORCH: dict[str, Any] = {
     "empty": (
         {},
         "holds nothing; it must hold a recurrent module, such as weight_ih_l0",
-    ),
-    "an RNN": (
-        module_arrays(torch.nn.RNN(INPUT, HIDDEN)),
-        "cell: got 'rnn'; it must be one that keeps a memory, such as lstm",
     ),
     "shapes": (
         LSTM | {"weight_ih_l0": np.ones((5, INPUT), np.float32)},
@@ -87,10 +84,6 @@ BAD_TORCH: dict[str, Any] = {
     "integers": (
         {key: np.ones(value.shape, np.int32) for key, value in LSTM.items()},
         "is int32; it must be one of float16, bfloat16, float32, float64",
-    ),
-    "two ways in two layers": (
-        module_arrays(torch.nn.LSTM(INPUT, 3, num_layers=2, bidirectional=True)),
-        "holds 2 bidirectional layers, in which every output sees both ends",
     ),
 }
 GOOD = {f: np.asarray(v) for f, v in lstm_params([1.0, 1.0])._asdict().items()}
@@ -159,7 +152,7 @@ def test_files_of_another_kind_are_refused(tmp_path):
         message = refusal(lambda config=config: explain.run(config))
         assert f"{name}' {found[name]}" in message
     path = str(tmp_path / "a.npy")
-    assert "begins with" in refusal(lambda: read("file", path, None, "forward"))
+    assert "begins with" in refusal(lambda: read("file", path, None))
 
 
 def test_one_of_several_is_asked_for_by_name(tmp_path):
@@ -167,16 +160,39 @@ def test_one_of_several_is_asked_for_by_name(tmp_path):
         tmp_path / "w.safetensors",
         {f"{m}.{k}": v for m in ("enc", "dec") for k, v in LSTM.items()},
     )
-    message = refusal(lambda: read("file", path, None, "forward"))
+    message = refusal(lambda: read("file", path, None))
     assert message.startswith("module: got None; it must be one of those in ")
     assert message.endswith(": 'dec', 'enc'")
-    assert read("torch", path, "dec", "forward").cell is lj.LSTM
-    assert "direction: got 'backward'" in refusal(
-        lambda: read("torch", path, "dec", "backward")
-    )
+    assert read("torch", path, "dec").network == (Block((lj.LSTM,)),)
     both: Any = {f"{m}/{k}": v for m in "ab" for k, v in GOOD.items()}
     np.savez(tmp_path / "w.npz", **both)
     npz = str(tmp_path / "w.npz")
-    message = refusal(lambda: read("weights", npz, "c", "forward"))
+    message = refusal(lambda: read("weights", npz, "c"))
     assert message.startswith("module: got 'c'; it must")
-    assert read("weights", npz, "b", "forward").cell is lj.LSTM
+    assert read("weights", npz, "b").network == (Block((lj.LSTM,)),)
+
+
+def test_several_modules_are_one_stack_where_they_fit(tmp_path):
+    arrays = {
+        **module_arrays(torch.nn.GRU(INPUT, 4, bidirectional=True), "bottom."),
+        **module_arrays(torch.nn.LSTM(8, 5), "middle."),
+        **module_arrays(torch.nn.GRU(5, HIDDEN, num_layers=2), "top."),
+    }
+    path = save_torch(tmp_path / "w.safetensors", arrays)
+    found = read("file", path, "bottom, middle,top")
+    assert found.network == (
+        Block((lj.GRU, lj.GRU), both=True),
+        Block((lj.LSTM, lj.GRU, lj.GRU)),
+    )
+    assert names(found.network) == ("0 forward", "0 backward", 1, 2, 3)
+    assert sizes(found.network, found.params) == (INPUT, HIDDEN, HIDDEN)
+    one_by_one = [lj.adapters.load(path, name) for name in ("bottom", "middle", "top")]
+    wanted = jax.tree.leaves([one.params for one in one_by_one])
+    for got, want in zip(jax.tree.leaves(found.params), wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert refusal(lambda: read("file", path, "middle,bottom")) == (
+        "module: got 'middle,bottom'; each must read what the one before shows, but "
+        "'middle' shows 5 features and 'bottom' reads 2"
+    )
+    message = refusal(lambda: read("file", path, "bottom,up"))
+    assert message.startswith("module: got 'up'; it must be one of those in ")
