@@ -31,8 +31,8 @@ def read_sequence(path):
 
 READERS = {
     "npy": read_sequence,
-    "npz": lambda path: weights_file.read("file", path, None, "forward"),
-    "safetensors": lambda path: weights_file.read("file", path, None, "forward"),
+    "npz": lambda path: weights_file.read("file", path, None),
+    "safetensors": lambda path: weights_file.read("file", path, None),
 }
 CELL = named_arrays({"cell": lj.LSTM.init(jax.random.key(0), 2, 3)})
 TENSORS = {
