@@ -1,5 +1,6 @@
 """A user's own sequence, from a file: flags, and what they read."""
 
+import os
 import re
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +13,7 @@ from experiments.common.cli import ConfigError, option
 
 FLAG = re.compile(r"\b(columns|missing|scale)=")
 FILES = "FILE.csv or .npy, numbers, one row a step"
+SEVERAL = "several with commas"
 MOST_NAMES = 8
 
 
@@ -55,7 +57,7 @@ class Read(NamedTuple):
 
 def sequence_option(instead_of: str) -> Any:
     """The field `sequence`; `instead_of` says what it replaces."""
-    return option(None, cli.optional(cli.text()), f"{FILES}, {instead_of}")
+    return option(None, cli.optional(cli.text()), f"{FILES}, {SEVERAL}; {instead_of}")
 
 
 def columns_option() -> Any:
@@ -77,25 +79,65 @@ def scale_option() -> Any:
 
 
 def read(config: Flags, dtype: str = "float32") -> Read:
-    """Returns the sequence that the flags name.
+    """Returns the sequence that the flags name, or those of several files.
+
+    Several are scaled as one, and cut to the last steps of the shortest.
 
     Raises:
-      ConfigError: it can't be read, or is not finite in `dtype`.
+      ConfigError: one can't be read, or is not finite in `dtype`; files have other
+        columns.
     """
-    path = config.sequence or ""
-    options = {"columns": config.columns, "missing": config.missing}
-    try:
-        table = lj.data.read_table(path, scale=config.scale, **options)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        raise ConfigError(f"sequence: {with_flags(path, str(error))}") from error
+    paths = _paths(config.sequence or "")
+    table = _joined(paths, [_table(config, path) for path in paths])
+    if config.scale == "standardize":
+        table = lj.data.standardize(table)
     found = of_table(table)
     odd = found.values[array_files.beyond(found.values, dtype)]
     if odd.size:
         raise ConfigError(
-            f"sequence: {path!r}: got {odd[0]:g}; it must be finite in {dtype}: "
-            "--scale=standardize"
+            f"sequence: {config.sequence!r}: got {odd[0]:g}; it must be finite in "
+            f"{dtype}: --scale=standardize"
         )
     return found
+
+
+def _paths(text: str) -> list[str]:
+    """Returns one path, which may hold commas, or several with commas between."""
+    return [text] if os.path.exists(text) or "," not in text else text.split(",")
+
+
+def _table(config: Flags, path: str) -> lj.data.Table:
+    options = {"columns": config.columns, "missing": config.missing}
+    try:
+        return lj.data.read_table(path, **options)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        raise ConfigError(f"sequence: {with_flags(path, str(error))}") from error
+
+
+def _joined(paths: list[str], tables: list[lj.data.Table]) -> lj.data.Table:
+    """Returns several tables as one, with an axis of sequences."""
+    first, *others = tables
+    if not others:
+        return first
+    for path, table in zip(paths[1:], others, strict=True):
+        if table.columns != first.columns:
+            raise ConfigError(
+                f"sequence: {path!r} has the columns {', '.join(table.columns)}; it "
+                f"must have those of {paths[0]!r}, {', '.join(first.columns)}"
+            )
+    lengths = [len(table.values) for table in tables]
+    shortest = min(lengths)
+    values = np.concatenate(
+        [
+            table.values[-shortest:].reshape(shortest, -1, len(first.columns))
+            for table in tables
+        ],
+        axis=1,
+    )
+    notes = list(dict.fromkeys(note for table in tables for note in table.notes))
+    if max(lengths) > shortest:
+        notes.append(f"each is cut to its last {shortest} steps, of the shortest")
+    return lj.data.Table(values, first.columns, tuple(notes))
 
 
 def of_table(table: lj.data.Table) -> Read:

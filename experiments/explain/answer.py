@@ -112,6 +112,12 @@ def lines(
     return told + _of_inputs(found, columns)
 
 
+def half_reach(found: Answer) -> np.ndarray:
+    """Returns the quartiles of the steps that half of an answer comes from."""
+    share = np.cumsum(_shares(np.asarray(found.by_lag).T), axis=-1)
+    return np.quantile(1 + (share < PARTS[0]).sum(axis=-1), (0.25, 0.75))
+
+
 def _from_both_ends(shares: np.ndarray) -> np.ndarray:
     """Returns the shares of the first and the last step, the second and so on."""
     half = -(-shares.shape[-1] // 2)

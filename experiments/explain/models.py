@@ -111,7 +111,7 @@ def sequences_of(config: Config, model: Model) -> Sequences:
     if config.sequence is not None:
         return _given(config, model)
     if model.run is not None:
-        return _of_task(config, model.run)
+        return _of_task(config, model, model.run)
     lag = config.lag or DEFAULT_LAG
     steps = 1 + lag * (1 if network.reads_whole(model.network) else 2)
     inputs, units, _ = model.sizes
@@ -144,7 +144,7 @@ def _given(config: Config, model: Model) -> Sequences:
     return Sequences(jnp.asarray(inputs), None, lag, what, found, found.columns)
 
 
-def _of_task(config: Config, run: TrainedRun) -> Sequences:
+def _of_task(config: Config, model: Model, run: TrainedRun) -> Sequences:
     """Returns test sequences of the task, shifted to end at the same step."""
     task, length = run.task, run.config.length
     largest = ("num_examples", length, max(task.input_size, run.config.hidden_size))
@@ -158,7 +158,12 @@ def _of_task(config: Config, run: TrainedRun) -> Sequences:
         np.asarray(batch.inputs), ((steps - before) % length)[..., None], axis=0
     )
     what = f"{config.num_examples} sequences of {run.called}"
-    lag = _checked_lag(config, int(lengths.min()), what)
+    if before.any() and network.reads_whole(model.network):
+        raise ConfigError(
+            f"file: the sequences of {run.called} end at different steps, and the run "
+            "reads them from both ends; it must be given a --sequence"
+        )
+    lag = _checked_lag(config, int(lengths.min()), what, model.network)
     counts = jnp.asarray(steps >= before) if before.any() else None
     names = run.learnt.inputs
     return Sequences(jnp.asarray(moved), counts, lag, what, columns=names)

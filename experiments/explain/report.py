@@ -74,6 +74,7 @@ def verdict(
             float(np.median(decay.decay_of(found.log_norms, HORIZON_FRACTION).horizon)),
             ends=network.reads_whole(model.network),
         ),
+        *_spread_lines(read, found),
         *([] if before is None else _untrained_lines(before, read.lag)),
     ]
 
@@ -161,6 +162,20 @@ def _end_lines(model: Model) -> list[str]:
     return [
         "  ends:     each direction is asked where it has read all, the backward one "
         f"at the first step; lags count from there{own}"
+    ]
+
+
+def _spread_lines(read: Sequences, found: Measured) -> list[str]:
+    """Says how far several sequences differ, by the middle half of them."""
+    if read.read is None or read.read.values.shape[1] == 1:
+        return []
+    several = found.log_norms.shape[1]
+    shares = np.quantile(decay.shares(found.log_norms)[..., -1], (0.25, 0.75))
+    left = " to ".join(wording.power(share) for share in shares)
+    steps = " to ".join(f"{of:.0f}" for of in answer.half_reach(found.answer))
+    return [
+        f"  spread:   in the middle half of {several} measurements {left} is left, and "
+        f"half of the answer comes from the last {steps} steps"
     ]
 
 

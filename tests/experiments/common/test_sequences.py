@@ -143,3 +143,25 @@ def test_columns_without_a_sequence_are_refused():
         with pytest.raises(ConfigError, match="columns: got a,b; it must not be given"):
             options: Any = {"weights": "w.npz"} if module is explain else {}
             module.Config(columns=("a", "b"), **options)
+
+
+def test_several_files_are_scaled_as_one_and_cut_to_the_last_steps(tmp_path, weights):
+    (tmp_path / "a.csv").write_text("x\n1\n2\n3\n4\n5\n6\n")
+    (tmp_path / "b.csv").write_text("x\n7\n8\n9\n10\n")
+    both = f"{tmp_path}/a.csv,{tmp_path}/b.csv"
+    raw = sequences.read(config(both, scale="none"))
+    np.testing.assert_array_equal(raw.values[..., 0].T, [[3, 4, 5, 6], [7, 8, 9, 10]])
+    assert raw.notes == ("each is cut to its last 4 steps, of the shortest",)
+    found = sequences.read(config(both)).values
+    np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-12)
+    record = explain.run(explain.Config(weights=weights, sequence=both, num_examples=2))
+    (line,) = (line for line in record.verdict if line.startswith("  spread:"))
+    assert line.startswith("  spread:   in the middle half of 2 measurements ")
+
+
+def test_files_of_other_columns_and_one_that_is_missing_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n2\n")
+    (tmp_path / "b.csv").write_text("y\n1\n2\n")
+    message = refused(f"{tmp_path}/a.csv,{tmp_path}/b.csv")
+    assert message.endswith(f"columns y; it must have those of '{tmp_path}/a.csv', x")
+    assert "c.csv' can't be read" in refused(f"{tmp_path}/a.csv,{tmp_path}/c.csv")

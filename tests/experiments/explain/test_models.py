@@ -83,9 +83,7 @@ def save_run(folder, step=1, weights_of=None, **fields):
 
 def test_a_run_is_measured_on_its_own_task_by_its_answer(trained, of_trained):
     assert of_trained.config["cell"] == "lstm"
-    assert (
-        "lstm, 3 units, after 4 updates on adding, 5 steps" in of_trained.verdict[1]
-    )
+    assert "lstm, 3 units, after 4 updates on adding, 5 steps" in of_trained.verdict[1]
     assert "on 2 sequences of adding" in of_trained.verdict[1]
     with np.load(trained / "final.npz") as final:
         stored = {name: jnp.asarray(final[name]) for name in final.files}
@@ -281,3 +279,21 @@ def test_a_lag_beyond_the_sequences_of_the_task_is_refused(trained):
     config = explain.Config(checkpoint=str(trained), lag=LENGTH)
     message = refusal(lambda: explain.run(config))
     assert message.startswith("lag: got 5; it must be in [2, 4], for the 5 steps of 16")
+
+
+def test_a_run_of_layers_in_both_directions_is_explained(tmp_path):
+    config = train.Config(
+        cell="gru",
+        hidden_size=2,
+        num_layers=2,
+        bidirectional=True,
+        length=4,
+        num_steps=1,
+        batch_size=2,
+        test_size=2,
+    )
+    train.run(config, tmp_path / "run")
+    record = explain.run(explain.Config(file=str(tmp_path / "run"), num_examples=2))
+    names = [row["layer"] for row in record.rows]
+    assert names[:4] == ["0 forward", "0 backward", "1 forward", "1 backward"]
+    assert "gru, 2 units in 2 layers, in both directions, after 1" in record.verdict[1]
