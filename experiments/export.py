@@ -89,6 +89,10 @@ class Config(cli.Flags):
             )
         if self.path.suffix not in ENDS:
             raise ConfigError(f"to: got {self.to!r}; it must end in {WANTED}")
+        if self.path.resolve() == Path(self.checkpoint or self.file or "").resolve():
+            raise ConfigError(
+                f"to: got {self.to!r}, which is what is read; it must be another file"
+            )
 
     @property
     def path(self) -> Path:
@@ -123,8 +127,11 @@ def read(config: Config) -> Network:
             f"of_seed: got {config.of_seed}; it must not be given without a run"
         )
     final = Path(path) / "final.npz"
-    with array_files.named(name):
+    try:
         loaded = lj.adapters.load(final if final.exists() else path, config.module)
+    except (ValueError, OSError, ImportError) as error:
+        start = "" if str(error).startswith("module: ") else f"{name}: "
+        raise ConfigError(f"{start}{error}") from error
     first = layers_of(loaded)[0][1][0]
     return Network(loaded, getattr(first, "cell", first).w_ih.shape[0])
 

@@ -154,14 +154,15 @@ def _best(trained: Trained) -> dict[str, Quantity]:
 
 
 def _rows(config: Config, trained: Trained, tested: np.ndarray) -> list[dict[str, Any]]:
-    floor = task_of(config).floor(config.length)
+    levels = _levels(config)
+    naive = {k: f"{levels[k]:.4g}" for k in ("no memory", LAST_VALUE) if k in levels}
     return [
         {
             "cell": config.cell,
             "seed": seed,
             "updates": int(steps),
             "test loss": f"{loss:.4g}",
-            "no memory": f"{floor:.4g}",
+            **naive,
             "test accuracy": f"{accuracy:.3f}",
         }
         for seed, steps, loss, accuracy in zip(

@@ -17,6 +17,7 @@ NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?
 POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")  # 1,234: thousands, or three decimals
+THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u2009\u202f]\d{3})+([.,]\d*)?")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T].*)?")
 COMMA_ONCE = re.compile(r"\s*[+-]?\d+(,\d+)?\s*")
 PADDED = re.compile(r".*,0\d+\s*")  # 0,05: no integer begins with a zero
@@ -200,6 +201,12 @@ def _is_header(first: list[str], below: list[list[str]]) -> tuple[bool, bool]:
 def _is_word(field: str) -> bool:
     known = (NUMBER, DATE)
     return field not in MISSING and not any(kind.fullmatch(field) for kind in known)
+
+
+def remedy(entry: str) -> str:
+    """Returns what helps where an entry is no number."""
+    grouped = THOUSANDS.fullmatch(entry)
+    return "write it without separators of thousands" if grouped else "correct it"
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:

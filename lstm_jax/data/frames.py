@@ -85,8 +85,11 @@ def raw_of(
         elif dates:
             aside[name] = dates
         elif wrong is not None:
-            where, got = f"{place(wrong)}, column {name!r}", entries.iloc[wrong]
-            refused[name] = refusal(path, where, quoted(got), "a number", "correct it")
+            odd = _odd_date(pandas, entries)
+            row, wanted = (wrong, "a number") if odd is None else (odd, "a date")
+            where, got = f"{place(row)}, column {name!r}", str(entries.iloc[row])
+            remedy = dialects.remedy(got)
+            refused[name] = refusal(path, where, quoted(got), wanted, remedy)
         else:
             found[name] = values
             if not names[position] and any(names) and _counts(values):
@@ -143,6 +146,20 @@ def _all(pandas: ModuleType, given: Any, form: str) -> Any:
         if dates.isna().any():
             return None
     return dates
+
+
+def _odd_date(pandas: ModuleType, entries: Any) -> int | None:
+    """Returns the first row that is no date in a column where most rows are."""
+    texts, given = entries.astype(str), entries.notna()
+    if dialects.NUMBER.fullmatch(texts.iloc[0]):
+        return None
+    fits = [
+        pandas.to_datetime(texts, format=form, errors="coerce", utc=True).notna()
+        for form in DATES
+        if _all(pandas, texts.iloc[:1], form) is not None
+    ]
+    most = max(fits, key=sum, default=~given)
+    return int((given & ~most).argmax()) if sum(most) > len(texts) / 2 else None
 
 
 def _order(dates: Any) -> str:

@@ -141,8 +141,8 @@ def _check_varies(names: Sequence[str], asked: Float[ndarray, "time output"]) ->
     for name, column in zip(names, asked.T, strict=True):
         if (column == column[0]).all():
             raise ValueError(
-                f"target: column {name!r} is {column[0]:g} at each of the "
-                f"{len(column)} steps of the training; it must vary"
+                f"target: column {name!r} has one value at all {len(column)} steps of "
+                "the training; it must vary"
             )
 
 

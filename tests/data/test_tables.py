@@ -227,7 +227,8 @@ REFUSED = {
     ),
     "thousands": (
         '"1,234",5\n"2,345",6\n',
-        ", line 1, column '1': got '1,234'; it must be a number",
+        ", line 1, column '1': got '1,234'; it must be a number: write it without "
+        "separators of thousands",
     ),
     "points and commas": (
         "1.5;2,5\n1.5;2.5\n",
@@ -235,7 +236,8 @@ REFUSED = {
     ),
     "thousands of France": (
         "1\u00a0234\n2\u00a0345\n",
-        ", line 2, column '1\\xa0234': got '2\\xa0345'; it must be a number",
+        ", line 2, column '1\\xa0234': got '2\\xa0345'; it must be a number: write "
+        "it without separators of thousands",
     ),
     "a separator and nothing else": ("sep=;\n", ", line 1, column '1': got 'sep=';"),
     "names with escape codes": (
@@ -245,7 +247,12 @@ REFUSED = {
     ),
     "thousands of Germany": (
         "1.234,56;1\n2.345,67;2\n",
-        ", line 1, column '1': got '1.234,56'; it must be a number",
+        ", line 1, column '1': got '1.234,56'; it must be a number: write it without "
+        "separators of thousands",
+    ),
+    "a misprint in a date": (
+        "when,x\n02.01.2021,1\n03.01.2021,2\n,3\n4.1;2021,4\n05.01.2021,5\n",
+        ", line 5, column 'when': got '4.1;2021'; it must be a date: correct it, or take",
     ),
     "an open quote": (
         '1,2\n3,"4\n5,6\n',

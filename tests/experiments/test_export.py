@@ -150,6 +150,19 @@ def test_flags_that_do_not_apply_are_refused(four_gate, lstm):
     refused("of_seed: got 0; .*without a run", file=lstm, of_seed=0, to="a.onnx")
 
 
+def test_several_modules_are_listed_and_the_file_that_is_read_is_kept(tmp_path):
+    path = tmp_path / "two.safetensors"
+    two = torch.nn.ModuleDict({k: torch.nn.LSTM(2, 3) for k in ("reader", "writer")})
+    save_file(two.state_dict(), path)
+    refused("^module: got None; .*'reader', 'writer'", file=str(path), to="a.onnx")
+    refused(
+        "to: got .*two.safetensors', which is what is read; it must be another file",
+        file=str(path),
+        module="reader",
+        to=f"{tmp_path}/./two.safetensors",
+    )
+
+
 def test_a_folder_that_can_not_be_made_is_refused(lstm, tmp_path):
     (tmp_path / "file").touch()
     refused("to: can't write", file=lstm, to=str(tmp_path / "file" / "a.onnx"))

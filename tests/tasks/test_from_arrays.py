@@ -229,7 +229,7 @@ def test_windows_are_those_of_the_table_and_none_crosses_into_the_test():
         ),
         (
             {"table": TABLE._replace(values=np.ones((40, 2)))},
-            "target: column 'a' is 1 at each of the 32 steps of the training; it must "
+            "target: column 'a' has one value at all 32 steps of the training; it must "
             "vary",
         ),
         ({"table": TABLE.values}, "table: got float64[40, 2]; it must be a table, as"),

@@ -81,6 +81,8 @@ def load(source: Any, module: str | None = None) -> Loaded:
       >>> loaded.cell, loaded.layers, loaded.directions
       (<Cell 'lstm'; gates i, f, g, o; memory c>, 1, 1)
     """
+    if module is not None:
+        check_type("module", module, str, "the path of one module")
     is_path = isinstance(source, str | PathLike)
     found = formats.read(fspath(source)) if is_path else objects.read(source)
     modules = candidates(found, LAYOUTS)

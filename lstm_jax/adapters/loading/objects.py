@@ -15,6 +15,9 @@ WANTED = (
     "a path, a mapping of arrays such as module.state_dict() or Flax variables, or a "
     "module of torch, Keras, flax.nnx or Equinox"
 )
+BATCH_FIRST = (
+    "the module takes the batch first; here, and in what is exported, time comes first"
+)
 
 
 def read(module: Any) -> Source:
@@ -42,7 +45,13 @@ def _of_torch(what: str, module: Any) -> Source:
         for name, part in module.named_modules()
         if hasattr(part, "nonlinearity")
     }
-    return source_of(what, tensors_of(module.state_dict()), settings=settings)
+    notes = (BATCH_FIRST,) if any(map(_is_batch_first, module.modules())) else ()
+    arrays = tensors_of(module.state_dict())
+    return source_of(what, arrays, settings=settings, notes=notes)
+
+
+def _is_batch_first(part: Any) -> bool:
+    return getattr(part, "batch_first", False) is True and hasattr(part, "mode")
 
 
 def _arrays(tree: Any) -> dict[str, Any]:

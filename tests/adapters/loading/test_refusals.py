@@ -145,6 +145,13 @@ def test_objects_of_another_kind():
     )
 
 
+def test_a_module_that_takes_the_batch_first_is_noted():
+    says = "the module takes the batch first; here"
+    for first in (True, False):
+        notes = lj.adapters.load(torch.nn.LSTM(2, 3, batch_first=first)).notes
+        assert any(note.startswith(says) for note in notes) == first
+
+
 def test_several_modules_are_listed(tmp_path):
     both = {f"{m}.{k}": v for m in ("enc", "dec") for k, v in LSTM.items()}
     path = write(tmp_path / "w.safetensors", both)
@@ -154,6 +161,8 @@ def test_several_modules_are_listed(tmp_path):
         assert "'enc'" in message
         assert "'dec'" in message
     assert lj.adapters.load(path, "dec").cell is lj.LSTM
+    message = refused(path, ("enc", "dec"), kind=TypeError)
+    assert message.startswith("module: got tuple; it must be the path of one module")
 
 
 def test_layers_that_keras_has_and_this_library_has_not():

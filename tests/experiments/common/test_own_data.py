@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from experiments import gradient_decay, sweep, train
-from experiments.common import own_data
+from experiments.common import own_data, records
 from experiments.common.cli import ConfigError
 from experiments.sweep.config import run_config
 from experiments.train import saved_run
@@ -81,7 +81,8 @@ def test_a_run_goes_on_is_swept_and_explained_from_its_file(
     first = train.run(changed(config, num_steps=3), out)
     assert first.config["data"] == str(table.resolve())
     assert len(first.config["file_sha256"]) == 64
-    assert "last value again" in first.axes["level"]
+    level = float(records.take(first, "level", level="last value again"))
+    assert first.rows[0]["last value again"] == f"{level:.4g}"
     again = changed(config, num_steps=5)
     record = train.run(again, out, resume=True)
     assert record.rows[0]["updates"] == 5
