@@ -200,5 +200,21 @@ def test_a_run_of_layers_in_both_directions_is_exported_whole(tmp_path):
     xs = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float32)
     wanted = lj.adapters.run(network, xs)[1] @ network.readout.w + network.readout.b
     zeros = {i.name: np.zeros((4, 2, 3), np.float32) for i in session.get_inputs()[1:]}
-    (y, *_) = session.run(None, {"x": xs} | zeros)
+    y, _ = session.run(None, {"x": xs} | zeros)
     np.testing.assert_allclose(y, wanted, atol=1e-5)
+    saved = read_run(str(tmp_path / "run"), None)
+    batch = saved.task.sample_test(jax.random.key(0), 2, 5)
+    _, hn = session.run(None, {"x": np.asarray(batch.inputs)} | zeros)
+    final = np.load(tmp_path / "run" / "final.npz")
+    answer = np.concatenate([hn[-2], hn[-1]], -1) @ final["readout/w"]
+    layer = lj.cells.bidirectional(lj.GRU)
+    own = lj.evaluate(
+        jax.random.key(0),
+        lj.stack(layer, layer),
+        saved.task,
+        saved.params,
+        batch_size=2,
+        length=5,
+    )
+    loss = saved.task.loss(answer + final["readout/b"], batch)
+    np.testing.assert_allclose(loss, own.loss, atol=1e-5)
