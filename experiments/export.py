@@ -42,8 +42,9 @@ NAME = "export"
 OF_TORCH = (lj.RNN, lj.rnn("relu"), lj.LSTM, lj.GRU, lj.cells.PROJECTION_LSTM)
 ENDS = (".safetensors", ".onnx", ".stablehlo")
 READ_AT_BOTH_ENDS = (
-    "the run was asked at the last step, and read where each direction ends: the "
-    "forward half of the last output and the backward half of the first"
+    "no step of y is the answer of this run, which reads where each direction ends: "
+    "h of both directions of the last layer (hn[-2] and hn[-1] of ONNX, h_n of torch) "
+    "side by side, times readout/w of final.npz or best.npz, plus readout/b"
 )
 WANTED = ".safetensors, .onnx or .stablehlo"
 

@@ -84,6 +84,7 @@ def from_windows(
         )
     check_whole("window", window, 1)
     check_whole("horizon", horizon, 1)
+    check_type("target", target, str | Sequence, "the name of a column, or several")
     names = [target] if isinstance(target, str) else list(target)
     for name in names:
         if name not in table.columns:

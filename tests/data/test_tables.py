@@ -252,8 +252,7 @@ REFUSED = {
     ),
     "a misprint in a date": (
         "when,x\n02.01.2021,1\n03.01.2021,2\n,3\n4.1;2021,4\n05.01.2021,5\n",
-        ", line 5, column 'when': got '4.1;2021'; it must be a date: correct it, or "
-        "take",
+        ", line 5, column 'when': got '4.1;2021'; it must be a date: correct it, or",
     ),
     "an open quote": (
         '1,2\n3,"4\n5,6\n',

@@ -201,5 +201,22 @@ def test_a_run_of_layers_in_both_directions_is_exported_whole(tmp_path):
     assert network.readout is not None
     wanted = linear(network.readout, lj.adapters.run(network, jnp.asarray(xs))[1])
     zeros = {i.name: np.zeros((4, 2, 3), np.float32) for i in session.get_inputs()[1:]}
-    (y, *_) = session.run(None, {"x": xs} | zeros)
-    np.testing.assert_allclose(np.asarray(y), wanted, atol=1e-5)
+    y, _ = map(np.asarray, session.run(None, {"x": xs} | zeros))
+    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    saved = read_run(str(tmp_path / "run"), None)
+    batch = saved.task.sample_test(jax.random.key(0), 2, 5)
+    _, last = session.run(None, {"x": np.asarray(batch.inputs)} | zeros)
+    hn = np.asarray(last)
+    final = np.load(tmp_path / "run" / "final.npz")
+    answer = np.concatenate([hn[-2], hn[-1]], -1) @ final["readout/w"]
+    layer = lj.cells.bidirectional(lj.GRU)
+    own = lj.evaluate(
+        jax.random.key(0),
+        lj.stack(layer, layer),
+        saved.task,
+        saved.params,
+        batch_size=2,
+        length=5,
+    )
+    loss = saved.task.loss(answer + final["readout/b"], batch)
+    np.testing.assert_allclose(loss, own.loss, atol=1e-5)

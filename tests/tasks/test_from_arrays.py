@@ -232,6 +232,7 @@ def test_windows_are_those_of_the_table_and_none_crosses_into_the_test():
             "target: column 'a' has one value at all 32 steps of the training; it must "
             "vary",
         ),
+        ({"target": 0}, "target: got 0; it must be the name of a column"),
         ({"table": TABLE.values}, "table: got float64[40, 2]; it must be a table, as"),
         (
             {"table": TABLE._replace(values=np.zeros((4, 2, 2)))},

@@ -1,4 +1,4 @@
-"""This library's own params by path: [module/][layer/]w_ih, w_hh, b, b_hn, w_hr.
+"""This library's own params by path: [module/][layer/][direction/]w_ih, w_hh, b, ...
 
 `experiments.train` and `lstm_jax.training.checkpoints.named_arrays` write them so.
 """
@@ -17,6 +17,7 @@ from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
 from lstm_jax.cells.rnn import RNNParams
+from lstm_jax.cells.wrappers.bidirectional import Directions
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams
 
 CELLS = {
@@ -28,21 +29,41 @@ CELLS = {
 
 
 def read(fields: Fields, settings: dict[str, Any]) -> Module:
-    """Returns one layer, or layers by number."""
-    layers: dict[int, Fields] = {}
-    for field, array in fields.items():
-        number, _, name = field.rpartition("/")
-        layers.setdefault(int(number or 0), {})[name] = array
-    kinds, params = zip(*(_layer(layers[at]) for at in sorted(layers)), strict=True)
-    if len(set(kinds)) > 1:
-        names = ", ".join(sorted({CELLS[kind][0].name for kind in kinds}))
+    """Returns one layer, or layers by number, in one direction or in both."""
+    found = [{way: _layer(of) for way, of in ways.items()} for ways in _parts(fields)]
+    kind, *others = {kind: None for ways in found for kind, _ in ways.values()}
+    if others:
+        names = ", ".join(sorted(CELLS[one][0].name for one in (kind, *others)))
         raise ValueError(f"its layers are {names}; they must be of one cell")
-    for below, layer in pairwise(params):
-        check_shape(
-            "w_ih of an upper layer", layer.w_ih, (len(below.w_hh), len(layer.b))
-        )
-    notes = (TANH_ASSUMED,) if kinds[0] is RNNParams else ()
-    return Module(CELLS[kinds[0]][0], params, notes)
+    layers = [_layer_of({way: one for way, (_, one) in ways.items()}) for ways in found]
+    if len(set(map(len, layers))) > 1:
+        raise ValueError("some of its layers have both directions; all must, or none")
+    for below, layer in pairwise(layers):
+        shown = sum(len(one.w_hh) for one in below)
+        for one in layer:
+            check_shape("w_ih of an upper layer", one.w_ih, (shown, len(one.b)))
+    notes = (TANH_ASSUMED,) if kind is RNNParams else ()
+    both = len(layers[0]) > 1
+    return Module(CELLS[kind][0], tuple(p if both else p[0] for p in layers), notes)
+
+
+def _parts(fields: Fields) -> list[dict[str, Fields]]:
+    """Returns the weights by direction of every layer; "" if it has only one."""
+    layers: dict[int, dict[str, Fields]] = {}
+    for field, array in fields.items():
+        *where, name = field.split("/")
+        number = int(where[0]) if where and where[0].isdecimal() else 0
+        way = where[-1] if where and where[-1] in Directions._fields else ""
+        layers.setdefault(number, {}).setdefault(way, {})[name] = array
+    return [layers[number] for number in sorted(layers)]
+
+
+def _layer_of(ways: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns the params of a layer's one direction, or `Directions`."""
+    if ways.keys() not in ({""}, set(Directions._fields)):
+        named = ", ".join(way or "one without a direction" for way in ways)
+        raise ValueError(f"a layer has {named}; it must have forward and backward")
+    return Directions(**ways) if len(ways) > 1 else (*ways.values(),)
 
 
 def _layer(fields: Fields) -> tuple[type, Any]:
@@ -102,9 +123,12 @@ OWN: tuple[Layout, ...] = (
         read=read_learned,
     ),
     layout(
-        r"(?:\d+/)?\w+",  # all that is there: scales make it another cell
+        # All that is there: scales make it another cell.
+        r"(?:\d+/)?(?:(?:forward|backward)/)?\w+",
         "w_ih w_hh b",
         "0/w_ih 0/w_hh 0/b",
+        "forward/w_ih forward/w_hh forward/b",
+        "0/forward/w_ih 0/forward/w_hh 0/forward/b",
         read=read,
     ),
 )

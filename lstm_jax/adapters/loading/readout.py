@@ -22,9 +22,11 @@ def find(
     }
     if len(found) == 1:
         name, params = found.popitem()
+        activation = source.settings.get(name, {}).get("activation", "linear")
+        after = f", and its {activation} is left out" * (activation != "linear")
         return params, (
             f"readout: {name!r}, the one linear layer that fits the {width} outputs; "
-            "what stands between them is not in the file"
+            f"what stands between them is not in the file{after}"
         )
     several = ", ".join(map(repr, found))
     return None, f"readout: none; {several or 'no linear layer'} fits the outputs"

@@ -196,6 +196,24 @@ def test_a_memory_that_was_learned_comes_with_its_cell(tmp_path, within):
     jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_both_directions_of_a_run_come_back(tmp_path, layers):
+    one = lj.cells.bidirectional(lj.GRU)
+    cell = one if layers == 1 else lj.stack(*[one] * layers)
+    params = originals.drawn(cell.init(jax.random.key(0), 2, 3))
+    arrays: Any = named_arrays({"cell": params})
+    np.savez(tmp_path / "a.npz", **arrays)
+    loaded = lj.adapters.load(tmp_path / "a.npz")
+    assert (loaded.cell, loaded.layers, loaded.directions) == (lj.GRU, layers, 2)
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
+    del arrays["cell/backward/b" if layers == 1 else "cell/1/backward/b"]
+    with pytest.raises(ValueError, match="it holds b_hn"):
+        lj.adapters.load(arrays)
+    half = {k: v for k, v in arrays.items() if "backward" not in k}
+    with pytest.raises(ValueError, match="forward; it must have forward and backward"):
+        lj.adapters.load(half)
+
+
 def test_a_state_dict_in_the_json_of_an_audio_plug_in(tmp_path):
     module = torch.nn.ModuleDict(
         {"rec": torch.nn.LSTM(1, 4), "lin": torch.nn.Linear(4, 1)}

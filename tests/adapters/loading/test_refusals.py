@@ -152,6 +152,17 @@ def test_a_module_that_takes_the_batch_first_is_noted():
         assert any(note.startswith(says) for note in notes) == first
 
 
+def test_an_activation_behind_the_readout_is_noted():
+    import keras
+
+    layers = keras.layers
+    for name in ("softmax", "linear"):
+        model = keras.Sequential([layers.GRU(3), layers.Dense(2, activation=name)])
+        model.build((None, None, 2))
+        note = lj.adapters.load(model).notes[-1]
+        assert note.endswith(", and its softmax is left out") == (name == "softmax")
+
+
 def test_several_modules_are_listed(tmp_path):
     both = {f"{m}.{k}": v for m in ("enc", "dec") for k, v in LSTM.items()}
     path = write(tmp_path / "w.safetensors", both)
