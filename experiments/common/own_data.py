@@ -115,10 +115,12 @@ def _of_table(config: OwnData, valid: float) -> Learnt:
     table = lj.data.read_table(
         config.data or "", columns=config.columns, missing=config.missing
     )
+    scale = {}
     if config.scale == "standardize":
         before = len(table.values) - stored.num_test(HELD_OUT, len(table.values))
-        of_training = before - stored.num_valid(valid, before)
-        table = lj.data.standardize(table, first=of_training)
+        known = table.values[: before - stored.num_valid(valid, before)]
+        scale = {"mean": known.mean(0).tolist(), "deviation": known.std(0).tolist()}
+        table = lj.data.standardize(table, first=len(known))
     task = lj.tasks.from_windows(
         table,
         _target(config, table.columns),
@@ -128,7 +130,7 @@ def _of_table(config: OwnData, valid: float) -> Learnt:
         valid=valid,
     )
     read = sequences.of_table(table)
-    said = sequences.in_record(read), sequences.in_words(read)
+    said = sequences.in_record(read) | scale, sequences.in_words(read)
     return Learnt(task, table.columns, *said)
 
 

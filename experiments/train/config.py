@@ -200,6 +200,7 @@ class Config(OwnData):
         super().__post_init__()
         settle(self)
         refusals.check_curriculum(self)
+        refusals.check_directions(self)
         if seeds(self)[-1] > cli.SEED_MAX:
             raise ConfigError(
                 f"seed: got {self.seed} with num_seeds={self.num_seeds}; the last seed "

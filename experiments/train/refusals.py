@@ -31,12 +31,22 @@ def check_curriculum(config: Any) -> None:
         )
 
 
+def check_directions(config: Any) -> None:
+    """Refuses to predict a text by a network that has read it from its end."""
+    if config.text is not None and config.bidirectional:
+        raise ConfigError(
+            "bidirectional: got True with --text; it must be False: the backward "
+            "direction reads the very character that is asked for"
+        )
+
+
 def check_validation(config: Any) -> None:
     """Refuses a patience without validation, and a run that ends before the first."""
     if config.valid is None:
         if config.patience is not None:
             raise ConfigError(
-                f"patience: got {config.patience} without valid; it must not be given"
+                f"patience: got {config.patience} without valid; it must be given with "
+                "--valid=SHARE"
             )
     elif config.num_steps < validation_interval(config):
         raise ConfigError(

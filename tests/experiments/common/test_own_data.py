@@ -54,6 +54,8 @@ def test_a_table_is_scaled_by_the_steps_before_the_test(config, table):
     task = own_data.task_of(config)
     values = np.loadtxt(table, delimiter=",", skiprows=1)
     known = values[:48]
+    said = own_data.learnt(config).columns
+    assert_allclose([said["mean"], said["deviation"]], [known.mean(0), known.std(0)])
     wanted = (values - known.mean(0)) / known.std(0)
     batch = task.sample_test(jax.random.key(0), 7, 5)
     firsts = {round(float(x), 4) for x in batch.inputs[0, :, 1]}
@@ -132,6 +134,10 @@ def test_a_changed_or_missing_file_is_refused_in_one_line(
         (
             {"data": "a", "start_length": 9, "curriculum_steps": 2},
             "start_length: got 9; it must not be given with --data",
+        ),
+        (
+            {"text": "b", "bidirectional": True},
+            "bidirectional: got True with --text; it must be False: the backward",
         ),
         ({"text": "b", "target": ("x",)}, "target: got ('x',); it must not be given"),
     ],
