@@ -104,7 +104,7 @@ def reproduce(config: Config) -> int:
     }
     for name, (what, why) in plans.items():
         if what != RUN:
-            say(f"{name}: {what}, not run: {why}")
+            say(f"{name}, {size}: {what}, not run: {why}")
     wanted = [name for name, (what, _) in plans.items() if what == RUN]
     failed = [ended.name for ended in ran(wanted, size, out) if ended.error]
     if out.resolve() == results.REFERENCE.resolve():

@@ -1,4 +1,4 @@
-"""Every row, at smoke size: its criteria hold, and fail of a record without the result."""
+"""Every row at smoke size: its criteria hold, and fail where the result is missing."""
 
 import pytest
 
