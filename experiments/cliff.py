@@ -40,6 +40,8 @@ from experiments.common import cli, memory_limit
 from experiments.common.cli import option
 from experiments.common.laws import Found, record_of
 from experiments.common.records import Quantity, Record, take
+from experiments.common.rows import Row
+from experiments.criteria.cliff import checks
 from experiments.figures.cliff import START, STEEPEST_FLAT_W, plot
 from lstm_jax import theory
 
@@ -63,6 +65,21 @@ class Config(cli.Flags):
     max_norm: float = option(1.0, cli.number(above=0), "norm to which it is clipped")
     num_updates: int = option(2000, cli.integer(minimum=1), "updates of each walk")
     resolution: int = option(301, cli.integer(minimum=3), "points per axis")
+
+
+ROW = Row(
+    number="3",
+    title="the cliff and the clip",
+    source="Pascanu, Mikolov & Bengio (2013), figures 3 and 6, algorithm 1, "
+    "https://arxiv.org/abs/1211.5063",
+    # Nothing is random and the paper's setting takes seconds: it is the default.
+    sizes={
+        "smoke": {"resolution": 9},
+        "standard": {},
+        "paper": {},
+    },
+    checks=checks,
+)
 
 
 def run(config: Config) -> Record:

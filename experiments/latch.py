@@ -49,6 +49,8 @@ from experiments.common import cli, memory_limit, records, wording
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
+from experiments.common.rows import Row
+from experiments.criteria.latch import checks
 from experiments.figures.latch import plot
 from lstm_jax import readouts, theory
 from lstm_jax.readouts import LinearParams
@@ -95,6 +97,30 @@ class Config(cli.Flags):
         """Returns the name of each weight range."""
         texts = wording.told_apart(self.weight_ranges)
         return dict(zip(self.weight_ranges, texts, strict=True))
+
+
+ROW = Row(
+    number="2",
+    title="latch or learn",
+    source="Bengio, Simard & Frasconi (1994), https://doi.org/10.1109/72.279181; "
+    "Hochreiter & Schmidhuber (1996), "
+    "https://papers.nips.cc/paper/1215-lstm-can-solve-hard-long-time-lag-problems",
+    sizes={
+        "smoke": {
+            "weights": (1.25, 2.0),
+            "settle_steps": 400,
+            "critical_steps": 1000,
+            "lag": 10,
+            "weight_ranges": (100.0,),
+            "num_seeds": 10,
+            "num_train": 20,
+            "num_test": 20,
+        },
+        "standard": {},
+        "paper": {"lag": 500, "num_seeds": 100},
+    },
+    checks=checks,
+)
 
 
 def run(config: Config) -> Record:

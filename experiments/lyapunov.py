@@ -28,6 +28,7 @@ of the dimension.
 """
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -36,10 +37,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
-from experiments.common import cli, memory_limit, wording
+from experiments.common import cli, compiling, memory_limit, wording
 from experiments.common.cli import ConfigError, option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
+from experiments.common.rows import Row
+from experiments.criteria.lyapunov import checks
 from experiments.figures.lyapunov import plot
 from lstm_jax import initializers, theory
 from lstm_jax.gradients.lyapunov import (
@@ -51,6 +54,7 @@ from lstm_jax.gradients.lyapunov import (
 
 NAME = "lyapunov"
 GAIN = cli.list_of(cli.number(above=0))
+PUBLISHED_GAINS = (0.5, 0.7, 0.8, 0.9, 1.1, 1.3, 1.5, 2.0, 3.0, 5.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,38 @@ class Config(cli.Flags):
             )
 
 
+ROW = Row(
+    number="4",
+    title="the decay curve has a number",
+    source="Clark (2026), https://arxiv.org/abs/2610.12426, its data at N = 4096; "
+    "Arjovsky, Shah & Bengio (2016), figure 4, https://arxiv.org/abs/1511.06464",
+    sizes={
+        "smoke": {
+            "hidden_size": 64,
+            "gains": (0.5, 0.9, 3.0),
+            "num_seeds": 2,
+            "num_steps": 200,
+            "burn_in": 100,
+            "spectrum_size": 12,
+            "spectrum_gains": (2.0, 4.0),
+            "spectrum_seeds": 2,
+            "matrix_size": 6,
+            "num_matrices": 200,
+        },
+        "standard": {"gains": PUBLISHED_GAINS},
+        "paper": {"gains": PUBLISHED_GAINS, "hidden_size": 1024},
+    },
+    checks=checks,
+)
+
+
 def run(config: Config) -> Record:
     """Measures the three parts and returns the record."""
     parts = {
         f"largest exponents, N = {config.hidden_size}": _largest,
         f"fresh matrices, N = {config.matrix_size}": _fresh_matrices,
         f"whole spectra, N = {config.spectrum_size}": _spectra,
+        f"driven nets, N = {config.hidden_size}": _driven,
     }
     # On shared cores a QR of 100 columns spends its time waiting when BLAS has two
     # threads: 12 ms of CPU time, against 0.3 ms on a single thread.
@@ -190,6 +220,30 @@ def _largest_row(
 def _error(values: np.ndarray) -> float:
     """Returns the standard error of a mean over seeds."""
     return float(values.std(ddof=1) / values.size**0.5) if values.size > 1 else np.nan
+
+
+def _driven(config: Config) -> Found:
+    """Measures the slopes of other untrained nets, driven by the adding problem."""
+    size, key = config.hidden_size, jax.random.fold_in(jax.random.key(config.seed), 2)
+    batch = lj.TASKS["adding"].sample(key, config.num_seeds, config.num_steps)
+    inputs = jnp.asarray(batch.inputs, jnp.float64)
+    keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
+
+    def slope(cell, params, inputs):
+        loss = lambda ys: jnp.sum(ys[-1])
+        return lj.decay_rate(lj.log_gradient_norms(cell, params, inputs, loss).h)
+
+    rates = {}
+    for name, cell in {"orthogonal": lj.rnn("linear"), "lstm": lj.LSTM}.items():
+        nets = [cell.init(key, 2, size, dtype=jnp.float64) for key in keys]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *nets)
+        of_seeds = jax.jit(
+            jax.vmap(partial(slope, cell), in_axes=(0, 1)),
+            compiler_options=compiling.soon(),
+        )
+        rates[name] = np.asarray(of_seeds(stacked, inputs))
+    quantity = Quantity(np.stack([*rates.values()]), ("driven", "seed"), "nats/step")
+    return Found({"driven_rate": quantity}, {"driven": rates})
 
 
 def _fresh_matrices(config: Config) -> Found:

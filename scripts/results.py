@@ -16,6 +16,8 @@ import lstm_jax as lj
 from benchmarks import table as bench
 from experiments.common import describing, records, usage, wording
 from experiments.figures.nature_show import SOLVED
+from scripts import rows_table
+from scripts.rows_table import markdown
 
 ROOT = Path(__file__).parent.parent
 TABLES = ("gradient_decay", "nature_show", "trainability")
@@ -46,18 +48,11 @@ def block(name: str) -> str:
     if "lag" in config:
         setting = f"Lag {config['lag']}. {setting}"
     story = "\n".join(line for line in record.verdict if line)
-    return f"{setting}\n\n{_table(record.rows)}\n\n```text\n{story}\n```"
+    return f"{setting}\n\n{markdown(record.rows)}\n\n```text\n{story}\n```"
 
 
 def _record(name: str) -> records.Record:
     return records.load(REFERENCE / name)
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    head, *_ = rows
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(row.values()) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 def findings() -> str:
@@ -90,7 +85,7 @@ def remembered() -> str:
         f"{config['num_steps']} updates; {made['wall_seconds']:.0f} s on "
         f"{describing.device(made)}, {made['date'][:10]}. Without memory 1/2 is right:"
     )
-    return f"{setting}\n\n{_table(rows)}"
+    return f"{setting}\n\n{markdown(rows)}"
 
 
 def _solved(right: np.ndarray) -> int:
@@ -106,13 +101,13 @@ def experiments() -> str:
         }
         for name, question in usage.questions().items()
     ]
-    return _table(rows)
+    return markdown(rows)
 
 
 def _clause(name: str, question: str) -> str:
     found = CLAUSES.get(name)
     clause = question if found is None else found(_record(name))
-    return clause.replace("|", r"\|").replace("b_f=", "forget bias ")
+    return clause.replace("b_f=", "forget bias ")
 
 
 def _nature_show(record: records.Record) -> str:
@@ -199,6 +194,8 @@ def with_results(readme: str) -> str:
 def all_results() -> str:
     """Returns `docs/results.md`: the tables and verdicts of the stored records."""
     parts = ["# Results", "Made by `./scripts/results` from the stored records."]
+    if table := rows_table.text(rows_table.stored(REFERENCE)):
+        parts += ["## The results of the field", table]
     for name in TABLES:
         parts += [f"## {name}", usage.questions()[name], block(name)]
     parts += ["## The others, in the words of their records", findings()]
@@ -235,7 +232,7 @@ def tasks() -> str:
 
 def _document(what: str, rows: list[dict[str, Any]]) -> str:
     said = f"`lj.{what.upper()}` has them by name. This page is made by"
-    return f"# The {what}\n\n{said} `./scripts/results`.\n\n{_table(rows)}\n"
+    return f"# The {what}\n\n{said} `./scripts/results`.\n\n{markdown(rows)}\n"
 
 
 def _named(name: str, module: ModuleType) -> dict[str, str]:

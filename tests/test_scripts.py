@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ("bench", "demo", "run", "docs", "notebooks", "results", "test")
+SCRIPTS = ("bench", "demo", "run", "docs", "notebooks", "reproduce", "results", "test")
 
 
 @pytest.fixture

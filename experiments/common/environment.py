@@ -29,16 +29,27 @@ def here() -> dict[str, Any]:
         "threads": threads() if device.platform == "cpu" else None,
         "jax": importlib.metadata.version("jax"),
         "jaxlib": importlib.metadata.version("jaxlib"),
-        "code": _code(),
+        "code": code(),
     }
 
 
 def threads() -> int:
     """Returns the number of threads of XLA's CPU backend."""
-    asked = os.environ.get("NPROC", "")
-    cores = int(asked) if asked.isascii() and asked.isdigit() else _cores()
     devices = jax.local_devices()
-    return max(cores, len(devices) if devices[0].platform == "cpu" else 1)
+    return max(cores(), len(devices) if devices[0].platform == "cpu" else 1)
+
+
+def cores() -> int:
+    """Returns NPROC, or else the cores that this process may use, and starts nothing.
+
+    As far as the system says.
+    """
+    asked = os.environ.get("NPROC", "")
+    if asked.isascii() and asked.isdigit():
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def changes(there: Mapping[str, Any], now: Mapping[str, Any], since: str) -> list[str]:
@@ -60,15 +71,9 @@ def changes(there: Mapping[str, Any], now: Mapping[str, Any], since: str) -> lis
     return [note]
 
 
-def _cores() -> int:
-    """Returns the cores that this process may use, as far as the system says."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @cache
-def _code() -> str:
+def code() -> str:
+    """Returns a digest of all files of code, whether or not they are committed."""
     digest = hashlib.sha256()
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):

@@ -194,6 +194,11 @@ def settle(out: Path) -> None:
     (out / COMMITTED).rmdir()
 
 
+def is_in(out: Path) -> bool:
+    """Returns whether a folder holds a record."""
+    return _place(out, "record.json").exists()
+
+
 def load(out: Path) -> Record:
     """Returns the record saved in a folder.
 

@@ -10,9 +10,9 @@ from experiments.common.records import take
 from lstm_jax import theory
 
 
-@pytest.fixture(scope="module")
-def cliff_record():
-    return cliff.run(cliff.Config(num_updates=20, resolution=9))
+@pytest.fixture
+def cliff_record(smoke):
+    return smoke("cliff")
 
 
 def test_the_wall_is_as_steep_as_theory_says(cliff_record):
@@ -26,7 +26,7 @@ def test_the_wall_is_as_steep_as_theory_says(cliff_record):
 
 def test_both_walks_start_alike_and_only_one_is_thrown_away(cliff_record):
     plain, clipped = take(cliff_record, "walk")
-    assert plain.shape == clipped.shape == (21, 2)
+    assert plain.shape == clipped.shape == (2001, 2)
     first = plain[1] - plain[0]
     assert_allclose(first, [4.12, 6.62], atol=5e-3)
     assert_allclose(np.hypot(*first), 7.79, atol=5e-3)

@@ -12,12 +12,9 @@ from experiments.common.records import take
 from lstm_jax import theory
 
 
-@pytest.fixture(scope="module")
-def laws():
-    config = jacobian_laws.Config(
-        hidden_size=8, lag=30, num_seeds=2, num_nets=12, long_lag=400
-    )
-    return jacobian_laws.run(config)
+@pytest.fixture
+def laws(smoke):
+    return smoke("jacobian_laws")
 
 
 def test_measured_rates_stand_beside_their_laws(laws):
@@ -46,7 +43,7 @@ def test_closed_forms_and_the_bound_are_kept(laws):
     for name in ("orthogonal", "linear"):
         assert float(rows[name, "error of ||(Wᵀ)^k u||"]) < 1e-10
     bound = ("the bound (γ σ_max)^k", "violated, up to lag 50")
-    assert rows[bound] == "0 of 12 nets"
+    assert rows[bound] == "0 of 200 nets"
     assert laws.axes["activation"] == list(theory.STEEPEST_SLOPES)
     rate, bound = take(laws, "bounded_rate"), take(laws, "bound")
     shown = np.isfinite(rate)
@@ -55,7 +52,7 @@ def test_closed_forms_and_the_bound_are_kept(laws):
 
 def test_float32_keeps_its_slope_where_plain_norms_end(laws):
     log_norm = take(laws, "long_log_norm")
-    lags = np.arange(1, 401)
+    lags = np.arange(1, 1001)
     assert_allclose(log_norm, lags * math.log(0.5), rtol=1e-5)
     for name, last in {
         "long_log_plain": (100, 150),

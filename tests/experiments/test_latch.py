@@ -1,7 +1,5 @@
 """The latch, small: what is measured, beside theory."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,22 +12,12 @@ from experiments.common.cli import ConfigError
 from experiments.common.records import take
 from lstm_jax import theory
 
-SMALL_LATCH: dict[str, Any] = {
-    "weights": (1.25, 2.0),
-    "settle_steps": 400,
-    "critical_steps": 1000,
-    "lag": 10,
-    "weight_ranges": (10.0,),
-    "num_seeds": 2,
-    "num_train": 10,
-    "num_test": 10,
-}
 solves = jax.jit(latch.solves)
 
 
-@pytest.fixture(scope="module")
-def latch_record():
-    return latch.run(latch.Config(**SMALL_LATCH))
+@pytest.fixture
+def latch_record(smoke):
+    return smoke("latch")
 
 
 def test_measured_margins_and_rates_are_those_of_theory(latch_record):
@@ -50,20 +38,19 @@ def test_the_critical_gradient_is_the_iterated_product(latch_record):
 
 
 def test_searches_end_at_the_first_net_that_solves_both_sets(latch_record):
-    trials = take(latch_record, "trials", weight_range=10.0)
-    assert trials.shape == (2,)
+    trials = take(latch_record, "trials", weight_range=100.0)
+    assert trials.shape == (10,)
     assert np.all((trials >= 1) & (trials <= 5000))
-    config = latch.Config(**SMALL_LATCH)
-    key = jax.random.fold_in(jax.random.key(config.seed), 0)
+    key = jax.random.fold_in(jax.random.key(latch_record.config["seed"]), 0)
     key_train, key_test, key_search = jax.random.split(key, 3)
-    data = [latch.two_sequences(k, 10, 10, 0.2) for k in (key_train, key_test)]
+    data = [latch.two_sequences(k, 20, 10, 0.2) for k in (key_train, key_test)]
     number = int(trials[0])
     first = (number - 1) // latch.TRIALS_PER_ROUND * latch.TRIALS_PER_ROUND
     keys = jax.random.split(
         jax.random.fold_in(key_search, first), latch.TRIALS_PER_ROUND
     )
     for k in range(max(first, number - 3), number):
-        model = latch.guess(keys[k - first], 5, 10.0)
+        model = latch.guess(keys[k - first], 5, 100.0)
         solved = all(bool(solves(model, sequences)) for sequences in data)
         assert solved == (k == number - 1)
 
@@ -122,7 +109,7 @@ def test_the_latch_draws_and_names_its_findings(latch_record):
     assert len(figure.axes) == 3
     quantities = [row["quantity"] for row in latch_record.rows]
     assert quantities[:2] == ["margin at w = 1.25", "rate at w = 1.25"]
-    assert any("2 of 2 searches" in line for line in latch_record.verdict)
+    assert any("10 of 10 searches" in line for line in latch_record.verdict)
 
 
 def test_a_latch_needs_a_weight_above_one():

@@ -1,0 +1,1 @@
+"""The criteria of the rows, one file per experiment that is one."""

@@ -1,0 +1,81 @@
+"""Every row at smoke size: its criteria hold, and fail where the result is missing."""
+
+import pytest
+
+from experiments.common import rows
+from experiments.common.records import load, save, take
+
+ROWS = rows.modules()
+
+
+def changed(record, name, change):
+    """The record, with one of its arrays changed."""
+    quantity = record.arrays[name]
+    values = change(quantity.values)
+    return record._replace(
+        arrays=record.arrays | {name: quantity._replace(values=values)}
+    )
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_criteria_of_a_row_hold_at_smoke_size(smoke, name):
+    row, record = ROWS[name].ROW, smoke(name)
+    checks = row.checks(record)
+    assert [check for check in checks if not check.holds] == []
+    assert rows.verdict(row, checks) in (rows.REPRODUCED, rows.NOTHING_PUBLISHED)
+    assert len({check.what for check in checks}) == len(checks)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_size_is_a_setting_of_the_experiment(name):
+    assert set(ROWS[name].ROW.sizes) == set(rows.SIZES)
+    for size in rows.SIZES:
+        rows.config_of(ROWS[name], size)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
+    module, record = ROWS[name], smoke(name)
+    save(record, module.plot(record), tmp_path)
+    stored = load(tmp_path)
+    assert rows.size_of(stored) == "smoke"
+    assert rows.is_of(stored, rows.config_of(module, "smoke"))
+    assert not rows.is_of(stored, rows.config_of(module, "paper"))
+    assert module.ROW.checks(stored) == module.ROW.checks(record)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "change", "number"),
+    [
+        ("cliff", "walk_error", lambda error: error[::-1], 0),
+        ("cliff", "saddle_node_b", lambda b: b + 1e-7, 1),
+        ("cliff", "wall_gradient", lambda gradient: 1.01 * gradient, 2),
+        ("cliff", "walk", lambda walk: walk[::-1], 4),
+        ("latch", "trials", lambda trials: trials + float("inf"), 0),
+        ("latch", "rate", lambda rate: rate[::-1], 1),
+        ("latch", "margin", lambda margin: margin + 0.002, 2),
+        ("latch", "critical_log_product", lambda log: 1.1 * log, 4),
+        ("jacobian_laws", "bound_violated", lambda found: ~found, 0),
+        ("jacobian_laws", "bounded_rate", lambda rate: -rate, 1),
+        ("jacobian_laws", "closed_form_error", lambda error: error + 1e-9, 2),
+        ("jacobian_laws", "long_log_norm", lambda norm: norm * (1 + 3e-6), 3),
+        ("lyapunov", "gradient_rate", lambda rate: -rate, 0),
+        ("lyapunov", "driven_rate", lambda rate: rate[::-1], -1),
+    ],
+)
+def test_a_criterion_fails_of_a_record_that_lacks_it(
+    smoke, name, array, change, number
+):
+    row = ROWS[name].ROW
+    checks = row.checks(changed(smoke(name), array, change))
+    assert not checks[number].holds
+    assert rows.verdict(row, checks) in (rows.PARTLY, rows.NOT)
+    assert rows.verdict(row, [checks[number]._replace(published="1")]) == rows.NOT
+
+
+def test_signs_alone_are_asked_of_small_nets(smoke):
+    record = smoke("lyapunov")
+    large = record._replace(config=record.config | {"hidden_size": 256})
+    off = changed(large, "gradient_rate", lambda rate: rate + 0.1)
+    assert take(record, "gradient_rate", gain=3.0).mean() > 0
+    assert not ROWS["lyapunov"].ROW.checks(off)[0].holds
