@@ -137,7 +137,7 @@ def tester(cell: str) -> Any:
 def tested(
     config: Config, test: Any, models: loop.ModelParams, ignored: float
 ) -> tuple[np.ndarray, float]:
-    """Returns how many bits were wrong in FFL(`ignored`), (seed,), and how many read."""
+    """Returns how many bits of FFL(`ignored`) were wrong, (seed,), and read."""
     draw = jax.jit(lj.tasks.flip_flop(ignored).sample_test, static_argnums=(1, 2))
     # A key of their own: no test string is one of training's.
     key = jax.random.fold_in(jax.random.key(config.seed + 1), round(1000 * ignored))
