@@ -28,6 +28,7 @@ from lstm_jax.tasks.embedded_reber import (
     embedded_reber,
 )
 from lstm_jax.tasks.even_pairs import EVEN_PAIRS
+from lstm_jax.tasks.flip_flop import FLIP_FLOP, flip_flop
 from lstm_jax.tasks.from_arrays import from_arrays
 from lstm_jax.tasks.from_batches import from_batches
 from lstm_jax.tasks.from_windows import from_windows
@@ -83,6 +84,7 @@ TASKS: dict[str, Task] = Named(
         "anbncn": ANBNCN,
         "sequential_digits": SEQUENTIAL_DIGITS,
         "permuted_digits": PERMUTED_DIGITS,
+        "flip_flop": FLIP_FLOP,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -103,6 +105,7 @@ __all__ = [
     # Copies and bits
     "copy_memory", "copy_memory_variable", "COPY_MEMORY", "COPY_MEMORY_VARIABLE",
     "delayed_xor", "DELAYED_XOR", "latch", "LATCH", "PARITY", "EVEN_PAIRS",
+    "flip_flop", "FLIP_FLOP",
     # Languages
     "embedded_reber", "continual_embedded_reber", "EMBEDDED_REBER",
     "CONTINUAL_EMBEDDED_REBER",

@@ -18,6 +18,7 @@ from lstm_jax.tasks import (
     adding_1997,
     counting,
     even_pairs,
+    flip_flop,
     long_time_lag,
     parity,
     temporal_order_pascanu,
@@ -134,6 +135,18 @@ def answer_character(inputs):
             for s in shown[1:] + followers.pop()]  # fmt: skip
 
 
+def answer_flip_flop(inputs):
+    """The string by its rule: 0 where nothing is asked."""
+    text, answers, stored = symbols_in("wri01")(inputs), [], None
+    assert text[0] == "w" and text[-2] == "r"
+    for one, bit in zip(text[::2], text[1::2], strict=True):
+        assert one in "wri" and bit in "01"
+        stored = bit if one == "w" else stored
+        assert one != "r" or bit == stored
+        answers += [int(stored) if one == "r" else 0, 0]
+    return answers
+
+
 ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "adding": answer_adding,
     "adding_1997": lambda inputs: 0.5 + marked_1997(inputs).sum() / 4,
@@ -147,6 +160,7 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "two_sequence_3a": answer_two_sequence,
     "two_sequence_3b": answer_two_sequence,
     "embedded_reber": answer_embedded_reber,
+    "flip_flop": answer_flip_flop,
     "copy_memory": answer_copy,
     "copy_memory_variable": answer_copy,
     "delayed_xor": answer_delayed_xor,
@@ -277,6 +291,12 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         ANSWERS["even_pairs"](one_hot("aabba", "ab")),
         1,
     ),
+    "flip_flop": (
+        flip_flop,
+        "asked  - - - - 1 - - - - - - - 0 -",
+        answer_flip_flop(one_hot("w1i0r1w0i1i0r0", "wri01")),
+        [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ),
     "anbn": (
         counting,
         "shown  S a a b b    asked  a a b b T",
@@ -318,7 +338,7 @@ def test_the_worked_example_of_the_text_is_right():
 
 SHORTEST = {
     "adding": 2, "adding_1997": 6, "temporal_order_3": 10, "long_time_lag_2c": 4,
-    "embedded_reber": 8, "anbncn": 4, "temporal_order_pascanu": 10,
+    "embedded_reber": 8, "anbncn": 4, "flip_flop": 4, "temporal_order_pascanu": 10,
 }  # fmt: skip
 
 

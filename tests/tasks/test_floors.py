@@ -114,6 +114,30 @@ def predicted(strings):
     return [Listed(tuple(s[:-1]), tuple(s[1:]), share) for s, share in strings.items()]
 
 
+def flips(ignored, pairs):
+    """All strings of the flip-flop language, the bit asked for at every r."""
+    between, read = [*product("wri", repeat=pairs - 2)], (1 - ignored) / 2
+    chances = {"w": read, "r": read, "i": ignored}
+    found = []
+    for instructions in [("w", *those, "r") for those in between]:
+        free = [k for k, one in enumerate(instructions) if one != "r"]
+        share = np.prod([chances[one] for one in instructions[1:-1]]) / 2 ** len(free)
+        for drawn in product("01", repeat=len(free)):
+            found.append(
+                flipped(instructions, dict(zip(free, drawn, strict=True)), share)
+            )
+    return found
+
+
+def flipped(instructions, bits, share):
+    shown, asked, stored = [], [], None
+    for k, one in enumerate(instructions):
+        stored = bits[k] if one == "w" else stored
+        shown += [one, stored if one == "r" else bits[k]]
+        asked += [stored if one == "r" else None, None]
+    return Listed(tuple(shown), tuple(asked), share)
+
+
 def orders(num_symbols):
     classes = list(product("XY", repeat=num_symbols))
     return [at_end(one, one, 1 / len(classes)) for one in classes]
@@ -210,6 +234,9 @@ OTHERS: dict[str, Any] = {
     "xor": (lj.tasks.delayed_xor(2), 5, None, xors(2, 5), now),
     "xor, one bit": (lj.tasks.delayed_xor(2), 5, "one of two bits", xors(2, 5),
                      lambda s, t: s[t - 1]),
+    "flip-flop": (lj.tasks.flip_flop(0.6), 8, None, flips(0.6, 4), now),
+    "flip-flop, a pair": (lj.tasks.flip_flop(0.6), 11, "the pair before",
+                          flips(0.6, 5), lambda s, t: s[t - 2 : t]),
     "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
     "parity of two": (lj.TASKS["parity"], 2, None,
                       bits(2, lambda s: sum(s) % 2), now),
@@ -257,7 +284,7 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "copy_memory": [], "copy_memory_variable": [], "delayed_xor": [
             "one of two bits"], "latch": [], "parity": ["all bits but one"],
         "even_pairs": [], "anbn": [ALL], "anbncn": [ALL], "sequential_digits": [],
-        "permuted_digits": [],
+        "permuted_digits": [], "flip_flop": ["the pair before"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels

@@ -133,7 +133,10 @@ def test_fields_at_their_default_are_no_part_of_a_run():
     [
         ({"valid": 0.0}, r"valid: got 0.0; it must be a number in \(0, 1\)"),
         ({"valid": 1.0}, r"valid: got 1.0; it must be a number in \(0, 1\)"),
-        ({"patience": 3}, "patience: got 3 without valid; it must be given with --valid"),
+        (
+            {"patience": 3},
+            "patience: got 3 without valid; it must be given with --valid",
+        ),
         ({"valid": 0.1, "num_steps": 97}, "num_steps: got 97; it must be at least 98"),
         (
             {"valid": 0.1, "task": "sequential_digits", "length": 64},

@@ -1,0 +1,65 @@
+"""The curse of memory, small: simulations beside closed forms, and the powers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from experiments import curse_of_memory
+from experiments.common.cli import ConfigError
+from experiments.common.records import take
+from experiments.curse_of_memory import Config
+
+
+@pytest.fixture(scope="module")
+def smoke():
+    return curse_of_memory.run(Config(**curse_of_memory.ROW.sizes["smoke"]))
+
+
+def test_variances_are_those_of_the_closed_forms(smoke):
+    exact = curse_of_memory.laws(smoke.axes["decay"], smoke.axes["correlation"])
+    assert_allclose(exact[:, 0, 0], [5.26316, 263.887], rtol=1e-5)
+    assert_allclose(exact[:, 0, 1], [13.8756, 778.117], rtol=1e-5)
+    assert_allclose(take(smoke, "variance").mean(-1), exact[0], rtol=0.05)
+    assert_allclose(take(smoke, "sensitivity")[..., 0].mean(-1), exact[1], rtol=0.1)
+
+
+def test_the_power_is_three_and_another_parameter_makes_it_one_or_none(smoke):
+    found = curse_of_memory.powers(smoke)
+    assert found.shape == (3, 4)  # parameter, seed
+    assert_allclose(found.mean(-1), [3, 1, 0], atol=0.15)
+    assert all(check.holds for check in curse_of_memory.checks(smoke))
+
+
+def test_derivatives_are_those_of_the_explicit_sums(x64):
+    decay, xs = jnp.float64(0.7), jax.random.normal(jax.random.key(0), (5, 1))
+    h, (by_decay, by_nu, normalised) = curse_of_memory.by_parameter(decay, xs)
+    x = np.asarray(xs)[::-1, 0]  # x_T, x_{T-1}, ...
+    k = np.arange(5)
+    assert_allclose(h[-1], np.sum(0.7**k * x))
+    wanted = np.sum(k[1:] * 0.7 ** (k[1:] - 1) * x[1:])
+    assert_allclose(by_decay[-1], wanted)
+    chain = 0.7 * np.log(0.7)
+    assert_allclose(by_nu[-1], chain * wanted)
+    factor = np.sqrt(1 - 0.7**2)
+    assert_allclose(
+        normalised[-1], chain * (factor * wanted - 0.7 / factor * np.asarray(h)[-1])
+    )
+
+
+def test_inputs_have_their_correlation(x64):
+    xs = curse_of_memory.inputs(jax.random.key(0), 0.8, 20_000)[:, 0]
+    assert_allclose(jnp.mean(xs**2), 1, atol=0.1)
+    assert_allclose(jnp.mean(xs[3:] * xs[:-3]), 0.8**3, atol=0.1)
+
+
+def test_its_figure_states_how_sensitive_it_gets(smoke):
+    figure = curse_of_memory.plot(smoke)
+    assert len(figure.axes) == 2
+    assert "without any exploding" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_a_unit_that_keeps_everything_is_refused():
+    with pytest.raises(ConfigError, match=r"decays: got \(1.0,\)"):
+        Config(decays=(1.0,))
