@@ -20,6 +20,8 @@ rate 0.01 moves (w, b) by (+4.12, +6.62), a distance of 7.79; clipped to norm 1 
 0.01 in the same direction. The plain step lands on a plateau, at E = 0.09; the clipped
 walk descends to E = 0.
 
+Row 3 of docs/results.md: `./scripts/reproduce --only=cliff`.
+
 Sources: Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063, figures 3
 and 6 and algorithm 1.
 """

@@ -24,6 +24,8 @@ plain float32 norm ends near 1e-38, or near 1e-23 if it is the root of a sum of 
 For Gaussian W σ_max -> 2 ρ: the bound certifies decay for g < 1/2, though g < 1 is
 enough. And norms can grow first: ||[[.9, 5], [0, .9]]^k|| is largest, 19.4, at k = 9.
 
+Row 1 of docs/results.md: `./scripts/reproduce --only=jacobian_laws`.
+
 Sources: Hochreiter (1991), Untersuchungen zu dynamischen neuronalen Netzen; Pascanu,
 Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063; Ginibre (1965),
 https://doi.org/10.1063/1.1704292; Trefethen & Embree (2005), Spectra and Pseudospectra.

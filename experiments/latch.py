@@ -25,6 +25,8 @@ leaves 2^-1.5 = .35355 of it. (3) Another implementation of this very setting (r
 718 trials on average for their variant (r = 100, 500 to 600 steps, an absolute error
 below 0.1). If a share p of all weights solves it, the median is near ln 2 / p.
 
+Row 2 of docs/results.md: `./scripts/reproduce --only=latch`.
+
 Sources: Bengio, Simard & Frasconi (1994), https://doi.org/10.1109/72.279181;
 Hochreiter & Schmidhuber (1996), LSTM can solve hard long time lag problems,
 https://papers.nips.cc/paper/1215-lstm-can-solve-hard-long-time-lag-problems;

@@ -17,7 +17,7 @@ import jax
 
 from lstm_jax.training import settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("experiments", "lstm_jax")  # the code that the digest covers
 
 
