@@ -164,7 +164,8 @@ def _rows(record: Record) -> list[dict[str, str]]:
         told = {"cell": cell}
         for ignored, of in zip(record.axes["ignored"], of_cell, strict=True):
             told[f"FFL({ignored:g})"] = f"{_share(of.mean())} ({_share(of.max())})"
-        told["seeds without error"] = f"{int((of_cell == 0).all(0).sum())}/{of.size}"
+        clean = (of_cell == 0).all(0)
+        told["seeds without error"] = f"{int(clean.sum())}/{clean.size}"
         rows.append(told)
     return rows
 
