@@ -22,6 +22,11 @@ At 128 units and the rate of the Transformers, 3e-4 with a weight decay of 0.1, 
 has not learnt the language after 500 updates (one seed: a loss of .35 nats, 18 % of the
 bits of FFL(0.98) wrong), so that the published LSTM was trained otherwise.
 
+Found: 10 minutes on two shared cores. No error in 230 727, 52 534 and 6963 bits of
+FFL(0.1), (0.8) and (0.98) by any of 5 seeds of the LSTM, nor of the GRU and the RNN: of
+what learns it, the LSTM is not alone. Of four_gate, two seeds of 5 err on FFL(0.1), in
+1 and 50 bits: more writes in a row than it was trained on.
+
 Expected: LSTM 0 errors on FFL(0.1), at most 1e-4 of the bits on FFL(0.98), every seed.
 """
 
@@ -164,7 +169,8 @@ def _rows(record: Record) -> list[dict[str, str]]:
         told = {"cell": cell}
         for ignored, of in zip(record.axes["ignored"], of_cell, strict=True):
             told[f"FFL({ignored:g})"] = f"{_share(of.mean())} ({_share(of.max())})"
-        told["seeds without error"] = f"{int((of_cell == 0).all(0).sum())}/{of.size}"
+        clean = (of_cell == 0).all(0)
+        told["seeds without error"] = f"{int(clean.sum())}/{clean.size}"
         rows.append(told)
     return rows
 

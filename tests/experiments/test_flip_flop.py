@@ -9,6 +9,7 @@ from experiments import flip_flop
 from experiments.common.cli import ConfigError
 from experiments.common.records import take
 from experiments.flip_flop import Config
+from lstm_jax.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,7 @@ def test_every_bit_is_read_and_counted(smoke):
 def test_all_bits_are_wrong_where_the_answers_are_turned(smoke):
     batch = lj.tasks.flip_flop(0.5).sample(jax.random.key(0), 8, 12)
     models = jax.vmap(
-        lambda key: lj.training.loop.init_model(
-            key, lj.LSTM, 5, 2, hidden_size=3, init_options={}
-        )
+        lambda key: loop.init_model(key, lj.LSTM, 5, 2, hidden_size=3, init_options={})
     )(jax.random.split(jax.random.key(1), 2))
     test = flip_flop.tester("lstm")
     right = np.asarray(test(models, batch))

@@ -137,7 +137,7 @@ def answer_character(inputs):
 
 def answer_flip_flop(inputs):
     """The string by its rule: 0 where nothing is asked."""
-    text, answers, stored = symbols_in("wri01")(inputs), [], None
+    text, answers, stored = symbols_in("wri01")(inputs), [], ""
     assert text[0] == "w" and text[-2] == "r"
     for one, bit in zip(text[::2], text[1::2], strict=True):
         assert one in "wri" and bit in "01"
