@@ -135,7 +135,7 @@ def test_fields_at_their_default_are_no_part_of_a_run():
         ({"valid": 1.0}, r"valid: got 1.0; it must be a number in \(0, 1\)"),
         (
             {"patience": 3},
-            "patience: got 3 without valid; it must be given with --valid",
+            "patience: got 3 without valid; it must be given with",
         ),
         ({"valid": 0.1, "num_steps": 97}, "num_steps: got 97; it must be at least 98"),
         (
