@@ -79,9 +79,7 @@ def run(config: Config) -> Record:
         ("length", "batch_size", "hidden_size"),
         ("length", "num_test", "hidden_size"),
         ("num_seeds", "hidden_size", "hidden_size"),
-        (config.num_test, 2),
     ]
-    memory_limit.check(sizes | {"num_test": config.num_test}, [("num_test", 2)])
     memory_limit.check(sizes, arrays)
     start, found = time.monotonic(), []
     with progress(len(config.cells)) as advance:

@@ -12,7 +12,7 @@ from experiments.common.cli import ConfigError
 ONLY_TIME = (
     *("seed", "num_steps", "stop_after", "curriculum_steps", "max_trials", "at_once"),
     *("log_interval", "eval_interval", "checkpoint_interval", "keep_checkpoints"),
-    *("start_length", "recorder", "random", "latch num_seeds"),
+    *("start_length", "recorder", "random", "latch num_seeds", "flip_flop num_test"),
 )
 ALSO_SIZES = ("cliff num_steps", "lyapunov num_steps")
 
