@@ -58,8 +58,10 @@ from experiments.common.forwards import (
     Run,
     alignment,
     backwards,
+    cell_jacobians,
     gradients,
     last_error,
+    log_stretches,
     warmed_up,
 )
 from experiments.common.laws import Found, record_of, row
@@ -296,7 +298,7 @@ def expected_rates(exponents: np.ndarray) -> np.ndarray:
 def _of_cell(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns rates (pass, seed), and the largest and smallest exponent (2, seed)."""
     keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
-    measure = partial(cell_jacobians, lj.CELLS[name], config.hidden_size)
+    measure = partial(cell_jacobians, lj.CELLS[name], config.hidden_size, LONGEST + 1)
     jacobians = jax.jit(jax.vmap(measure), compiler_options=compiling.soon())(keys)
     stretches = log_stretches(np.asarray(jacobians))
     fastest = stretches[:, :, -1].mean()
@@ -313,22 +315,6 @@ def _of_cell(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
     at_short, at_long = (np.asarray(both(jacobians, keys, n)) for n in (short, long))
     exponents = stretches[:, short:long].mean(1)
     return ((at_long - at_short) / (long - short)).T, exponents[:, [0, -1]].T
-
-
-def cell_jacobians(cell: lj.Cell, size: int, key: PRNGKey) -> Array:
-    """Returns the Jacobians of a run on white noise, (time, state, state)."""
-    params = cell.init(key, size, size, dtype=jnp.float64)
-    noise = jax.random.normal(jax.random.fold_in(key, 1), (LONGEST + 1, size))
-    return lj.step_jacobians(cell, params, noise)
-
-
-def log_stretches(jacobians: np.ndarray) -> np.ndarray:
-    """Returns what exponents average: ln|R_ii| of J_t Q = Q' R, (seed, time, state)."""
-    frame, found = np.eye(jacobians.shape[-1]), []
-    for step in np.moveaxis(jacobians, 1, 0):
-        frame, stretch = np.linalg.qr(step @ frame)
-        found.append(np.log(np.abs(np.diagonal(stretch, axis1=-2, axis2=-1))))
-    return np.stack(found, axis=1)
 
 
 # -- The row -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,8 @@ def test_a_row_is_run_once_and_again_after_its_code_changed(toy, tmp_path):
 
 def test_a_record_of_another_size_or_configuration_is_kept_and_named(toy, tmp_path):
     one_row.run("toy", "standard", tmp_path)
-    for other in ({"size": "smoke"}, {"value": 3}, {"size": "paper", "value": 3}):
+    others: Any = [{"size": "smoke"}, {"value": 3}, {"size": "paper", "value": 3}]
+    for other in others:
         kept = planned(tmp_path, **other)
         assert kept.what == KEPT
         assert str(tmp_path / "toy") in kept.why

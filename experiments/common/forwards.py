@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
+
+import lstm_jax as lj
+from lstm_jax.types import PRNGKey
 
 
 class Run(NamedTuple):
@@ -108,3 +112,19 @@ def alignment(right: Array, found: Array) -> Array:
     right, found = (of.astype(jnp.complex128) for of in (right, found))
     cosine = jnp.sum((right.conj() * found).real) / (norm(right) * norm(found))
     return jnp.where(jnp.isfinite(cosine), cosine, 0)
+
+
+def cell_jacobians(cell: lj.Cell, size: int, num_steps: int, key: PRNGKey) -> Array:
+    """Returns the Jacobians of a run on white noise, (time, state, state)."""
+    params = cell.init(key, size, size, dtype=jnp.float64)
+    noise = jax.random.normal(jax.random.fold_in(key, 1), (num_steps, size))
+    return lj.step_jacobians(cell, params, noise)
+
+
+def log_stretches(jacobians: np.ndarray) -> np.ndarray:
+    """Returns what exponents average: ln|R_ii| of J_t Q = Q' R, (seed, time, state)."""
+    frame, found = np.eye(jacobians.shape[-1]), []
+    for step in np.moveaxis(jacobians, 1, 0):
+        frame, stretch = np.linalg.qr(step @ frame)
+        found.append(np.log(np.abs(np.diagonal(stretch, axis1=-2, axis2=-1))))
+    return np.stack(found, axis=1)

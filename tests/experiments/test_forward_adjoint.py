@@ -81,11 +81,13 @@ def test_the_smallest_modulus_is_that_of_the_flag():
 def test_stretches_average_to_the_exponents_of_the_library():
     cell, size, key = lj.RNN, 3, jax.random.key(2)
     with jax.enable_x64(True):
-        jacobians = forward_adjoint.cell_jacobians(cell, size, key)
+        jacobians = forwards.cell_jacobians(
+            cell, size, forward_adjoint.LONGEST + 1, key
+        )
         params = cell.init(key, size, size, dtype=jnp.float64)
         xs = jax.random.normal(jax.random.fold_in(key, 1), (len(jacobians), size))
         wanted = lj.lyapunov_exponents(cell, params, xs, burn_in=100)
-    found = forward_adjoint.log_stretches(np.asarray(jacobians)[None])
+    found = forwards.log_stretches(np.asarray(jacobians)[None])
     assert_allclose(found[0, 100:].mean(0), wanted, atol=1e-9)
 
 
