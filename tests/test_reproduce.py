@@ -70,12 +70,12 @@ def test_a_row_is_run_once_and_again_after_its_code_changed(toy, tmp_path):
 
 def test_a_record_of_another_size_or_configuration_is_kept_and_named(toy, tmp_path):
     one_row.run("toy", "standard", tmp_path)
-    for other in ({"size": "smoke"}, {"value": 3}, {"size": "paper", "value": 3}):
-        kept = planned(tmp_path, **other)
+    for size, value in (("smoke", 2), ("standard", 3), ("paper", 3)):
+        kept = planned(tmp_path, size, value)
         assert kept.what == KEPT
         assert str(tmp_path / "toy") in kept.why
         assert "size standard" in kept.why
-        assert planned(tmp_path, **other, replace=True).what == RUN
+        assert planned(tmp_path, size, value, replace=True).what == RUN
     assert "another configuration" in planned(tmp_path, value=3).why
 
 
