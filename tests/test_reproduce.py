@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -71,13 +70,12 @@ def test_a_row_is_run_once_and_again_after_its_code_changed(toy, tmp_path):
 
 def test_a_record_of_another_size_or_configuration_is_kept_and_named(toy, tmp_path):
     one_row.run("toy", "standard", tmp_path)
-    others: Any = [{"size": "smoke"}, {"value": 3}, {"size": "paper", "value": 3}]
-    for other in others:
-        kept = planned(tmp_path, **other)
+    for size, value in (("smoke", 2), ("standard", 3), ("paper", 3)):
+        kept = planned(tmp_path, size, value)
         assert kept.what == KEPT
         assert str(tmp_path / "toy") in kept.why
         assert "size standard" in kept.why
-        assert planned(tmp_path, **other, replace=True).what == RUN
+        assert planned(tmp_path, size, value, replace=True).what == RUN
     assert "another configuration" in planned(tmp_path, value=3).why
 
 
@@ -186,7 +184,6 @@ def test_an_interrupted_run_stores_nothing_and_goes_on(tmp_path, how):
     assert not [*tmp_path.rglob(".*")]
 
 
-@pytest.mark.slow
 def test_a_row_that_fails_is_said_with_its_last_line(tmp_path):
     (tmp_path / "cliff").write_text("a file where the folder should be")
     with started("--only=cliff", "--size=smoke", f"--out={tmp_path}") as process:
