@@ -50,6 +50,7 @@ from lstm_jax import plots
 from lstm_jax.training import disk
 
 HELP = {"h", "help", "helpshort", "helpfull"}  # the last three are absl's own
+OWN = "__annotations__"  # of a class, without those it inherits
 INTERRUPTED = 128 + signal.SIGINT  # the exit status that shells expect
 
 
@@ -140,7 +141,7 @@ def start(
         with _folder(flags.FLAGS.out) as out, style:
             command(config, out)
 
-    for field in dataclasses.fields(config_type):
+    for field in _in_order(config_type):
         _define(field)
     flags.DEFINE_string(
         "out", default_out, "folder of the results", module_name=sys.argv[0]
@@ -162,7 +163,7 @@ def begin(config_type: type, command: Callable[[Any], None]) -> None:
     line, when memory runs out; 130 after a Ctrl-C that the command did not handle, when
     nothing was written; 141 when what reads its lines stopped doing so.
     """
-    for field in dataclasses.fields(config_type):
+    for field in _in_order(config_type):
         _define(field)
     _run(config_type, command)
 
@@ -195,6 +196,13 @@ def _run(config_type: type, command: Callable[[Any], None]) -> None:
         if ended.code == INTERRUPTED and not jax.distributed.is_initialized():
             _leave_at_once(INTERRUPTED)
         raise
+
+
+def _in_order(config_type: type) -> list[dataclasses.Field]:
+    """Returns the fields as --help shows them: its own before those it inherits."""
+    known = {field.name: field for field in dataclasses.fields(config_type)}
+    names = [name for of in config_type.__mro__ for name in vars(of).get(OWN, ())]
+    return [known[name] for name in dict.fromkeys(names) if name in known]
 
 
 def _define(field: dataclasses.Field) -> None:

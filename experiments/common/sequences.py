@@ -63,13 +63,13 @@ def sequence_option(instead_of: str) -> Any:
 def columns_option() -> Any:
     """The field `columns`."""
     kind = cli.optional(cli.list_of(cli.text()))
-    return option(None, kind, "of the sequence, by name or position")
+    return option(None, kind, "of the table, by name or position")
 
 
 def missing_option() -> Any:
     """The field `missing`."""
     kind = cli.one_of(("error", "forward", "drop"))
-    return option("error", kind, "what becomes of a gap in the sequence")
+    return option("error", kind, "what becomes of a gap in the table")
 
 
 def scale_option() -> Any:

@@ -67,7 +67,8 @@ from lstm_jax.cells.projection_lstm import (
 )
 from lstm_jax.cells.rnn import RNN, RNNCarry, RNNParams, rnn
 from lstm_jax.cells.stochastic import Keyed, KeyedCell, Keys, with_keys
-from lstm_jax.cells.wrappers.bidirectional import Directions, bidirectional
+from lstm_jax.cells.wrappers.bidirectional import Directions as Directions
+from lstm_jax.cells.wrappers.bidirectional import bidirectional
 from lstm_jax.cells.wrappers.dropout import dropout
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
 from lstm_jax.cells.wrappers.mixed import mixed
@@ -130,6 +131,6 @@ __all__ = [
     "MINIMAL_RNN", "MinimalRNNParams",
     # Cells of cells
     "stack", "residual", "learned_carry", "LearnedCarryParams", "zoneout",
-    "dropout", "variational_dropout", "mixed", "bidirectional", "Directions",
+    "dropout", "variational_dropout", "mixed", "bidirectional",
     "with_keys", "Keyed", "Keys", "KeyedCell",
 ]  # fmt: skip

@@ -180,6 +180,7 @@ def test_the_command_says_what_it_wrote(lstm, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
+@pytest.mark.slow
 def test_a_run_of_layers_in_both_directions_is_exported_whole(tmp_path):
     config = train.Config(
         cell="gru",

@@ -115,6 +115,7 @@ SIZES = {
     "anbncn": (4, 4),
     "sequential_digits": (1, 10),
     "permuted_digits": (1, 10),
+    "flip_flop": (5, 2),
 }
 
 

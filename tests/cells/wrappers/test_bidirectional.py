@@ -19,7 +19,7 @@ def test_a_layer_is_two_unrolls_side_by_side(x64, key):
     pair = lj.LSTM, lj.LSTM
     carries, wanted = lj.unroll_bidirectional(pair, params, xs, lengths=lengths)
     close((tuple(carry), ys), (carries, wanted), 0)
-    swapped = lj.cells.Directions(params.backward, params.forward)
+    swapped = lj.adapters.Directions(params.backward, params.forward)
     _, turned = lj.unroll(LAYER, swapped, xs, lengths=lengths, reverse=True)
     close(turned, jnp.roll(wanted, HIDDEN, axis=-1), 0)
 
@@ -36,6 +36,7 @@ def test_a_stack_reads_both_directions_of_the_layer_below(x64, key):
     close(lj.unroll(net, params, xs, carry)[0][0].forward.c.shape, (BATCH, HIDDEN), 0)
 
 
+@pytest.mark.slow
 def test_an_answer_at_the_last_step_is_read_where_each_direction_ends(x64, key):
     task = lj.tasks.PARITY
     net = lj.stack(LAYER, LAYER)
@@ -57,7 +58,7 @@ def test_an_answer_at_the_last_step_is_read_where_each_direction_ends(x64, key):
 def test_each_direction_of_a_cell_that_draws_has_its_own_noise(key):
     cell = lj.cells.bidirectional(lj.zoneout(lj.RNN, 0.5))
     params = cell.init(key, INPUT, HIDDEN)
-    params = lj.cells.Directions(params.forward, params.forward)
+    params = lj.adapters.Directions(params.forward, params.forward)
     xs = jnp.ones((1, BATCH, INPUT))
     _, ys = lj.unroll(cell, params, lj.with_keys(key, xs))
     forward, backward = jnp.split(ys[0], 2, axis=-1)

@@ -165,7 +165,8 @@ def test_a_table_that_can_not_be_learnt_is_refused(config, table, flags, message
     assert str(caught.value)[: len(message)] == message
 
 
-@pytest.mark.parametrize("updates", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("updates", [0, 2])
 def test_gradients_are_measured_on_the_windows_of_the_test(table, updates):
     config = gradient_decay.Config(
         cells=("rnn",),

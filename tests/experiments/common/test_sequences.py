@@ -145,7 +145,7 @@ def test_columns_without_a_sequence_are_refused():
             module.Config(columns=("a", "b"), **options)
 
 
-def test_several_files_are_scaled_as_one_and_cut_to_the_last_steps(tmp_path, weights):
+def test_several_files_are_scaled_as_one_and_cut_to_the_last_steps(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1\n2\n3\n4\n5\n6\n")
     (tmp_path / "b.csv").write_text("x\n7\n8\n9\n10\n")
     both = f"{tmp_path}/a.csv,{tmp_path}/b.csv"
@@ -154,6 +154,12 @@ def test_several_files_are_scaled_as_one_and_cut_to_the_last_steps(tmp_path, wei
     assert raw.notes == ("each is cut to its last 4 steps, of the shortest",)
     found = sequences.read(config(both)).values
     np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-12)
+
+
+@pytest.mark.slow
+def test_the_spread_of_several_sequences_is_told(tmp_path, weights):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(6, 2, 1)))
+    both = str(tmp_path / "x.npy")
     record = explain.run(explain.Config(weights=weights, sequence=both, num_examples=2))
     (line,) = (line for line in record.verdict if line.startswith("  spread:"))
     assert line.startswith("  spread:   in the middle half of 2 measurements ")

@@ -281,6 +281,7 @@ def test_a_lag_beyond_the_sequences_of_the_task_is_refused(trained):
     assert message.startswith("lag: got 5; it must be in [2, 4], for the 5 steps of 16")
 
 
+@pytest.mark.slow
 def test_a_run_of_layers_in_both_directions_is_explained(tmp_path):
     config = train.Config(
         cell="gru",
