@@ -16,7 +16,7 @@ from lstm_jax.adapters.writing import (
     to_haiku,
     to_keras,
 )
-from lstm_jax.cells.wrappers.bidirectional import Directions
+from lstm_jax.cells.wrappers.directions import Directions
 
 __all__ = [
     "load",

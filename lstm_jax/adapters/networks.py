@@ -3,7 +3,7 @@
 from lstm_jax.adapters.loading import Loaded
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.cells.stochastic import without_noise
-from lstm_jax.cells.wrappers.bidirectional import Directions
+from lstm_jax.cells.wrappers.directions import Directions
 from lstm_jax.checks import check_type
 from lstm_jax.readouts import LinearParams
 from lstm_jax.types import Params

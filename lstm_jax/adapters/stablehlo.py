@@ -9,7 +9,7 @@ from lstm_jax.adapters.loading import Loaded, run
 from lstm_jax.adapters.loading.source import by_path
 from lstm_jax.adapters.networks import layers_of, network_of
 from lstm_jax.cells.cell import Cell
-from lstm_jax.cells.wrappers.bidirectional import Directions
+from lstm_jax.cells.wrappers.directions import Directions
 from lstm_jax.checks import check_whole
 from lstm_jax.readouts import LinearParams
 from lstm_jax.types import Carry, Params, Shape

@@ -67,8 +67,8 @@ from lstm_jax.cells.projection_lstm import (
 )
 from lstm_jax.cells.rnn import RNN, RNNCarry, RNNParams, rnn
 from lstm_jax.cells.stochastic import Keyed, KeyedCell, Keys, with_keys
-from lstm_jax.cells.wrappers.bidirectional import Directions as Directions
 from lstm_jax.cells.wrappers.bidirectional import bidirectional
+from lstm_jax.cells.wrappers.directions import Directions as Directions
 from lstm_jax.cells.wrappers.dropout import dropout
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
 from lstm_jax.cells.wrappers.mixed import mixed

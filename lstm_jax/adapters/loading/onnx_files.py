@@ -21,7 +21,7 @@ from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.gru_reset_before import GRUResetBeforeParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.rnn import RNNParams
-from lstm_jax.cells.wrappers.bidirectional import Directions
+from lstm_jax.cells.wrappers.directions import Directions
 
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 GATE_ACTIVATIONS = {"Sigmoid": "sigmoid", "HardSigmoid": "hard_sigmoid_keras2"}

@@ -17,7 +17,7 @@ from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
 from lstm_jax.cells.rnn import RNNParams
-from lstm_jax.cells.wrappers.bidirectional import Directions
+from lstm_jax.cells.wrappers.directions import Directions
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams
 
 CELLS = {

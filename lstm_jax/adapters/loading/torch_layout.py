@@ -18,7 +18,7 @@ from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.gru import GRUParams
 from lstm_jax.cells.lstm import LSTMParams
 from lstm_jax.cells.projection_lstm import ProjectionLSTMParams
-from lstm_jax.cells.wrappers.bidirectional import Directions
+from lstm_jax.cells.wrappers.directions import Directions
 
 CELLS = {LSTMParams: LSTM, GRUParams: GRU, ProjectionLSTMParams: PROJECTION_LSTM}
 

@@ -1,7 +1,7 @@
 """bidirectional: a cell that reads its sequence forwards and backwards."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +15,9 @@ from lstm_jax.cells.stochastic import (
     split_over_time,
     without_noise,
 )
+from lstm_jax.cells.wrappers.directions import Directions
 from lstm_jax.factories import factory
 from lstm_jax.types import PRNGKey, Shape
-
-
-class Directions(NamedTuple):
-    """Params or carries of a bidirectional layer; `backward` is run in reverse."""
-
-    forward: Any
-    backward: Any
 
 
 @factory
