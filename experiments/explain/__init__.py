@@ -54,7 +54,7 @@ decays more slowly (`experiments.gradient_decay`). If all weights except a forge
 are zero, gates and gradient decay at exactly ln sigma(b)
 (`tests/experiments/explain/`).
 
-Reference (`experiments/reference/explain/`, 12 s and 10 s on two idle cores): a model
+Reference (`experiments/reference/explain/`, 15 s and 23 s on two idle cores): a model
 of the adding problem with 100 steps,
 
   python -m experiments.train --learning_rate=1e-2 --out=out/adding
