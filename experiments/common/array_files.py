@@ -1,5 +1,6 @@
 """Files that a flag names: what is in them, or `ConfigError` with the flag's name."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,3 +31,9 @@ def status(name: str, path: str, wanted: str) -> os.stat_result:
 def beyond(values: NDArray, dtype: str) -> NDArray[np.bool_]:
     """Returns where a real number is not finite, or would not be in that dtype."""
     return ~(np.abs(values) <= np.float64(jnp.finfo(dtype).max))
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Returns the hash of a file, in hexadecimal; OSError if it can't be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

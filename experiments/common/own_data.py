@@ -4,7 +4,6 @@ The file's hash is a setting of the run, so that a run can't go on, or be explai
 another file without being told.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import lstm_jax as lj
-from experiments.common import sequences
+from experiments.common import array_files, sequences
 from experiments.common.errors import ConfigError
 from experiments.common.own_data_flags import (
     HORIZON,
@@ -39,13 +38,13 @@ class Learnt(NamedTuple):
     Attributes:
       task: whose leaves are the data, if they are the user's own.
       inputs: names of its inputs; None of a task of the library.
-      columns: what a record says of them, besides the flags.
+      said: what a record's config says of them, besides the flags.
       verdict: what was read, a line.
     """
 
     task: lj.Task
     inputs: tuple[str, ...] | None
-    columns: dict[str, Any]
+    said: dict[str, Any]
     verdict: list[str]
 
 
@@ -147,8 +146,7 @@ def _checked_hash(config: OwnTable) -> str:
     path = file_of(config) or ""
     with _told(config):
         files.check_regular(path, "the file to learn from")
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = array_files.sha256(path)
     if config.file_sha256 not in (None, found):
         raise ConfigError(
             f"{flag_of(config)}: {path!r} has changed, its sha256 is {found}; it must "

@@ -90,7 +90,7 @@ def run(config: Config) -> Record:
         NAME,
         asdict(config)
         | {"lag": watched.lag}
-        | (learnt.columns if learnt else sequences.in_record(watched.read)),
+        | (learnt.said if learnt else sequences.in_record(watched.read)),
         start,
         arrays,
         axes={

@@ -79,7 +79,7 @@ def _run(config: Config, out: Path | None, resume: bool) -> Record:
         exchange.by_first(lambda: _save_end(config, trained, out))
     return records.new(
         NAME,
-        asdict(config) | learnt.columns,
+        asdict(config) | learnt.said,
         start,
         _quantities(config, trained, tested),
         axes={

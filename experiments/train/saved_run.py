@@ -56,7 +56,7 @@ class TrainedRun(NamedTuple):
     @property
     def called(self) -> str:
         """What it learnt, in words."""
-        return called(dataclasses.asdict(self.config) | self.learnt.columns)
+        return called(dataclasses.asdict(self.config) | self.learnt.said)
 
     @property
     def cell(self) -> lj.Cell:

@@ -1,6 +1,5 @@
 """--init: a run that begins with weights from a file."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax as lj
+from experiments.common import array_files
 from experiments.common.cli import ConfigError
 from experiments.train.config import Config
 from experiments.train.job import Job
@@ -34,7 +34,7 @@ def pinned(config: Config) -> Config:
     path, _, told = config.init.partition(MARK)
     place = _file_of(path)
     try:
-        found = hashlib.sha256(place.read_bytes()).hexdigest()
+        found = array_files.sha256(place)
     except OSError as error:
         raise ConfigError(
             f"init: can't read {path!r} ({error.strerror}); it must be {WANTED}"

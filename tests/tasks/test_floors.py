@@ -8,10 +8,9 @@ and must be the number that the task states, to rounding.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import product
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -20,10 +19,8 @@ from tasks.languages import beginnings, geometric, reber_strings
 
 import lstm_jax as lj
 from lstm_jax.tasks import adding_1997
-from lstm_jax.tasks.character_language import longest_window
 
 LN2 = np.log(2)
-TEXT = "the bear is in the wood. the cat is at home. "
 
 
 def entropy(shares):
@@ -395,30 +392,6 @@ def test_the_best_of_3b_is_the_error_of_the_conditional_mean(num_informative):
     task = lj.tasks.two_sequence("3b", num_informative)
     assert_allclose(task.plateaus(33)["everything"], wanted, rtol=1e-7)
     assert task.floor(33) == lj.tasks.two_sequence("3a").floor(33) == 1 / 4
-
-
-def test_the_levels_of_a_text_are_counted_on_its_training_part():
-    text = (TEXT * 3)[:100]
-    task = lj.tasks.character_language(text, 0.2)
-    pairs = Counter(pairwise(text[:80]))
-    uses, nexts = Counter(text[:79]), Counter(text[1:80])
-    conditional = -sum(n / 79 * np.log(n / uses[a]) for (a, _), n in pairs.items())
-    assert_allclose(task.floor(9), conditional, rtol=1e-12)
-    frequencies = task.plateaus(9)
-    assert_allclose(frequencies["frequencies only"],
-                    entropy([n / 79 for n in nexts.values()]), rtol=1e-12)  # fmt: skip
-
-
-@pytest.mark.parametrize(("characters", "held_out", "longest"), [
-    (100, 0.1, 9), (100, 0.9, 9), (100, 0.5, 49), (40, 0.25, 9), (40, 0.7, 11),
-])  # fmt: skip
-def test_the_longest_window_fits_into_both_parts(characters, held_out, longest):
-    assert longest_window(characters, held_out) == longest
-    task = lj.tasks.character_language("ab" * (characters // 2), held_out)
-    for sample in (task.sample, task.sample_test):
-        assert len(sample(jax.random.key(0), 2, longest).inputs) == longest
-        with pytest.raises(ValueError, match="max_length: got"):
-            sample(jax.random.key(0), 2, longest + 1)
 
 
 def test_one_in_216_would_have_been_longer_than_2c_allows():

@@ -54,7 +54,7 @@ def test_a_table_is_scaled_by_the_steps_before_the_test(config, table):
     task = own_data.task_of(config)
     values = np.loadtxt(table, delimiter=",", skiprows=1)
     known = values[:48]
-    said = own_data.learnt(config).columns
+    said = own_data.learnt(config).said
     assert_allclose([said["mean"], said["deviation"]], [known.mean(0), known.std(0)])
     wanted = (values - known.mean(0)) / known.std(0)
     batch = task.sample_test(jax.random.key(0), 7, 5)
