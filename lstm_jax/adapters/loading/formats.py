@@ -3,6 +3,7 @@
 import contextlib
 import json
 import stat
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ WANTED = (
     "a file of weights, .safetensors, .pt, .pth, .h5, .keras, .onnx, .npz, .msgpack, "
     ".json or .nam, or a folder of Orbax"
 )
+PICKLE = b"\x80"  # begins a file of torch before 1.6, which was no zip file
 # What a damaged file made its reader raise.
 UNREADABLE = (*files.UNREADABLE, OSError, IndexError, AttributeError)
 
@@ -61,7 +63,7 @@ def _kind_of(what: str, place: Path, start: bytes) -> tuple[str, Callable[[], So
         return "an .onnx file", lambda: onnx_files.read(what, path)
     if suffix == ".msgpack":
         return "a .msgpack file of Flax", lambda: _msgpack(what, place)
-    if suffix in (".pt", ".pth", ".bin"):
+    if suffix in (".pt", ".pth", ".bin") and start.startswith(PICKLE):
         return "a file of torch", lambda: _torch(what, path)
     raise ValueError(f"{what} begins with {start[:8]!r}; it must be {WANTED}")
 
@@ -102,7 +104,9 @@ def _torch(what: str, path: str) -> Source:
     import pickle
 
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        # torch warns of a newer pickle that it may not follow; if not, it raises.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             "it needs code to be unpickled; it must be a state dict, as "

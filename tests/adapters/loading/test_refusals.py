@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import zipfile
 from typing import Any
 
@@ -94,6 +95,7 @@ FILES = {
         b"hello there",
         "begins with b'hello th'; it must be a file of weights",
     ),
+    "a.pt": (b"\x89PNG junk", "begins with b'\\x89PNG jun'; it must be a file of"),
     "a.npz": (b"PK junk", "is a damaged zip file; it must be whole"),
     "a.safetensors": (b"junk" * 10, "can't be read as a .safetensors file"),
     "a.h5": (b"\x89HDF junk", "can't be read as a .h5 file"),
@@ -119,8 +121,10 @@ def test_files_of_another_kind_and_damaged_ones(tmp_path, name):
 
 def test_a_pickle_is_never_run(tmp_path):
     torch.save(NeedsCode(), tmp_path / "a.pt")
-    message = refused(tmp_path / "a.pt")
-    assert "needs code to be unpickled; it must be a state dict" in message
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(NeedsCode(), protocol=4))
+    for path in (tmp_path / "a.pt", tmp_path / "b.pt"):
+        needs = "needs code to be unpickled; it must be a state dict"
+        assert needs in refused(path)
     torch.save(torch.nn.LSTM(2, 3), tmp_path / "module.pt")
     assert "needs code" in refused(tmp_path / "module.pt")
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
