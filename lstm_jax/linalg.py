@@ -9,7 +9,15 @@ from jaxtyping import Array, Float
 def qr(
     matrix: Float[Array, "*batch n k"],
 ) -> tuple[Float[Array, "*batch n k"], Float[Array, "*batch k k"]]:
-    """Returns Q with orthonormal columns and upper triangular R, matrix = Q R."""
+    """Returns Q with orthonormal columns and upper triangular R, matrix = Q R.
+
+    Rows of very different size each keep their precision: those of saturated units are
+    tens of nats smaller than others. For that the largest come first, which changes
+    nothing but the order of the rows of Q.
+
+    References:
+      Higham (2002), Accuracy and Stability of Numerical Algorithms, section 19.4
+    """
     factor = _one_qr
     for _ in matrix.shape[:-2]:
         factor = jax.vmap(factor)
@@ -19,8 +27,9 @@ def qr(
 # Not one batched LAPACK call: see `_qr` in `lstm_jax.initializers`.
 @jax.custom_batching.sequential_vmap
 def _one_qr(matrix: Array) -> tuple[Array, Array]:
-    q, r = jnp.linalg.qr(matrix)
-    return q, r
+    order = jnp.argsort(-jnp.max(jnp.abs(matrix), axis=1))
+    q, r = jnp.linalg.qr(matrix[order])
+    return q.at[order].set(q), r
 
 
 # By hand, because JAX can't differentiate `sequential_vmap` in reverse mode.

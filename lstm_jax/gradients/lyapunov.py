@@ -66,9 +66,11 @@ def lyapunov_exponents(
 
     The tangents start in random directions, always the same; the effect of the start is
     O(1 / time), and gone after a `burn_in`. A singular Jacobian has exponents of -inf.
-    Rounding hides directions that shrink, relative to the first, by more than the
-    precision within m steps: λ_1 - λ_i > 16 / m nats in float32 (36 / m in float64)
-    means "at least that", and a -inf may appear as such a number.
+    Units that are saturated, whose slopes are tens of nats smaller than others, keep
+    their exponents if m = 1. Other directions that shrink, relative to the first, by
+    more than the precision within m steps are hidden by rounding: λ_1 - λ_i > 16 / m
+    nats in float32 (36 / m in float64) then means "at least that", and a -inf may
+    appear as such a number.
 
     Args:
       cell: any `Cell`.
