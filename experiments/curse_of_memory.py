@@ -223,7 +223,7 @@ def checks(record: Record) -> list[Check]:
 
 ROW = Row(
     number="12a",
-    title="The curse of memory: the loss grows sharp though no gradient explodes",
+    title="the curse of memory: the loss grows sharp though no gradient explodes",
     source="Zucchet & Orvieto (2024), https://arxiv.org/abs/2405.21064",
     sizes={
         "smoke": {"decays": (0.9, 0.95, 0.98), "num_steps": 20_000, "num_seeds": 4},

@@ -218,7 +218,7 @@ def checks(record: Record) -> list[Check]:
 
 ROW = Row(
     number="14",
-    title="The flip-flop language, where an LSTM makes no error",
+    title="the flip-flop language, where an LSTM makes no error",
     source=(
         "Liu, Ash, Goel, Krishnamurthy & Zhang (2023), section 4, "
         "https://arxiv.org/abs/2306.00946"

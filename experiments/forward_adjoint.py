@@ -379,7 +379,7 @@ def _reach(record: Record) -> np.ndarray:
 
 ROW = Row(
     number="15",
-    title="Running the adjoint forwards fails when the network forgets",
+    title="running the adjoint forwards fails when the network forgets",
     source=(
         "Zucchet, Pourcel & Ernoult (2026), equations 6 to 9 and the section on "
         "sensitivity, "

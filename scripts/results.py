@@ -15,12 +15,17 @@ import numpy as np
 import lstm_jax as lj
 from benchmarks import table as bench
 from experiments.common import describing, records, usage, wording
+from experiments.common.rows import modules
 from experiments.figures.nature_show import SOLVED
 from scripts import rows_table
 from scripts.rows_table import markdown
 
 ROOT = Path(__file__).parent.parent
 TABLES = ("gradient_decay", "nature_show", "trainability")
+PUBLISHED = (
+    "Results of the field, published numbers beside ours ([docs/results.md]"
+    "(docs/results.md)), by `./scripts/reproduce` or each by its own command:"
+)
 REFERENCE = ROOT / "experiments" / "reference"
 HOW_TO_READ = """
 Above 1, lstm_jax is faster; mean, lowest and highest are over the shapes of
@@ -93,15 +98,22 @@ def _solved(right: np.ndarray) -> int:
 
 
 def experiments() -> str:
-    """Returns a row per command: what its record found, or else what it asks."""
-    rows = [
+    """Returns a row per command: what its record found, or else what it asks.
+
+    Results of the field have a table of their own in docs/results.md, and one sentence
+    here.
+    """
+    known = modules()
+    told = [
         {
             "command": f"`./scripts/run {name}`",
             "what it found, or is for": _clause(name, question),
         }
         for name, question in usage.questions().items()
+        if name not in known
     ]
-    return markdown(rows)
+    names = (f"{of.ROW.title} (`{name}`)" for name, of in known.items())
+    return f"{markdown(told)}\n\n{PUBLISHED} {'; '.join(names)}."
 
 
 def _clause(name: str, question: str) -> str:
@@ -137,14 +149,6 @@ def _gradient_paths(record: records.Record) -> str:
     )
 
 
-def _cliff(record: records.Record) -> str:
-    *_, plain, clipped = (line.split(" -> ")[-1] for line in record.verdict)
-    return (
-        "from a cliff of the error, plain gradient steps end at an error of "
-        f"{plain}, clipped ones at {clipped}"
-    )
-
-
 def _explain(record: records.Record) -> str:
     after, before = (
         re.findall(r"for ([\d.]+) steps", record.verdict[line])[0] for line in (2, -1)
@@ -172,13 +176,9 @@ def _line(number: int) -> Callable[[records.Record], str]:
 
 
 CLAUSES: dict[str, Callable[[records.Record], str]] = {
-    "cliff": _cliff,
     "explain": _explain,
     "gradient_decay": _fading,
     "gradient_paths": _gradient_paths,
-    "jacobian_laws": _line(1),
-    "latch": _line(2),
-    "lyapunov": _line(1),
     "nature_show": _nature_show,
     "train": _line(0),
     "trainability": _trainability,
