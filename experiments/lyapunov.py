@@ -39,17 +39,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
-from experiments.common import cli, compiling, memory_limit, wording
+from experiments.common import cli, compiling, memory_limit, random_nets, wording
 from experiments.common.cli import ConfigError, option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
 from experiments.common.rows import Row
 from experiments.criteria.lyapunov import checks
 from experiments.figures.lyapunov import plot
-from lstm_jax import initializers, theory
+from lstm_jax import theory
 from lstm_jax.gradients.lyapunov import (
     entropy_rate,
     kaplan_yorke_dimension,
@@ -130,9 +129,6 @@ def run(config: Config) -> Record:
         f"whole spectra, N = {config.spectrum_size}": _spectra,
         f"driven nets, N = {config.hidden_size}": _driven,
     }
-    # On shared cores a QR of 100 columns spends its time waiting when BLAS has two
-    # threads: 12 ms of CPU time, against 0.3 ms on a single thread.
-    one_thread = threadpool_limits(limits=1, user_api="blas")
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
         ("num_steps", "hidden_size"),
@@ -142,29 +138,8 @@ def run(config: Config) -> Record:
         ("num_matrices", "matrix_size", "matrix_size"),
     ]
     memory_limit.check(asdict(config), arrays, itemsize=8)
-    with jax.enable_x64(True), one_thread:
+    with jax.enable_x64(True), random_nets.one_thread():
         return record_of(NAME, config, parts)
-
-
-def _net(key: jax.Array, size: int, gain: Any) -> tuple[lj.RNNParams, lj.RNNCarry]:
-    """Returns a random net, and a state away from its fixed point at zero."""
-    key_params, key_state = jax.random.split(key)
-    drawn = {"recurrent_init": initializers.gaussian, "dtype": jnp.float64}
-    params = lj.RNN.init(key_params, 1, size, gain=gain, **drawn)
-    return params, lj.RNNCarry(h=jax.random.normal(key_state, (size,)))
-
-
-def _side_by_side(measure: Any, config: Config, seeds: int, gains: Any) -> Any:
-    """Returns measure(key, gain) as numpy arrays, leaves (gain, seed, ...)."""
-    keys = jax.random.split(jax.random.key(config.seed), seeds)
-    keys = jnp.tile(keys, len(gains))
-    repeated = jnp.repeat(jnp.asarray(gains, jnp.float64), seeds)
-    # One net at a time rather than vmap: its weights then stay in the cache.
-    one_by_one = jax.jit(lambda nets: jax.lax.map(lambda net: measure(*net), nets))
-    found = one_by_one((keys, repeated))
-    return jax.tree.map(
-        lambda leaf: np.asarray(leaf).reshape(len(gains), seeds, *leaf.shape[1:]), found
-    )
 
 
 def _largest(config: Config) -> Found:
@@ -173,7 +148,7 @@ def _largest(config: Config) -> Found:
     inputs = jnp.zeros((burn_in + config.num_steps, 1))
 
     def measure(key, gain):
-        params, start = _net(key, size, gain)
+        params, start = random_nets.net(lj.RNN, key, size, gain)
         (largest,) = lyapunov_exponents(
             lj.RNN, params, inputs, 1, burn_in=burn_in, carry=start
         )
@@ -181,8 +156,8 @@ def _largest(config: Config) -> Found:
         norms = lj.log_gradient_norms(lj.RNN, params, inputs, loss, start).h
         return largest, lj.decay_rate(norms[burn_in:]), params.w_hh
 
-    exponents, slopes, w_hh = _side_by_side(
-        measure, config, config.num_seeds, config.gains
+    exponents, slopes, w_hh = random_nets.side_by_side(
+        measure, config.seed, config.num_seeds, config.gains
     )
     radii = theory.spectral_radius_rate(w_hh)
     columns = config.gains, wording.told_apart(config.gains), exponents, slopes, radii
@@ -305,12 +280,12 @@ def _spectra(config: Config) -> Found:
     inputs = jnp.zeros((config.burn_in + config.num_steps, 1))
 
     def measure(key, gain):
-        params, start = _net(key, size, gain)
+        params, start = random_nets.net(lj.RNN, key, size, gain)
         return lyapunov_spectrum(
             lj.RNN, params, inputs, burn_in=config.burn_in, carry=start
         )
 
-    found = _side_by_side(measure, config, config.spectrum_seeds, gains)
+    found = random_nets.side_by_side(measure, config.seed, config.spectrum_seeds, gains)
     exponents = jnp.asarray(found.exponents)
     dimensions = np.asarray(kaplan_yorke_dimension(exponents)) / size
     entropies = np.asarray(entropy_rate(exponents)) / size

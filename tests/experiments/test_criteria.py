@@ -61,6 +61,11 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("jacobian_laws", "long_log_norm", lambda norm: norm * (1 + 3e-6), 3),
         ("lyapunov", "gradient_rate", lambda rate: -rate, 0),
         ("lyapunov", "driven_rate", lambda rate: rate[::-1], -1),
+        ("spectrum_law", "dimension", lambda share: 0.4 * share, 0),
+        ("spectrum_law", "dimension", lambda share: share[:, ::-1], 2),
+        ("spectrum_law", "dimension", lambda share: share[::-1], 3),
+        ("spectrum_law", "sum_rule", lambda apart: apart + 1e-7, 5),
+        ("spectrum_law", "exponent", lambda exponent: exponent + 0.3, 6),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(
