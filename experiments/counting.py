@@ -55,7 +55,7 @@ from experiments.common.variants import options_of
 from experiments.criteria.counting import checks
 from experiments.figures.counting import plot
 from lstm_jax.readouts import LinearParams
-from lstm_jax.tasks.counting import strings
+from lstm_jax.tasks.counting import correct_of_legal, strings
 from lstm_jax.training import loop
 
 NAME = "counting"
@@ -167,7 +167,8 @@ def _right(cell: lj.Cell, models: Any, letters: int, config: Config) -> jax.Arra
 
     def one_by_one(models, batch):
         answers = partial(loop.predict, cell, task, batch=batch)
-        return jax.lax.map(lambda model: task.correct(answers(model), batch), models)
+        right = partial(correct_of_legal, batch=batch)
+        return jax.lax.map(lambda model: right(answers(model)), models)
 
     return jax.jit(one_by_one, compiler_options=compiling.soon())(models, batch)
 

@@ -17,10 +17,10 @@ a row are right (every output within 0.3), from b_f = 1 and b_f = 5. (3) Copying
 Expected. (1) σ(b)^T; 1 + e^b; (1 - 1/T)^T; E[f^k]: to 1e-12. (2) Gers, Schmidhuber &
 Cummins report that on this task an LSTM with forget gates is about 3 times slower from
 a bias of 1 than from 5, with which it takes as long as the LSTM of 1997: a ratio of
-medians in [1.3, 8] here. (3) Nothing is asked: Tallec & Ollivier propose the biases for such lags; a team that
-repeated their copying for T = 500, one seed and 30 000 batches of 32 at a rate of 1e-4,
-ended at losses of .0264 (chrono) and .0290 (b_f = 1), both little below the .0400 of no
-memory, https://github.com/atremblay/chronoRNN.
+medians in [1.3, 8] here. (3) Nothing is asked: Tallec & Ollivier propose the biases for
+such lags; a team that repeated their copying for T = 500, one seed and 30 000 batches
+of 32 at a rate of 1e-4, ended at losses of .0264 (chrono) and .0290 (b_f = 1), both
+little below the .0400 of no memory, https://github.com/atremblay/chronoRNN.
 
 Settings. (2) Modern: an LSTM of 16 units, Adam at 0.01 behind a clip of the norm to 1,
 batches of 32, biases of the input gates -2, -4, -6 as in H&S, in turn over the units:
@@ -254,7 +254,7 @@ def start_of(cell: str, hidden_size: int) -> dict[str, Any]:
         small = lambda *of: 0.2 * jax.random.uniform(*of) - 0.1
         own = {"input_init": small, "recurrent_init": small}
         return own | {"input_bias": jnp.array(INPUT_BIASES)}
-    in_turn = jnp.resize(jnp.array(INPUT_BIASES), hidden_size)
+    in_turn = jnp.resize(jnp.array(INPUT_BIASES), (hidden_size,))
     return {"input_bias": in_turn} if "input_bias" in options_of(cell) else {}
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from experiments.common.records import Record, take
 from lstm_jax import plots
 
-SPELT = {"anbn": "$a^n b^n$", "anbncn": "$a^n b^n c^n$"}
+SPELT = {"anbn": "aⁿbⁿ", "anbncn": "aⁿbⁿcⁿ"}
 CATALOGUE = {"anbn": (65, 100, 100), "anbncn": (18, 24, 29)}  # least, median, most
 
 

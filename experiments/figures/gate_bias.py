@@ -43,12 +43,12 @@ def _plot_shares(axes: Axes, record: Record) -> None:
         if share > 1e-3:
             axes.plot(LAG, share, "o", color=plots.colour_of("lstm"), markersize=5)
         half = float(theory.carousel_half_life(bias))
-        plots.note(axes, f"{bias:g}", (half, 0.5), (2, 2))
+        plots.note(axes, f"{bias:g}", (half, 0.5), (4, 3))
     chrono = theory.chrono_population_share(lags, LONGEST)
     axes.plot(lags, chrono, "--", color=plots.GREY, lw=1)
     place = np.searchsorted(lags, 60)
-    style = {"ha": "left", "color": plots.GREY}
-    plots.note(axes, "chrono", (lags[place], chrono[place]), (4, 6), **style)
+    at = lags[place], chrono[place]
+    plots.note(axes, "chrono", at, (4, 6), color=plots.GREY)
     axes.set(xlabel="lag, steps", ylabel="share kept, $dc_T/dc_{T-k}$", ylim=(0, 1.05))
     axes.set_title("Bias, without weights")
 
@@ -73,7 +73,7 @@ def _plot_updates(axes: Axes, record: Record) -> None:
     if np.isfinite(published):
         axes.plot(0, published, "D", color="black", markersize=5)
         text = f"2000 paper: 3 times\nthe {cells[0]}'s at {biases[-1]:g}"
-        plots.note(axes, text, (0, published), (8, 0), va="center")
+        plots.note(axes, text, (0.4, published), (0, 0), va="center")
     axes.axhline(most, color=plots.GREY, linewidth=0.6)
     plots.note(axes, "not solved", (last + 0.45, most), (0, 2), ha="right")
     axes.set_xticks(range(last + 1), wording.told_apart(biases))
