@@ -10,9 +10,9 @@ What is measured. (1) In float64, an LSTM whose weights are zero: dc_T/dc_0 by f
 derivatives of `lj.unroll`; the horizon 1/(1 - f), as the memory of a cell that is fed
 with ones; both for biases 0 ... 5, for ln(T - 1) over T steps, and for a layer with
 biases ln u, u ~ U[1, T_max - 1], as the mean over its units. (2) Noisy temporal order,
-three symbols, T = 100, 8 classes (H&S, experiment 6b): updates until 2000 sequences in
-a row are right (every output within 0.3), from b_f = 1 and b_f = 5. (3) Copying over
-200 steps, from b_f = 1 and from chrono biases with T_max = 300.
+three symbols, T = 100, 8 classes: updates until 2000 sequences in a row are right
+(every output within 0.3), from b_f = 1 and b_f = 5. (3) Copying over 200 steps, from
+b_f = 1 and from chrono biases with T_max = 300.
 
 Expected. (1) σ(b)^T; 1 + e^b; (1 - 1/T)^T; E[f^k]: to 1e-12. (2) Gers, Schmidhuber &
 Cummins report that on this task an LSTM with forget gates is about 3 times slower from
@@ -23,13 +23,13 @@ of 32 at a rate of 1e-4, ended at losses of .0264 (chrono) and .0290 (b_f = 1), 
 little below the .0400 of no memory, https://github.com/atremblay/chronoRNN.
 
 Settings. (2) Modern: an LSTM of 16 units, Adam at 0.01 behind a clip of the norm to 1,
-batches of 32, biases of the input gates -2, -4, -6 as in H&S, in turn over the units:
+batches of 32, biases of the input gates -2, -4, -6 as in 1997, in turn over the units:
 with b_i = 0 a cell of bias 5 fills with noise, and is no faster (docs/decisions/
 014-calibration-gate-bias.md). Beside it, in the same way, the paper's net,
 `lj.cells.lstm2000`, 3 blocks of 2 cells with weights U[-.1, .1]. The paper's own
 training, string by string at a rate of 0.1, takes half a million sequences, and is not
-run; other cells by `--cells`. (3) RMSProp at 1e-3 with
-a decay of .9, 64 units, batches of 32, 3 seeds; T_max = 3 T / 2 is theirs.
+run; other cells by `--cells`. (3) RMSProp at 1e-3 with a decay of .9, 64 units, batches
+of 32, 3 seeds; T_max = 3 T / 2 is theirs.
 
 Found: 8 minutes on two cores with four times as many jobs. (1) To 2e-13 at most. (2)
 Medians of 5 seeds: 1566 updates from b_f = 1 (two seeds not in 3000) and 518 from 5, a
@@ -38,7 +38,8 @@ After 600 updates nobody copies: losses of 1.25 [.86, 1.64] (b_f = 1) and 1.83 [
 1.94] (chrono) times that of no memory.
 
 Sources: Gers, Schmidhuber & Cummins (2000), Learning to forget,
-https://doi.org/10.1162/089976600300015015; Tallec & Ollivier (2018), Can recurrent
+https://doi.org/10.1162/089976600300015015; Hochreiter & Schmidhuber (1997), experiment
+6b, https://doi.org/10.1162/neco.1997.9.8.1735; Tallec & Ollivier (2018), Can recurrent
 neural networks warp time?, https://arxiv.org/abs/1804.11188.
 """
 
