@@ -13,7 +13,7 @@ from lstm_jax.tasks.copy_memory import (
     copy_memory,
     copy_memory_variable,
 )
-from lstm_jax.tasks.counting import ANBN, ANBNCN
+from lstm_jax.tasks.counting import ANBN, ANBNCN, counting
 from lstm_jax.tasks.delayed_xor import DELAYED_XOR, delayed_xor
 from lstm_jax.tasks.digits import (
     PERMUTED_DIGITS,
@@ -109,5 +109,5 @@ __all__ = [
     # Languages
     "embedded_reber", "continual_embedded_reber", "EMBEDDED_REBER",
     "CONTINUAL_EMBEDDED_REBER",
-    "ANBN", "ANBNCN", "character_language",
+    "counting", "ANBN", "ANBNCN", "character_language",
 ]  # fmt: skip

@@ -53,6 +53,26 @@ def logistic_squared_error(
     return weighted_mean(_nan_of_none(losses, classes, outputs), batch)
 
 
+def logistic_cross_entropy(
+    outputs: Float[Array, "*scored units"], batch: Batch
+) -> Float[Array, ""]:
+    """Returns the mean cross-entropy of logistic units, summed over units, in nats.
+
+    Targets are (*scored, units), 0 or 1 each: any number of units may be asked for.
+
+    Raises:
+      ValueError: outputs and targets have different shapes.
+    """
+    if batch.targets.shape != outputs.shape:
+        raise ValueError(
+            f"outputs: shape is {outputs.shape}; it must be {batch.targets.shape}, one "
+            "number for each unit of the targets"
+        )
+    logits, asked = _of_scored(outputs, batch), _of_scored(batch.targets, batch)
+    units = optax.sigmoid_binary_cross_entropy(logits, asked.astype(outputs.dtype))
+    return weighted_mean(jnp.sum(units, axis=-1), batch)
+
+
 def squared_error(
     outputs: Float[Array, "*scored numbers"], batch: Batch
 ) -> Float[Array, ""]:

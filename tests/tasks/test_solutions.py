@@ -9,9 +9,6 @@ from tasks.batches import is_last
 
 import lstm_jax as lj
 from lstm_jax.readouts import LinearParams, last_step, linear
-from lstm_jax.tasks import (
-    counting,
-)
 from lstm_jax.tasks.copy_memory import copy_memory
 
 
@@ -42,7 +39,7 @@ def test_one_counter_solves_anbn(key):
         b=jnp.array([30.0, 30.0, -34.0]),
     )
     outputs = solved("anbn", lj.LSTM, params, readout, batch)
-    assert np.all(counting.correct(outputs, batch))
+    assert np.all(lj.TASKS["anbn"].correct(outputs, batch))
     assert lj.TASKS["anbn"].accuracy(outputs, batch) == 1
 
 

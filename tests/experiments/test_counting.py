@@ -1,0 +1,60 @@
+"""Counting, small: how far is read off right strings, and the counter is exact."""
+
+import numpy as np
+import pytest
+
+from experiments import counting
+from experiments.common.records import take
+from experiments.criteria.counting import checks
+
+N = 10
+
+
+@pytest.fixture(scope="module")
+def record(smoke):
+    return smoke("counting")
+
+
+def spoilt(record, reach, **axes):
+    """The record as if five networks of ten shown had reached this."""
+    quantity = record.arrays["reach"]
+    values = np.array(reach).reshape(1, -1, 5)
+    names = {**record.axes, "seed": list(range(5)), **axes}
+    arrays = record.arrays | {"reach": quantity._replace(values=values)}
+    config = record.config | {"largest_n": N}
+    return record._replace(arrays=arrays, axes=names, config=config)
+
+
+def test_a_peephole_lstm_counts_beyond_what_it_was_shown(record):
+    assert take(record, "reach").shape == (1, 1, 2)  # language, cell, seed
+    assert (take(record, "reach") > record.config["largest_n"]).all()
+    assert take(record, "counter_reach") == record.config["counter_n"]
+
+
+def test_the_first_wrong_string_ends_the_count():
+    right = [[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]]
+    assert counting.reach(right).tolist() == [2, 0, 4]
+
+
+def test_a_counter_that_forgets_is_wrong():
+    model = counting.counter()
+    forgets = model.cell._replace(
+        b=model.cell.b.at[3].set(1.0)
+    )  # f = .73 for the count
+    assert not counting.counter_right(30, model._replace(cell=forgets)).all()
+
+
+def test_criteria_of_a_record(record):
+    cells = ["peephole_lstm", "gru"]
+    two = spoilt(record, [[30, 31, 40, 65, 100], [5, 6, 7, 8, 9]], cell=cells)
+    assert [check.holds for check in checks(two)] == [True, True, True]
+    one_short = spoilt(record, [[29, 31, 40, 65, 100], [50, 50, 50, 8, 9]], cell=cells)
+    assert [check.holds for check in checks(one_short)] == [False, False, True]
+    others = spoilt(record, [[30] * 5], cell=["lstm"])
+    assert len(checks(others)) == 1
+    csl = spoilt(record, [[15, 15, 20, 30, 3]], language=["anbncn"])
+    assert checks(csl)[0].holds
+
+
+def test_its_figure_says_how_far(record):
+    assert "peephole_lstm counts to" in counting.plot(record).get_suptitle()
