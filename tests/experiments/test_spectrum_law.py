@@ -1,5 +1,6 @@
 """The experiment on whole spectra, small: what it measures."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -18,7 +19,7 @@ def test_what_is_read_off_a_spectrum_is_that_of_its_exponents(smoke):
     assert_allclose(largest, exponents[..., 0])
     assert_allclose(take(record, "entropy", size=64), exponents.clip(0).sum(-1) / size)
     assert_allclose(take(record, "positive_share", size=64), (exponents > 0).mean(-1))
-    dimension = lj.gradients.kaplan_yorke_dimension(exponents)
+    dimension = lj.gradients.kaplan_yorke_dimension(jnp.asarray(exponents))
     assert_allclose(take(record, "dimension", size=64), dimension / size, rtol=1e-5)
     assert np.ptp(largest) > 0
 
