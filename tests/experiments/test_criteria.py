@@ -61,6 +61,10 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("jacobian_laws", "long_log_norm", lambda norm: norm * (1 + 3e-6), 3),
         ("lyapunov", "gradient_rate", lambda rate: -rate, 0),
         ("lyapunov", "driven_rate", lambda rate: rate[::-1], -1),
+        ("learning_to_forget", "accuracy", lambda right: 0.9 * right, 0),
+        ("learning_to_forget", "accuracy", lambda right: right + 0.3, 1),
+        ("learning_to_forget", "string_nats", lambda nats: 0.6 * nats, 2),
+        ("learning_to_forget", "norm", lambda norm: norm[::-1], 3),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(
