@@ -66,7 +66,7 @@ def _plot_right(axes: Axes, record: Record) -> None:
     axes.set_ylim(len(record.axes["cell"]) - 0.5, -0.9)
     axes.axvline(0.5, color=plots.GREY, linewidth=0.6, zorder=0)
     plots.note(axes, "chance", (0.5, 1), (2, -8), coords=("data", "axes fraction"))
-    axes.set(xlim=(0.4, 1.03), xlabel="share right")
+    axes.set(xlim=(0, 1.03), xlabel="share right")
     axes.set_title("Outer symbols, at the end")
     axes.set_yticks(range(len(record.axes["cell"])), _names(record))
 
@@ -87,7 +87,7 @@ def _plot_learning(axes: Axes, record: Record) -> None:
         axes.plot(updates, accuracy.mean(0), lw=1.6, label=name, **style)
     axes.set_xscale("log", base=2)
     axes.set_xticks(updates, map(str, updates))
-    axes.set(ylim=(0.4, 1.03), xlabel="updates", title="Learning them")
+    axes.set(ylim=(0, 1.03), xlabel="updates", title="Learning them")
     plots.label_ends(axes)
 
 

@@ -65,6 +65,8 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("learning_to_forget", "accuracy", lambda right: right + 0.3, 1),
         ("learning_to_forget", "string_nats", lambda nats: 0.6 * nats, 2),
         ("learning_to_forget", "norm", lambda norm: norm[::-1], 3),
+        ("temporal_order", "modern_accuracy", lambda right: 0.99 * right, 0),
+        ("temporal_order", "accuracy", lambda right: right + 0.2, 1),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(
