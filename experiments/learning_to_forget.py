@@ -179,9 +179,9 @@ def _trained_and_tested(config: Config, name: str) -> tuple[np.ndarray, Tested]:
 def _program(config: Config, cell: lj.Cell, resets: bool) -> runs.Program:
     """Returns the training of a cell; it compiles once for all its biases.
 
-    With resets a batch has as many strings as without.
+    With resets a batch has as many steps as without, padding included.
     """
-    strings = -(-config.batch_size * config.length // STRING)
+    strings = -(-config.batch_size * config.length // LONGEST_STRING)
     streams = Recipe(
         cell,
         lj.tasks.CONTINUAL_EMBEDDED_REBER,

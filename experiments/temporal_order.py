@@ -20,14 +20,16 @@ Settings. The task `lj.tasks.temporal_order_pascanu`.
                    Ω as in the authors' code (`experiments.common.msgd`); a net is done
                    when less than 1 % of 10 000 fresh sequences are wrong. The paper
                    gives each up to 5 million updates, we --num_steps of them.
-  modern           any cell, 50 units, Adam at --modern_rate behind a clip of the norm
-                   to 1, batches of 20, at the longest length alone
+  modern           any cell, 50 units, Adam at 0.002, falling to 0 in a straight line,
+                   behind a clip of the norm to 1, batches of 20, at the longest length
+                   alone. At 0.01 two LSTMs of two stay at ln 4 for 600 updates; at a
+                   constant 0.003 and 0.001 they learn after 200 to 400, and then err
+                   again for a few updates now and then (seeds from 1000 on)
 
 Experiment 6a itself, its net of 156 weights and its on-line training, is not run.
 
-What is asked of a loss curve: cross-entropy starts at ln 4 and stays at ln 2, where one
-of the two symbols is known. "Stays" means more updates within .1 nats of ln 2 than
-within .1 of 1.5 ln 2, half-way down to it, after a mean over 10 updates.
+What is asked of a loss: cross-entropy starts at ln 4 and pauses at ln 2, where one of
+the two symbols is known: two means in a row, between tests, within .05 nats.
 
 Expected: LSTM at least 99.5 % right in 4 of 5 seeds; MSGD at the longest length
 between .19 and .33; runs that succeed, over all lengths: MSGD-CR >= MSGD-C >= MSGD, and
@@ -42,6 +44,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import lstm_jax as lj
 from experiments.common import (
@@ -91,7 +94,7 @@ class Config(cli.Flags):
         CELLS, cli.list_of(cli.one_of(lj.CELLS)), "cells trained by Adam"
     )
     modern_steps: int = option(1000, cli.integer(minimum=10), "updates by Adam")
-    modern_rate: float = option(1e-2, cli.number(above=0), "for Adam")
+    modern_rate: float = option(2e-3, cli.number(above=0), "for Adam, at first")
     num_test: int = option(10_000, cli.integer(minimum=100), "sequences of a test")
     seed: int = option(0, cli.seed(), "everything random follows from it")
 
@@ -249,11 +252,12 @@ def _by_adam(
     """Returns losses (seed, update) and accuracies (seed,) at the longest length."""
     advance(f"{name}, Adam", 0)
     length, cell = max(config.lengths), lj.CELLS[name]
+    falling = optax.linear_schedule(config.modern_rate, 0.0, config.modern_steps)
     states, history = lj.train_many(
         jax.random.split(jax.random.key(config.seed), config.num_seeds),
         cell,
         TASK,
-        partial(training.optimizer, config.modern_rate),
+        partial(training.optimizer, falling),
         hyperparams={},
         hidden_size=config.hidden_size,
         num_steps=config.modern_steps,

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from experiments import temporal_order
 from experiments.common import msgd
 from experiments.common.records import Quantity, take
-from experiments.criteria.temporal_order import checks, plateau_ratio
+from experiments.criteria.temporal_order import checks, pauses
 from experiments.figures.temporal_order import finding
 from experiments.temporal_order import Config, when_tested
 
@@ -39,12 +39,11 @@ def test_methods_are_ordered_by_the_runs_that_learn(smoke, counts, wanted):
     assert f"MSGD-CR {counts[-1]} of 15" in found[0].ours
 
 
-def test_a_loss_stays_on_a_plateau_or_passes_it():
-    stays = np.interp(np.arange(900), [0, 200, 300, 700, 800], np.log([4, 4, 2, 2, 1]))
-    falls = np.interp(np.arange(900), [0, 900], [np.log(4), 0])
-    ratios = plateau_ratio(np.stack([stays, falls]))
-    assert ratios[0] > 3
-    assert_allclose(ratios[1], 1, rtol=0.05)
+def test_a_loss_pauses_at_ln_2_or_passes_it():
+    stays, passes, never = [1.38, 0.7, 0.68, 0.2], [1.1, 0.7, 0.1, 0.6], [1.38] * 4
+    assert pauses(np.array([stays, passes, never])) == (1, 2)
+    ended = [0.7, 0.69, np.nan, np.nan]
+    assert pauses(np.array([ended])) == (1, 1)
 
 
 def test_what_was_trained_is_in_the_record(smoke):
