@@ -36,6 +36,13 @@ The late part of a test is its second half. A string costs 12 predictions on ave
 what memory is worth. With resets the first symbol of a string is not counted (it costs
 nothing to who knows the grammar).
 
+Found: lstm, lstm_nfg, lstm97 and lstm97_resets in 684 s on two shared cores. The LSTM
+has learnt it after 250 updates in 4 of 5 seeds; without a forget gate none has, and a
+string is .96 nats dearer. But after 2000 updates the LSTM with f = 1 has learnt it in 4
+of 5 seeds, and lstm97 too, over ten times the length that they were trained on, while
+their states grow to 4000 and more; how, was not looked into. A forget gate makes this
+task easy; by Adam, it is not the only way.
+
 Expected: outer symbols right with a forget gate at least .95 in 4 of 5 seeds; without,
 and without resets, at most .70; norms of the late states at least 5 times as large;
 a string at least .5 nats dearer.

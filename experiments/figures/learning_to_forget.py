@@ -97,12 +97,10 @@ def _line_of(cell: str) -> dict[str, Any]:
 
 
 def _names(record: Record) -> list[str]:
-    told = {"lstm_nfg": "lstm, f = 1"}
-    names = []
-    for cell in record.axes["cell"]:
-        name = cell.removesuffix(RESETS)
-        reset = ", resets" if cell.endswith(RESETS) else ""
-        names.append(told.get(name, name) + reset)
+    told = {"lstm_nfg": "lstm, f = 1", RESETS: ", resets"}
+    names = [str(cell) for cell in record.axes["cell"]]
+    for symbol, words in told.items():
+        names = [name.replace(symbol, words) for name in names]
     return names
 
 
@@ -131,5 +129,5 @@ def _plot_states(axes: Axes, record: Record) -> None:
         ylabel="norm",
         title="State of the memory",
     )
-    axes.set_xlim(1, len(norm))
+    axes.set_xlim(1, record.config["test_length"])
     plots.label_ends(axes)
