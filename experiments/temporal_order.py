@@ -33,8 +33,8 @@ the two symbols is known: two means in a row, between tests, within .05 nats.
 
 Found: length 20 alone, 10 000 updates, 334 s on two shared cores: learnt by 5 of 5
 seeds (MSGD), 4 of 5 (MSGD-C) and 5 of 5 (MSGD-CR), after 1500 to 2500, 3000 to 4000 and
-1000 updates; 6 of 15 losses pause at ln 2. The three lengths have not been run to the
-end.
+1000 updates; 6 of 15 losses pause at ln 2 (by other random numbers than the keys below
+give now). The three lengths have not been run to the end.
 
 Expected: LSTM at least 99.5 % right in 4 of 5 seeds; MSGD at the longest length
 between .19 and .33; runs that succeed, over all lengths: MSGD-CR >= MSGD-C >= MSGD, and
