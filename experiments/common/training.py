@@ -19,7 +19,7 @@ from lstm_jax.training.runs import Recipe
 MOST_UPDATES_PER_CALL = 50  # so that progress is shown this often
 
 
-def optimizer(learning_rate: float) -> optax.GradientTransformation:
+def optimizer(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
     """Returns Adam behind a clip of the gradient's global norm to 1."""
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(learning_rate))
 

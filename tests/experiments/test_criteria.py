@@ -66,6 +66,12 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("spectrum_law", "dimension", lambda share: share[::-1], 3),
         ("spectrum_law", "sum_rule", lambda apart: apart + 1e-7, 5),
         ("spectrum_law", "exponent", lambda exponent: exponent + 0.3, 6),
+        ("learning_to_forget", "accuracy", lambda right: 0.9 * right, 0),
+        ("learning_to_forget", "accuracy", lambda right: right + 0.3, 1),
+        ("learning_to_forget", "string_nats", lambda nats: 0.6 * nats, 2),
+        ("learning_to_forget", "norm", lambda norm: norm[::-1], 3),
+        ("temporal_order", "modern_accuracy", lambda right: 0.99 * right, 0),
+        ("temporal_order", "accuracy", lambda right: right + 0.2, 1),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(

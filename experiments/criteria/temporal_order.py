@@ -1,0 +1,115 @@
+"""When `experiments.temporal_order` shows what gates do, and what a clip does."""
+
+import numpy as np
+
+from experiments.common import rows
+from experiments.common.msgd import METHODS
+from experiments.common.records import Record, take
+from experiments.common.rows import Check
+
+LEARNS = "lstm"
+RIGHT, SHARE = 0.995, 0.8  # of the sequences, of the seeds
+CHANCE = (0.19, 0.33)
+MORE = 1 / 3  # of the runs: 5 of 15
+NEAR, LEFT = 0.05, 1.2  # nats
+
+
+def checks(record: Record) -> list[Check]:
+    """Returns the criteria: the gates', the plateau's, and the methods'.
+
+    How much more MSGD-CR learns is asked of runs at three lengths, and a plateau where
+    a loss left ln 4: neither at the size "smoke".
+    """
+    found, methods = [], record.axes["method"]
+    if LEARNS in record.axes["cell"]:
+        found.append(_gates(record))
+    losses = take(record, "loss").reshape(-1, len(record.axes["test"]))
+    if pauses(losses)[1]:
+        found.append(_plateau(losses))
+    if METHODS[0] in methods:
+        found.append(_unclipped(record))
+    if {*METHODS} <= {*methods}:
+        found.append(_order(record))
+        found += [_margin(record)] if len(record.axes["length"]) > 2 else []
+    return found
+
+
+def successes(record: Record) -> list[int]:
+    """Returns how many runs of each method learnt the task, over all the rest."""
+    return [
+        int(np.isfinite(take(record, "learnt", method=method)).sum())
+        for method in record.axes["method"]
+    ]
+
+
+def runs_of_a_method(record: Record) -> int:
+    """Returns how many runs each method had."""
+    return take(record, "learnt").size // len(record.axes["method"])
+
+
+def pauses(losses: np.ndarray) -> tuple[int, int]:
+    """Returns how many runs stay near ln 2, and how many leave ln 4.
+
+    Of losses (run, test), means between two tests: two in a row are near ln 2; one is
+    below `LEFT`.
+    """
+    near = np.abs(losses - np.log(2)) < NEAR
+    left = (losses < LEFT).any(1)
+    stays = (near[:, 1:] & near[:, :-1]).any(1)
+    return int(stays.sum()), int(left.sum())
+
+
+def _gates(record: Record) -> Check:
+    right = take(record, "modern_accuracy", cell=LEARNS)
+    holds = right >= RIGHT
+    return Check(
+        "sequences that the LSTM has right, at least 99.5 % in 4 of 5 seeds (Adam)",
+        "1997: learnt after 31 390 sequences on average, 1 of 2560 wrong",
+        f"{rows.mean(100 * right, '.2f')} %; "
+        f"{rows.count(int(holds.sum()), holds.size)}",
+        bool(holds.mean() >= SHARE),
+    )
+
+
+def _plateau(losses: np.ndarray) -> Check:
+    stay, left = pauses(losses)
+    return Check(
+        "of the RNNs' losses that leave ln 4, at least half pause at ln 2",
+        "",
+        f"{stay} of {left}; {len(losses)} runs",
+        bool(stay >= left / 2),
+    )
+
+
+def _unclipped(record: Record) -> Check:
+    longest = max(record.axes["length"])
+    right = take(record, "accuracy", method="MSGD", length=longest).mean(1)
+    low, high = CHANCE
+    return Check(
+        f"an RNN by MSGD, unclipped, at the longest length: {low} to {high} right",
+        "",
+        f"{', '.join(f'{of:.2f}' for of in right)} at length {longest}",
+        bool(((right >= low) & (right <= high)).all()),
+    )
+
+
+def _order(record: Record) -> Check:
+    count = dict(zip(record.axes["method"], successes(record), strict=True))
+    told = ", ".join(f"{name} {count[name]}" for name in METHODS)
+    return Check(
+        "runs that learn: MSGD-CR at least as many as MSGD-C, and these as MSGD",
+        "MSGD-CR above MSGD-C above MSGD (figure)",
+        f"{told} of {runs_of_a_method(record)}",
+        bool(np.all(np.diff([count[name] for name in METHODS]) >= 0)),
+    )
+
+
+def _margin(record: Record) -> Check:
+    count = dict(zip(record.axes["method"], successes(record), strict=True))
+    more, runs = count["MSGD-CR"] - count["MSGD"], runs_of_a_method(record)
+    return Check(
+        "runs that MSGD-CR learns more than MSGD, at least 5 of 15",
+        "",
+        f"{more} of {runs}",
+        bool(more >= MORE * runs),
+    )

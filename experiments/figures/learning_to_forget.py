@@ -1,0 +1,133 @@
+"""The figure of `experiments.learning_to_forget`: symbols, nats, states over time."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.common.records import Record, take
+from experiments.criteria.learning_to_forget import KEEPS, learnt_after
+from lstm_jax import plots
+
+POINTS = 60  # of a curve over time
+RESETS = "_resets"
+
+
+@plots.styled
+def plot(record: Record) -> Figure:
+    """Draws who remembers at the end, how fast it was learnt, and the states."""
+    rows = len(record.axes["cell"])
+    figure = Figure(figsize=(7.6, 2.4 + 0.12 * rows), layout="constrained")
+    plots.headline(figure, finding(record))
+    right, learning, states = figure.subplots(1, 3, width_ratios=[1, 1.1, 1.25])
+    _plot_right(right, record)
+    _plot_learning(learning, record)
+    _plot_states(states, record)
+    return figure
+
+
+def finding(record: Record) -> str:
+    """Returns after how many updates the LSTM has learnt, with and without its gate."""
+    if not {"lstm", "lstm_nfg"} <= {*record.axes["cell"]}:
+        return "Symbols remembered in a stream without resets"
+    with_gate, without = (
+        _updates(np.median(learnt_after(record, cell)), record)
+        for cell in ("lstm", "lstm_nfg")
+    )
+    return (
+        f"To remember in an endless stream took an LSTM {with_gate}; {without} "
+        "without a forget gate"
+    )
+
+
+def _updates(count: Any, record: Record) -> str:
+    """Returns a number of updates in words; tests are rare, so that it is a bound."""
+    if np.isfinite(count):
+        return f"at most {count:.0f} updates"
+    return f"more than {record.axes['updates'][-1]}"
+
+
+def _plot_right(axes: Axes, record: Record) -> None:
+    """Draws a row of networks for each cell, open where it never forgets."""
+    for row, cell in enumerate(record.axes["cell"]):
+        values = take(record, "accuracy", cell=cell)[:, -1]
+        spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0.0]
+        colour = plots.colour_of(cell)
+        axes.plot(
+            values,
+            row + np.array(spread),
+            plots.marker_of(cell),
+            color=colour,
+            markersize=4.5,
+            markerfacecolor="white" if _keeps(cell) else colour,
+        )
+    axes.set_ylim(len(record.axes["cell"]) - 0.5, -0.9)
+    axes.axvline(0.5, color=plots.GREY, linewidth=0.6, zorder=0)
+    plots.note(axes, "chance", (0.5, 1), (2, -8), coords=("data", "axes fraction"))
+    axes.set(xlim=(0, 1.03), xlabel="share right")
+    axes.set_title("Outer symbols, at the end")
+    axes.set_yticks(range(len(record.axes["cell"])), _names(record))
+
+
+def _keeps(cell: str) -> bool:
+    """Returns whether a cell has no forget gate, or one held open."""
+    return cell.startswith(KEEPS)
+
+
+def _plot_learning(axes: Axes, record: Record) -> None:
+    """Draws the share right against the updates: seeds thin, their mean thick."""
+    updates = record.axes["updates"]
+    for cell, name in zip(record.axes["cell"], _names(record), strict=True):
+        if cell not in (*KEEPS, "lstm"):
+            continue
+        accuracy, style = take(record, "accuracy", cell=cell), _line_of(cell)
+        axes.plot(updates, accuracy.T, lw=0.5, alpha=0.5, **style)
+        axes.plot(updates, accuracy.mean(0), lw=1.6, label=name, **style)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(updates, map(str, updates))
+    axes.set(ylim=(0, 1.03), xlabel="updates", title="Learning them")
+    plots.label_ends(axes)
+
+
+def _line_of(cell: str) -> dict[str, Any]:
+    dashes = {"lstm_nfg": 1, "lstm97": 2}.get(cell, 0)
+    return {"color": plots.colour_of(cell), "ls": plots.LINE_STYLES[dashes]}
+
+
+def _names(record: Record) -> list[str]:
+    told = {"lstm_nfg": "lstm, f = 1", RESETS: ", resets"}
+    names = [str(cell) for cell in record.axes["cell"]]
+    for symbol, words in told.items():
+        names = [name.replace(symbol, words) for name in names]
+    return names
+
+
+def _plot_states(axes: Axes, record: Record) -> None:
+    """Draws the norm of the state over time, geometric mean over seeds."""
+    for cell, name in zip(record.axes["cell"], _names(record), strict=True):
+        if cell.endswith(RESETS):
+            continue
+        norm = np.exp(np.log(take(record, "norm", cell=cell)).mean(0))
+        edges = np.unique(np.geomspace(1, len(norm), POINTS).astype(int))
+        binned = [norm[a - 1 : b].mean() for a, b in pairwise(edges)]
+        axes.loglog(edges[1:], binned, lw=1.3, label=name, **_line_of(cell))
+    end = record.config["length"]
+    axes.axvline(end, color=plots.GREY, linewidth=0.6, zorder=0)
+    plots.note(
+        axes,
+        "trained to here",
+        (end, 0),
+        (-2, 3),
+        coords=("data", "axes fraction"),
+        ha="right",
+        color=plots.GREY,
+    )
+    axes.set(
+        xlabel="steps of the stream",
+        ylabel="norm",
+        title="State of the memory",
+    )
+    axes.set_xlim(1, record.config["test_length"])
+    plots.label_ends(axes)

@@ -1,0 +1,78 @@
+"""A stream without resets, small: what is counted, and a forget gate that is open."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import lstm_jax as lj
+from experiments.common.records import take
+from experiments.criteria.learning_to_forget import learnt_after
+from experiments.figures.learning_to_forget import finding
+from experiments.learning_to_forget import HELD_OPEN, begins, checkpoints, scored
+from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL, symbols_of
+from lstm_jax.tasks.grammar import legal_next
+
+
+@pytest.fixture(scope="module")
+def streams():
+    return lj.tasks.CONTINUAL_EMBEDDED_REBER.sample(jax.random.key(0), 100, 1000)
+
+
+def test_a_gate_held_open_forgets_nothing_and_learns_nothing():
+    params = lj.LSTM.init(jax.random.key(0), 7, 4, forget_bias=HELD_OPEN)
+    xs = jax.random.normal(jax.random.key(1), (20, 3, 7))
+    assert (lj.trace(lj.LSTM, params, xs)["f"] == 1).all()
+    gradient = jax.grad(lambda p: lj.unroll(lj.LSTM, p, xs)[1].sum())(params)
+    of_f = [np.split(np.asarray(leaf), 4, -1)[1] for leaf in gradient]
+    assert all((leaf == 0).all() for leaf in of_f)
+
+
+def test_a_string_begins_at_the_b_after_an_e(streams):
+    text = "".join(ALPHABET[k] for k in np.asarray(symbols_of(streams))[:, 0])
+    found = np.flatnonzero(np.asarray(begins(streams))[:, 0])
+    ends = [at for at in range(len(text)) if text[at : at + 2] == "EB"]
+    assert_allclose(found, [0, *(at + 1 for at in ends)])
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_who_knows_everything_pays_seven_bits_a_string(streams, resets):
+    """Of the legal symbols, the one that repeats the second has no rival."""
+    legal = legal_next(CONTINUAL, symbols_of(streams))
+    outputs, memory = jnp.where(legal, 0.0, -40.0), 3 * jnp.ones((1000, 100, 1))
+    found = scored(outputs, memory, streams, resets)
+    assert (found.accuracy, found.faultless) == (1, 1)
+    assert_allclose(found.string_nats, 7 * np.log(2), rtol=0.02)
+    assert_allclose(found.norm, 3)
+
+
+def test_a_fault_in_one_stream_is_counted_but_not_where_a_string_begins(streams):
+    legal = legal_next(CONTINUAL, symbols_of(streams))
+    before_first = jnp.roll(begins(streams), -1, axis=0)
+    wrong = jnp.where(before_first[..., None], ~legal, legal)
+    memory = jnp.ones((1000, 100, 1))
+    outputs = jnp.where(wrong, 0.0, -40.0)
+    assert scored(outputs, memory, streams, resets=True).faultless == 1
+    assert scored(outputs, memory, streams, resets=False).faultless == 0
+
+
+def test_tests_are_at_halves_of_the_training(smoke):
+    assert checkpoints(2000) == [125, 250, 500, 1000, 2000]
+    assert checkpoints(1) == [1]
+    record = smoke("learning_to_forget")
+    loss = take(record, "loss")
+    assert loss.shape == (2, 1, record.config["num_steps"])
+    assert np.isfinite(loss).all()
+
+
+def test_who_never_learns_has_learnt_after_infinitely_many(smoke):
+    record = smoke("learning_to_forget")
+    assert learnt_after(record, "lstm")[0] <= record.config["num_steps"]
+    assert learnt_after(record, "lstm_nfg")[0] == np.inf
+
+
+def test_its_figure_says_how_long_it_took(smoke):
+    text = finding(smoke("learning_to_forget"))
+    assert "took an LSTM at most" in text
+    assert "more than" in text
