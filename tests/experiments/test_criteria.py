@@ -61,6 +61,10 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("jacobian_laws", "long_log_norm", lambda norm: norm * (1 + 3e-6), 3),
         ("lyapunov", "gradient_rate", lambda rate: -rate, 0),
         ("lyapunov", "driven_rate", lambda rate: rate[::-1], -1),
+        ("adding", "solved_at", lambda at: at + float("inf"), 0),
+        ("adding", "num_weights", lambda weights: weights + 1, 1),
+        ("adding", "test_loss", lambda loss: loss + 0.01, 2),
+        ("adding", "long_test_loss", lambda loss: 0.8 * loss, 3),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(
