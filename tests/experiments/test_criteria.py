@@ -1,5 +1,6 @@
 """Every row at smoke size: its criteria hold, and fail where the result is missing."""
 
+import numpy as np
 import pytest
 
 from experiments.common import rows
@@ -61,6 +62,10 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("jacobian_laws", "long_log_norm", lambda norm: norm * (1 + 3e-6), 3),
         ("lyapunov", "gradient_rate", lambda rate: -rate, 0),
         ("lyapunov", "driven_rate", lambda rate: rate[::-1], -1),
+        ("long_time_lag", "solved_at", lambda at: at + float("inf"), 0),
+        ("long_time_lag", "rnn_solved_at", lambda at: np.minimum(at, 1e4), 1),
+        ("long_time_lag", "far_solved_at", lambda at: at + float("inf"), 2),
+        ("long_time_lag", "num_weights", lambda weights: weights + 1, -1),
         ("adding", "solved_at", lambda at: at + float("inf"), 0),
         ("adding", "num_weights", lambda weights: weights + 1, 1),
         ("adding", "test_loss", lambda loss: loss + 0.01, 2),
