@@ -37,10 +37,13 @@ def finding(record: Record) -> str:
 def _plot_near(axes: Axes, record: Record) -> None:
     sequences = np.array(record.axes["sequence"]) / 1000
     lag, rnns = record.config["lag"], take(record, "rnn_error")
-    if "2a" in record.axes["task"]:
-        errors = take(record, "error", task="2a")
-        color = plots.colour_of("lstm97")
-        axes.semilogy(sequences, errors.T, color=color, lw=0.7, label="one cell")
+    for task, color, label in (
+        ("2a", plots.colour_of("lstm97"), "one cell"),
+        ("2a_shut", plots.colour_of("lstm"), "gate shut at first"),
+    ):
+        if task in record.axes["task"]:
+            errors = take(record, "error", task=task)
+            axes.semilogy(sequences, errors.T, color=color, lw=0.7, label=label)
     for k, activation in enumerate(record.axes["rnn"]):
         style = {"color": plots.colour_of("rnn"), "ls": plots.LINE_STYLES[k + 1]}
         axes.semilogy(sequences, rnns[k].T, lw=0.7, label=f"{activation} RNN", **style)

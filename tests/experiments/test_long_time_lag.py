@@ -30,6 +30,15 @@ def test_the_nets_of_1997_have_the_papers_weights():
         assert max(float(jnp.abs(leaf).max()) for leaf in leaves if leaf.size) <= 0.2
 
 
+def test_a_gate_that_begins_shut_has_lower_weights():
+    nets = [
+        long_time_lag.nets_of_2a(KEYS, 4, gate) for gate in (0.0, long_time_lag.SHUT)
+    ]
+    lower = nets[1].cell.w_ih - nets[0].cell.w_ih
+    np.testing.assert_allclose(lower[..., 0], -3, rtol=1e-6)
+    np.testing.assert_array_equal(lower[..., 1], 0)
+
+
 def test_a_memory_that_is_not_yet_added_neither_acts_nor_learns():
     lag, nets = 4, long_time_lag.nets_of_2a(KEYS, 4)
     recipe = Recipe(
