@@ -27,12 +27,12 @@ logistic output units, no biases: 364 and 1264 weights for q = 50 and 200; learn
 Counted are the sequences before the row of right ones. Published: 5040 (2a), 5680 (2b),
 all of 18 nets; 30 000 and 33 000 (2c, q = 50 and 200); RNNs by BPTT: none of 18.
 
-Found, on the seeds of decision 014: at p = 100, 2a is learned by some of the nets of
-one cell and not by most within 16 000 sequences: the cell begins with c near 25 at the
-end of a sequence, and the step that corrects its readout kills output units for good. With a
-gate that begins shut, 9 of 9 have end errors of .27 to .28 after 20 000, and falling.
-2c at q = 50: 6 of 10 nets learn, after 69 000 to 135 000 sequences; most leave chance
-by 30 000, and err now and then for as long again and longer.
+Found, on the seeds of decision 014: 2a at p = 100 is learned by some of the nets of one
+cell, and not by most within 16 000 sequences: c is near 25 at the end of a sequence at
+first, and the step that corrects its readout kills output units for good. With a gate
+that begins shut, 9 of 9 have end errors of .27 to .28 after 20 000, and falling. 2c at
+q = 50: 6 of 10 nets learn, after 69 000 to 135 000 sequences; most leave chance by
+30 000, and err now and then for as long again and longer.
 
 Expected: about 20 minutes on two idle cores.
 """
