@@ -114,7 +114,8 @@ ROW = Row(
         },
         "standard": {},
         "paper": {
-            "max_sequences": 5_000_000, "num_rnns": 18, "num_far": 20, "max_far": 1_000_000,
+            "max_sequences": 5_000_000, "num_rnns": 18, "num_far": 20,
+            "max_far": 1_000_000,
             "distances": (50, 100, 200, 500, 1000),
         },
     },
