@@ -7,16 +7,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact
 
 from lstm_jax import initializers
-from lstm_jax.checks import check_function, check_whole
+from lstm_jax.checks import check_flag, check_function, check_whole
 from lstm_jax.initializers import Initializer
 from lstm_jax.types import Outputs, PRNGKey, any_rank
 
 
 class LinearParams(NamedTuple):
-    """Weights of a linear readout."""
+    """Weights of a linear readout; b is None of one without biases."""
 
     w: Float[Array, "features output"]
-    b: Float[Array, " output"]
+    b: Float[Array, " output"] | None
 
 
 def init_linear(
@@ -25,14 +25,16 @@ def init_linear(
     output_size: int,
     *,
     init: Initializer = initializers.glorot,
+    biased: bool = True,
     dtype: Any = jnp.float32,
 ) -> LinearParams:
-    """Returns initial weights; the biases are zero."""
+    """Returns initial weights; the biases are zero, or None unless `biased`."""
     check_whole("num_features", num_features, 1)
     check_whole("output_size", output_size, 1)
     check_function("init", init, "(key, shape, dtype) -> array")
+    check_flag("biased", biased)
     w = init(key, (num_features, output_size), dtype)
-    return LinearParams(w=w, b=jnp.zeros((output_size,), dtype))
+    return LinearParams(w=w, b=jnp.zeros((output_size,), dtype) if biased else None)
 
 
 @any_rank
@@ -40,7 +42,8 @@ def linear(
     params: LinearParams, features: Float[Array, "*any features"]
 ) -> Float[Array, "*any output"]:
     """Returns features W + b."""
-    return features @ params.w + params.b
+    products = features @ params.w
+    return products if params.b is None else products + params.b
 
 
 def last_step(ys: Outputs, lengths: ArrayLike) -> Inexact[Array, "*batch output"]:

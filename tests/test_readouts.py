@@ -1,5 +1,6 @@
 """What is read off a run: the last step of every sequence."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from masked_batch import BATCH, LENGTHS, TIME, assert_equal, make_setting
@@ -28,3 +29,13 @@ def test_last_step_is_the_final_memory_of_an_rnn():
     params, _, xs = make_setting(lj.RNN)
     final, ys = lj.unroll(lj.RNN, params, xs, lengths=LENGTHS)
     assert_equal(readouts.last_step(ys, jnp.asarray(LENGTHS)), final.h)
+
+
+def test_a_readout_without_biases_is_a_product(x64):
+    key, features = jax.random.key(0), jnp.arange(6.0).reshape(2, 3)
+    bare = readouts.init_linear(key, 3, 4, biased=False, dtype=jnp.float64)
+    full = readouts.init_linear(key, 3, 4, dtype=jnp.float64)
+    assert bare.b is None and full.b is not None
+    assert_equal(readouts.linear(bare, features), features @ full.w)
+    ones = full._replace(b=jnp.ones(4))
+    assert_equal(readouts.linear(ones, features), features @ full.w + 1)

@@ -73,6 +73,7 @@ from lstm_jax.cells.wrappers.dropout import dropout
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
 from lstm_jax.cells.wrappers.mixed import mixed
 from lstm_jax.cells.wrappers.residual import residual
+from lstm_jax.cells.wrappers.shortcut import shortcut
 from lstm_jax.cells.wrappers.stack import stack
 from lstm_jax.cells.wrappers.variational_dropout import variational_dropout
 from lstm_jax.cells.wrappers.zoneout import zoneout
@@ -130,7 +131,7 @@ __all__ = [
     "gru_reset_before", "GRU_RESET_BEFORE", "GRUResetBeforeParams", "MGU", "MGUParams",
     "MINIMAL_RNN", "MinimalRNNParams",
     # Cells of cells
-    "stack", "residual", "learned_carry", "LearnedCarryParams", "zoneout",
+    "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
     "dropout", "variational_dropout", "mixed", "bidirectional",
     "with_keys", "Keyed", "Keys", "KeyedCell",
 ]  # fmt: skip

@@ -33,6 +33,7 @@ from lstm_jax.tasks.from_arrays import from_arrays
 from lstm_jax.tasks.from_batches import from_batches
 from lstm_jax.tasks.from_windows import from_windows
 from lstm_jax.tasks.latch import LATCH, latch
+from lstm_jax.tasks.logistic_outputs import logistic_outputs
 from lstm_jax.tasks.long_time_lag import (
     LONG_TIME_LAG_2A,
     LONG_TIME_LAG_2B,
@@ -97,7 +98,7 @@ __all__ = [
     "nature_show", "NATURE_SHOW",
     "sequential_digits", "permuted_digits", "SEQUENTIAL_DIGITS", "PERMUTED_DIGITS",
     # Of 1997 and its successors
-    "ADDING", "ADDING_1997", "MULTIPLICATION",
+    "ADDING", "ADDING_1997", "MULTIPLICATION", "logistic_outputs",
     "temporal_order", "TEMPORAL_ORDER", "TEMPORAL_ORDER_3", "TEMPORAL_ORDER_PASCANU",
     "long_time_lag_2a", "long_time_lag_2b", "LONG_TIME_LAG_2A", "LONG_TIME_LAG_2B",
     "long_time_lag_2c", "LONG_TIME_LAG_2C",

@@ -1,5 +1,6 @@
 """Every row at smoke size: its criteria hold, and fail where the result is missing."""
 
+import numpy as np
 import pytest
 
 from experiments.common import rows
@@ -72,6 +73,14 @@ def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
         ("learning_to_forget", "norm", lambda norm: norm[::-1], 3),
         ("temporal_order", "modern_accuracy", lambda right: 0.99 * right, 0),
         ("temporal_order", "accuracy", lambda right: right + 0.2, 1),
+        ("long_time_lag", "solved_at", lambda at: at + float("inf"), 0),
+        ("long_time_lag", "rnn_solved_at", lambda at: np.minimum(at, 1e4), 1),
+        ("long_time_lag", "far_solved_at", lambda at: at + float("inf"), 2),
+        ("long_time_lag", "num_weights", lambda weights: weights + 1, -1),
+        ("adding", "solved_at", lambda at: at + float("inf"), 0),
+        ("adding", "num_weights", lambda weights: weights + 1, 1),
+        ("adding", "test_loss", lambda loss: loss + 0.01, 2),
+        ("adding", "long_test_loss", lambda loss: 0.8 * loss, 3),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(

@@ -1,5 +1,7 @@
 """Losses, accuracies and criteria: who answers right is right."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,3 +132,18 @@ def test_the_loss_of_logistic_units_has_floors_of_its_own():
     assert_allclose(task.floor(LENGTH), 3 / 4)
     assert_allclose(list(task.plateaus(LENGTH).values()), [1 / 2])
     assert answer_units.entropy([0.5, 0.5, 0]) == pytest.approx(LN2)
+
+
+def test_logistic_outputs_are_scored_where_their_units_are():
+    plain, batch = TASKS["adding_1997"], many("adding_1997")
+    task = lj.tasks.logistic_outputs(plain)
+    outputs = jax.random.normal(jax.random.key(0), (MANY, 1))
+    shown = jax.nn.sigmoid(outputs)
+    assert task.loss(outputs, batch) == plain.loss(shown, batch)
+    assert_array_equal(task.correct(outputs, batch), plain.correct(shown, batch))
+    targets = np.asarray(batch.targets, np.float64)[:, None]
+    right = jnp.asarray(np.log(targets / (1 - targets)), jnp.float32)
+    assert task.accuracy(right, batch) == 1 and task.loss(right, batch) < 1e-12
+    assert task.floor is plain.floor and task.sample_test is plain.sample_test
+    assert lj.tasks.logistic_outputs(plain) is task
+    assert pickle.loads(pickle.dumps(task)) == task
