@@ -133,6 +133,7 @@ def run(config: Config) -> Record:
     sizes = asdict(config) | {"longest": max(config.length, config.long_length)}
     arrays = [
         ("lag", "num_nets", NUM_TEST),
+        ("max_sequences", "num_nets", 2),  # losses, in float64
         ("longest", "num_test", "hidden_size"),
         ("longest", "batch_size", "hidden_size", 8),
         ("num_seeds", "hidden_size", "hidden_size", 4),

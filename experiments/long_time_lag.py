@@ -130,6 +130,7 @@ def run(config: Config) -> Record:
     arrays = [
         ("lag", "num_nets", "lag", 4),
         ("lag", "num_rnns", "lag", 4),
+        ("rnn_size", "num_rnns", "rnn_size", 4),
         ("farthest", "num_far", "farthest", 4),
         ("max_sequences", max(config.num_nets, config.num_rnns)),
         ("max_far", "num_far"),

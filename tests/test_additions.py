@@ -141,6 +141,7 @@ def test_the_experiment_asks_its_question(tree):
     assert "first_question" in python(tree, "-m", "experiments")
 
 
+@pytest.mark.slow
 def test_what_is_tested_of_every_cell_and_task_is_tested_of_them(tree):
     files = ("cells/test_cells.py", "cells/test_biases.py", "tasks/test_tasks.py")
     told = python(

@@ -19,6 +19,7 @@ MANY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_they_hold_wherever_these_tests_call(files):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]

@@ -122,6 +122,7 @@ def test_a_batch_in_which_nothing_counts_is_not_run(x64):
     assert len(calls) == TIME
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "measure",
     slow_but(["log_gradient_norms"], ["log_gradient_norms", "carry_gradients"]),

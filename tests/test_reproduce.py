@@ -184,6 +184,7 @@ def test_an_interrupted_run_stores_nothing_and_goes_on(tmp_path, how):
     assert not [*tmp_path.rglob(".*")]
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_is_said_with_its_last_line(tmp_path):
     (tmp_path / "cliff").write_text("a file where the folder should be")
     with started("--only=cliff", "--size=smoke", f"--out={tmp_path}") as process:

@@ -99,6 +99,7 @@ def test_reverse_is_the_flipped_sequence(cell):
     assert_close((final, ys[::-1]), flipped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_shape", [(), (2, 3)])
 @pytest.mark.parametrize(
     "cell", slow_but([LEAKY], [lj.LSTM, LEAKY]), ids=lambda cell: cell.name

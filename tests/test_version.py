@@ -13,6 +13,7 @@ import lstm_jax as lj
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     slow_but(["experiments.train"], ["experiments", "experiments.train", "benchmarks"]),

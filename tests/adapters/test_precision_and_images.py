@@ -62,6 +62,7 @@ def stepped(step, begin):
     return loop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", slow_but([nn.GRUCell], [nn.LSTMCell, nn.GRUCell, nn.SimpleCell])
 )
@@ -126,6 +127,7 @@ def haiku_images():
     return from_haiku(make), hk.without_apply_rng(hk.transform(whole)).apply
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [linen_images, haiku_images])
 def test_cells_that_remember_images(make, x64):
     cell, loop = make()

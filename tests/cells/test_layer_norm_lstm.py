@@ -31,6 +31,7 @@ def test_layer_norm_lstm_starts_with_the_norm_alone(key):
     np.testing.assert_array_equal(params.b_c, np.zeros(3))
 
 
+@pytest.mark.slow
 def test_half_precision_keeps_a_small_spread_around_a_large_mean(key):
     """All of c is kept and shown; its mean, 64.875, is no bfloat16."""
     params = lj.cells.LAYER_NORM_LSTM.init(key, 1, 4, dtype=jnp.bfloat16)

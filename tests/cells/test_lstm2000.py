@@ -71,6 +71,7 @@ def test_truncated_errors_of_2000_travel_through_the_forget_gates_alone():
     assert_close(back.c, np.repeat(kept, 2, axis=-1))
 
 
+@pytest.mark.slow
 def test_blocks_of_2000_begin_with_their_biases_and_orthogonal_gate_by_gate(key):
     steps = jnp.array([0.5, 1.0, 1.5, 2.0])
     biases = {"input_bias": -steps, "forget_bias": steps, "output_bias": -2 * steps}

@@ -355,6 +355,7 @@ WORDS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_damaged_table_is_read_or_refused_in_one_line(tmp_path):
     draw, refusals = random.Random(2026), 0
     for _ in range(300):

@@ -121,6 +121,7 @@ def test_checkpoints_change_nothing(reverse, x64):
         close(first(run, reverse=reverse, checkpoint_every=every), wanted)
 
 
+@pytest.mark.slow
 def test_checkpoints_of_every_kind_of_leaf(x64):
     """Also of a plain scan, and with derivatives of derivatives."""
     run = case_run(STEPS["integers and keys"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.common import rows
-from experiments.common.records import load, save, take
+from experiments.common.records import take
 
 ROWS = rows.modules()
 
@@ -35,14 +35,11 @@ def test_every_size_is_a_setting_of_the_experiment(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_stored_record_says_the_same_as_the_run(smoke, name, tmp_path):
-    module, record = ROWS[name], smoke(name)
-    save(record, module.plot(record), tmp_path)
-    stored = load(tmp_path)
+def test_a_stored_record_knows_its_size_and_settings(smoke, name):
+    module, stored = ROWS[name], smoke(name)
     assert rows.size_of(stored) == "smoke"
     assert rows.is_of(stored, rows.config_of(module, "smoke"))
     assert not rows.is_of(stored, rows.config_of(module, "paper"))
-    assert module.ROW.checks(stored) == module.ROW.checks(record)
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,23 @@ from experiments.curse_of_memory import Config
 
 
 @pytest.fixture(scope="module")
-def smoke():
-    return curse_of_memory.run(Config(**curse_of_memory.ROW.sizes["smoke"]))
+def record(smoke):
+    return smoke("curse_of_memory")
 
 
-def test_variances_are_those_of_the_closed_forms(smoke):
-    exact = curse_of_memory.laws(smoke.axes["decay"], smoke.axes["correlation"])
+def test_variances_are_those_of_the_closed_forms(record):
+    exact = curse_of_memory.laws(record.axes["decay"], record.axes["correlation"])
     assert_allclose(exact[:, 0, 0], [5.26316, 263.887], rtol=1e-5)
     assert_allclose(exact[:, 0, 1], [13.8756, 778.117], rtol=1e-5)
-    assert_allclose(take(smoke, "variance").mean(-1), exact[0], rtol=0.05)
-    assert_allclose(take(smoke, "sensitivity")[..., 0].mean(-1), exact[1], rtol=0.1)
+    assert_allclose(take(record, "variance").mean(-1), exact[0], rtol=0.05)
+    assert_allclose(take(record, "sensitivity")[..., 0].mean(-1), exact[1], rtol=0.1)
 
 
-def test_the_power_is_three_and_another_parameter_makes_it_one_or_none(smoke):
-    found = curse_of_memory.powers(smoke)
+def test_the_power_is_three_and_another_parameter_makes_it_one_or_none(record):
+    found = curse_of_memory.powers(record)
     assert found.shape == (3, 4)  # parameter, seed
     assert_allclose(found.mean(-1), [3, 1, 0], atol=0.15)
-    assert all(check.holds for check in curse_of_memory.checks(smoke))
+    assert all(check.holds for check in curse_of_memory.checks(record))
 
 
 def test_derivatives_are_those_of_the_explicit_sums(x64):
@@ -54,8 +54,8 @@ def test_inputs_have_their_correlation(x64):
     assert_allclose(jnp.mean(xs[3:] * xs[:-3]), 0.8**3, atol=0.1)
 
 
-def test_its_figure_states_how_sensitive_it_gets(smoke):
-    figure = curse_of_memory.plot(smoke)
+def test_its_figure_states_how_sensitive_it_gets(record):
+    figure = curse_of_memory.plot(record)
     assert len(figure.axes) == 2
     assert "without any exploding" in figure.get_suptitle().replace("\n", " ")
 

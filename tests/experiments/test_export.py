@@ -90,6 +90,7 @@ def test_onnx_runtime_runs_it(lstm, model, tmp_path):
         close(theirs, mine)
 
 
+@pytest.mark.slow
 def test_a_program_runs_any_cell(four_gate, tmp_path):
     path = written(tmp_path / "new" / "a.stablehlo", file=four_gate)
     program = jax.export.deserialize(bytearray(path.read_bytes()))

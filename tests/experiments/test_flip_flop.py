@@ -13,28 +13,29 @@ from lstm_jax.training import loop
 
 
 @pytest.fixture(scope="module")
-def smoke():
-    return flip_flop.run(Config(**flip_flop.ROW.sizes["smoke"]))
+def record(smoke):
+    return smoke("flip_flop")
 
 
-def test_an_lstm_makes_no_error(smoke):
-    assert take(smoke, "errors").shape == (1, 3, 2)  # cell, language, seed
-    assert [check.holds for check in flip_flop.checks(smoke)] == [True, True]
-    assert smoke.rows[0]["FFL(0.98)"] == "0 (0)"
+def test_an_lstm_makes_no_error(record):
+    assert take(record, "errors").shape == (1, 3, 2)  # cell, language, seed
+    assert [check.holds for check in flip_flop.checks(record)] == [True, True]
+    assert record.rows[0]["FFL(0.98)"] == "0 (0)"
 
 
-def test_every_bit_is_read_and_counted(smoke):
+def test_every_bit_is_read_and_counted(record):
     config = Config(**flip_flop.ROW.sizes["smoke"])
     pairs = config.length // 2
-    reads = take(smoke, "bits_read")
-    for ignored, found in zip(smoke.axes["ignored"], reads, strict=True):
+    reads = take(record, "bits_read")
+    for ignored, found in zip(record.axes["ignored"], reads, strict=True):
         chance = (1 - ignored) / 2
         wanted = config.num_test * (1 + (pairs - 2) * chance)
         spread = np.sqrt(config.num_test * pairs * chance * (1 - chance))
         assert abs(found - wanted) < 5 * spread
 
 
-def test_all_bits_are_wrong_where_the_answers_are_turned(smoke):
+@pytest.mark.slow
+def test_all_bits_are_wrong_where_the_answers_are_turned():
     batch = lj.tasks.flip_flop(0.5).sample(jax.random.key(0), 8, 12)
     models = jax.vmap(
         lambda key: loop.init_model(key, lj.LSTM, 5, 2, hidden_size=3, init_options={})
@@ -45,17 +46,17 @@ def test_all_bits_are_wrong_where_the_answers_are_turned(smoke):
     np.testing.assert_array_equal(right + turned, int(batch.weights.sum()))
 
 
-def test_one_error_fails_the_criterion(smoke):
-    errors = smoke.arrays["errors"]
+def test_one_error_fails_the_criterion(record):
+    errors = record.arrays["errors"]
     spoilt = errors._replace(values=errors.values + 1)
-    worse = smoke._replace(arrays={**smoke.arrays, "errors": spoilt})
+    worse = record._replace(arrays={**record.arrays, "errors": spoilt})
     assert not any(check.holds for check in flip_flop.checks(worse))
-    others = smoke._replace(axes={**smoke.axes, "cell": ["gru"]})
+    others = record._replace(axes={**record.axes, "cell": ["gru"]})
     assert flip_flop.checks(others) == []
 
 
-def test_its_figure_counts_networks(smoke):
-    figure = flip_flop.plot(smoke)
+def test_its_figure_counts_networks(record):
+    figure = flip_flop.plot(record)
     assert figure.get_suptitle() == "Networks that read every bit right: 2 of 2 (lstm)"
 
 

@@ -15,8 +15,8 @@ from experiments.forward_adjoint import Config
 
 
 @pytest.fixture(scope="module")
-def smoke():
-    return forward_adjoint.run(Config(**forward_adjoint.ROW.sizes["smoke"]))
+def record(smoke):
+    return smoke("forward_adjoint")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_both_ways_give_the_gradient_over_a_few_steps(short_run):
         assert_allclose(last, of.direct(4), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_forward_gradient_of_weights_is_that_of_autodiff():
     config = Config(num_units=3)
     with jax.enable_x64(True):
@@ -78,6 +79,7 @@ def test_the_smallest_modulus_is_that_of_the_flag():
     assert_allclose([moduli.min(), moduli.max()], [0.7, 1])
 
 
+@pytest.mark.slow
 def test_stretches_average_to_the_exponents_of_the_library():
     cell, size, key = lj.RNN, 3, jax.random.key(2)
     with jax.enable_x64(True):
@@ -91,28 +93,29 @@ def test_stretches_average_to_the_exponents_of_the_library():
     assert_allclose(found[0, 100:].mean(0), wanted, atol=1e-9)
 
 
-def test_the_error_grows_as_fast_as_the_network_forgets(smoke):
-    rates = take(smoke, "error_rate")
+@pytest.mark.slow
+def test_the_error_grows_as_fast_as_the_network_forgets(record):
+    rates = take(record, "error_rate")
     assert rates.shape == (2, 2, 3)  # precision, modulus, seed
     assert_allclose(rates.mean(-1), [-np.log([0.5, 0.7])] * 2, rtol=0.05)
     # In float32 the error starts at the rounding of one number.
-    starts = take(smoke, "error_start", precision="float32").mean(-1)
+    starts = take(record, "error_start", precision="float32").mean(-1)
     assert np.all((starts > np.log(2**-25)) & (starts < np.log(2**-18)))
-    assert [check.holds for check in forward_adjoint.checks(smoke)] == [True] * 5
+    assert [check.holds for check in forward_adjoint.checks(record)] == [True] * 5
 
 
-def test_a_longer_sequence_needs_units_that_forget_less(smoke):
-    quality = take(smoke, "alignment").mean(-1)
+def test_a_longer_sequence_needs_units_that_forget_less(record):
+    quality = take(record, "alignment").mean(-1)
     assert (quality[:, 0] < 0.5).all() and (quality[:, -1] > 0.999).all()
-    short, long = take(smoke, "least_modulus")
+    short, long = take(record, "least_modulus")
     assert 0.5 < short < long < 1
 
 
-def test_its_figure_states_the_finding(smoke):
-    figure = forward_adjoint.plot(smoke)
+def test_its_figure_states_the_finding(record):
+    figure = forward_adjoint.plot(record)
     assert len(figure.axes) == 3
     assert "as fast as the network forgets" in figure.get_suptitle().replace("\n", " ")
-    assert len(smoke.verdict) == 6
+    assert len(record.verdict) == 6
 
 
 def test_a_modulus_of_one_forgets_nothing_and_is_refused():

@@ -25,6 +25,7 @@ def test_a_gate_without_weights_keeps_what_is_printed(record):
     assert_allclose(take(record, "population_share"), means, atol=6e-6)
 
 
+@pytest.mark.slow
 def test_a_share_is_the_derivative_of_the_memory():
     with jax.enable_x64(True):
         found = gate_bias.shares([0.0, 1.0], [1, 3])

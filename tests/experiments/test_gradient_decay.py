@@ -34,6 +34,7 @@ def test_decay_has_a_row_and_arrays_per_cell_bias_and_stage(decay_record):
             assert (shares[..., 0] == 0).all()
 
 
+@pytest.mark.slow
 def test_decay_shares_are_those_of_the_python_loop(decay_record):
     """One network, measured again by restarting the reference at every step."""
     config = gradient_decay.Config(num_steps=4, **SMALL)

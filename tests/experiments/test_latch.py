@@ -80,6 +80,7 @@ def test_two_sequences_begin_with_their_class():
     assert abs(jnp.std(sequences.inputs[1:]) - 0.2) < 4 * 0.2 / np.sqrt(2 * 7600)
 
 
+@pytest.mark.slow
 def test_guesses_fill_the_range():
     keys = jax.random.split(jax.random.key(0), 100)
     models = jax.vmap(lambda key: latch.guess(key, 5, 3.0))(keys)

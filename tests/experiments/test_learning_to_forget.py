@@ -36,6 +36,7 @@ def test_a_string_begins_at_the_b_after_an_e(streams):
     assert_allclose(found, [0, *(at + 1 for at in ends)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resets", [False, True])
 def test_who_knows_everything_pays_seven_bits_a_string(streams, resets):
     """Of the legal symbols, the one that repeats the second has no rival."""

@@ -153,6 +153,7 @@ def test_of_a_show_the_margins_are_measured():
     assert (found[4:] == -np.inf).all()
 
 
+@pytest.mark.slow
 def test_tested_is_what_evaluate_says_at_the_longest_lag(monkeypatch):
     monkeypatch.setattr(trainability, "TEST_EXAMPLES", 64)
     config, task = Config(**SMALL), lj.TASKS["adding"]

@@ -85,6 +85,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(["decay_rate"], READERS))
 def test_what_is_read_off_a_moved_curve_is_read_off_the_sequence_alone(name, run):
     read = READERS[name]

@@ -34,6 +34,7 @@ MASKS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @in_float64
 @pytest.mark.parametrize(
     "reverse", slow_but([True], [False, True]), ids=["forward", "reverse"]

@@ -34,6 +34,7 @@ MASKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(["reverse"], MASKS))
 def test_input_gradients_are_those_of_the_python_loop(sequence, name):
     (params, xs), masks = sequence, MASKS[name]
@@ -54,6 +55,7 @@ def test_input_gradients_are_those_of_the_python_loop(sequence, name):
     assert_allclose(jnp.exp(logs), jnp.linalg.norm(wanted, axis=-1), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_input_gradients_pass_over_nan_in_the_padding(sequence):
     params, xs = sequence
     lengths = np.array([TIME, 3])

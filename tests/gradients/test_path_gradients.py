@@ -112,6 +112,7 @@ def mgu_paths_by_hand(params, h, x, a):
     return {"cell": f * a, "f": dz_f @ w_f.T, "n": (f * dz_n) @ w_n.T}
 
 
+@pytest.mark.slow
 @in_float64
 def test_paths_of_an_mgu_are_those_written_out_by_hand():
     assert_paths_by_hand(lj.cells.MGU, mgu_paths_by_hand)
@@ -143,6 +144,7 @@ def test_each_layer_of_a_stack_has_its_own_paths():
     assert_allclose(paths["1.h"][1].h[1, 0], whole[1].h[1, 0], rtol=1e-13)
 
 
+@pytest.mark.slow
 @in_float64
 @pytest.mark.parametrize(
     "reverse", slow_but([False], [False, True]), ids=["forward", "reverse"]

@@ -115,6 +115,7 @@ def test_paths_add_up_to_the_step(cell):
     assert silent == ({*NAMES[cell]} - {"cell"} if truncated else set())
 
 
+@pytest.mark.slow
 @in_float64
 def test_any_number_of_batch_axes():
     params, xs = make_params(lj.cells.PEEPHOLE_LSTM), draw(2, 2, 3, INPUT)

@@ -165,6 +165,7 @@ def own_edges(params, copies, x):
     return new, new
 
 
+@pytest.mark.slow
 @in_float64
 def test_edges_of_ones_own_stand_in_for_what_is_found():
     """The step in a `jax.checkpoint` shows one path; with its edges all three."""

@@ -104,6 +104,7 @@ def test_values_beyond_what_a_float_can_hold_have_digits_of_their_own():
     assert np.all(found.reached)
 
 
+@pytest.mark.slow
 @in_float64
 def test_in_float32_the_bound_knows_of_rounding():
     worst = 0
@@ -260,6 +261,7 @@ def test_runs_side_by_side_do_not_see_one_another():
                 assert_allclose(found, exact, atol=1e-9)
 
 
+@pytest.mark.slow
 @in_float64
 @pytest.mark.parametrize("size", slow_but([3], [1, 3, 8]))
 def test_graded_rows_are_multiplied_and_decomposed_like_any_matrix(size):

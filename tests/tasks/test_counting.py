@@ -26,6 +26,7 @@ def test_all_legal_symbols_are_asked_for_and_no_others():
     assert not batch.targets[4:, 1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letters", LEGAL)
 def test_the_floor_is_the_least_loss_of_who_sees_the_current_symbol(letters):
     length = 5 * letters + 1

@@ -196,6 +196,7 @@ ROWS, WINDOW, HORIZON = 40, 5, 3
 TABLE = Table(np.stack([np.arange(ROWS), -2.0 * np.arange(ROWS)], -1), ("a", "b"), ())
 
 
+@pytest.mark.slow
 def test_windows_are_those_of_the_table_and_none_crosses_into_the_test():
     task = from_windows(TABLE, "b", window=WINDOW, horizon=HORIZON, test=0.25)
     for sample, first, last in ((task.sample, 0, 30), (task.sample_test, 30, 40)):
@@ -338,6 +339,7 @@ def test_a_gigabyte_of_data_needs_less_than_two_and_a_half():
     assert np.isfinite(loss) and peak * 1024 < 2.5e9
 
 
+@pytest.mark.slow
 def test_the_validation_part_lies_between_training_and_test(key):
     inputs = jnp.arange(10.0)[None, :, None]
     task = lj.tasks.from_arrays(inputs, inputs[0], test=0.2, valid=0.25)

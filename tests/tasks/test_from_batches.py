@@ -103,6 +103,7 @@ def test_a_batch_of_another_size_and_lengths_is_taken_as_it_is():
     assert int(state.step) == 2 and np.isfinite(history.loss).all()
 
 
+@pytest.mark.slow
 def test_classes_at_every_step_and_a_test():
     labels = (INPUTS[..., 0] > 0).astype(int)
     batches = list(zip(INPUTS, labels, strict=True))

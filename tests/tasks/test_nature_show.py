@@ -66,6 +66,7 @@ def test_the_same_key_draws_the_same_bits_and_another_key_others(key, rendering,
         assert np.mean(np.asarray(ours) != np.asarray(others)) > 0.1
 
 
+@pytest.mark.slow
 def test_jit_draws_what_eager_draws():
     eager = sampler("digits")(jax.random.key(0), MANY, LENGTH)
     jax.tree.map(assert_array_equal, many("digits"), eager)

@@ -54,6 +54,7 @@ def mean_length(outputs, batch):
     return jnp.mean(batch.lengths.astype(jnp.float32))
 
 
+@pytest.mark.slow
 def test_a_curriculum_draws_its_lengths_and_traces_once(key):
     traced = []
 

@@ -35,6 +35,7 @@ def counted_task():
     return task_of(sample=sample), calls
 
 
+@pytest.mark.slow
 def test_it_is_looked_at_once_for_a_task_and_its_sizes():
     task, calls = counted_task()
     train_once(task)

@@ -67,6 +67,7 @@ def distance(before, after):
     return np.sqrt(sum(np.sum(difference**2) for difference in differences))
 
 
+@pytest.mark.slow
 def test_the_same_key_trains_the_same_model_and_another_key_another(key):
     (state, history), (again, same_history) = train(key), train(key)
     jax.tree.map(assert_array_equal, numbers_of(state), numbers_of(again))
@@ -85,6 +86,7 @@ def test_train_is_an_initial_state_and_steps_that_continue_each_other(key):
     jax.tree.map(lambda *a: close(np.concatenate(a[:2]), a[2]), first, second, history)
 
 
+@pytest.mark.slow
 def test_vmap_over_keys_and_forget_biases_equals_single_runs(key):
     keys, biases = jax.random.split(key, 3), jnp.array([0.0, 1.0, 5.0])
     states, histories = jax.vmap(
@@ -207,6 +209,7 @@ def held_out():
     return jax.jit(SHOW.sample_test, static_argnums=(1, 2))(jax.random.key(1), 500, 5)
 
 
+@pytest.mark.slow
 def test_an_untrained_model_is_no_better_than_three_equal_chances(key, held_out):
     @jax.jit
     @jax.vmap
@@ -218,6 +221,7 @@ def test_an_untrained_model_is_no_better_than_three_equal_chances(key, held_out)
     assert abs(np.mean(losses) - np.log(3)) < 0.15
 
 
+@pytest.mark.slow
 def test_an_lstm_learns_a_lag_of_three(key, held_out):
     learn = jax.jit(
         lambda key: lj.train(

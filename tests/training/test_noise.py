@@ -19,6 +19,7 @@ NOISY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per", slow_but(["both"], NOISY))
 def test_an_update_of_a_noisy_cell_goes_down_the_gradient_under_its_noise(per, key):
     cell, optimizer = NOISY[per], momentum()

@@ -20,6 +20,7 @@ from lstm_jax.training.success import success_rate
 MANY: dict[str, Any] = {"hidden_size": 2, "num_steps": 3, "batch_size": 3, "length": 4}
 
 
+@pytest.mark.slow
 def test_many_runs_are_the_single_ones_and_one_that_diverges_is_alone(key):
     keys = jax.random.split(key, 4)
     rates, gains = jnp.array([0.1, 1e30, 0.1, 0.3]), jnp.array([0.5, 1.0, 1.0, 2.0])

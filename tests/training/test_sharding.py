@@ -57,6 +57,7 @@ def eight(tmp_path_factory, request):
 over_a_mesh = pytest.mark.parametrize("mesh", slow_but([PARTS], MESHES))
 
 
+@pytest.mark.slow
 @over_a_mesh
 def test_one_device_and_eight_have_the_same_curve(mesh, eight):
     assert_same_curve(eight / mesh, eight / "one")

@@ -8,6 +8,7 @@ from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
 import lstm_jax as lj
 
 
+@pytest.mark.slow
 def test_zoneout_keeps_the_memory_of_the_units_it_picks(key):
     rates = {"h": 0.2, "c": 0.6}
     cell = lj.zoneout(lj.LSTM, rates["c"], h=rates["h"])

@@ -96,6 +96,7 @@ def test_the_command_line_says_what_it_can_do(word):
     assert max(len(line) for line in lines if line.startswith(("--", "    "))) <= 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["experiments", "experiments.latch"])
 def test_a_reader_that_leaves_ends_it_quietly(module):
     command = [sys.executable, "-m", module, "--help"]
@@ -148,6 +149,7 @@ cli.start(decay.Config, command, "out")
 """
 
 
+@pytest.mark.slow
 def test_out_of_memory_is_one_line_with_the_sizes(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", OUT_OF_MEMORY, "--lag=7", f"--out={tmp_path}"],

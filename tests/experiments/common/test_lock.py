@@ -142,6 +142,7 @@ def test_a_link_in_place_of_the_lock_is_refused_and_not_followed(tmp_path):
     assert (tmp_path / "victim").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_what_a_lock_says_does_not_reach_the_terminal_raw(holder, tmp_path):
     (tmp_path / LOCK).write_bytes(b"\x1b[31m\n\xff")
     with pytest.raises(ConfigError) as told, alone_in(tmp_path):

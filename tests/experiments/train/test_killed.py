@@ -107,6 +107,7 @@ def test_killed_at_every_operation_on_files(keep, three, tmp_path):
     assert ends.index(0) > 100 and set(ends) == {0, -signal.SIGKILL}
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
     process = start(tmp_path)
     wait_for(process, tmp_path / "checkpoints" / "40")

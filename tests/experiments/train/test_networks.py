@@ -64,6 +64,7 @@ def test_fields_at_their_default_are_no_part_of_a_run():
     assert identity(CONFIG).items() >= FLAGS.items()
 
 
+@pytest.mark.slow
 def test_a_sweep_of_layers_goes_through_the_same_cells():
     config = sweep.Config(
         task="parity",

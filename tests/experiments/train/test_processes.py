@@ -70,6 +70,7 @@ def whole(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task", ["adding", pytest.param("nature_show", marks=pytest.mark.slow)]
 )

@@ -49,6 +49,7 @@ def of_torch(net):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", slow_but([3], [1, 3]))
 def test_a_run_begins_with_the_weights_of_torch(tmp_path, outputs):
     net, file = Net(outputs), tmp_path / "net.pt"
@@ -63,6 +64,7 @@ def test_a_run_begins_with_the_weights_of_torch(tmp_path, outputs):
     assert any("readout is new" in line for line in record.verdict) == (outputs == 3)
 
 
+@pytest.mark.slow
 def test_a_run_of_all_seeds_begins_with_another_run_and_remembers_it(
     tmp_path, finished
 ):

@@ -55,6 +55,7 @@ def test_a_seed_ends_by_its_own_validations_and_keeps_the_best_weights(whole):
     assert "validations without a better loss" in " ".join(record.verdict)
 
 
+@pytest.mark.slow
 def test_a_seed_does_not_depend_on_the_others(whole, tmp_path):
     out, _ = whole
     train.run(dataclasses.replace(CONFIG, seed=1, num_seeds=1), tmp_path)

@@ -62,6 +62,7 @@ def log_of(fraction):
     return math.log(fraction.numerator) - math.log(fraction.denominator)
 
 
+@pytest.mark.slow
 def test_two_leaves_that_fade_apart_both_come_out_right():
     log_norms = two_leaf_log_norms(reads=[1, 1])
     rates = [lj.decay_rate(leaf) for leaf in log_norms]
