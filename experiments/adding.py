@@ -130,15 +130,15 @@ ROW = Row(
 
 def run(config: Config) -> Record:
     """Trains the nets of 1997 and those of today, and returns the record."""
-    sizes = asdict(config) | {"longest": max(config.length, config.long_length)}
     arrays = [
         ("lag", "num_nets", NUM_TEST),
         ("max_sequences", "num_nets", 2),  # losses, in float64
-        ("longest", "num_test", "hidden_size"),
-        ("longest", "batch_size", "hidden_size", 8),
         ("num_seeds", "hidden_size", "hidden_size", 4),
     ]
-    memory_limit.check(sizes, arrays)
+    for steps in ("length", "long_length"):
+        arrays += [(steps, "num_test", "hidden_size")]
+        arrays += [(steps, "batch_size", "hidden_size", 8)]
+    memory_limit.check(asdict(config), arrays)
     start = time.monotonic()
     todays = (len(config.cells) + len(config.long_cells)) * config.num_steps
     thens = len(config.outputs) * config.max_sequences

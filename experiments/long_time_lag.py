@@ -125,15 +125,15 @@ ROW = Row(
 
 def run(config: Config) -> Record:
     """Trains all nets, and returns the record."""
-    farthest = max(config.distances)
-    sizes = asdict(config) | {"farthest": length_of_2c(farthest)}
+    sizes = asdict(config) | {"distances": length_of_2c(max(config.distances))}
     arrays = [
         ("lag", "num_nets", "lag", 4),
         ("lag", "num_rnns", "lag", 4),
         ("rnn_size", "num_rnns", "rnn_size", 4),
-        ("farthest", "num_far", "farthest", 4),
-        ("max_sequences", max(config.num_nets, config.num_rnns)),
-        ("max_far", "num_far"),
+        ("distances", "num_far", "distances", 4),
+        ("max_sequences", "num_nets", 2),  # losses, in float64
+        ("max_sequences", "num_rnns", 2),
+        ("max_far", "num_far", 2),
     ]
     memory_limit.check(sizes, arrays)
     start, in_a_row = time.monotonic(), config.in_a_row

@@ -113,6 +113,7 @@ def test_the_cell_is_measured(tree):
     assert np.isfinite(arrays["log_carousel"]).all()
 
 
+@pytest.mark.slow
 def test_the_cell_is_drawn_in_a_colour_of_its_own(tree):
     # Of seven families the toy's is the last, and so is its colour.
     colours = "from lstm_jax import plots; print(*map(plots.colour_of, {}))"

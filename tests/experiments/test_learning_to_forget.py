@@ -48,6 +48,7 @@ def test_who_knows_everything_pays_seven_bits_a_string(streams, resets):
     assert_allclose(found.norm, 3)
 
 
+@pytest.mark.slow
 def test_a_fault_in_one_stream_is_counted_but_not_where_a_string_begins(streams):
     legal = legal_next(CONTINUAL, symbols_of(streams))
     before_first = jnp.roll(begins(streams), -1, axis=0)

@@ -74,6 +74,7 @@ def test_the_gap_says_that_points_are_missing():
     assert gaps[1] < 1e-8
 
 
+@pytest.mark.slow
 @in_float64
 def test_each_sequence_has_its_own_values_whatever_stands_in_the_padding():
     params, xs = make_params(lj.GRU, INPUT, HIDDEN), draw(TIME, 2, INPUT, seed=1)

@@ -67,6 +67,7 @@ def test_input_gradients_pass_over_nan_in_the_padding(sequence):
     assert np.all(clean[3:, 1] == 0)
 
 
+@pytest.mark.slow
 def test_input_gradients_of_keyed_inputs(sequence, key):
     params, xs = sequence
     cell = lj.zoneout(lj.LSTM, 0.3)
@@ -110,6 +111,7 @@ def jacobians(sequence):
     return jax.jit(jax.vmap(jax.jacrev(run, (0, 1)), (1, None)))(xs, probes)
 
 
+@pytest.mark.slow
 def test_influence_is_the_norm_of_the_jacobian_of_every_pair(sequence, jacobians):
     params, xs = sequence
     of_inputs, of_carries = jacobians

@@ -248,6 +248,7 @@ def chaotic_nets():
     return jax.jit(jax.vmap(over_seeds, in_axes=(None, 0)))(keys, gains)
 
 
+@pytest.mark.slow
 def test_the_gradient_decays_at_the_largest_exponent(chaotic_nets):
     """The decay curve's slope per lag is λ_1, and at gain 0.5 that is ln ρ(W)."""
     exponents, slopes, w_hh = chaotic_nets

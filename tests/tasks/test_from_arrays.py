@@ -30,6 +30,7 @@ def which(batch):
     return np.asarray(batch.inputs[0, :, 0]).astype(int) - 1
 
 
+@pytest.mark.slow
 def test_training_draws_the_first_examples_and_a_test_each_of_the_last_once():
     task = from_arrays(INPUTS, LABELS, loss="cross_entropy", test=0.25)
     drawn = task.sample(jax.random.key(0), 200, TIME)

@@ -36,6 +36,7 @@ def perfect(name, sureness=50.0):
     return sureness * (2 * jax.nn.one_hot(batch.targets, task.output_size) - 1)
 
 
+@pytest.mark.slow
 @every_task
 def test_who_answers_right_is_right_and_who_does_not_is_not(name):
     task, outputs = TASKS[name], perfect(name)

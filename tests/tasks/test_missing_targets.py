@@ -130,6 +130,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NUMBERS)
 def test_errors_are_counted_over_all_the_numbers_of_an_answer(name, key, x64):
     shape, numbers = NUMBERS[name]

@@ -72,6 +72,7 @@ def test_jit_draws_what_eager_draws():
     jax.tree.map(assert_array_equal, many("digits"), eager)
 
 
+@pytest.mark.slow
 @both_renderings
 def test_a_shorter_show_is_the_same_show_with_fewer_distractors(rendering):
     key, whole = jax.random.key(0), many(rendering)

@@ -26,6 +26,7 @@ def test_the_levels_of_a_text_are_counted_on_its_training_part():
                     entropy([n / 79 for n in nexts.values()]), rtol=1e-12)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("characters", "held_out", "longest"), [
     (100, 0.1, 9), (100, 0.9, 9), (100, 0.5, 49), (40, 0.25, 9), (40, 0.7, 11),
 ])  # fmt: skip

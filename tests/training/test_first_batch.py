@@ -90,6 +90,7 @@ def test_a_length_may_be_traced():
     assert np.isfinite(loss(3)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "accuracy", slow_where(lambda value: value == 1, [0.25, np.float64(0.25), 1, True])
 )

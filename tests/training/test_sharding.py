@@ -66,6 +66,7 @@ def test_one_device_and_eight_have_the_same_curve(mesh, eight):
     assert abs(losses[:, 0] - losses[:, 1]).min() > 1e-6  # seeds are not mixed up
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mesh", ["data:8", "data:2,unit:4"])
 def test_gradients_add_up_where_devices_hold_unequal_weights(mesh, eight):
     with np.load(eight / "gradients.npz") as found:

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from experiments import gradient_decay
+from experiments import cliff
 from experiments.common import records
 
 FILES = ["figure.png", "figure.svg", "record.json", "record.npz"]
@@ -31,27 +31,33 @@ def test_a_commit_is_marked_where_code_differs_but_not_for_stored_records(tmp_pa
     assert records.commit_of(record.parent) == f"{commit}-dirty"
 
 
-def test_a_record_comes_back_from_disk_and_draws_the_same(decay_record, tmp_path):
-    records.save(decay_record, gradient_decay.plot(decay_record), tmp_path)
+@pytest.fixture(scope="module")
+def made():
+    """A record of a run, which was on no disk."""
+    return cliff.run(cliff.Config(**cliff.ROW.sizes["smoke"]))
+
+
+def test_a_record_comes_back_from_disk_and_draws_the_same(made, tmp_path):
+    records.save(made, cliff.plot(made), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     loaded = records.load(tmp_path)
-    assert loaded.rows == decay_record.rows
-    assert loaded.axes == decay_record.axes
-    assert list(loaded.arrays) == list(decay_record.arrays)
+    assert loaded.rows == made.rows
+    assert loaded.axes == made.axes
+    assert list(loaded.arrays) == list(made.arrays)
     for name, (values, axes, unit) in loaded.arrays.items():
-        np.testing.assert_array_equal(values, decay_record.arrays[name].values)
-        assert (axes, unit) == decay_record.arrays[name][1:]
-    records.save(loaded, gradient_decay.plot(loaded), tmp_path / "again")
+        np.testing.assert_array_equal(values, made.arrays[name].values)
+        assert (axes, unit) == made.arrays[name][1:]
+    records.save(loaded, cliff.plot(loaded), tmp_path / "again")
     again = tmp_path / "again" / "figure.png"
     assert again.read_bytes() == (tmp_path / "figure.png").read_bytes()
-    made = json.loads((tmp_path / "record.json").read_text())["made"]
+    by_whom = json.loads((tmp_path / "record.json").read_text())["made"]
     how = {"versions", "device", "threads", "commit"}
-    assert set(made) == how | {"date", "wall_seconds"}
-    assert made["versions"]["jax"] and made["threads"] >= 1
+    assert set(by_whom) == how | {"date", "wall_seconds"}
+    assert by_whom["versions"]["jax"] and by_whom["threads"] >= 1
 
 
 def test_an_interrupt_while_files_are_moved_waits_for_the_last(
-    decay_record, tmp_path, monkeypatch
+    made, tmp_path, monkeypatch
 ):
     moved = []
     replace = os.replace
@@ -64,5 +70,5 @@ def test_an_interrupt_while_files_are_moved_waits_for_the_last(
 
     monkeypatch.setattr(os, "replace", replace_and_interrupt)
     with pytest.raises(KeyboardInterrupt):
-        records.save(decay_record, gradient_decay.plot(decay_record), tmp_path)
+        records.save(made, cliff.plot(made), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES

@@ -39,6 +39,7 @@ def test_a_row_of_a_gradient_that_overflows():
     assert "beyond" not in line
 
 
+@pytest.mark.slow
 def test_a_row_of_a_gradient_that_stays():
     row, line = told([0.0] * 6)
     assert list(row.values())[2:5] == ["+0.000 [+0.000, +0.000]", "never", "> 5"]

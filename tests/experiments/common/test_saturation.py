@@ -67,6 +67,7 @@ RAW_AND_NOT = [*product(["explain", "gradient_decay"], ["raw", "standardised"])]
 FEW = {("explain", "standardised"), ("gradient_decay", "raw")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("of", "scale"), slow_but(FEW, RAW_AND_NOT))
 def test_a_verdict_on_raw_columns_says_what_helps(tmp_path, scale, of):
     xs = RAW if scale == "raw" else (RAW - RAW.mean()) / RAW.std()

@@ -58,6 +58,7 @@ def test_raw_and_standardised_columns_give_the_same_verdict(tmp_path, weights):
     )
 
 
+@pytest.mark.slow
 def test_the_verdict_and_the_record_say_what_was_done(tmp_path, weights):
     record = explained(tmp_path, weights, TEXT)
     notes = [
@@ -111,6 +112,7 @@ def test_sequences_side_by_side_are_examples_in_turn(
     assert found.what.startswith("the first 2 of 5") == (several > examples)
 
 
+@pytest.mark.slow
 def test_sequences_side_by_side_are_all_watched(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(6, 3, 2)))
     record = gradient_decay.run(

@@ -28,6 +28,7 @@ def begun():
     return runs.program(RECIPE).begin(keys, runs.Settings())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_steps", "every", "heard"),
     [(7, 3, [0, 3, 6, 7]), (53, None, [0, 50, 53]), (53, 52, [0, 50, 52, 53])],

@@ -81,6 +81,7 @@ def save_run(folder, step=1, weights_of=None, **fields):
     return str(folder), params
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_on_its_own_task_by_its_answer(trained, of_trained):
     assert of_trained.config["cell"] == "lstm"
     assert "lstm, 3 units, after 4 updates on adding, 5 steps" in of_trained.verdict[1]

@@ -27,6 +27,7 @@ def resumed(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_the_table_has_the_numbers_of_the_lines(resumed):
     table, lines = pd.read_csv(resumed / "metrics.csv"), lines_of(resumed)
     assert [*table.columns[:3]] == ["step", "loss_3", "loss_4"]

@@ -35,6 +35,7 @@ def validations(out):
     return np.array([line["valid_loss"] for line in lines_of(out)], float)
 
 
+@pytest.mark.slow
 def test_a_seed_ends_by_its_own_validations_and_keeps_the_best_weights(whole):
     out, record = whole
     losses, found = validations(out), take(record, "best_update")
