@@ -11,8 +11,8 @@ from lstm_jax import theory
 DIMENSION = {1.5: 0.1651, 3.0: 0.2872, 5.0: 0.2459, 8.0: 0.1903, 10.0: 0.1650}
 LARGE = 256  # units from which the limits of large nets are held against ours
 JUDGED = (3.0, 5.0, 8.0)
-# Of λ_1, nats per step; docs/decisions/014-calibration-spectrum_law.md. At N = 256 it is
-# 0.013, 0.017 and 0.026 below its limit, and of 64 units four times as much.
+# Of λ_1, nats per step; docs/decisions/014-calibration-spectrum_law.md: at N = 256 it
+# is 0.013, 0.017 and 0.026 below its limit, and of 64 units four times as much.
 NEAR = {3.0: 0.02, 5.0: 0.02, 8.0: 0.04}
 
 

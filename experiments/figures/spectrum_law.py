@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from experiments.common import wording
 from experiments.common.records import Record, take
 from experiments.criteria.spectrum_law import DIMENSION, misses
 from lstm_jax import plots, theory
 from lstm_jax.plots import spectra
 
 LOWEST = -6  # nats per step: the steepest ends of the spectra are not drawn
+LATE = 0.95  # share at which a spectrum's foot is too near the others' to be named
 
 
 @plots.styled
@@ -54,31 +54,32 @@ def _plot_spectra(axes: Axes, record: Record) -> None:
     gains, size = record.axes["gain"], max(record.axes["size"])
     spectra.zero_line(axes)
     shares = (np.arange(size) + 0.5) / size
-    texts, exponents = wording.told_apart(gains), take(record, "exponent")
-    texts[0] = f"$g$ = {texts[0]}"
-    for gain, text, found, shade in zip(
-        gains, texts, exponents, _shades(len(gains)), strict=True
-    ):
+    exponents, shades = take(record, "exponent"), _shades(len(gains))
+    for gain, found, shade in zip(gains, exponents, shades, strict=True):
         spectra.ranked(axes, found[:1], "", colour=shade)
         predicted = theory.mean_field_spectrum(float(gain), size)
         plots.theory_line(axes, shares, predicted, "", dashed=True)
-        _name(axes, shares, found[0], text, shade)
-    axes.set(title=f"All exponents, N = {size} (dashed: theory)", ylim=(LOWEST, 1))
-    axes.set(xlabel="share of the exponents above, $i/N$", xlim=(0, 1.12))
+        _name(axes, shares, found[0], gain, shade)
+    axes.set(title=f"All exponents, by gain $g$; N = {size}", ylim=(LOWEST, 1.2))
+    plots.note(axes, "dashed: theory", (0.62, 0.93), coords="axes fraction")
+    axes.set(xlabel="share of the exponents above, $i/N$", xlim=(0, 1.05))
     axes.set_ylabel(r"$\lambda_i$, nats per step")
 
 
 def _name(
-    axes: Axes, shares: np.ndarray, found: np.ndarray, text: str, shade: str
+    axes: Axes, shares: np.ndarray, found: np.ndarray, gain: float, colour: str
 ) -> None:
-    """Writes a gain left of the foot of its spectrum, or right of its end."""
-    style: dict[str, Any] = {"color": plots.ink(shade), "va": "center"}
-    height = 0.92 * LOWEST
-    if found[-1] > height:
-        plots.note(axes, text, (shares[-1], found[-1]), (5, 0), **style)
+    """Writes a gain at the foot of its spectrum; above or below one that ends late."""
+    text, height = f"{gain:g}", 0.92 * LOWEST
+    style: dict[str, Any] = {"color": plots.ink(colour), "va": "center"}
+    foot = float(np.interp(-height, -found, shares))
+    if found[-1] < height and foot < LATE:
+        plots.note(axes, text, (foot, height), (-5, 0), ha="right", **style)
         return
-    place = float(np.interp(-height, -found, shares))
-    plots.note(axes, text, (place, height), (-5, 0), ha="right", **style)
+    quiet = 0.9 - 0.5 * min(gain, 1)  # apart, where the chaotic ones have fallen below
+    share, offset = (quiet, -7) if gain <= 1 else (0.6, 8)
+    place = share, float(np.interp(share, shares, found))
+    plots.note(axes, text, place, (0, offset), ha="center", **style)
 
 
 def _plot_dimension(axes: Axes, record: Record) -> None:
