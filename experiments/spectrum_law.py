@@ -23,11 +23,11 @@ from below as N grows. (3) D(1.5) < D(3) > D(5) > D(8) > D(10). (4) Theory is mi
 less as N grows. (5) Σ λ_i = mean ln|det J| to 1e-8 wherever det J is not 0. (6) Below
 g = 1, where the state dies, the share of exponents below s is e^{2s}/g².
 
-Found, on the seeds of decision 014: D/N .277, .240 and .185 at N = 256, g = 3, 5, 8; λ_1
-.013, .017 and .026 below its limits. Gated cells are quiet up to larger gains than an
-RNN (GRU and LSTM at g = 2, in all nets), and there their attractors fill more: of 128
-numbers at g = 12, .51 (GRU), .27 (four_gate), .26 (LSTM) and .14 (RNN). One net in two
-may be quiet at gains where the other is not.
+Found, on the seeds of decision 014: D/N .277, .240 and .185 at N = 256, g = 3, 5, 8;
+λ_1 .013, .017 and .026 below its limits. Gated cells are quiet up to larger gains than
+an RNN (GRU and LSTM at g = 2, in all nets); far from there their attractors fill more:
+of 128 numbers at g = 12, .51 (GRU), .27 (four_gate), .26 (LSTM) and .14 (RNN). One net
+in two may be quiet at gains where the other is not.
 
 Expected: about 8 minutes on one idle core.
 """

@@ -13,10 +13,10 @@ from lstm_jax.types import Outputs, PRNGKey, any_rank
 
 
 class LinearParams(NamedTuple):
-    """Weights of a linear readout; b is None of one without biases."""
+    """Weights of a linear readout; b is None of one that was made without biases."""
 
     w: Float[Array, "features output"]
-    b: Float[Array, " output"] | None
+    b: Float[Array, " output"]
 
 
 def init_linear(
@@ -34,7 +34,9 @@ def init_linear(
     check_function("init", init, "(key, shape, dtype) -> array")
     check_flag("biased", biased)
     w = init(key, (num_features, output_size), dtype)
-    return LinearParams(w=w, b=jnp.zeros((output_size,), dtype) if biased else None)
+    # The type is that of all readouts but those of a few nets of 1997.
+    b: Any = jnp.zeros((output_size,), dtype) if biased else None
+    return LinearParams(w=w, b=b)
 
 
 @any_rank

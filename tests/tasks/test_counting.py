@@ -49,7 +49,9 @@ def test_a_single_wrong_unit_spoils_a_string():
     batch = strings(2, jnp.array([3, 3]), 7, predict="legal")
     outputs = 2 * batch.targets - 1
     wrong = outputs.at[2, 0, 2].set(0.1)
-    assert_array_equal(LEGAL[2].correct(wrong, batch), [False, True])
+    correct = LEGAL[2].correct
+    assert correct is not None
+    assert_array_equal(correct(wrong, batch), [False, True])
     assert LEGAL[2].accuracy(wrong, batch) == 0.5
 
 

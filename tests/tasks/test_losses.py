@@ -141,6 +141,7 @@ def test_logistic_outputs_are_scored_where_their_units_are():
     outputs = jax.random.normal(jax.random.key(0), (MANY, 1))
     shown = jax.nn.sigmoid(outputs)
     assert task.loss(outputs, batch) == plain.loss(shown, batch)
+    assert task.correct is not None and plain.correct is not None
     assert_array_equal(task.correct(outputs, batch), plain.correct(shown, batch))
     targets = np.asarray(batch.targets, np.float64)[:, None]
     right = jnp.asarray(np.log(targets / (1 - targets)), jnp.float32)
