@@ -60,7 +60,9 @@ def test_a_memory_that_is_not_yet_added_neither_acts_nor_learns():
 
 
 def test_a_step_of_2a_is_on_the_error_summed_over_steps():
-    readout: Any = loop.ModelParams((), LinearParams(w=jnp.ones((3, 1)), b=None))
+    no_biases: Any = None
+    bare = LinearParams(w=jnp.ones((3, 1)), b=no_biases)
+    readout: Any = loop.ModelParams((), bare)
     step = long_time_lag.step_of_2a(0.5, 100, 1.0)
     update: Any = step.update(readout, step.init(readout))[0]
     np.testing.assert_allclose(update.readout.w, -0.5 * 100 / 2)
