@@ -35,9 +35,6 @@ with PyTorch's, and ten updates in one program were faster; on one device PyTorc
 layer was faster on five shapes of six. Every JAX peer's layer was slower on every
 shape, forward and backward together on one device.
 """
-VERDICTS = sorted(
-    {path.parent.name for path in REFERENCE.glob("*/record.json")} - {*TABLES}
-)
 
 
 def block(name: str) -> str:
@@ -63,7 +60,7 @@ def _record(name: str) -> records.Record:
 def findings() -> str:
     """Returns the verdicts of the other records, each with its time."""
     parts = []
-    for name in VERDICTS:
+    for name in verdicts():
         record = _record(name)
         seconds = record.made["wall_seconds"]
         words = "\n".join(line for line in record.verdict if line)
@@ -95,6 +92,12 @@ def remembered() -> str:
 
 def _solved(right: np.ndarray) -> int:
     return int((right >= SOLVED).sum())
+
+
+def verdicts() -> list[str]:
+    """Returns the experiments with a stored record whose verdict is quoted."""
+    stored = {path.parent.name for path in REFERENCE.glob("*/record.json")}
+    return sorted(stored - {*TABLES})
 
 
 def experiments() -> str:
