@@ -22,7 +22,7 @@ def test_what_is_made_from_records_is_what_they_say(path):
         assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", [*results.TABLES, *results.VERDICTS])
+@pytest.mark.parametrize("name", [*results.TABLES, *results.verdicts()])
 def test_a_reference_is_of_a_commit(name):
     record = records.load(ROOT / "experiments" / "reference" / name)
     assert record.experiment == name
