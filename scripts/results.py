@@ -14,8 +14,7 @@ import numpy as np
 
 import lstm_jax as lj
 from benchmarks import table as bench
-from experiments.common import describing, records, usage, wording
-from experiments.common.rows import modules
+from experiments.common import describing, records, rows, usage, wording
 from experiments.figures.nature_show import SOLVED
 from scripts import rows_table
 from scripts.rows_table import markdown
@@ -24,8 +23,10 @@ ROOT = Path(__file__).parent.parent
 TABLES = ("gradient_decay", "nature_show", "trainability")
 PUBLISHED = (
     "Results of the field, published numbers beside ours ([docs/results.md]"
-    "(docs/results.md)), by `./scripts/reproduce` or each by its own command:"
+    "(docs/results.md)), by `./scripts/reproduce` or each by its own command:\n"
 )
+ORDER = (rows.REPRODUCED, rows.PARTLY, rows.NOT, rows.NOTHING_PUBLISHED)
+UNSTORED = "not run at full size yet"
 REFERENCE = ROOT / "experiments" / "reference"
 HOW_TO_READ = """
 Above 1, lstm_jax is faster; mean, lowest and highest are over the shapes of
@@ -72,10 +73,10 @@ def remembered() -> str:
     """Returns how many networks of the demo's record remember the bear."""
     record = _record("gradient_decay")
     config, made = record.config, record.made
-    rows = []
+    lines = []
     for entry in record.axes["variant"]:
         right = records.take(record, "accuracy", variant=entry, stage="trained")
-        rows.append(
+        lines.append(
             {
                 "cell": entry["label"].replace("b_f=", "forget bias "),
                 "networks that remember": f"{_solved(right)} of {len(right)}",
@@ -87,7 +88,7 @@ def remembered() -> str:
         f"{config['num_steps']} updates; {made['wall_seconds']:.0f} s on "
         f"{describing.device(made)}, {made['date'][:10]}. Without memory 1/2 is right:"
     )
-    return f"{setting}\n\n{markdown(rows)}"
+    return f"{setting}\n\n{markdown(lines)}"
 
 
 def _solved(right: np.ndarray) -> int:
@@ -103,10 +104,10 @@ def verdicts() -> list[str]:
 def experiments() -> str:
     """Returns a row per command: what its record found, or else what it asks.
 
-    Results of the field have a table of their own in docs/results.md, and one sentence
-    here.
+    Results of the field have a table of their own in docs/results.md, and a line for
+    each verdict here.
     """
-    known = modules()
+    known = rows.modules()
     told = [
         {
             "command": f"`./scripts/run {name}`",
@@ -115,8 +116,19 @@ def experiments() -> str:
         for name, question in usage.questions().items()
         if name not in known
     ]
-    names = (f"{of.ROW.title} (`{name}`)" for name, of in known.items())
-    return f"{markdown(told)}\n\n{PUBLISHED} {'; '.join(names)}."
+    return f"{markdown(told)}\n\n{PUBLISHED}\n{published()}"
+
+
+def published() -> str:
+    """Returns a line for each verdict with the rows that have it, then the others."""
+    found = {
+        of.name: rows.verdict(of.row, of.checks) for of in rows_table.stored(REFERENCE)
+    }
+    named: dict[str, list[str]] = {what: [] for what in (*ORDER, UNSTORED)}
+    for name, module in rows.modules().items():
+        title = module.ROW.title[0].lower() + module.ROW.title[1:]
+        named[found.get(name, UNSTORED)].append(f"{title} (`{name}`)")
+    return "\n".join(f"* {what}: {'; '.join(of)}." for what, of in named.items() if of)
 
 
 def _clause(name: str, question: str) -> str:
@@ -208,7 +220,7 @@ def all_results() -> str:
 
 def cells() -> str:
     """Returns `docs/cells.md`: every cell of `lj.CELLS`, in the words of its file."""
-    rows = [
+    lines = [
         {
             **_named(name, import_module(f"lstm_jax.cells.{name}")),
             "gates": ", ".join(cell.gates),
@@ -216,12 +228,12 @@ def cells() -> str:
         }
         for name, cell in lj.CELLS.items()
     ]
-    return _document("cells", rows)
+    return _document("cells", lines)
 
 
 def tasks() -> str:
     """Returns `docs/tasks.md`: every task of `lj.TASKS`, in the words of its file."""
-    rows = [
+    lines = [
         {
             **_named(name, _module(task.floor)),
             "inputs": str(task.input_size),
@@ -230,12 +242,12 @@ def tasks() -> str:
         }
         for name, task in lj.TASKS.items()
     ]
-    return _document("tasks", rows)
+    return _document("tasks", lines)
 
 
-def _document(what: str, rows: list[dict[str, Any]]) -> str:
+def _document(what: str, lines: list[dict[str, Any]]) -> str:
     said = f"`lj.{what.upper()}` has them by name. This page is made by"
-    return f"# The {what}\n\n{said} `./scripts/results`.\n\n{markdown(rows)}\n"
+    return f"# The {what}\n\n{said} `./scripts/results`.\n\n{markdown(lines)}\n"
 
 
 def _named(name: str, module: ModuleType) -> dict[str, str]:
