@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from lstm_jax.associative import check_has_transition, run_as_tree
 from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell, check_cell
-from lstm_jax.checks import check_type, check_whole, shown
+from lstm_jax.checks import check_choice, check_type, check_whole, shown
+from lstm_jax.engine.scanning import check_pieces
 from lstm_jax.inputs import batch_shape_of, starting_carry, unbatched_leaves
 from lstm_jax.masking import Masks, Steps, over_time, prepare, select, unless_idle
 from lstm_jax.types import Carry, Params, Sequences
@@ -59,7 +61,9 @@ def unroll(
       reverse: from the last step to the first; ys stay in time order.
       checkpoint_every: store only the carry of every k-th step, see `scan`.
       scan_unroll: steps per iteration of the compiled loop.
-      implementation: "auto" or "plain", see `scan`.
+      implementation: "auto" or "plain", see `scan`; "associative" for a cell that is
+        linear in its state (`Cell.transition`): pieces of `checkpoint_every` steps,
+        about sqrt(time) of them by default, are each run at once.
 
     Returns:
       The carry that leaves the last step run, and ys (time, *batch, output).
@@ -83,8 +87,12 @@ def unroll(
     if checkpoint_every is not None:
         check_whole("checkpoint_every", checkpoint_every, 1)
     masks = Masks(lengths=lengths, mask=mask, resets=resets, reverse=reverse)
+    check_choice("implementation", implementation, IMPLEMENTATIONS)
     how = How(checkpoint_every, scan_unroll, implementation)
     return _unrolled(cell, params, xs, carry, masks, how)
+
+
+IMPLEMENTATIONS = ("auto", "plain", "associative")
 
 
 class How(NamedTuple):
@@ -98,7 +106,12 @@ class How(NamedTuple):
 def _unrolled(
     cell: Cell, params: Params, xs: Any, carry: Any, masks: Masks, how: How
 ) -> tuple[Carry, Any]:
-    """Scans the step of the cell, or hands each part of a cell of cells to itself."""
+    """Runs the step of the cell, or hands each part of a cell of cells to itself."""
+    if cell.over is None and how.implementation == "associative":
+        check_has_transition(cell)
+        steps = prepare(cell, params, xs, carry, **masks)
+        check_pieces(how.checkpoint_every, steps.time)
+        return run_as_tree(cell, steps, how.checkpoint_every)
     if cell.over is None:
         return _run(prepare(cell, params, xs, carry, **masks), how)
 

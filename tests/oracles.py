@@ -259,6 +259,108 @@ def antisymmetric(gamma: float, epsilon: float) -> Callable:
     return step
 
 
+def lru(params: Any, carry: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
+    """h = λ h + γ x B with λ = exp(-exp ν + i exp θ), y = Re(h C) + x D."""
+    radius, angle = np.exp(-np.exp(params.nu_log)), np.exp(params.theta_log)
+    a, b, gamma = radius * np.cos(angle), radius * np.sin(angle), params.gamma_log
+    re = a * carry.re - b * carry.im + np.exp(gamma) * (x @ params.b_re)
+    im = a * carry.im + b * carry.re + np.exp(gamma) * (x @ params.b_im)
+    y = re @ params.c_re - im @ params.c_im + x @ params.d
+    return carry._replace(re=re, im=im), y
+
+
+def minimal_gru(candidate: Callable) -> Callable:
+    """h = (1 - z) h + z g(n)."""
+
+    def step(params, carry, x):
+        z, n = np.split(x @ params.w_ih + params.b, 2, axis=-1)
+        z = logistic(z)
+        h = (1 - z) * carry.h + z * candidate(n)
+        return carry._replace(h=h), h
+
+    return step
+
+
+def minimal_lstm(candidate: Callable) -> Callable:
+    """h = f / (f + i) h + i / (f + i) g(n)."""
+
+    def step(params, carry, x):
+        f, i, n = np.split(x @ params.w_ih + params.b, 3, axis=-1)
+        f, i = logistic(f), logistic(i)
+        h = f / (f + i) * carry.h + i / (f + i) * candidate(n)
+        return carry._replace(h=h), h
+
+    return step
+
+
+def signed_minimal_gru(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """h = tanh(a) h + z n."""
+    a, z, n = np.split(x @ params.w_ih + params.b, 3, axis=-1)
+    h = np.tanh(a) * carry.h + logistic(z) * n
+    return carry._replace(h=h), h
+
+
+def positive(v: np.ndarray) -> np.ndarray:
+    """v + 1/2 for v >= 0, σ(v) below, also for v + iε."""
+    return np.where(np.real(v) >= 0, v + 0.5, logistic(v))
+
+
+def selective(signed: bool) -> Callable:
+    """h = exp(Δ A) h + Δ v B, or 2 exp(Δ A) - 1 for the factor; y = C h + D v."""
+
+    def step(params, carry, x):
+        hidden, state = params.a_log.shape
+        cuts = [hidden, 2 * hidden, 2 * hidden + state]
+        v, delta, b, c = np.split(x @ params.w_ih, cuts, axis=-1)
+        delta = np.log1p(np.exp(delta + params.b_delta))
+        factor = np.exp(-delta[..., None] * np.exp(params.a_log))
+        factor = 2 * factor - 1 if signed else factor
+        h = factor * carry.h + (delta * v)[..., None] * b[..., None, :]
+        y = (h * c[..., None, :]).sum(-1) + params.d * v
+        return carry._replace(h=h), y
+
+    return step
+
+
+def reflected(factors: int, largest: int) -> Callable:
+    """h = Π (I - β v vᵀ) h + x W + b, one factor after the other."""
+
+    def step(params, carry, x):
+        beta = largest * logistic(x @ params.w_beta + params.b_beta)
+        directions = np.split(x @ params.w_v + params.b_v, factors, axis=-1)
+        h = carry.h
+        for j, v in enumerate(directions):
+            v = v / np.sqrt((v * v).sum(-1, keepdims=True))
+            h = h - beta[..., j : j + 1] * (v * h).sum(-1, keepdims=True) * v
+        h = h + x @ params.w_ih + params.b
+        return carry._replace(h=h), h
+
+    return step
+
+
+def exponential_gates(heads: int, forget_gate: str) -> Callable:
+    """c = f c + e^i z, n = f n + e^i, h = o c / n; c and n over e^m, m a constant."""
+
+    def step(params, carry, x):
+        units = params.w_hh.shape[0]
+        kind = np.result_type(carry.h, params.w_hh)
+        read = np.zeros((*x.shape[:-1], params.b.shape[0]), kind)
+        for place in range(len(params.b)):
+            head = place % (units * heads) // units
+            own = carry.h[..., head * units : (head + 1) * units]
+            read[..., place] = own @ params.w_hh[:, place]
+        i, f, z, o = np.split(x @ params.w_ih + read + params.b, 4, axis=-1)
+        log_f = -np.log1p(np.exp(-f)) if forget_gate == "sigmoid" else f
+        before = np.real(carry.m)
+        m = np.maximum(np.real(log_f) + before, np.real(i))
+        learn, keep = np.exp(i - m), np.exp(log_f + before - m)
+        c, n = keep * carry.c + learn * np.tanh(z), keep * carry.n + learn
+        h = logistic(o) * c / n
+        return carry._replace(h=h, c=c, n=n, m=m), h
+
+    return step
+
+
 ORACLES: dict[str, Oracle] = {
     "rnn": elman(np.tanh, lambda z, h: 1 - h**2),
     "rnn_relu": elman(lambda z: np.maximum(z, 0), lambda z, h: (z > 0) * 1.0),
@@ -293,5 +395,17 @@ ORACLES: dict[str, Oracle] = {
     "minimal_rnn": by_complex_step(minimal),
     "indrnn": by_complex_step(independent),
     "antisymmetric_rnn": by_complex_step(antisymmetric(0.01, 0.01)),
+    "lru": by_complex_step(lru),
+    "min_gru": by_complex_step(minimal_gru(lambda n: n)),
+    "min_gru_log_space": by_complex_step(minimal_gru(positive)),
+    "min_lstm": by_complex_step(minimal_lstm(lambda n: n)),
+    "min_lstm_log_space": by_complex_step(minimal_lstm(positive)),
+    "signed_min_gru": by_complex_step(signed_minimal_gru),
+    "selective_ssm": by_complex_step(selective(signed=False)),
+    "selective_ssm_2_signed": by_complex_step(selective(signed=True)),
+    "delta_product": by_complex_step(reflected(2, 2)),
+    "delta_product_1_beta_1": by_complex_step(reflected(1, 1)),
+    "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
+    "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -6,6 +6,11 @@ A new cell adds its file and one line to CELLS.
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN, antisymmetric_rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.cifg_lstm import CIFG_LSTM, CIFGParams
+from lstm_jax.cells.delta_product import (
+    DELTA_PRODUCT,
+    DeltaProductParams,
+    delta_product,
+)
 from lstm_jax.cells.four_gate import (
     FOUR_GATE,
     FourGateCarry,
@@ -38,6 +43,7 @@ from lstm_jax.cells.lesson_peephole_lstm import (
     LESSON_PEEPHOLE_LSTM,
     LessonPeepholeParams,
 )
+from lstm_jax.cells.lru import LRU, LRUCarry, LRUParams
 from lstm_jax.cells.lstm import (
     LSTM,
     Gates,
@@ -54,6 +60,8 @@ from lstm_jax.cells.lstm97_input_gate import (
 )
 from lstm_jax.cells.lstm2000 import LSTM2000, LSTM2000Params, lstm2000
 from lstm_jax.cells.mgu import MGU, MGUParams
+from lstm_jax.cells.min_gru import MIN_GRU, MinGRUParams, min_gru
+from lstm_jax.cells.min_lstm import MIN_LSTM, MinLSTMParams, min_lstm
 from lstm_jax.cells.minimal_rnn import MINIMAL_RNN, MinimalRNNParams
 from lstm_jax.cells.peephole_lstm import (
     PEEPHOLE_LSTM,
@@ -66,7 +74,21 @@ from lstm_jax.cells.projection_lstm import (
     ProjectionLSTMParams,
 )
 from lstm_jax.cells.rnn import RNN, RNNCarry, RNNParams, rnn
+from lstm_jax.cells.selective_ssm import (
+    SELECTIVE_SSM,
+    SelectiveSSMParams,
+    selective_ssm,
+)
+from lstm_jax.cells.signed_min_gru import SIGNED_MIN_GRU, SignedMinGRUParams
+from lstm_jax.cells.slstm import SLSTM, SLSTMCarry, SLSTMParams, slstm
 from lstm_jax.cells.stochastic import Keyed, KeyedCell, Keys, with_keys
+from lstm_jax.cells.transitions import (
+    Dense,
+    Diagonal,
+    Reflections,
+    Rotation,
+    Transition,
+)
 from lstm_jax.cells.wrappers.bidirectional import bidirectional
 from lstm_jax.cells.wrappers.directions import Directions as Directions
 from lstm_jax.cells.wrappers.dropout import dropout
@@ -100,6 +122,13 @@ CELLS: dict[str, Cell] = Named(
         "minimal_rnn": MINIMAL_RNN,
         "indrnn": INDRNN,
         "antisymmetric_rnn": ANTISYMMETRIC_RNN,
+        "lru": LRU,
+        "min_gru": MIN_GRU,
+        "min_lstm": MIN_LSTM,
+        "signed_min_gru": SIGNED_MIN_GRU,
+        "selective_ssm": SELECTIVE_SSM,
+        "delta_product": DELTA_PRODUCT,
+        "slstm": SLSTM,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -130,6 +159,14 @@ __all__ = [
     "gru", "GRU", "GRUParams", "GRUCarry",
     "gru_reset_before", "GRU_RESET_BEFORE", "GRUResetBeforeParams", "MGU", "MGUParams",
     "MINIMAL_RNN", "MinimalRNNParams",
+    # Linear in their memory, and how
+    "LRU", "LRUParams", "LRUCarry", "min_gru", "MIN_GRU", "MinGRUParams",
+    "min_lstm", "MIN_LSTM", "MinLSTMParams", "SIGNED_MIN_GRU", "SignedMinGRUParams",
+    "selective_ssm", "SELECTIVE_SSM", "SelectiveSSMParams",
+    "delta_product", "DELTA_PRODUCT", "DeltaProductParams",
+    "Transition", "Diagonal", "Rotation", "Reflections", "Dense",
+    # With exponential gates
+    "slstm", "SLSTM", "SLSTMParams", "SLSTMCarry",
     # Cells of cells
     "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
     "dropout", "variational_dropout", "mixed", "bidirectional",

@@ -106,6 +106,9 @@ class Cell:
       memory: the field of the carry that is kept, each unit times its own forget
         factor; None for a cell without one.
       family: cells of one family share a colour in figures; grey if empty.
+      transition: `(params, x) -> (A, u)` of a cell whose carry moves to A carry + u,
+        with A and u of x alone, A one of `lj.cells.Diagonal`, `Rotation`, `Reflections`
+        and `Dense`, and u in the structure of the carry; None for most.
     """
 
     name: str
@@ -120,6 +123,7 @@ class Cell:
     edges: Callable | None = None
     memory: str | None = None
     family: str = ""
+    transition: Callable | None = None
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -133,6 +137,8 @@ class Cell:
         if self.memory is not None:
             check_type("memory", self.memory, str, "a string, a field of the carry")
         check_type("family", self.family, str, "a string")
+        if self.transition is not None:
+            check_function("transition", self.transition, "(params, x) -> (A, u)")
 
     def __repr__(self) -> str:
         """Returns the name, and what the cell says of itself."""

@@ -20,6 +20,7 @@ from lstm_jax.engine.carry_types import (
     first_difference,
     with_weak_types_promoted,
 )
+from lstm_jax.engine.pieces import in_pieces
 from lstm_jax.engine.placing import lies_on_a_mesh
 from lstm_jax.engine.plans import Plan
 from lstm_jax.engine.programs import Program, trace
@@ -188,7 +189,9 @@ def _scan(
     if options.checkpoint_every is None:
         # Not if xs has it: under `jax.export` it need not be a number.
         return run(carry, xs, length=None if jax.tree.leaves(xs) else options.time)
-    return _in_pieces(run, carry, xs, options)
+    return in_pieces(
+        run, carry, xs, options.time, options.checkpoint_every, options.reverse
+    )
 
 
 def _traced(step: Step, arrays: list, carry: Carry, xs: Any) -> tuple[Program, Carry]:
@@ -213,36 +216,6 @@ def _planned(plan: Plan, arrays: list, over_time: Callable) -> Callable:
         return plan.program.unflattened(on_leaves(of_params, inputs))
 
     return run
-
-
-def _in_pieces(
-    run: Callable, carry: Carry, xs: Any, options: Options
-) -> tuple[Carry, Any]:
-    """Runs whole pieces in an outer scan, and the last, shorter piece on its own."""
-    time, every, reverse = options.time, options.checkpoint_every, options.reverse
-    piece = jax.checkpoint(partial(run, length=every), prevent_cse=False)
-    whole, left = time - time % every, time % every
-
-    def pieces(carry):
-        cut = jax.tree.map(
-            lambda leaf: leaf[:whole].reshape(-1, every, *leaf.shape[1:]), xs
-        )
-        carry, ys = jax.lax.scan(
-            piece, carry, cut, length=whole // every, reverse=reverse
-        )
-        return carry, jax.tree.map(lambda y: y.reshape(whole, *y.shape[2:]), ys)
-
-    if not left:
-        return pieces(carry)
-    rest = jax.tree.map(lambda leaf: leaf[whole:], xs)
-    remainder = jax.checkpoint(partial(run, length=left), prevent_cse=False)
-    if reverse:
-        carry, last = remainder(carry, rest)
-        carry, first = pieces(carry)
-    else:
-        carry, first = pieces(carry)
-        carry, last = remainder(carry, rest)
-    return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)
 
 
 class ScanReport(NamedTuple):
@@ -345,16 +318,21 @@ def _checked_time(xs: Any, length: int | None) -> Any:
 
 
 def _check_options(options: Options) -> None:
-    every, unroll = options.checkpoint_every, options.unroll
-    if every is not None and not 1 <= every <= options.time:
-        raise ValueError(
-            f"checkpoint_every: got {every}; it must be None or in "
-            f"[1, {options.time}], the time axis of xs"
-        )
+    unroll = options.unroll
+    check_pieces(options.checkpoint_every, options.time)
     if unroll < 0:
         raise ValueError(f"unroll: got {unroll}; it must be True, False or at least 0")
     if options.implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"implementation: got {options.implementation!r}; allowed: "
             f"{', '.join(IMPLEMENTATIONS)}"
+        )
+
+
+def check_pieces(every: int | None, time: Any) -> None:
+    """Refuses pieces longer than the sequence."""
+    if every is not None and not 1 <= every <= time:
+        raise ValueError(
+            f"checkpoint_every: got {every}; it must be None or in [1, {time}], the "
+            "time axis of xs"
         )

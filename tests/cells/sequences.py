@@ -1,5 +1,6 @@
 """Cells over short sequences, and the derivatives of all that they show."""
 
+import inspect
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -33,7 +34,14 @@ OF_PAPERS = [
     LSTM2000,
     lstm2000(block_size=2, truncated=True),
 ]
-EVERY_WIRING = [*EVERY_CELL, *WITHOUT_PARTS, *OF_PAPERS]
+TODAY = [
+    lj.cells.min_gru(log_space=True),
+    lj.cells.min_lstm(log_space=True),
+    lj.cells.selective_ssm(2, eigenvalues=(-1, 1)),
+    lj.cells.delta_product(1, beta_range=(0, 1)),
+    lj.cells.slstm(2, forget_gate="exp"),
+]
+EVERY_WIRING = [*EVERY_CELL, *WITHOUT_PARTS, *OF_PAPERS, *TODAY]
 
 FEW_CELLS = [lj.CELLS[name] for name in ONE_OF_EACH_KIND]
 
@@ -129,10 +137,11 @@ def by_gate(params):
 WRONG_WIDTH = r"the last axis is 5; .* made with input_size=2"
 
 
-def biases_only(options):
+def biases_only(options, cell=lj.LSTM):
     """Options of init that draw as little as possible beside the biases."""
-    draw = initializers.uniform
-    return {"input_init": draw, "recurrent_init": draw, **options}
+    draws = dict.fromkeys(("input_init", "recurrent_init"), initializers.uniform)
+    known = inspect.signature(cell.init).parameters
+    return {name: draw for name, draw in draws.items() if name in known} | options
 
 
 def float64_problem(cell: lj.Cell, sizes: Sizes = SIZES, **options: Any) -> Any:

@@ -62,8 +62,9 @@ def test_forget_bias_lands_on_the_gate_that_keeps_and_on_no_other(name, key):
         ({"forget_bias": 2.5}, 2.5),
         ({"forget_bias": jnp.asarray(PER_UNIT)}, PER_UNIT),
     ]:
-        params = cell.init(key, 2, HIDDEN, **biases_only(none | options))
-        assert_only_one(params, wanted)
+        params = cell.init(key, 2, HIDDEN, **biases_only(none | options, cell))
+        if cell.transition is None:  # the linear ones share it between gates
+            assert_only_one(params, wanted)
         silent = without_weights(params)
         kept = lj.gradients.forget_factors(cell, silent, jnp.ones((1, 2)))
         assert_close(kept[0], jax.nn.sigmoid(jnp.broadcast_to(wanted, HIDDEN)))
@@ -87,7 +88,7 @@ def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
     """dc_T/dc_0 = σ(b)^T, 2^-T at b = 0."""
     cell, time, bias = lj.CELLS[name], 5, jnp.array([0.0, 1.0, -1.0])
     memory = str(cell.memory)
-    options = biases_only({"forget_bias": bias, "dtype": jnp.float64})
+    options = biases_only({"forget_bias": bias, "dtype": jnp.float64}, cell)
     params = without_weights(cell.init(jax.random.key(0), 2, HIDDEN, **options))
     carry = cell.init_carry(params, (2,))
 
@@ -105,11 +106,14 @@ def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
 def test_a_bias_of_another_number_of_units_is_refused(name, key):
     message = r"forget_bias: shape is \(4,\); it must be \(\) or \(3,\)"
     with pytest.raises(ValueError, match=message):
-        options = biases_only({"forget_bias": jnp.ones(4)})
-        lj.CELLS[name].init(key, 2, 3, **options)
+        cell = lj.CELLS[name]
+        cell.init(key, 2, 3, **biases_only({"forget_bias": jnp.ones(4)}, cell))
 
 
-@pytest.mark.parametrize("name", [n for n in lj.CELLS if n not in FORGET_BIAS])
+@pytest.mark.parametrize(
+    "name",
+    [n for n, c in lj.CELLS.items() if n not in FORGET_BIAS and not c.transition],
+)
 def test_biases_of_cells_without_a_gate_that_keeps_are_zero(name, key):
     assert not biases_of(lj.CELLS[name].init(key, 2, HIDDEN)).any()
 

@@ -123,7 +123,9 @@ def test_any_number_of_batch_axes(cell, batch_shape):
     wanted = cell.step(params, carry, xs[0])
 
     def shaped(leaf):
-        return leaf[0] if batch_shape == () else leaf.reshape(*batch_shape, -1)
+        if batch_shape == ():
+            return leaf[0]
+        return leaf.reshape(*batch_shape, *leaf.shape[1:])
 
     got = cell.step(params, *jax.tree.map(shaped, (carry, xs[0])))
     assert_close(got, jax.tree.map(shaped, wanted))
@@ -135,7 +137,7 @@ def test_any_number_of_batch_axes(cell, batch_shape):
 def test_the_carry_starts_empty(cell):
     params = make_params(cell)
     for leaf in cell.init_carry(params, (2, 3)):
-        np.testing.assert_array_equal(leaf, np.zeros((2, 3, leaf.shape[-1])))
+        np.testing.assert_array_equal(leaf, np.zeros((2, 3, *leaf.shape[2:])))
 
 
 @for_every_dtype

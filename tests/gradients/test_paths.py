@@ -33,8 +33,8 @@ LSTM_PATHS = ("cell", "i", "f", "g", "o")
 
 
 def names_of(cell):
-    """What is kept, where the cell has a memory, and its gates."""
-    return (*(("cell",) if cell.memory else ()), *cell.gates)
+    """What is kept, where the cell has a memory or no gates, and its gates."""
+    return (*(("cell",) if cell.memory or not cell.gates else ()), *cell.gates)
 
 
 VARIANTS = (
@@ -153,7 +153,9 @@ def silent_one(params, gate, _):
     return params._replace(**{f"w_{gate}": 0 * getattr(params, f"w_{gate}")})
 
 
-MEMORIES = [cell for cell in (*lj.CELLS.values(), LSTM2000) if cell.memory]
+MEMORIES = [
+    cell for cell in (*lj.CELLS.values(), LSTM2000) if cell.memory and cell.gates
+]
 SILENT: dict[Any, Any] = {
     **{cell: (cell.gates, silent_columns) for cell in MEMORIES},
     lj.cells.LAYER_NORM_LSTM: ("ifgo", partial(silent_columns, name="scale_hh")),
@@ -164,6 +166,7 @@ SILENT: dict[Any, Any] = {
     lj.FOUR_GATE: ("nifuv", silent_one),
 }
 del SILENT[lj.cells.ANTISYMMETRIC_RNN]  # it reads its memory also without weights
+del SILENT[lj.cells.SLSTM]  # the weight of its memory is kept as well
 """How the gates of a cell stop reading its memory: mostly, as columns of w_hh."""
 
 

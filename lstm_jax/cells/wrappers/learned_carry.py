@@ -52,6 +52,11 @@ def learned_carry(cell: Cell) -> Cell:
     def step(params: LearnedCarryParams, carry: Any, x: Any) -> tuple[Any, Any]:
         return cell.step(params.cell, carry, x)
 
+    def transition(params: LearnedCarryParams, x: Any) -> tuple[Any, Any]:
+        return cell.transition(params.cell, x)  # pyright: ignore
+
     name = f"learned_carry({cell.name})"
     functions = {"init": init, "init_carry": init_carry, "step": step}
+    if cell.transition is not None:
+        functions["transition"] = transition
     return like(cell, learned_carry, name=name, **functions)

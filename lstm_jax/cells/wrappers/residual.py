@@ -37,4 +37,5 @@ def residual(cell: Cell) -> Cell:
             )
         return carry, x + y
 
-    return like(cell, residual, name=f"residual({cell.name})", step=step)
+    functions = {"step": step, "transition": cell.transition}
+    return like(cell, residual, name=f"residual({cell.name})", **functions)

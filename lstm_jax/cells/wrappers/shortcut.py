@@ -35,4 +35,5 @@ def shortcut(cell: Cell) -> Cell:
         x = x.x if isinstance(x, Keyed) else x
         return carry, jnp.concatenate([y, x], axis=-1)
 
-    return like(cell, shortcut, name=f"shortcut({cell.name})", step=step)
+    functions = {"step": step, "transition": cell.transition}
+    return like(cell, shortcut, name=f"shortcut({cell.name})", **functions)

@@ -1,0 +1,191 @@
+"""A sequence as a tree equals the same sequence step by step."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cells.sequences import TODAY
+from comparing import assert_close
+from problems import slow_but
+
+import lstm_jax as lj
+from lstm_jax import associative
+
+LINEAR = [cell for cell in (*lj.CELLS.values(), *TODAY) if cell.transition]
+TIME, BATCH, INPUT, HIDDEN = 12, 3, 2, 4
+LENGTHS = jnp.array([TIME, 5, 0])
+RESETS = jnp.zeros((TIME, BATCH), bool).at[4, 0].set(True).at[7, 1].set(True)
+MASK = jnp.ones((TIME, BATCH), bool).at[2:4, 0].set(False)
+MASKS = {
+    "whole": {},
+    "lengths": {"lengths": LENGTHS},
+    "resets": {"resets": RESETS, "mask": MASK},
+    "reverse": {"reverse": True, "resets": RESETS, "lengths": LENGTHS},
+    "pieces of five": {"checkpoint_every": 5},
+    "pieces of five, reverse": {"checkpoint_every": 5, "reverse": True},
+}
+in_float64 = pytest.mark.usefixtures("x64")
+for_every_linear_cell = pytest.mark.parametrize(
+    "cell", slow_but([lj.cells.LRU, lj.cells.MIN_GRU], LINEAR), ids=lambda c: c.name
+)
+for_every_form = pytest.mark.parametrize(
+    "cell",
+    [lj.cells.MIN_GRU, lj.cells.LRU, lj.cells.delta_product(2)],
+    ids=lambda c: c.name,
+)
+
+
+def problem_of(cell, time=TIME, batch=BATCH, hidden=HIDDEN, dtype=jnp.float64):
+    key_params, key_carry, key_xs = jax.random.split(jax.random.key(0), 3)
+    params = cell.init(key_params, INPUT, hidden, dtype=dtype)
+    xs = jax.random.normal(key_xs, (time, batch, INPUT), dtype)
+    fresh = cell.init_carry(params, (batch,))
+    carry = jax.tree.map(lambda leaf: jax.random.normal(key_carry, leaf.shape), fresh)
+    return params, xs, jax.tree.map(lambda leaf: leaf.astype(dtype), carry)
+
+
+def shown_and_gradients(cell, masks, implementation):
+    run = partial(lj.unroll, cell, implementation=implementation, **masks)
+
+    def loss(params, xs, carry):
+        final, ys = run(params, xs, carry)
+        leaves = [*jax.tree.leaves(final), ys]
+        return sum(jnp.sum(jnp.sin(leaf)) for leaf in leaves), (final, ys)
+
+    return jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))
+
+
+@in_float64
+@pytest.mark.parametrize("masks", slow_but(["resets", "reverse"], MASKS))
+@for_every_linear_cell
+def test_values_and_gradients_are_those_of_the_scan(cell, masks):
+    problem = problem_of(cell)
+    as_tree, by_step = (
+        shown_and_gradients(cell, MASKS[masks], implementation)(*problem)
+        for implementation in ("associative", "auto")
+    )
+    assert_close(as_tree, by_step)
+
+
+@in_float64
+@for_every_form
+def test_a_long_sequence_differs_by_rounding(cell):
+    params, xs, carry = problem_of(cell, time=4096, batch=1)
+    (final, ys), (wanted, by_step) = (
+        lj.unroll(cell, params, xs, carry, implementation=name)
+        for name in ("associative", "auto")
+    )
+    scale = jnp.abs(by_step).max()
+    np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-12)
+    for one, other in zip(jax.tree.leaves(final), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12 * scale)
+
+
+@pytest.mark.slow
+@in_float64
+@for_every_form
+def test_a_very_long_sequence_differs_by_little(cell):
+    params, xs, carry = problem_of(cell, time=65_536, batch=1, hidden=16)
+    ys, by_step = (
+        lj.unroll(cell, params, xs, carry, implementation=name)[1]
+        for name in ("associative", "auto")
+    )
+    scale = jnp.abs(by_step).max()
+    np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-10)
+
+
+@for_every_form
+def test_in_float32_within_a_hundred_thousandth_of_the_largest_entry(cell):
+    params, xs, carry = problem_of(cell, time=4096, batch=1, dtype=jnp.float32)
+    ys, by_step = (
+        lj.unroll(cell, params, xs, carry, implementation=name)[1]
+        for name in ("associative", "auto")
+    )
+    scale = jnp.abs(by_step).max()
+    np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-5)
+
+
+@in_float64
+def test_pieces_make_up_the_whole():
+    cell = lj.cells.min_gru(log_space=True)
+    params, xs, _ = problem_of(cell)
+    run = partial(lj.unroll, cell, params, implementation="associative")
+    carry, first = run(xs[:5])
+    final, rest = run(xs[5:], carry)
+    assert_close((final, jnp.concatenate([first, rest])), run(xs))
+
+
+@in_float64
+def test_what_is_nan_in_the_padding_reaches_nothing():
+    cell = lj.cells.MIN_GRU
+    params, xs, carry = problem_of(cell)
+    padding = jnp.arange(TIME, dtype=LENGTHS.dtype)[:, None] >= LENGTHS
+    spoilt = jnp.where(padding[..., None], jnp.nan, xs)
+    both = shown_and_gradients(cell, {"lengths": LENGTHS}, "associative")
+    _, (of_params, _, _) = both(params, spoilt, carry)
+    _, (wanted, _, _) = both(params, xs, carry)
+    assert_close(of_params, wanted)
+
+
+@in_float64
+def test_a_stack_and_wrappers_that_keep_the_carry_run_as_trees():
+    cell = lj.stack(
+        lj.learned_carry(lj.cells.LRU),
+        lj.residual(lj.cells.MIN_GRU),
+        lj.cells.shortcut(lj.cells.MIN_LSTM),
+    )
+    params = cell.init(jax.random.key(0), HIDDEN, HIDDEN, dtype=jnp.float64)
+    xs = jax.random.normal(jax.random.key(1), (TIME, BATCH, HIDDEN), jnp.float64)
+    as_tree, by_step = (
+        lj.unroll(cell, params, xs, lengths=LENGTHS, implementation=name)
+        for name in ("associative", "auto")
+    )
+    assert_close(as_tree, by_step)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [lj.LSTM, lj.zoneout(lj.cells.MIN_GRU, 0.5), lj.cells.SLSTM],
+    ids=lambda cell: cell.name,
+)
+def test_a_cell_that_is_not_linear_in_its_state_is_refused(cell):
+    params = cell.init(jax.random.key(0), INPUT, HIDDEN)
+    line = f"implementation: got 'associative'; '{cell.name}' has no transition"
+    xs = jnp.ones((TIME, BATCH, INPUT))
+    with pytest.raises(ValueError) as refusal:
+        lj.unroll(cell, params, xs, implementation="associative")
+    assert str(refusal.value).startswith(line)
+
+
+def test_pieces_that_do_not_fit_are_refused():
+    cell = lj.cells.MIN_GRU
+    params, xs, _ = problem_of(cell, dtype=jnp.float32)
+    wanted = r"checkpoint_every: got 13; it must be None or in \[1, 12\]"
+    with pytest.raises(ValueError, match=wanted):
+        lj.unroll(cell, params, xs, implementation="associative", checkpoint_every=13)
+
+
+@pytest.mark.parametrize(
+    ("time", "length"), [(1, 1), (12, 3), (13, 3), (100, 10), (1024, 32), (1000, 25)]
+)
+def test_a_piece_is_about_the_square_root_and_divides_if_it_can(time, length):
+    assert associative.piece_length(time) == length
+
+
+@in_float64
+def test_memory_grows_with_the_square_root_of_time():
+    """O(time / k + k): what a gradient keeps beside xs, of a wide state."""
+    cell = lj.cells.MIN_GRU
+    params = cell.init(jax.random.key(0), 1, 256)
+
+    def temporary(time):
+        def loss(params, xs):
+            return lj.unroll(cell, params, xs, implementation="associative")[0].h.sum()
+
+        xs = jax.ShapeDtypeStruct((time, 1, 1), jnp.float32)
+        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporary(4096) < 2 * 2 * temporary(1024)
