@@ -32,7 +32,7 @@ MANY = 500
 compiled = 0
 
 
-def count(event, duration, **_):
+def count(event, duration_secs, **_):
     """Counts compilations."""
     global compiled
     compiled += event.endswith("backend_compile_duration")
