@@ -13,6 +13,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("XLA_FLAGS", quick_flags())
 
 import jax
+import jax.monitoring
 import pytest
 
 # A shell that runs the suite in the background has it ignore Ctrl-C, which tests send.
@@ -22,6 +23,32 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(50_000, 20, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
+
+
+# JAX keeps what it lowered, and each compilation goes through all of it: with two
+# thousand programs kept, each takes 30 ms more, which is what a small one takes, and a
+# process has 4 GB. To compile again what files share, some fifty operations, is less.
+MANY = 500
+compiled = 0
+
+
+def count(event, duration_secs, **_):
+    """Counts compilations."""
+    global compiled
+    compiled += event.endswith("backend_compile_duration")
+
+
+jax.monitoring.register_event_duration_secs_listener(count)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Forgets what was compiled, where that is much, between one file and the next."""
+    global compiled
+    yield
+    if compiled >= MANY:
+        compiled = 0
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import slow_but
+from problems import compiled, slow_but
 
 import lstm_jax as lj
 from lstm_jax.masking import Masks
@@ -78,13 +78,14 @@ def test_what_a_cell_of_ones_own_reads(case, masked):
     read, xs, axes = CASES[case]
     cell = lj.from_function(step_of(read), begin, input_axes=axes)
     masks: Masks = {"lengths": np.array([5, 2, 0])} if masked else {}
-    _, ys = lj.unroll(cell, P, xs, **masks)
-    _, wanted = lj.unroll_reference(cell, P, xs, **masks)
+    _, ys = compiled(lj.unroll, cell, **masks)(P, xs)
+    _, wanted = compiled(lj.unroll_reference, cell, **masks)(P, xs)
     assert ys.shape == (TIME, BATCH, 4)
     assert_allclose(ys, wanted, rtol=1e-5, atol=1e-6)
     # A given carry says which axes are batch axes, whatever input_axes says.
     loose = lj.from_function(cell.step, begin)
-    assert_array_equal(lj.unroll(loose, P, xs, begin(P, (BATCH,)), **masks)[1], ys)
+    run = compiled(lj.unroll, loose, **masks)
+    assert_array_equal(run(P, xs, begin(P, (BATCH,)))[1], ys)
 
 
 @pytest.mark.parametrize("case", ["a pair of equal shapes", "words"])
@@ -92,12 +93,12 @@ def test_gradients_of_inputs_keep_their_structure(case):
     read, xs, axes = CASES[case]
     cell = lj.from_function(step_of(read), begin, input_axes=axes)
     loss = lambda ys: jnp.sum(ys[-1] ** 2)
-    found = lj.input_gradients(cell, P, xs, loss)
-    norms = lj.log_input_gradient_norms(cell, P, xs, loss)
+    found = compiled(lj.input_gradients, cell, loss_fn=loss)(P, xs)
+    norms = compiled(lj.log_input_gradient_norms, cell, loss_fn=loss)(P, xs)
     if case == "words":
         assert found is None and norms is None
         return
-    wanted = jax.grad(lambda xs: loss(lj.unroll(cell, P, xs)[1]))(xs)
+    wanted = jax.jit(jax.grad(lambda xs: loss(lj.unroll(cell, P, xs)[1])))(xs)
     for got, of_jax, log_norm in zip(found, wanted, norms, strict=True):
         assert_allclose(got, of_jax, rtol=1e-4, atol=1e-6)
         length = np.linalg.norm(of_jax, axis=-1)
@@ -166,13 +167,15 @@ COUNTING = lj.from_function(counting_step, begin_counting)
 
 def test_a_counter_without_batch_axes_counts_the_steps_of_the_batch():
     lengths = np.array([3, 2, 0])
-    (h, count, _), ys = lj.unroll(COUNTING, P, SPACE, lengths=lengths)
-    (wanted, last, _), shown = lj.unroll_reference(COUNTING, P, SPACE, lengths=lengths)
+    (h, count, _), ys = compiled(lj.unroll, COUNTING, lengths=lengths)(P, SPACE)
+    reference = compiled(lj.unroll_reference, COUNTING, lengths=lengths)
+    (wanted, last, _), shown = reference(P, SPACE)
     assert_array_equal(count, [3, 3])
     assert_array_equal(last, [3, 3])
     assert_allclose(ys, shown, rtol=1e-5, atol=1e-6)
     assert_allclose(h, wanted, rtol=1e-5, atol=1e-6)
-    norms = lj.log_gradient_norms(COUNTING, P, SPACE, lambda ys: ys[-1].sum())
+    loss = lambda ys: ys[-1].sum()
+    norms = compiled(lj.log_gradient_norms, COUNTING, loss_fn=loss)(P, SPACE)
     assert norms[0].shape == (TIME, BATCH) and norms[1] is norms[2] is None
 
 
@@ -197,7 +200,8 @@ def test_resets_of_a_bidirectional_run():
     cells, resets = (lj.RNN, lj.GRU), np.zeros((TIME, BATCH), bool)
     resets[2] = True
     params = tuple(cell.init(jax.random.key(k), 2, 4) for k, cell in enumerate(cells))
-    run = partial(lj.unroll_bidirectional, cells, params)
-    _, ys = run(SPACE, resets=resets)
-    parts = [run(SPACE[:2])[1], run(SPACE[2:])[1]]
+    run = jax.jit(partial(lj.unroll_bidirectional, cells, params))
+    space = np.asarray(SPACE)
+    _, ys = run(space, resets=resets)
+    parts = [run(space[:2])[1], run(space[2:])[1]]
     assert_allclose(ys, np.concatenate(parts), rtol=1e-5, atol=1e-6)

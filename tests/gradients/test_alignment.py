@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gradients.ragged import CELL, LENGTHS, TIME, float64_run, last
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import slow_but
+from problems import compiled, slow_but
 
 import lstm_jax as lj
 
@@ -52,25 +52,31 @@ def run(x64):
 
 @cache
 def curves():
-    return lj.log_gradient_norms(CELL, *float64_run(), last, lengths=LENGTHS)
+    measure = compiled(lj.log_gradient_norms, CELL, loss_fn=last, lengths=LENGTHS)
+    return measure(*float64_run())
 
 
 @cache
 def alone(k):
     """The curves of one sequence without its padding."""
     params, xs = float64_run()
-    xs = xs[: LENGTHS[k], k]
-    return lj.log_gradient_norms(CELL, params, xs, lambda ys: ys[-1].sum())
+    xs = np.asarray(xs)[: LENGTHS[k], k]
+    loss = lambda ys: ys[-1].sum()
+    return compiled(lj.log_gradient_norms, CELL, loss_fn=loss)(params, xs)
 
 
-def test_a_moved_curve_is_that_of_the_sequence_alone(run):
-    moved = lj.gradients.by_lag(curves(), LENGTHS)
-    assert isinstance(moved, lj.LSTMCarry)
-    for k, length in enumerate(LENGTHS):
-        for leaf, wanted in zip(moved, alone(k), strict=True):
-            assert leaf.shape == (TIME, len(LENGTHS))
-            assert_allclose(leaf[TIME - length :, k], wanted, rtol=1e-12)
-            assert np.isnan(leaf[: TIME - length, k]).all()
+moved = jax.jit(lj.gradients.by_lag)
+
+
+# A run of each length is compiled anew.
+@pytest.mark.parametrize("k", slow_but([1], range(len(LENGTHS))))
+def test_a_moved_curve_is_that_of_the_sequence_alone(k, run):
+    found, length = moved(curves(), LENGTHS), LENGTHS[k]
+    assert isinstance(found, lj.LSTMCarry)
+    for leaf, wanted in zip(map(np.asarray, found), alone(k), strict=True):
+        assert leaf.shape == (TIME, len(LENGTHS))
+        assert_allclose(leaf[TIME - length :, k], wanted, rtol=1e-12)
+        assert np.isnan(leaf[: TIME - length, k]).all()
 
 
 READERS = {
@@ -97,7 +103,7 @@ def test_what_is_read_off_a_moved_curve_is_read_off_the_sequence_alone(name, run
 
 
 def test_shares_are_nan_before_the_beginning_alone(run):
-    shares = lj.log_shares(lj.gradients.by_lag(curves().c, LENGTHS))
+    shares = np.asarray(jax.jit(lj.log_shares)(moved(curves().c, LENGTHS)))
     assert_array_equal(shares[-1], 0)
     assert_array_equal(np.isnan(shares).sum(0), TIME - LENGTHS)
 
@@ -114,27 +120,28 @@ def test_the_window_of_a_fit_counts_steps_of_the_moved_curve(run):
 
 @pytest.mark.parametrize("name", slow_but(["horizon", "effective_window"], READERS))
 def test_nan_after_the_beginning_is_a_number_that_nobody_knows(name, run):
-    curve = lj.gradients.by_lag(curves().c, LENGTHS).at[TIME - 3, 1].set(jnp.nan)
-    unknown = READERS[name](curve)
+    read, curve = jax.jit(READERS[name]), np.array(moved(curves().c, LENGTHS))
+    curve[TIME - 3, 1] = np.nan
+    unknown = read(curve)
     wanted = -1 if name == "effective_window" else np.nan
     assert_array_equal(unknown[1], wanted)
-    assert_array_equal(unknown[0], READERS[name](curve[:, 0]))
-    assert_array_equal(READERS[name](jnp.full((5,), jnp.nan)), wanted)
+    assert_array_equal(unknown[0], read(curve[:, 0]))
+    assert_array_equal(read(np.full((5,), np.nan)), wanted)
 
 
 def test_a_sequence_without_a_step_is_nan_and_lengths_may_be_traced(run):
     curve = curves().h
-    moved = jax.jit(lj.gradients.by_lag)(curve, jnp.array([TIME, 4, 0, 99]))
-    assert np.isnan(moved[:, 2]).all()
-    assert_array_equal(moved[:, 3], curve[:, 3])  # clipped
-    eager = lj.gradients.by_lag(curve, np.array([TIME, 4, 0, 6]))
-    assert_array_equal(moved[:, :3], eager[:, :3])
+    traced = np.asarray(moved(curve, np.array([TIME, 4, 0, 99])))
+    assert np.isnan(traced[:, 2]).all()
+    assert_array_equal(traced[:, 3], np.asarray(curve)[:, 3])  # clipped
+    eager = np.asarray(lj.gradients.by_lag(curve, np.array([TIME, 4, 0, 6])))
+    assert_array_equal(traced[:, :3], eager[:, :3])
 
 
 @pytest.mark.slow
 def test_gradients_themselves_are_moved_too(run):
     params, xs = run
     gradient = lj.carry_gradients(CELL, params, xs, last, lengths=LENGTHS).c
-    moved = lj.gradients.by_lag({"c": gradient, "none": None}, LENGTHS)
-    assert moved["none"] is None and moved["c"].shape == gradient.shape
-    assert_array_equal(moved["c"][-1], gradient[LENGTHS - 1, np.arange(4)])
+    found = lj.gradients.by_lag({"c": gradient, "none": None}, LENGTHS)
+    assert found["none"] is None and found["c"].shape == gradient.shape
+    assert_array_equal(found["c"][-1], gradient[LENGTHS - 1, np.arange(4)])

@@ -25,6 +25,8 @@ from problems import LINEAR, assert_trees_close, draw, in_float64, slow_but
 
 import lstm_jax as lj
 
+decay_rate = jax.jit(lj.decay_rate)  # as a whole, not operation by operation
+
 # ---------------------------------------------------------------------------
 # What the tests share
 # ---------------------------------------------------------------------------
@@ -57,7 +59,7 @@ def test_a_scaled_rotation_fades_by_its_scale_in_every_direction():
     log_norms = log_gradient_norms(*args).h
     assert_allclose(log_norms, np.log(wanted), rtol=1e-13, atol=1e-12)
     assert_allclose(np.exp(log_norms[0]) / whole, 2.6561e-5, rtol=2e-5)
-    assert_allclose(lj.decay_rate(log_norms), np.log(0.9), rtol=1e-12)
+    assert_allclose(decay_rate(log_norms), np.log(0.9), rtol=1e-12)
 
 
 @in_float64
@@ -88,9 +90,9 @@ def test_ten_thousand_float32_steps_do_not_bend_the_slope():
         params = rnn_params(scale * rotation(8, np.float32))
         return log_gradient_norms(LINEAR, params, xs, last_along(direction)).h
 
-    log_norms = jax.vmap(log_norms_at, out_axes=1)(scales)
+    log_norms = jax.jit(jax.vmap(log_norms_at, out_axes=1))(scales)
     rates = np.log(scales.astype(np.float64))
-    assert_allclose(lj.decay_rate(log_norms), rates, rtol=0, atol=1e-6)
+    assert_allclose(decay_rate(log_norms), rates, rtol=0, atol=1e-6)
     wanted = LONG * rates + np.log(np.linalg.norm(direction))
     assert_allclose(log_norms[0], wanted, rtol=2e-6)
 
@@ -179,9 +181,13 @@ def test_the_bound_of_pascanu_is_never_violated(activation):
         b=draw(nets, 8, seed=3),
     )
     xs, direction = draw(nets, time, 3, seed=4), draw(nets, 8, seed=5)
-    log_norms = jax.vmap(
-        lambda params, xs, direction: (
-            log_gradient_norms(lj.rnn(activation), params, xs, last_along(direction)).h
+    log_norms = jax.jit(
+        jax.vmap(
+            lambda params, xs, direction: (
+                log_gradient_norms(
+                    lj.rnn(activation), params, xs, last_along(direction)
+                ).h
+            )
         )
     )(params, xs, direction)
     largest = np.linalg.norm(params.w_hh, 2, axis=(1, 2))
@@ -200,17 +206,19 @@ def test_carry_gradients_make_up_the_weight_gradients(reads):
         weights = weights.at[:-1].set(0)
     loss_fn = weighted_loss(weights)
     loss_of = lambda params: loss_fn(lj.unroll(lj.RNN, params, xs)[1])
-    wanted = jax.grad(loss_of)(params)
+    wanted = jax.jit(jax.grad(loss_of))(params)
 
-    h = lj.unroll_carries(lj.RNN, params, xs)[0].h
-    entering = jnp.concatenate([jnp.zeros_like(h[:1]), h[:-1]])
+    h = jax.jit(partial(lj.unroll_carries, lj.RNN))(params, xs)[0].h
+    at_once = jax.jit(jax.grad(loss_fn))(h)
     back = carry_gradients(lj.RNN, params, xs, loss_fn).h
-    later = jnp.concatenate([back[1:], jnp.zeros_like(back[:1])])
-    delta = (later + jax.grad(loss_fn)(h)) * (1 - h**2)
+    h, back, nothing = np.asarray(h), np.asarray(back), np.zeros_like(h[:1])
+    entering = np.concatenate([nothing, h[:-1]])
+    later = np.concatenate([back[1:], nothing])
+    delta = (later + at_once) * (1 - h**2)
     by_hand = lj.RNNParams(
-        w_ih=jnp.einsum("tbi,tbh->ih", xs, delta),
-        w_hh=jnp.einsum("tbi,tbh->ih", entering, delta),
-        b=jnp.einsum("tbh->h", delta),
+        w_ih=np.einsum("tbi,tbh->ih", xs, delta),
+        w_hh=np.einsum("tbi,tbh->ih", entering, delta),
+        b=np.einsum("tbh->h", delta),
     )
     assert_trees_close(by_hand, wanted, rtol=1e-12, atol=1e-14)
 
@@ -250,7 +258,7 @@ def test_an_lstm_without_weights_fades_by_its_forget_gate():
     )
     survive, half_lives, forget_after = np.transpose([*ZERO_WEIGHTS.values()])
     gates = 1 / (1 + np.exp(-biases))
-    rates = lj.decay_rate(log_norms.c)
+    rates = decay_rate(log_norms.c)
 
     wanted = np.outer(lags(time), np.log(gates)) + np.log(0.5)
     assert_allclose(log_norms.c, wanted, rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from problems import draw, in_float64
 from scipy.stats import linregress
 
 import lstm_jax as lj
-from lstm_jax.gradients.decay import fit_decay, rounding_lag, underflow_lag
+from lstm_jax.gradients import decay
+
+# Each is some thirty operations, which one by one take a second to compile.
+decay_rate = jax.jit(lj.decay_rate)
+fit_decay = jax.jit(decay.fit_decay, static_argnames="window")
+half_life = jax.jit(lj.half_life)
+horizon = jax.jit(lj.horizon, static_argnames="fraction")
+joint_log_norms = jax.jit(lj.joint_log_norms)
+rounding_lag = jax.jit(decay.rounding_lag, static_argnames="dtype")
+underflow_lag = jax.jit(decay.underflow_lag, static_argnames="dtype")
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def test_a_window_outside_the_sequence_is_refused(curve, window):
 @pytest.mark.parametrize("fraction", [0, 1, 1.5, -0.1])
 def test_a_fraction_that_is_none_is_refused(curve, fraction):
     with pytest.raises(ValueError, match=r"fraction: got .*; it must be in \(0, 1\)"):
-        lj.horizon(jnp.array(curve), fraction)
+        horizon(jnp.array(curve), fraction)
 
 
 HALVING = jnp.log(0.5) * jnp.arange(299, -1, -1.0)
@@ -89,7 +99,7 @@ def line(rate, time, offset: Any = 0.0):
 def test_decay_rate_is_exact_on_straight_lines_anywhere(offset):
     # With slopes that are powers of two the lines themselves are exact.
     for rate in (-0.5, 0.25, -(2.0**-8), 0.0):
-        found = lj.decay_rate(line(rate, 1_000, offset))
+        found = decay_rate(line(rate, 1_000, offset))
         assert_allclose(found, rate, rtol=1e-12, atol=1e-14)
 
 
@@ -97,42 +107,42 @@ def test_decay_rate_is_exact_on_straight_lines_anywhere(offset):
 def test_decay_rate_is_the_slope_of_least_squares():
     curves = draw(30, 2, 3)
     slopes = np.polyfit(np.arange(30), np.reshape(curves, (30, 6)), 1)[0]
-    assert_allclose(lj.decay_rate(curves).ravel(), -slopes, rtol=1e-10)
+    assert_allclose(decay_rate(curves).ravel(), -slopes, rtol=1e-10)
     moved = curves + jnp.array([1.0, -50.0, 1e3])
-    assert_allclose(lj.decay_rate(moved), lj.decay_rate(curves), rtol=1e-9)
+    assert_allclose(decay_rate(moved), decay_rate(curves), rtol=1e-9)
 
 
 def test_vanishing_is_negative_and_exploding_positive():
-    assert lj.decay_rate(line(-0.1, 20).astype(jnp.float32)) < 0
-    assert lj.decay_rate(line(0.1, 20).astype(jnp.float32)) > 0
+    assert decay_rate(line(-0.1, 20).astype(jnp.float32)) < 0
+    assert decay_rate(line(0.1, 20).astype(jnp.float32)) > 0
 
 
 @in_float64
 def test_decay_rate_leaves_minus_infinity_out():
     curves = jnp.stack([line(-0.5, 9)] * 2, axis=1)
     curves = curves.at[jnp.array([0, 3, 8]), 1].set(-jnp.inf)
-    assert_allclose(lj.decay_rate(curves), [-0.5, -0.5], rtol=1e-12)
+    assert_allclose(decay_rate(curves), [-0.5, -0.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize("remaining", [0, 1])
 def test_decay_rate_of_fewer_than_two_entries_is_nan(remaining):
     curve = jnp.full((5,), -jnp.inf).at[:remaining].set(1.0)
-    assert np.isnan(lj.decay_rate(curve))
+    assert np.isnan(decay_rate(curve))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_decay_rate_shows_what_is_not_finite(bad):
-    assert np.isnan(lj.decay_rate(jnp.array([0.0, bad, 2.0])))
+    assert np.isnan(decay_rate(jnp.array([0.0, bad, 2.0])))
 
 
 def test_half_life_is_the_time_in_which_half_is_lost():
     rates = jnp.array([-np.log(2), -np.log(2) / 8, 0.0, 0.3, -np.inf], jnp.float32)
-    assert_allclose(lj.half_life(rates), [1, 8, np.inf, np.inf, 0], rtol=1e-6)
-    assert_allclose(lj.half_life(-0.1), np.log(2) / 0.1, rtol=1e-6)
+    assert_allclose(half_life(rates), [1, 8, np.inf, np.inf, 0], rtol=1e-6)
+    assert_allclose(half_life(-0.1), np.log(2) / 0.1, rtol=1e-6)
 
 
 def test_an_unknown_rate_has_an_unknown_half_life():
-    assert np.isnan(lj.half_life(jnp.float32(np.nan)))
+    assert np.isnan(half_life(jnp.float32(np.nan)))
 
 
 @in_float64
@@ -149,29 +159,29 @@ def test_horizon_is_the_lag_at_which_the_fraction_is_left():
     curves = jnp.stack([line(-0.1, 50, 3.0), line(-1.0, 50, 1e6)], axis=1)
     for fraction in (0.5, 0.9, 0.01):
         wanted = -np.log(fraction) / np.array([0.1, 1.0])
-        assert_allclose(lj.horizon(curves, fraction), wanted, rtol=1e-8)
+        assert_allclose(horizon(curves, fraction), wanted, rtol=1e-8)
 
 
 @in_float64
 def test_horizon_interpolates_between_the_two_steps_of_the_first_crossing():
     backwards = jnp.log(jnp.array([1.0, 0.8, 0.25, 0.9, 0.1]))
     within = np.log(0.8 / 0.5) / np.log(0.8 / 0.25)
-    assert_allclose(lj.horizon(backwards[::-1], 0.5), 1 + within, rtol=1e-12)
+    assert_allclose(horizon(backwards[::-1], 0.5), 1 + within, rtol=1e-12)
 
 
 def test_horizon_is_infinite_where_that_little_is_never_left():
     curves = jnp.stack([line(-0.01, 10), line(0.5, 10)], axis=1)
     curves = curves.astype(jnp.float32)
-    assert_array_equal(lj.horizon(curves, 0.5), [np.inf, np.inf])
+    assert_array_equal(horizon(curves, 0.5), [np.inf, np.inf])
 
 
 def test_horizon_ends_where_the_gradient_is_cut_off():
     curve = jnp.array([-jnp.inf, -jnp.inf, -0.1, 0.0])
-    assert_array_equal(lj.horizon(curve, 0.5), 2)
+    assert_array_equal(horizon(curve, 0.5), 2)
 
 
 def test_horizon_of_an_unknown_curve_is_unknown():
-    assert np.isnan(lj.horizon(jnp.full((5,), jnp.nan), 0.5))
+    assert np.isnan(horizon(jnp.full((5,), jnp.nan), 0.5))
 
 
 def test_joint_log_norms_take_all_leaves_together():
@@ -181,16 +191,16 @@ def test_joint_log_norms_take_all_leaves_together():
     )
     root = 0.5 * np.log(2)
     wanted = [np.log(5), 2.0, -np.inf, -9_000 + root, 9_000]
-    assert_allclose(lj.joint_log_norms(curves), wanted, rtol=1e-6)
+    assert_allclose(joint_log_norms(curves), wanted, rtol=1e-6)
     alone = lj.RNNCarry(h=jnp.array([1.0, -np.inf]))
-    assert_array_equal(lj.joint_log_norms(alone), [1, -np.inf])
+    assert_array_equal(joint_log_norms(alone), [1, -np.inf])
 
 
 @in_float64
 def test_joint_log_norms_leave_out_what_has_no_gradient():
     curves = Counting(h=jnp.array([1.0, 2.0]), count=None)
-    assert_array_equal(lj.joint_log_norms(curves), [1, 2])
+    assert_array_equal(joint_log_norms(curves), [1, 2])
 
 
 def test_one_step_has_no_slope():
-    assert np.isnan(lj.decay_rate(jnp.zeros((1, 3)))).all()
+    assert np.isnan(decay_rate(jnp.zeros((1, 3)))).all()

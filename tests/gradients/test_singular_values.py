@@ -53,6 +53,11 @@ def spectrum_of(jacobians, dtype=jnp.float64, **options):
     return lj.gradients.product_singular_values(GIVEN, jacobians, xs, **options)
 
 
+@partial(jax.jit, static_argnames="reverse")
+def linear_spectrum(params, xs, **options):
+    return lj.gradients.product_singular_values(lj.rnn("linear"), params, xs, **options)
+
+
 def errors(found, exact):
     found, exact = np.asarray(found, float), np.asarray(exact, float)
     same = found == exact
@@ -178,6 +183,7 @@ def lstm_spectrum(params, xs, **options):
     return lj.gradients.product_singular_values(lj.LSTM, params, xs, **options)
 
 
+condition_number = jax.jit(lj.gradients.log_condition_number)
 OPTIONS: dict[str, dict[str, Any]] = {
     "all": {},
     "the largest": {"num_values": 3, "tolerance": 1e-7},
@@ -197,8 +203,8 @@ def test_singular_values_are_those_of_the_product(case):
     xs = jnp.asarray(random.normal(size=(4, *BATCH, INPUT)))
     masks = {"lengths": jnp.array([4, 3]), "reverse": options.get("reverse", False)}
     found = lstm_spectrum(params, xs, **masks | options)
-    jacobians = lj.step_jacobians(lj.LSTM, params, xs, **masks)
-    (product,) = lj.gradients.jacobian_products(
+    jacobians = jax.jit(partial(lj.step_jacobians, lj.LSTM, **masks))(params, xs)
+    (product,) = jax.jit(lj.gradients.jacobian_products, static_argnums=1)(
         jacobians[:: -1 if masks["reverse"] else 1], 4
     )
     svd = np.linalg.svd(np.asarray(product), compute_uv=False)
@@ -206,7 +212,7 @@ def test_singular_values_are_those_of_the_product(case):
     assert svd.max() / svd.min() < 1e10  # the oracle has digits left
     assert_allclose(found.log_singular_values, np.log(svd)[:, :count], atol=1e-6)
     assert np.all(found.reached)
-    condition = lj.gradients.log_condition_number(found.log_singular_values)
+    condition = condition_number(found.log_singular_values)
     assert_allclose(condition, np.log(svd[:, 0] / svd[:, count - 1]), atol=1e-6)
 
 
@@ -218,13 +224,11 @@ def test_singular_values_at_1e_minus_3000_in_float32():
     w = jnp.asarray(turn @ np.diag(scales) @ turn.T, jnp.float32)
     exact = np.log(np.abs(np.linalg.eigvalsh(np.asarray(w, np.float64))))
     params = lj.RNNParams(w_ih=jnp.zeros((1, 4)), w_hh=w.T, b=jnp.zeros(4))
-    found = lj.gradients.product_singular_values(
-        lj.rnn("linear"), params, jnp.zeros((time, 1))
-    )
+    found = linear_spectrum(params, jnp.zeros((time, 1)))
     rates = np.asarray(found.log_singular_values, np.float64) / time
     assert_allclose(rates, np.sort(exact)[::-1], atol=1e-6)
     assert found.log_singular_values[0] < -6900  # 10^-3010, and the last 10^-4771
-    condition = lj.gradients.log_condition_number(found.log_singular_values)
+    condition = condition_number(found.log_singular_values)
     assert_allclose(condition, time * np.log(1.5), rtol=1e-5)
 
 
@@ -235,9 +239,7 @@ def test_zeros_are_minus_infinity_and_known_to_be():
     params = lj.RNNParams(
         w_ih=jnp.zeros((1, 2)), w_hh=jnp.asarray(turn), b=jnp.zeros(2)
     )
-    found = lj.gradients.product_singular_values(
-        lj.rnn("linear"), params, jnp.zeros((3, 1)), resets=resets
-    )
+    found = linear_spectrum(params, jnp.zeros((3, 1)), resets=resets)
     assert_array_equal(found.log_singular_values, [-np.inf, -np.inf])
     assert_array_equal(found.change, [0, 0])
     assert np.all(found.reached)

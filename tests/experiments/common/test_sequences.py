@@ -37,20 +37,41 @@ def refused(path, **options):
     return str(caught.value)
 
 
-def explained(folder, weights, text, **options):
+def settings_of(folder, weights, text, **options):
     (folder / "mine.csv").write_text(text)
     options = {"num_examples": 2, "sequence": str(folder / "mine.csv")} | options
-    return explain.run(explain.Config(weights=weights, **options))
+    return explain.Config(weights=weights, **options)
 
 
-def test_raw_and_standardised_columns_give_the_same_verdict(tmp_path, weights):
-    raw = explained(tmp_path, weights, TEXT)
+def explained(folder, weights, text, **options):
+    return explain.run(settings_of(folder, weights, text, **options))
+
+
+def read_for(folder, weights, text, **options):
+    """What `explain` hands to the network that it explains."""
+    settings = settings_of(folder, weights, text, **options)
+    return models.sequences_of(settings, models.read_model(settings))
+
+
+def standardised_text():
     of = np.array(PASSENGERS)
     of = (of - of.mean()) / of.std(ddof=1)
-    text = "Month;Passengers\n" + "".join(
+    return "Month;Passengers\n" + "".join(
         f"1949-{month:02d};{number:.12g}\n" for month, number in enumerate(of, 1)
     )
-    standardised = explained(tmp_path, weights, text)
+
+
+def test_raw_and_standardised_columns_are_the_same_inputs(tmp_path, weights):
+    raw = read_for(tmp_path, weights, TEXT)
+    standardised = read_for(tmp_path, weights, standardised_text())
+    np.testing.assert_allclose(raw.inputs, standardised.inputs, rtol=1e-5, atol=1e-6)
+    assert np.std(raw.inputs) == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_raw_and_standardised_columns_give_the_same_verdict(tmp_path, weights):
+    raw = explained(tmp_path, weights, TEXT)
+    standardised = explained(tmp_path, weights, standardised_text())
     assert raw.verdict == standardised.verdict
     assert raw.rows == standardised.rows
     np.testing.assert_allclose(
@@ -84,13 +105,13 @@ def test_as_it_is_a_sequence_saturates_and_the_verdict_names_the_flag(
 
 def test_too_many_columns_for_the_weights_are_named(tmp_path, weights):
     with pytest.raises(ConfigError) as caught:
-        explained(tmp_path, weights, "a,b\n1,3\n2,5\n4,4\n")
+        read_for(tmp_path, weights, "a,b\n1,3\n2,5\n4,4\n")
     assert str(caught.value).endswith(
         "has 2 features per step, 'a', 'b'; it must have 1, for these weights: "
         "--columns=NAME,... takes some"
     )
-    record = explained(tmp_path, weights, "a,b\n1,3\n2,5\n4,4\n", columns=("b",))
-    assert record.config["columns"] == ["b"]
+    found = read_for(tmp_path, weights, "a,b\n1,3\n2,5\n4,4\n", columns=("b",))
+    assert found.columns == ("b",) and found.inputs.shape == (3, 2, 1)
 
 
 @pytest.mark.parametrize(("several", "examples"), [(3, 7), (5, 2)])
