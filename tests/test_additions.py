@@ -118,7 +118,7 @@ def test_the_cell_is_drawn_in_a_colour_of_its_own(tree):
     # Of seven families the toy's is the last, and so is its colour.
     colours = "from lstm_jax import plots; print(*map(plots.colour_of, {}))"
     told = python(tree, "-c", colours.format(("leaky_gate", "rnn", "unknown")))
-    assert told.split() == ["#000000", "#D55E00", "#555555"]
+    assert told.split() == ["#F0E442", "#D55E00", "#555555"]
 
 
 @pytest.mark.slow

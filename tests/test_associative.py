@@ -77,7 +77,7 @@ def test_a_long_sequence_differs_by_rounding(cell):
         lj.unroll(cell, params, xs, carry, implementation=name)
         for name in ("associative", "auto")
     )
-    scale = jnp.abs(by_step).max()
+    scale = float(jnp.abs(by_step).max())
     np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-12)
     for one, other in zip(jax.tree.leaves(final), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12 * scale)
@@ -92,7 +92,7 @@ def test_a_very_long_sequence_differs_by_little(cell):
         lj.unroll(cell, params, xs, carry, implementation=name)[1]
         for name in ("associative", "auto")
     )
-    scale = jnp.abs(by_step).max()
+    scale = float(jnp.abs(by_step).max())
     np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-10)
 
 
@@ -103,7 +103,7 @@ def test_in_float32_within_a_hundred_thousandth_of_the_largest_entry(cell):
         lj.unroll(cell, params, xs, carry, implementation=name)[1]
         for name in ("associative", "auto")
     )
-    scale = jnp.abs(by_step).max()
+    scale = float(jnp.abs(by_step).max())
     np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-5)
 
 
@@ -186,6 +186,8 @@ def test_memory_grows_with_the_square_root_of_time():
 
         xs = jax.ShapeDtypeStruct((time, 1, 1), jnp.float32)
         compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
-        return compiled.memory_analysis().temp_size_in_bytes
+        memory = compiled.memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
 
     assert temporary(4096) < 2 * 2 * temporary(1024)

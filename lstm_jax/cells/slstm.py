@@ -144,7 +144,7 @@ def _slstm(wiring: _Wiring) -> Cell:
                 f"heads={heads}"
             )
         key_ih, key_hh = jax.random.split(key)
-        within = (hidden_size // heads,) * 2
+        within = hidden_size // heads, hidden_size // heads
         w_hh = initializers.per_gate(draw, key_hh, within, 4 * heads, dtype)
         shape = (input_size, hidden_size)
         return SLSTMParams(

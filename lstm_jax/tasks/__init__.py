@@ -41,8 +41,10 @@ from lstm_jax.tasks.long_time_lag import (
     long_time_lag_2b,
 )
 from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C, long_time_lag_2c
+from lstm_jax.tasks.mqar import MQAR, mqar
 from lstm_jax.tasks.nature_show import NATURE_SHOW, nature_show
 from lstm_jax.tasks.parity import PARITY
+from lstm_jax.tasks.selective_copy import SELECTIVE_COPY, selective_copy
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.tasks.temporal_order import (
     TEMPORAL_ORDER,
@@ -55,6 +57,11 @@ from lstm_jax.tasks.two_sequence import (
     TWO_SEQUENCE_3B,
     TWO_SEQUENCE_3C,
     two_sequence,
+)
+from lstm_jax.tasks.word_problem import (
+    WORD_PROBLEM_A5,
+    WORD_PROBLEM_S3,
+    word_problem,
 )
 
 TASKS: dict[str, Task] = Named(
@@ -86,6 +93,10 @@ TASKS: dict[str, Task] = Named(
         "sequential_digits": SEQUENTIAL_DIGITS,
         "permuted_digits": PERMUTED_DIGITS,
         "flip_flop": FLIP_FLOP,
+        "word_problem_s3": WORD_PROBLEM_S3,
+        "word_problem_a5": WORD_PROBLEM_A5,
+        "selective_copy": SELECTIVE_COPY,
+        "mqar": MQAR,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -107,6 +118,9 @@ __all__ = [
     "copy_memory", "copy_memory_variable", "COPY_MEMORY", "COPY_MEMORY_VARIABLE",
     "delayed_xor", "DELAYED_XOR", "latch", "LATCH", "PARITY", "EVEN_PAIRS",
     "flip_flop", "FLIP_FLOP",
+    # Recall, and the state of a group
+    "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",
+    "word_problem", "WORD_PROBLEM_S3", "WORD_PROBLEM_A5",
     # Languages
     "embedded_reber", "continual_embedded_reber", "EMBEDDED_REBER",
     "CONTINUAL_EMBEDDED_REBER",

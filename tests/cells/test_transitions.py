@@ -1,5 +1,7 @@
 """Transitions: what they do to a state, and that products of them are right."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +38,7 @@ PAIRS = {
 }
 
 
-def state_for(name):
+def state_for(name) -> Any:
     one = GRUCarry(drawn(UNITS))
     return lj.cells.LRUCarry(drawn(UNITS), drawn(UNITS)) if name == "rotation" else one
 

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import jax
@@ -32,8 +33,11 @@ from lstm_jax.tasks.embedded_reber import (
 )
 from lstm_jax.tasks.latch import latch
 from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
+from lstm_jax.tasks.mqar import mqar
+from lstm_jax.tasks.selective_copy import selective_copy
 from lstm_jax.tasks.temporal_order import SYMBOLS, temporal_order
 from lstm_jax.tasks.two_sequence import two_sequence
+from lstm_jax.tasks.word_problem import word_problem
 
 # ---------------------------------------------------------------------------
 # The answers follow from the inputs, by the story that the docstring tells
@@ -147,6 +151,43 @@ def answer_flip_flop(inputs):
     return answers
 
 
+def answer_words(things, even=False):
+    """The product by matrices; its place among all of them, sorted."""
+    ways = [np.eye(things)[list(p)] for p in permutations(range(things))]
+    group = [way for way in ways if not even or np.linalg.det(way) > 0]
+
+    def answer(inputs):
+        reached, found = np.eye(things), []
+        for place in inputs.argmax(-1):
+            # Row k of a matrix is the one that thing k goes to: g, and then s.
+            reached = reached @ group[place]
+            found.append(int(np.argmax([(reached == way).all() for way in group])))
+        return found
+
+    return answer
+
+
+def answer_selective_copy(inputs, num_items=4):
+    shown, blank = inputs.argmax(-1), inputs.shape[-1] - 2
+    items = shown[shown < blank]
+    assert len(items) == num_items
+    assert np.all(shown[-num_items:] == blank + 1)
+    assert np.all(shown[:-num_items] != blank + 1)
+    return [*[0] * (len(shown) - num_items), *items]
+
+
+def answer_mqar(inputs, num_pairs=4, num_keys=16):
+    shown = inputs.argmax(-1)
+    keys, values = shown[0 : 2 * num_pairs : 2], shown[1 : 2 * num_pairs : 2]
+    assert np.all((keys >= 1) & (keys <= num_keys)) and np.all(values > num_keys)
+    assert len(set(keys)) == len(set(values)) == num_pairs
+    pairs = dict(zip(keys, values, strict=True))
+    rest = shown[2 * num_pairs :]
+    assert sorted(rest[rest > 0]) == sorted(keys) and not np.any(rest[1::2])
+    asked = [pairs[one] - num_keys - 1 if one else 0 for one in rest]
+    return [*[0] * 2 * num_pairs, *asked]
+
+
 ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "adding": answer_adding,
     "adding_1997": lambda inputs: 0.5 + marked_1997(inputs).sum() / 4,
@@ -161,6 +202,10 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "two_sequence_3b": answer_two_sequence,
     "embedded_reber": answer_embedded_reber,
     "flip_flop": answer_flip_flop,
+    "word_problem_s3": answer_words(3),
+    "word_problem_a5": answer_words(5, even=True),
+    "selective_copy": answer_selective_copy,
+    "mqar": answer_mqar,
     "copy_memory": answer_copy,
     "copy_memory_variable": answer_copy,
     "delayed_xor": answer_delayed_xor,
@@ -297,6 +342,24 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         answer_flip_flop(one_hot("w1i0r1w0i1i0r0", "wri01")),
         [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ),
+    "word_problem_s3": (
+        word_problem,
+        "asked    1   3   1   5",
+        answer_words(3)(np.eye(6)[[1, 2, 2, 4]]),
+        [1, 3, 1, 5],
+    ),
+    "selective_copy": (
+        selective_copy,
+        "asked  - - - - - c a",
+        answer_selective_copy(one_hot("-c-a-!!", "abc-!"), 2),
+        [0, 0, 0, 0, 0, 2, 0],
+    ),
+    "mqar": (
+        mqar,
+        "asked  - - - - - - z - x -",
+        answer_mqar(one_hot("bxcz--c-b-", "-abcxyz"), 2, 3),
+        [0, 0, 0, 0, 0, 0, 2, 0, 0, 0],
+    ),
     "anbn": (
         counting,
         "shown  S a a b b    asked  a a b b T",
@@ -339,6 +402,7 @@ def test_the_worked_example_of_the_text_is_right():
 SHORTEST = {
     "adding": 2, "adding_1997": 6, "temporal_order_3": 10, "long_time_lag_2c": 4,
     "embedded_reber": 8, "anbncn": 4, "flip_flop": 4, "temporal_order_pascanu": 10,
+    "selective_copy": 8, "mqar": 16,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ and must be the number that the task states, to rounding.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +62,54 @@ def at_end(shown, answer, chance):
 # ---------------------------------------------------------------------------
 # Every sequence of a task
 # ---------------------------------------------------------------------------
+
+SWAPS = lj.tasks.word_problem("S3", "transpositions")
+RECALL = lj.tasks.mqar(2, 3, 4, power=0.5)
+
+
+def words(length):
+    """All strings of swaps of three things, and what they come to."""
+    found = []
+    for shown in product(((0, 2, 1), (1, 0, 2), (2, 1, 0)), repeat=length):
+        reached, asked = (0, 1, 2), []
+        for swap in shown:
+            reached = tuple(swap[k] for k in reached)
+            asked.append(reached)
+        found.append(Listed(shown, tuple(asked), 3.0**-length))
+    return found
+
+
+def scattered(num_symbols, num_items, length):
+    """All ways to scatter symbols among blanks, with markers at the end."""
+    free = length - num_items
+    found, places = [], list(combinations(range(free), num_items))
+    for where, items in product(places, product(range(num_symbols), repeat=num_items)):
+        shown: list[Any] = ["-"] * free + ["!"] * num_items
+        for place, item in zip(where, items, strict=True):
+            shown[place] = item
+        asked = (*[None] * free, *items)
+        chance = float(num_symbols) ** -num_items / len(places)
+        found.append(Listed(tuple(shown), asked, chance))
+    return found
+
+
+def items_in(shown):
+    return [one for one in shown if one not in ("-", "!")]
+
+
+def recalls(num_keys, num_values):
+    """Two pairs, then a query of each, at the two places there are."""
+    ways = [*product(permutations(range(num_keys), 2),
+                     permutations(range(num_values), 2), (True, False))]  # fmt: skip
+    first = 1 / (1 + 2**-0.5)  # p(i) ∝ i^(0.5 - 1)
+    found = []
+    for (a, b), (x, y), in_order in ways:
+        (one, other), answers = ((a, b), (x, y)) if in_order else ((b, a), (y, x))
+        asked = (*[None] * 4, answers[0], None, answers[1], None)
+        chance = (first if in_order else 1 - first) / (len(ways) / 2)
+        shown = (f"k{a}", x, f"k{b}", y, f"k{one}", "-", f"k{other}", "-")
+        found.append(Listed(shown, asked, chance))
+    return found
 
 
 def lag_2a(p, length):
@@ -234,6 +282,22 @@ OTHERS: dict[str, Any] = {
     "flip-flop": (lj.tasks.flip_flop(0.6), 8, None, flips(0.6, 4), now),
     "flip-flop, a pair": (lj.tasks.flip_flop(0.6), 11, "the pair before",
                           flips(0.6, 5), lambda s, t: s[t - 2 : t]),
+    "words": (SWAPS, 4, None, words(4), now),
+    "words, two": (SWAPS, 4, "the last two", words(4),
+                   lambda s, t: s[max(0, t - 1) : t + 1]),
+    "words of one": (SWAPS, 1, None, words(1), now),
+    "selective": (lj.tasks.selective_copy(3, 3), 7, None, scattered(3, 3, 7), now),
+    "selective, one": (lj.tasks.selective_copy(3, 3), 7, "the last one",
+                       scattered(3, 3, 7),
+                       lambda s, t: (t, items_in(s)[2]) if t == 6 else None),
+    "selective, two": (lj.tasks.selective_copy(3, 3), 7, "the last two",
+                       scattered(3, 3, 7),
+                       lambda s, t: (t, *items_in(s)[1:]) if t > 4 else None),
+    "recall": (RECALL, 8, None, recalls(3, 4), now),
+    "recall, a pair": (RECALL, 8, "one pair", recalls(3, 4),
+                       lambda s, t: (s[t] == s[0], s[1])),
+    "recall, values": (RECALL, 8, "values, no keys", recalls(3, 4),
+                       lambda s, t: frozenset(s[1:4:2])),
     "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
     "parity of two": (lj.TASKS["parity"], 2, None,
                       bits(2, lambda s: sum(s) % 2), now),
@@ -282,6 +346,9 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
             "one of two bits"], "latch": [], "parity": ["all bits but one"],
         "even_pairs": [], "anbn": [ALL], "anbncn": [ALL], "sequential_digits": [],
         "permuted_digits": [], "flip_flop": ["the pair before"],
+        "word_problem_s3": ["the last two"], "word_problem_a5": ["the last two"],
+        "selective_copy": ["the last one", "the last two"],
+        "mqar": ["one pair", "values, no keys"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels

@@ -8,7 +8,7 @@ ten million of them.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from itertools import product
+from itertools import combinations, permutations, product
 from typing import Any, NamedTuple
 
 import jax
@@ -95,6 +95,10 @@ ANBN, ANBNCN = of("anbn", 4_000, 22), of("anbncn", 4_000, 22)
 STRING, STREAM = of("embedded_reber", 20_000, 12), of(
     "continual_embedded_reber", 20_000, 16)  # fmt: skip
 
+WORDS = of(lj.tasks.word_problem("S3", "transpositions"), 4_000, 6)
+SCATTERED, RECALL = of(lj.tasks.selective_copy(3, 2), 4_000, 7), of(
+    lj.tasks.mqar(2, 3, 4, 0.5), 4_000, 10)  # fmt: skip
+
 LANGUAGE = Draw(lj.tasks.character_language(TEXT, 0.25), 4_000, 5, 5)
 LANGUAGE_TEST = LANGUAGE._replace(split="sample_test")
 
@@ -138,7 +142,44 @@ def window_of(batch):
     return list(zip(shown, asked, strict=True))
 
 
+def equally(outcomes):
+    outcomes = list(outcomes)
+    return dict.fromkeys(outcomes, 1 / len(outcomes))
+
+
+def without_replacement(chances):
+    """The law of the first two places drawn."""
+    return {
+        (i, j): p * q / (1 - p)
+        for (i, p), (j, q) in permutations(enumerate(chances), 2)
+    }
+
+
+def query_places(batch):
+    """The places of the queries of both keys, counted in pairs of steps."""
+    shown = symbols(batch)[:10]
+    keys, queries = shown[[0, 2]], shown[4::2]
+    return rows([(queries == key).argmax(0) for key in keys])
+
+
 LAWS: dict[str, Law] = {
+    "words, swaps": Law(
+        WORDS, lambda b: symbols(b)[:6].ravel().tolist(), uniform(0, 2)),
+    "selective_copy, places": Law(
+        SCATTERED, lambda b: places((symbols(b) < 3) & within(b)),
+        equally(combinations(range(5), 2))),
+    "selective_copy, symbols": Law(
+        SCATTERED, lambda b: rows(b.targets[5:7]),
+        together(uniform(0, 2), uniform(0, 2))),
+    "mqar, keys": Law(
+        RECALL, lambda b: rows(symbols(b)[[0, 2]]), equally(
+            permutations((1, 2, 3), 2))),
+    "mqar, values": Law(
+        RECALL, lambda b: rows(symbols(b)[[1, 3]] - 4), equally(
+            permutations(range(4), 2))),
+    "mqar, places": Law(
+        RECALL, query_places, without_replacement(
+            np.array([1, 2, 3]) ** -0.5 / (np.array([1, 2, 3]) ** -0.5).sum())),
     "adding, marks": Law(
         ADDING, lambda b: places(b.inputs[..., 1] == 1),
         together(uniform(0, 3), uniform(4, 8))),

@@ -20,8 +20,11 @@ from lstm_jax.tasks.embedded_reber import (
 )
 from lstm_jax.tasks.latch import latch
 from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
+from lstm_jax.tasks.mqar import mqar
+from lstm_jax.tasks.selective_copy import selective_copy
 from lstm_jax.tasks.temporal_order import temporal_order
 from lstm_jax.tasks.two_sequence import two_sequence
+from lstm_jax.tasks.word_problem import word_problem
 
 FACTORIES: dict[str, Callable[[], Any]] = {
     "temporal_order": temporal_order,
@@ -38,6 +41,10 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "latch": lambda: latch(num_informative=3),
     "sequential_digits": digits.sequential_digits,
     "permuted_digits": lambda: digits.permuted_digits(permutation_seed=0),
+    "word_problem_s3": word_problem,
+    "word_problem_a5": lambda: word_problem("A5"),
+    "selective_copy": lambda: selective_copy(num_items=4),
+    "mqar": lambda: mqar(num_pairs=4),
 }
 
 
@@ -64,6 +71,24 @@ def test_a_factory_returns_one_and_the_same_task(name):
         (lambda: delayed_xor(3), r"delay: got 3; .* even"),
         (lambda: latch(float("nan")), r"noise: got nan; .* at least 0"),
         (lambda: latch(0.2, 0), r"num_informative: got 0; .* at least 1"),
+        (lambda: word_problem("Q8"), r"group: got 'Q8'; it must be like Z3, Z2\^3"),
+        (lambda: word_problem("S7"), r"group: got 'S7'; S is there for 1 to 6"),
+        (lambda: word_problem("Z2^11"), r"group: got 'Z2\^11'; it must have from 1 to"),
+        (lambda: word_problem([(0, 1, 2), (1, 2, 0)]), r"group: \(1, 2, 0\) and then "
+         r"\(1, 2, 0\) is \(2, 0, 1\), which is not in it; it must be closed"),
+        (lambda: word_problem([(0, 0)]), r"group: got \(0, 0\); each entry must be a "
+         r"permutation of 0"),
+        (lambda: word_problem([(0,), (0, 1)]), r"group: permutations of \[1, 2\] "),
+        (lambda: word_problem("Z3", "transpositions"), r"generators: no transposition"),
+        (lambda: word_problem("A5", [(1, 0, 2, 3, 4)]), r"generators: "
+         r"\(1, 0, 2, 3, 4\) is not in the group"),
+        (lambda: word_problem("S3", "swaps"), r"generators: got 'swaps'; "),
+        (lambda: word_problem("S3", []), r"generators: got none; "),
+        (lambda: selective_copy(1), r"num_symbols: got 1; .* at least 2"),
+        (lambda: selective_copy(8, 0), r"num_items: got 0; .* at least 1"),
+        (lambda: mqar(9, 8), r"num_keys: got 8; .* at least 9"),
+        (lambda: mqar(9, 9, 8), r"num_values: got 8; .* at least 9"),
+        (lambda: mqar(power=0), r"power: got 0; "),
         (lambda: digits.permuted_digits(-1), r"permutation_seed: got -1; "),
         (lambda: character_language("aaaa"), r"text: got 'aaaa'; "
          r"it must have at least 2 different"),
@@ -83,6 +108,8 @@ def test_lengths_that_only_some_tasks_refuse(key):
         ("sequential_digits", 65, r"max_length: got 65; it must be 64"),
         ("copy_memory", 20, r"max_length: got 20; it must be at least 21"),
         ("delayed_xor", 10, r"max_length: got 10; it must be at least 11"),
+        ("selective_copy", 7, r"max_length: got 7; it must be at least 8"),
+        ("mqar", 15, r"max_length: got 15; it must be at least 16"),
         ("character_language", 54, r"max_length: got 54; it must be in \[1, 53\]"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -116,6 +143,10 @@ SIZES = {
     "sequential_digits": (1, 10),
     "permuted_digits": (1, 10),
     "flip_flop": (5, 2),
+    "word_problem_s3": (6, 6),
+    "word_problem_a5": (60, 60),
+    "selective_copy": (10, 8),
+    "mqar": (33, 16),
 }
 
 
