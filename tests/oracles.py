@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from by_hand import (
     Oracle,
     elman,
@@ -259,6 +260,18 @@ def antisymmetric(gamma: float, epsilon: float) -> Callable:
     return step
 
 
+def turning(params: Any, carry: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
+    """h = sign(z) max(0, |z| + b), z = x W + h e^A, A = U - Uᵀ, U above the diagonal.
+
+    |z| is written sign(z) z, which is analytic beside 0.
+    """
+    upper = np.triu(params.w_hh, 1)
+    z = x @ params.w_ih + carry.h @ scipy.linalg.expm(upper - upper.T)
+    sign = np.sign(z.real)
+    h = sign * relu(sign * z + params.b)
+    return carry._replace(h=h), h
+
+
 ORACLES: dict[str, Oracle] = {
     "rnn": elman(np.tanh, lambda z, h: 1 - h**2),
     "rnn_relu": elman(lambda z: np.maximum(z, 0), lambda z, h: (z > 0) * 1.0),
@@ -293,5 +306,6 @@ ORACLES: dict[str, Oracle] = {
     "minimal_rnn": by_complex_step(minimal),
     "indrnn": by_complex_step(independent),
     "antisymmetric_rnn": by_complex_step(antisymmetric(0.01, 0.01)),
+    "exp_rnn": by_complex_step(turning),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -24,7 +24,7 @@ from problems import slow_but
 import lstm_jax as lj
 from lstm_jax import initializers
 
-NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn")
+NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn", "exp_rnn")
 
 FEW = [lj.LSTM, lj.FOUR_GATE]
 for_every_family = pytest.mark.parametrize(

@@ -6,6 +6,7 @@ A new cell adds its file and one line to CELLS.
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN, antisymmetric_rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.cifg_lstm import CIFG_LSTM, CIFGParams
+from lstm_jax.cells.exp_rnn import EXP_RNN, henaff, modrelu, rotation
 from lstm_jax.cells.four_gate import (
     FOUR_GATE,
     FourGateCarry,
@@ -100,6 +101,7 @@ CELLS: dict[str, Cell] = Named(
         "minimal_rnn": MINIMAL_RNN,
         "indrnn": INDRNN,
         "antisymmetric_rnn": ANTISYMMETRIC_RNN,
+        "exp_rnn": EXP_RNN,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -110,6 +112,7 @@ __all__ = [
     "rnn", "RNN", "RNNParams", "RNNCarry", "IRNN", "INDRNN", "IndRNNParams",
     "clip_indrnn",
     "antisymmetric_rnn", "ANTISYMMETRIC_RNN",
+    "EXP_RNN", "henaff", "rotation", "modrelu",
     # The LSTM, and its gates
     "lstm", "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
     "GATE_ACTIVATIONS",
