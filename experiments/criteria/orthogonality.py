@@ -13,7 +13,7 @@ FAR, RMS = 5, (0.6, 1.5)
 SUM_RULE = 1e-8
 FALL = 0.04  # of D/N, from the lower gain to the higher
 TOP, NEAR_ZERO, LOWERED = 10, 0.02, 10
-UPDATES = 1000  # docs/decisions/014-calibration-orthogonality.md
+UPDATES = 500  # docs/decisions/014-calibration-orthogonality.md
 LEAST_FLOSSED = 40  # units
 
 
