@@ -1,40 +1,32 @@
 """What number does the decay curve have?
 
 Question: the log-norm of the last step's gradient falls or rises along a straight line
-over the lag. Is the slope the largest Lyapunov exponent of the run, does theory predict
-that exponent, and what do all the other exponents say?
+over the lag. Is the slope the largest Lyapunov exponent of the run, and does theory
+predict that exponent? (All the other exponents: `spectrum_law` and `orthogonality`.)
 
   python -m experiments.lyapunov
-  python -m experiments.lyapunov --spectrum_size=64 --spectrum_gains=2,3
+  python -m experiments.lyapunov --hidden_size=128 --gains=0.5,2
 
-What is drawn. Nets h_t = tanh(W h_{t-1}), W_ij ~ N(0, g²/N), without input. Top left:
-largest exponent (dots) and slope of the log-norm of dL/dh (crosses) against the gain,
-with ln g below g = 1 and mean-field theory above. Top right: whole spectra. Bottom
-left: exponents of products of fresh Gaussian matrices, as deviations from their exact
-values, in exact standard errors. Bottom right: Kaplan-Yorke dimension of the attractor
-per unit, against the gain.
+What is drawn. Nets h_t = tanh(W h_{t-1}), W_ij ~ N(0, g²/N), without input: largest
+exponent (dots) and slope of the log-norm of dL/dh (crosses) against the gain, with ln g
+below g = 1 and mean-field theory above.
 
 Expected. g < 1: λ_1 = ln ρ(W) of this very W, |slope - ln ρ(W)| at most .01 on average
 for g = .5, .7, .8. g > 1: mean field gives .0652, .1547, .3103 at g = 1.5, 2, 3 for
-N -> infinity; seed averages within .02. Near g = 1 a finite net may be periodic. Fresh
-matrices: z-scores of rms about 1, none beyond 5. D/N rises, then falls: .166, .259,
-.289, .246, .191 at g = 1.5, 2, 3, 5, 8 in theory; measured at N = 100: .27 at g = 3
-and .18 at g = 8. Σ λ_i = mean ln|det J| on every run, to 1e-8.
+N -> infinity; seed averages within .02. Near g = 1 a finite net may be periodic.
 
 Row 4 of docs/results.md, `./scripts/reproduce --only=lyapunov`: gains to 10; published
 of N = 4096 are .0649, .3096, .5312, .7494, .8551 at g = 1.5, 3, 5, 8, 10. Smaller nets
 have less, at g = 10 .820 on average for N = 256 and .839 for N = 512. Untrained nets on
 adding: a linear orthogonal one keeps its gradient, an LSTM loses it.
 
-Sources: Newman (1986), https://doi.org/10.1007/BF01464284; Molgedey, Schuchhardt &
-Schuster (1992), https://doi.org/10.1103/PhysRevLett.69.3717; Engelken, Wolf & Abbott
-(2023), https://doi.org/10.1103/PhysRevResearch.5.043044, who report the rise and fall
-of the dimension.
+Sources: Clark (2026), https://arxiv.org/abs/2610.12426; Molgedey, Schuchhardt &
+Schuster (1992), https://doi.org/10.1103/PhysRevLett.69.3717; Arjovsky, Shah & Bengio
+(2016), https://arxiv.org/abs/1511.06464.
 """
 
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,19 +34,14 @@ import numpy as np
 
 import lstm_jax as lj
 from experiments.common import cli, compiling, memory_limit, random_nets, wording
-from experiments.common.cli import ConfigError, option
+from experiments.common.cli import option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
 from experiments.common.rows import Row
 from experiments.criteria.lyapunov import checks
 from experiments.figures.lyapunov import plot
 from lstm_jax import theory
-from lstm_jax.gradients.lyapunov import (
-    entropy_rate,
-    kaplan_yorke_dimension,
-    lyapunov_exponents,
-    lyapunov_spectrum,
-)
+from lstm_jax.gradients.lyapunov import lyapunov_exponents
 
 NAME = "lyapunov"
 GAIN = cli.list_of(cli.number(above=0))
@@ -74,25 +61,7 @@ class Config(cli.Flags):
     num_seeds: int = option(8, cli.integer(minimum=1), "nets per gain")
     num_steps: int = option(1000, cli.integer(minimum=20), "steps measured")
     burn_in: int = option(200, cli.integer(minimum=0), "steps before that")
-    spectrum_size: int = option(
-        100, cli.integer(minimum=2), "units of the nets with all exponents measured"
-    )
-    spectrum_gains: tuple[float, ...] = option(
-        (1.5, 2.0, 3.0, 5.0, 8.0), GAIN, "g of these nets"
-    )
-    spectrum_seeds: int = option(4, cli.integer(minimum=1), "nets per gain")
-    matrix_size: int = option(64, cli.integer(minimum=1), "N of the fresh matrices")
-    num_matrices: int = option(2000, cli.integer(minimum=20), "matrices multiplied")
     seed: int = option(0, cli.seed(), "everything random follows from it")
-
-    def __post_init__(self) -> None:
-        """Checks each field, and the size of the matrices of all steps."""
-        super().__post_init__()
-        if self.matrix_size > 256:
-            raise ConfigError(
-                f"matrix_size: got {self.matrix_size}; it must be at most 256, since "
-                "the matrices of all steps are held in memory"
-            )
 
 
 ROW = Row(
@@ -107,11 +76,6 @@ ROW = Row(
             "num_seeds": 2,
             "num_steps": 200,
             "burn_in": 100,
-            "spectrum_size": 12,
-            "spectrum_gains": (2.0, 4.0),
-            "spectrum_seeds": 2,
-            "matrix_size": 6,
-            "num_matrices": 200,
         },
         # With N = 256 the means at g = 8 and 10 are 0.03 below their limits.
         "standard": {"gains": PUBLISHED_GAINS, "hidden_size": 512},
@@ -122,20 +86,15 @@ ROW = Row(
 
 
 def run(config: Config) -> Record:
-    """Measures the three parts and returns the record."""
+    """Measures both parts and returns the record."""
     parts = {
         f"largest exponents, N = {config.hidden_size}": _largest,
-        f"fresh matrices, N = {config.matrix_size}": _fresh_matrices,
-        f"whole spectra, N = {config.spectrum_size}": _spectra,
         f"driven nets, N = {config.hidden_size}": _driven,
     }
     arrays = [
         ("num_seeds", "hidden_size", "hidden_size"),
         ("num_steps", "hidden_size"),
         ("burn_in", 2),  # a key each
-        ("spectrum_seeds", "spectrum_size", "spectrum_size"),
-        ("num_steps", "spectrum_size"),
-        ("num_matrices", "matrix_size", "matrix_size"),
     ]
     memory_limit.check(asdict(config), arrays, itemsize=8)
     with jax.enable_x64(True), random_nets.one_thread():
@@ -225,109 +184,6 @@ def _driven(config: Config) -> Found:
         rates[name] = np.asarray(of_seeds(stacked, inputs))
     quantity = Quantity(np.stack([*rates.values()]), ("driven", "seed"), "nats/step")
     return Found({"driven_rate": quantity}, {"driven": rates})
-
-
-def _fresh_matrices(config: Config) -> Found:
-    """Multiplies matrices that are drawn anew at every step."""
-    size, steps = config.matrix_size, config.num_matrices
-    key = jax.random.fold_in(jax.random.key(config.seed), 1)
-    matrices = jax.random.normal(key, (steps, size**2)) / size**0.5
-    cell = lj.Cell(
-        name="fresh_matrix",
-        init=lambda *_: (),
-        init_carry=lambda params, batch_shape=(): jnp.ones((*batch_shape, size)),
-        step=lambda params, h, x: (x.reshape(size, size) @ h, h),
-    )
-    found = jax.jit(lambda xs: lyapunov_spectrum(cell, (), xs))(matrices)
-    found = jax.tree.map(np.asarray, found)
-    expected = theory.gaussian_product_exponents(size)
-    z = (found.exponents - expected) / theory.gaussian_product_stderr(size, steps)
-    rms, worst = float(np.sqrt((z**2).mean())), float(np.abs(z).max())
-    ends = [f"{of[0]:+.5f}; {of[-1]:+.5f}" for of in (found.exponents, expected)]
-    axes = ("fresh_rank",)
-    return Found(
-        arrays={
-            "fresh_exponent": Quantity(found.exponents, axes, "nats/step"),
-            "fresh_exponent_stderr": Quantity(found.stderr, axes, "nats/step"),
-            "fresh_exponent_expected": Quantity(expected, axes, "nats/step"),
-            "fresh_z": Quantity(z, axes, "1"),
-        },
-        rows=[
-            row(f"fresh matrices, N = {size}", "largest λ; smallest λ", *ends),
-            row("", "z-scores: rms; largest", f"{rms:.2f}; {worst:.2f}", "1; below 5"),
-            row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"),
-        ],
-        lines=[
-            f"Fresh Gaussian matrices: {size} exponents within {worst:.1f} standard "
-            "errors of Newman's formula."
-        ],
-    )
-
-
-def _sum_rule(found: Any) -> str:
-    """Returns the largest violation; det = 0 once |Wh| > 19: tanh' is 0 in float64."""
-    log_dets = found.mean_log_det
-    regular = np.isfinite(log_dets)
-    apart = np.abs(found.exponents.sum(-1)[regular] - log_dets[regular])
-    singular = log_dets.size - int(regular.sum())
-    note = f"; det = 0 in {singular} of {log_dets.size}" if singular else ""
-    return f"{apart.max(initial=0):.1e}{note}"
-
-
-def _spectra(config: Config) -> Found:
-    size, gains = config.spectrum_size, config.spectrum_gains
-    nets = "spectrum_gain", "spectrum_seed"
-    inputs = jnp.zeros((config.burn_in + config.num_steps, 1))
-
-    def measure(key, gain):
-        params, start = random_nets.net(lj.RNN, key, size, gain)
-        return lyapunov_spectrum(
-            lj.RNN, params, inputs, burn_in=config.burn_in, carry=start
-        )
-
-    found = random_nets.side_by_side(measure, config.seed, config.spectrum_seeds, gains)
-    exponents = jnp.asarray(found.exponents)
-    dimensions = np.asarray(kaplan_yorke_dimension(exponents)) / size
-    entropies = np.asarray(entropy_rate(exponents)) / size
-    columns = gains, wording.told_apart(gains), dimensions, entropies
-    rows = [_spectrum_row(size, *found) for found in zip(*columns, strict=True)]
-    rows.append(row("", "Σ λ - mean ln|det J|", _sum_rule(found), "below 1e-8"))
-    return Found(
-        arrays={
-            "exponent": Quantity(found.exponents, (*nets, "rank"), "nats/step"),
-            "exponent_stderr": Quantity(found.stderr, (*nets, "rank"), "nats/step"),
-            "dimension": Quantity(dimensions, nets, "1"),
-            "entropy": Quantity(entropies, nets, "nats/step"),
-        },
-        axes={"spectrum_gain": gains},
-        rows=rows,
-        lines=[_fall(gains, dimensions)],
-    )
-
-
-def _spectrum_row(
-    size: int, gain: float, text: str, dimensions: np.ndarray, entropies: np.ndarray
-) -> dict[str, str]:
-    dimension = float(theory.mean_field_dimension(gain))
-    entropy = float(theory.mean_field_entropy(gain))
-    return row(
-        f"N = {size}, g = {text}",
-        "D/N; entropy/N",
-        f"{dimensions.mean():.3f} [{dimensions.min():.3f}, {dimensions.max():.3f}]; "
-        f"{entropies.mean():.4f}",
-        f"{dimension:.3f}; {entropy:.4f}",
-    )
-
-
-def _fall(gains: tuple[float, ...], dimensions: np.ndarray) -> str:
-    peak, last = int(dimensions.mean(1).argmax()), int(np.argmax(gains))
-    drop = (dimensions[peak] - dimensions[last]).min()
-    texts = wording.told_apart(gains)
-    return (
-        f"The attractor fills {dimensions[peak].mean():.3f} of the dimensions at g = "
-        f"{texts[peak]} and {dimensions[last].mean():.3f} at g = {texts[last]}: "
-        f"at least {drop:.3f} less in every seed."
-    )
 
 
 if __name__ == "__main__":

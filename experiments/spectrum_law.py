@@ -51,7 +51,6 @@ from lstm_jax import theory
 from lstm_jax.gradients.lyapunov import (
     entropy_rate,
     kaplan_yorke_dimension,
-    lyapunov_spectrum,
 )
 
 NAME = "spectrum_law"
@@ -121,15 +120,15 @@ def run(config: Config) -> Record:
 
 def spectra(cell: lj.Cell, size: int, gains: Any, config: Config) -> Any:
     """Returns the spectra of nets without input, leaves (gain, seed, ...)."""
-    inputs = jnp.zeros((config.burn_in + config.num_steps, 1))
-
-    def measure(key, gain):
-        params, start = random_nets.net(cell, key, size, gain)
-        return lyapunov_spectrum(
-            cell, params, inputs, burn_in=config.burn_in, carry=start
-        )
-
-    return random_nets.side_by_side(measure, config.seed, config.num_seeds, gains)
+    return random_nets.spectra(
+        cell,
+        size,
+        gains,
+        seed=config.seed,
+        num_seeds=config.num_seeds,
+        num_steps=config.num_steps,
+        burn_in=config.burn_in,
+    )
 
 
 def summed_up(found: Any, prefix: str, axes: tuple[str, ...]) -> dict[str, Quantity]:

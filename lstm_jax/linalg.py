@@ -1,8 +1,12 @@
-"""QR of one matrix or a stack of them, under `vmap` and with derivatives."""
+"""QR and the exponential of a matrix, under `vmap` and with derivatives."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+MOST_SQUARINGS = 8
 
 
 @jax.custom_jvp
@@ -47,3 +51,42 @@ def _qr_jvp(primals, tangents):
     below = jnp.tril(inside, -1)
     turn = below - below.mT
     return (q, r), (q @ (turn - inside) + whole, (inside - turn) @ r)
+
+
+def expm(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Returns e^A, by scaling and squaring of its power series.
+
+        e^A = (e^{A / 2^s})^{2^s},    s the least with ||A / 2^s||_1 <= 1/2
+
+    Of products alone, because a batched LAPACK call may never return (see `_qr` in
+    `lstm_jax.initializers`), as that of `jax.scipy.linalg.expm` would be under `vmap`.
+    Norms above 2^7 lose digits: no more than 8 squarings are made.
+
+    References:
+      Higham (2008), Functions of Matrices, section 10.3
+    """
+    eye = jnp.eye(len(matrix), dtype=matrix.dtype)
+    norm = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(matrix), axis=0)))
+    squarings = jnp.clip(jnp.ceil(jnp.log2(norm)) + 1, 0, MOST_SQUARINGS)
+    reduced = matrix * 2.0**-squarings
+
+    def times(left, right):
+        return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
+
+    power = eye
+    for order in range(_num_terms(matrix.dtype), 0, -1):
+        power = eye + times(reduced, power) / order
+
+    def square(done, power):
+        return jnp.where(done < squarings, times(power, power), power)
+
+    return jax.lax.fori_loop(0, MOST_SQUARINGS, square, power)
+
+
+def _num_terms(dtype: Any) -> int:
+    """Returns how many terms of e^{1/2} it takes until the next is below rounding."""
+    term, order = 0.5, 1
+    while term > jnp.finfo(dtype).eps:
+        order += 1
+        term *= 0.5 / order
+    return order

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from by_hand import (
     Oracle,
     elman,
@@ -16,6 +17,15 @@ from by_hand import (
     lstm_gates,
     lstm_step,
     lstm_step_back,
+)
+from linear_oracles import (
+    lru,
+    minimal_gru,
+    minimal_lstm,
+    positive,
+    reflected,
+    selective,
+    signed_minimal_gru,
 )
 
 
@@ -259,85 +269,6 @@ def antisymmetric(gamma: float, epsilon: float) -> Callable:
     return step
 
 
-def lru(params: Any, carry: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
-    """h = λ h + γ x B with λ = exp(-exp ν + i exp θ), y = Re(h C) + x D."""
-    radius, angle = np.exp(-np.exp(params.nu_log)), np.exp(params.theta_log)
-    a, b, gamma = radius * np.cos(angle), radius * np.sin(angle), params.gamma_log
-    re = a * carry.re - b * carry.im + np.exp(gamma) * (x @ params.b_re)
-    im = a * carry.im + b * carry.re + np.exp(gamma) * (x @ params.b_im)
-    y = re @ params.c_re - im @ params.c_im + x @ params.d
-    return carry._replace(re=re, im=im), y
-
-
-def minimal_gru(candidate: Callable) -> Callable:
-    """h = (1 - z) h + z g(n)."""
-
-    def step(params, carry, x):
-        z, n = np.split(x @ params.w_ih + params.b, 2, axis=-1)
-        z = logistic(z)
-        h = (1 - z) * carry.h + z * candidate(n)
-        return carry._replace(h=h), h
-
-    return step
-
-
-def minimal_lstm(candidate: Callable) -> Callable:
-    """h = f / (f + i) h + i / (f + i) g(n)."""
-
-    def step(params, carry, x):
-        f, i, n = np.split(x @ params.w_ih + params.b, 3, axis=-1)
-        f, i = logistic(f), logistic(i)
-        h = f / (f + i) * carry.h + i / (f + i) * candidate(n)
-        return carry._replace(h=h), h
-
-    return step
-
-
-def signed_minimal_gru(params: Any, carry: Any, x: np.ndarray) -> tuple:
-    """h = tanh(a) h + z n."""
-    a, z, n = np.split(x @ params.w_ih + params.b, 3, axis=-1)
-    h = np.tanh(a) * carry.h + logistic(z) * n
-    return carry._replace(h=h), h
-
-
-def positive(v: np.ndarray) -> np.ndarray:
-    """v + 1/2 for v >= 0, σ(v) below, also for v + iε."""
-    return np.where(np.real(v) >= 0, v + 0.5, logistic(v))
-
-
-def selective(signed: bool) -> Callable:
-    """h = exp(Δ A) h + Δ v B, or 2 exp(Δ A) - 1 for the factor; y = C h + D v."""
-
-    def step(params, carry, x):
-        hidden, state = params.a_log.shape
-        cuts = [hidden, 2 * hidden, 2 * hidden + state]
-        v, delta, b, c = np.split(x @ params.w_ih, cuts, axis=-1)
-        delta = np.log1p(np.exp(delta + params.b_delta))
-        factor = np.exp(-delta[..., None] * np.exp(params.a_log))
-        factor = 2 * factor - 1 if signed else factor
-        h = factor * carry.h + (delta * v)[..., None] * b[..., None, :]
-        y = (h * c[..., None, :]).sum(-1) + params.d * v
-        return carry._replace(h=h), y
-
-    return step
-
-
-def reflected(factors: int, largest: int) -> Callable:
-    """h = Π (I - β v vᵀ) h + x W + b, one factor after the other."""
-
-    def step(params, carry, x):
-        beta = largest * logistic(x @ params.w_beta + params.b_beta)
-        directions = np.split(x @ params.w_v + params.b_v, factors, axis=-1)
-        h = carry.h
-        for j, v in enumerate(directions):
-            v = v / np.sqrt((v * v).sum(-1, keepdims=True))
-            h = h - beta[..., j : j + 1] * (v * h).sum(-1, keepdims=True) * v
-        h = h + x @ params.w_ih + params.b
-        return carry._replace(h=h), h
-
-    return step
-
-
 def exponential_gates(heads: int, forget_gate: str) -> Callable:
     """c = f c + e^i z, n = f n + e^i, h = o c / n; c and n over e^m, m a constant."""
 
@@ -359,6 +290,18 @@ def exponential_gates(heads: int, forget_gate: str) -> Callable:
         return carry._replace(h=h, c=c, n=n, m=m), h
 
     return step
+
+
+def turning(params: Any, carry: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
+    """h = sign(z) max(0, |z| + b), z = x W + h e^A, A = U - Uᵀ, U above the diagonal.
+
+    |z| is written sign(z) z, which is analytic beside 0.
+    """
+    upper = np.triu(params.w_hh, 1)
+    z = x @ params.w_ih + carry.h @ scipy.linalg.expm(upper - upper.T)
+    sign = np.sign(z.real)
+    h = sign * relu(sign * z + params.b)
+    return carry._replace(h=h), h
 
 
 ORACLES: dict[str, Oracle] = {
@@ -407,5 +350,6 @@ ORACLES: dict[str, Oracle] = {
     "delta_product_1_beta_1": by_complex_step(reflected(1, 1)),
     "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
     "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
+    "exp_rnn": by_complex_step(turning),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -24,7 +24,7 @@ import lstm_jax as lj
 from lstm_jax import initializers
 
 LINEAR = [name for name, cell in lj.CELLS.items() if cell.transition]
-NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn", *LINEAR)
+NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn", "exp_rnn", *LINEAR)
 
 FEW = [lj.LSTM, lj.FOUR_GATE]
 for_every_family = pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 import lstm_jax as lj
 from lstm_jax import initializers
+from lstm_jax.gradients.lyapunov import lyapunov_spectrum
 from lstm_jax.types import Carry, Params
 
 
@@ -35,6 +36,26 @@ def net(cell: lj.Cell, key: jax.Array, size: int, gain: Any) -> tuple[Params, Ca
         for key, leaf in zip([key_state, *keys], empty, strict=True)
     ]
     return params, jax.tree.unflatten(structure, leaves)
+
+
+def spectra(
+    cell: lj.Cell,
+    size: int,
+    gains: Sequence[float],
+    *,
+    seed: int,
+    num_seeds: int,
+    num_steps: int,
+    burn_in: int,
+) -> Any:
+    """Returns the spectra of nets without input, leaves (gain, seed, ...)."""
+    inputs = jnp.zeros((burn_in + num_steps, 1))
+
+    def measure(key, gain):
+        params, start = net(cell, key, size, gain)
+        return lyapunov_spectrum(cell, params, inputs, burn_in=burn_in, carry=start)
+
+    return side_by_side(measure, seed, num_seeds, gains)
 
 
 def side_by_side(

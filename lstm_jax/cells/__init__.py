@@ -11,6 +11,7 @@ from lstm_jax.cells.delta_product import (
     DeltaProductParams,
     delta_product,
 )
+from lstm_jax.cells.exp_rnn import EXP_RNN, henaff, modrelu, rotation
 from lstm_jax.cells.four_gate import (
     FOUR_GATE,
     FourGateCarry,
@@ -129,6 +130,7 @@ CELLS: dict[str, Cell] = Named(
         "selective_ssm": SELECTIVE_SSM,
         "delta_product": DELTA_PRODUCT,
         "slstm": SLSTM,
+        "exp_rnn": EXP_RNN,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -139,6 +141,7 @@ __all__ = [
     "rnn", "RNN", "RNNParams", "RNNCarry", "IRNN", "INDRNN", "IndRNNParams",
     "clip_indrnn",
     "antisymmetric_rnn", "ANTISYMMETRIC_RNN",
+    "EXP_RNN", "henaff", "rotation", "modrelu",
     # The LSTM, and its gates
     "lstm", "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
     "GATE_ACTIVATIONS",

@@ -3,8 +3,8 @@
 In the order of the questions: how much is left at every lag, of the memory, of single
 units, of the inputs; which steps influence which; what trains the weights; which path
 the gradient takes; what one step does, and what a whole run does; how to record and
-shape it in training. Two modules share the name of their function, `influence` and
-`recorder`: as attributes of this package these are the functions.
+shape it in training. Three modules share the name of their function, `influence`,
+`recorder` and `flossing`: as attributes of this package these are the functions.
 """
 
 from lstm_jax.gradients.alignment import by_lag
@@ -37,6 +37,7 @@ from lstm_jax.gradients.decay import (
     rounding_lag,
     underflow_lag,
 )
+from lstm_jax.gradients.flossing import flossing
 from lstm_jax.gradients.influence import influence, input_influence
 from lstm_jax.gradients.inputs import input_gradients, log_input_gradient_norms
 from lstm_jax.gradients.jacobians import jacobian_products, step_jacobians
@@ -89,5 +90,5 @@ __all__ = [
     "kaplan_yorke_dimension",
     "entropy_rate",
     # In training: to record it, and to shape it
-    "recorder", "Recorder", "Recording", "omega",
+    "recorder", "Recorder", "Recording", "omega", "flossing",
 ]  # fmt: skip
