@@ -26,9 +26,10 @@ def plot(record: Record) -> Figure:
     plots.headline(figure, finding(record))
     then, now, longer = figure.subplots(1, 3, width_ratios=[1.15, 1, 1])
     _plot_1997(then, record)
+    longer.sharey(now)
     _plot_today(now, record, "", "length")
     _plot_today(longer, record, "long_", "long_length")
-    longer.set(ylabel="", ylim=now.get_ylim())
+    longer.set_ylabel("")
     return figure
 
 
@@ -37,7 +38,7 @@ def finding(record: Record) -> str:
     solved = np.isfinite(take(record, "solved_at")).sum(1)
     nets = record.config["num_nets"]
     told = [
-        f"{int(of)} of {nets} of 1997 ({output} output)"
+        f"{int(of)} of {nets} nets of 1997 with a {output} output"
         for output, of in zip(record.axes["output"], solved, strict=True)
     ]
     if "lstm" in record.axes["cell"]:
@@ -78,10 +79,13 @@ def _plot_solved(axes: Axes, record: Record, right: float) -> None:
         plots.note(axes, "1997", (PUBLISHED / 1000, foot), (0, 5), ha="center")
 
 
-def _name_plateaus(axes: Axes, right: float, none: float, one: float) -> None:
-    for level, text in ((none, "no number known"), (one, "one of two")):
+def _name_plateaus(
+    axes: Axes, right: float, none: float, one: float, above: float = 2
+) -> None:
+    """Draws both plateaus; the name of the upper one is so many points above it."""
+    for level, text, by in ((none, "no number known", above), (one, "one of two", 2)):
         axes.axhline(level, color=plots.GREY, linewidth=0.6)
-        plots.note(axes, text, (right, level), (0, 2), ha="right", color=plots.GREY)
+        plots.note(axes, text, (right, level), (0, by), ha="right", color=plots.GREY)
 
 
 def _plot_today(axes: Axes, record: Record, prefix: str, length: str) -> None:
@@ -94,7 +98,7 @@ def _plot_today(axes: Axes, record: Record, prefix: str, length: str) -> None:
         style = {"color": plots.colour_of(cell), "ls": plots.LINE_STYLES[k % 4]}
         lines = axes.semilogy(updates, smooth.T, lw=0.9, **style)
         lines[np.argsort(smooth[:, -1])[len(smooth) // 2]].set_label(cell)
-    _name_plateaus(axes, config["num_steps"], MEAN_OF_TWO, MEAN_OF_ONE)
+    _name_plateaus(axes, config["num_steps"], MEAN_OF_TWO, MEAN_OF_ONE, above=9)
     axes.set(xlim=(0, config["num_steps"]), ylim=(None, 3 * MEAN_OF_TWO))
     axes.set(xlabel="updates", ylabel="mean squared error")
     axes.set_title(f"Today: Adam, T = {config[length]}")

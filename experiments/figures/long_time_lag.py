@@ -1,5 +1,7 @@
 """The figure of `experiments.long_time_lag`: errors, and sequences by distance."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,6 +9,8 @@ from matplotlib.figure import Figure
 from experiments.common.records import Record, take
 from experiments.criteria.long_time_lag import PUBLISHED_FAR, learned_after
 from lstm_jax import plots
+
+SHORT = {"2a": "2a", "2b": "2b", "2a_shut": "2a with a shut gate"}
 
 
 @plots.styled
@@ -22,16 +26,25 @@ def plot(record: Record) -> Figure:
 
 
 def finding(record: Record) -> str:
-    """Returns how many nets learned each experiment."""
-    told = []
-    for prefix, axis in (("", "task"), ("rnn_", "rnn"), ("far_", "distance")):
-        for entry in record.axes[axis]:
-            after = learned_after(record, prefix, **{axis: entry})
-            name = {"task": entry, "rnn": f"2a by {entry} RNN"}.get(
-                axis, f"2c q={entry}"
-            )
-            told.append(f"{int(np.isfinite(after).sum())} of {after.size} ({name})")
-    return f"Nets that learned: {', '.join(told)}"
+    """Returns how many nets learned each experiment; all RNNs are one."""
+    told = {
+        **{
+            SHORT[task]: _learned(record, "", task=task) for task in record.axes["task"]
+        },
+        "2a by RNNs": np.concatenate(
+            [_learned(record, "rnn_", rnn=one) for one in record.axes["rnn"]] or [[]]
+        ),
+        **{
+            f"2c at q = {q}": _learned(record, "far_", distance=q)
+            for q in record.axes["distance"]
+        },
+    }
+    shares = [f"{name} {int(np.sum(of))}/{len(of)}" for name, of in told.items()]
+    return f"Nets that learned: {', '.join(shares)}"
+
+
+def _learned(record: Record, prefix: str, **at: Any) -> np.ndarray:
+    return np.isfinite(learned_after(record, prefix, **at))
 
 
 def _plot_near(axes: Axes, record: Record) -> None:
@@ -49,9 +62,11 @@ def _plot_near(axes: Axes, record: Record) -> None:
         axes.semilogy(sequences, rnns[k].T, lw=0.7, label=f"{activation} RNN", **style)
     floor = 0.5 / lag  # two units at 1/2 in one step of `lag`
     axes.axhline(floor, color=plots.GREY, linewidth=0.6)
-    plots.note(axes, "all but the last", (0, floor), (2, 2), color=plots.GREY)
+    right = axes.get_xlim()[1]
+    at, below = (right, floor), (-2, -9)
+    plots.note(axes, "all but the last", at, below, ha="right", color=plots.GREY)
     axes.set(xlabel="thousand sequences", ylabel="squared error of a step")
-    axes.set_title(f"2a, p = {lag}")
+    axes.set(title=f"2a, p = {lag}", ylim=(None, 100))  # the names stand above
     handles, labels = axes.get_legend_handles_labels()
     first = dict(zip(reversed(labels), reversed(handles), strict=True))
     axes.legend(first.values(), first.keys(), loc="upper right")
@@ -67,9 +82,9 @@ def _plot_far(axes: Axes, record: Record) -> None:
     right = sequences[np.isfinite(errors).any((0, 1))].max()
     axes.axhline(0.5, color=plots.GREY, linewidth=0.6)
     plots.note(axes, "chance", (right, 0.5), (0, 2), ha="right", color=plots.GREY)
-    axes.set(xlim=(0, right), ylim=(0, 0.6), xlabel="thousand sequences")
-    axes.set(ylabel="squared error", title="2c")
-    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.85))
+    axes.set(xlim=(0, right), ylim=(0, 0.9), xlabel="thousand sequences")
+    axes.set(ylabel="squared error", title="2c, two blocks of one cell")
+    axes.legend(loc="upper right")
 
 
 def _plot_distance(axes: Axes, record: Record) -> None:
@@ -79,9 +94,16 @@ def _plot_distance(axes: Axes, record: Record) -> None:
         solved = after[np.isfinite(after)]
         color = plots.colour_of("lstm97")
         axes.plot([q] * solved.size, solved, "o", color=color, mfc="none", ms=4)
+        if not solved.size:
+            most = record.config["max_far"] / 1000
+            plots.note(axes, "none", (q, most), (0, 2), ha="center", color=color)
     shown = [q for q in PUBLISHED_FAR if q <= max(2 * max(distances), 100)]
     published = [PUBLISHED_FAR[q] / 1000 for q in shown]
     axes.plot(shown, published, "D", color="black", ms=4)
-    plots.note(axes, "1997", (shown[0], published[0]), (5, -9))
+    plots.note(axes, "1997", (shown[-1], published[-1]), (0, 6), ha="center")
     axes.set(xscale="log", yscale="log", xlabel="distractors $q$, $p = q$")
-    axes.set(ylabel="thousand sequences", title="2c: learned after")
+    axes.set_xticks(shown, list(map(str, shown)))
+    axes.set_yticks([30, 50, 100, 150], ["30", "50", "100", "150"])
+    axes.minorticks_off()
+    axes.set(ylabel="thousand sequences", title="2c: learned after", ylim=(20, 200))
+    axes.margins(x=0.15)
