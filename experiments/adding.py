@@ -29,11 +29,12 @@ test sequences. Who knows no number has 1/6, who knows one of two 1/12. The plat
 is below 1/24.
 
 Found: 8 minutes on one core. 10 of 10 nets with a linear output unit, after 82 681
-sequences at the median, and none of 10 with a logistic one within 400 000, whose squared
-error is .0002 by then and hardly falls: what is slow is that unit and not the memory
-(decision 014). By Adam, at T = 100: .0004 (LSTM), .0003 (GRU), .003 (four_gate), all networks of
-each, and .18 (RNN, never off 1/6). At 1/6 stay the LSTM 706 updates, the GRU 209, the
-four-gate cell 424; at 1/12 each less than 50 more. The RNN at T = 200: .17.
+sequences at the median, and none of 10 with a logistic one within 400 000, whose
+squared error is .0002 by then and hardly falls: what is slow is that unit and not the
+memory (decision 014). By Adam, at T = 100: .0004 (LSTM), .0003 (GRU), .003 (four_gate),
+all networks of each, and .18 (RNN, never off 1/6). At 1/6 stay the LSTM 706 updates,
+the GRU 209, the four-gate cell 424; at 1/12 each less than 50 more. The RNN at T = 200:
+.17.
 """
 
 import time

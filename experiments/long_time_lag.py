@@ -32,9 +32,9 @@ Found: 42 minutes on one core. 2a, to the letter: 9 of 18 nets, after 38 811 seq
 at the median; in the others readout units have been killed for good, for c is near 25
 at the end of a sequence at first (decision 014). With a gate that begins shut 18 of 18
 learn, after 40 525. 2b: none; the cell is added before there is anything to add it to.
-2c: 5 of 10 at q = 50, after 94 485, and none of 10 at q = 200, within 150 000: at q = 50
-most leave chance early, and err now and then for as long again and longer. RNNs: none
-of 12. So the published numbers of sequences are not reached by what is published
+2c: 5 of 10 at q = 50, after 94 485, and none of 10 at q = 200, within 150 000: at q =
+50 most leave chance early, and err now and then for as long again and longer. RNNs:
+none of 12. So the published numbers of sequences are not reached by what is published
 of the nets, and that RNNs fail is.
 """
 

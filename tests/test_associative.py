@@ -1,6 +1,7 @@
 """A sequence as a tree equals the same sequence step by step."""
 
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -27,14 +28,11 @@ MASKS = {
     "pieces of five, reverse": {"checkpoint_every": 5, "reverse": True},
 }
 in_float64 = pytest.mark.usefixtures("x64")
-for_every_linear_cell = pytest.mark.parametrize(
-    "cell", slow_but([lj.cells.LRU, lj.cells.MIN_GRU], LINEAR), ids=lambda c: c.name
-)
+FORMS = [lj.cells.MIN_GRU, lj.cells.LRU, lj.cells.delta_product(2)]
 for_every_form = pytest.mark.parametrize(
-    "cell",
-    [lj.cells.MIN_GRU, lj.cells.LRU, lj.cells.delta_product(2)],
-    ids=lambda c: c.name,
+    "cell", slow_but([lj.cells.LRU], FORMS), ids=lambda cell: cell.name
 )
+FEW = [(lj.cells.LRU, "resets"), (lj.cells.MIN_GRU, "reverse")]
 
 
 def problem_of(cell, time=TIME, batch=BATCH, hidden=HIDDEN, dtype=jnp.float64):
@@ -58,8 +56,7 @@ def shown_and_gradients(cell, masks, implementation):
 
 
 @in_float64
-@pytest.mark.parametrize("masks", slow_but(["resets", "reverse"], MASKS))
-@for_every_linear_cell
+@pytest.mark.parametrize(("cell", "masks"), slow_but(FEW, [*product(LINEAR, MASKS)]))
 def test_values_and_gradients_are_those_of_the_scan(cell, masks):
     problem = problem_of(cell)
     as_tree, by_step = (

@@ -11,7 +11,7 @@ from lstm_jax.cells.delta_product import (
     DeltaProductParams,
     delta_product,
 )
-from lstm_jax.cells.exp_rnn import EXP_RNN, henaff, modrelu, rotation
+from lstm_jax.cells.exp_rnn import EXP_RNN, henaff, modrelu, skew_exp
 from lstm_jax.cells.four_gate import (
     FOUR_GATE,
     FourGateCarry,
@@ -141,7 +141,7 @@ __all__ = [
     "rnn", "RNN", "RNNParams", "RNNCarry", "IRNN", "INDRNN", "IndRNNParams",
     "clip_indrnn",
     "antisymmetric_rnn", "ANTISYMMETRIC_RNN",
-    "EXP_RNN", "henaff", "rotation", "modrelu",
+    "EXP_RNN", "henaff", "skew_exp", "modrelu",
     # The LSTM, and its gates
     "lstm", "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
     "GATE_ACTIVATIONS",

@@ -41,30 +41,6 @@ def init_carry(params: DeltaProductParams, batch_shape: Shape = ()) -> GRUCarry:
     return GRUCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
-def _init(
-    wiring: _Wiring,
-    key: PRNGKey,
-    input_size: int,
-    hidden_size: int,
-    *,
-    input_init: Initializer = initializers.glorot,
-    dtype: Any = jnp.float32,
-) -> DeltaProductParams:
-    check_init(key, input_size, hidden_size, dtype, input_init=input_init)
-    factors = wiring.num_factors
-    key_ih, key_v, key_bias, key_beta = jax.random.split(key, 4)
-    shape = (input_size, hidden_size)
-    directions = jax.random.normal(key_bias, (factors * hidden_size,), dtype)
-    return DeltaProductParams(
-        w_ih=input_init(key_ih, shape, dtype),
-        b=jnp.zeros((hidden_size,), dtype),
-        w_v=initializers.per_gate(input_init, key_v, shape, factors, dtype),
-        b_v=directions * jnp.asarray(hidden_size**-0.5, dtype),
-        w_beta=input_init(key_beta, (input_size, factors), dtype),
-        b_beta=jnp.zeros((factors,), dtype),
-    )
-
-
 @any_rank
 def _transition(
     wiring: _Wiring, params: DeltaProductParams, x: Input
@@ -73,12 +49,15 @@ def _transition(
     strengths = wiring.largest * jax.nn.sigmoid(x @ params.w_beta + params.b_beta)
     v = x @ params.w_v + params.b_v
     v = v.reshape(*x.shape[:-1], wiring.num_factors, params.b.shape[0])
-    v = v / jnp.linalg.norm(v, axis=-1, keepdims=True)
+    squares = jnp.sum(v * v, axis=-1, keepdims=True)
+    v = v * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1))  # of no direction, none
     return Reflections(strengths, v), GRUCarry(h=x @ params.w_ih + params.b)
 
 
 @factory
 def _delta_product(wiring: _Wiring) -> Cell:
+    factors, largest = wiring
+
     def init(
         key: PRNGKey,
         input_size: int,
@@ -93,8 +72,17 @@ def _delta_product(wiring: _Wiring) -> Cell:
 
         Arguments and errors as for `lstm_jax.cells.lstm.init`.
         """
-        return _init(
-            wiring, key, input_size, hidden_size, input_init=input_init, dtype=dtype
+        check_init(key, input_size, hidden_size, dtype, input_init=input_init)
+        key_ih, key_v, key_bias, key_beta = jax.random.split(key, 4)
+        shape = (input_size, hidden_size)
+        directions = jax.random.normal(key_bias, (factors * hidden_size,), dtype)
+        return DeltaProductParams(
+            w_ih=input_init(key_ih, shape, dtype),
+            b=jnp.zeros((hidden_size,), dtype),
+            w_v=initializers.per_gate(input_init, key_v, shape, factors, dtype),
+            b_v=directions * jnp.asarray(hidden_size**-0.5, dtype),
+            w_beta=input_init(key_beta, (input_size, factors), dtype),
+            b_beta=jnp.zeros((factors,), dtype),
         )
 
     def transition(params: DeltaProductParams, x: Input) -> tuple[Any, GRUCarry]:
@@ -106,7 +94,6 @@ def _delta_product(wiring: _Wiring) -> Cell:
         carry = advanced(*_transition(wiring, params, x), carry)
         return carry, carry.h
 
-    factors, largest = wiring
     default = wiring == _Wiring(2, 2)
     return Cell(
         name="delta_product" + ("" if default else f"_{factors}_beta_{largest}"),

@@ -40,13 +40,13 @@ def henaff(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     return jnp.zeros(shape, drawn_in).at[first, first + 1].set(angles).astype(dtype)
 
 
-def rotation(w_hh: Float[Array, "hidden hidden"]) -> Float[Array, "hidden hidden"]:
+def skew_exp(w_hh: Float[Array, "hidden hidden"]) -> Float[Array, "hidden hidden"]:
     """Returns e^A, A = U - Uᵀ with U the part of W_hh above its diagonal.
 
     Orthogonal, with determinant 1, whatever W_hh is; computed in float32 at least.
 
     Example:
-      >>> turned = lj.cells.rotation(jax.random.normal(jax.random.key(0), (4, 4)))
+      >>> turned = lj.cells.skew_exp(jax.random.normal(jax.random.key(0), (4, 4)))
       >>> bool(jnp.allclose(turned @ turned.T, jnp.eye(4), atol=1e-5))
       True
     """
@@ -90,7 +90,7 @@ def step(params: RNNParams, carry: RNNCarry, x: Input) -> tuple[RNNCarry, Hidden
       its code, https://github.com/Lezcano/expRNN
     """
     check_input(x, params.w_ih.shape[0])
-    z = x @ params.w_ih + carry.h @ rotation(params.w_hh)
+    z = x @ params.w_ih + carry.h @ skew_exp(params.w_hh)
     h = modrelu(z, params.b)
     return RNNCarry(h=h), h
 

@@ -8,7 +8,7 @@ from comparing import assert_close
 from problems import draw
 
 import lstm_jax as lj
-from lstm_jax.cells import EXP_RNN, henaff, modrelu, rotation
+from lstm_jax.cells import EXP_RNN, henaff, modrelu, skew_exp
 
 in_float64 = pytest.mark.usefixtures("x64")
 
@@ -26,8 +26,8 @@ def test_a_net_whose_units_all_speak_keeps_the_norm_of_its_gradient():
 @in_float64
 def test_what_is_below_the_diagonal_is_not_read_and_not_trained():
     w_hh = draw(5, 5)
-    assert_close(rotation(w_hh), rotation(jnp.triu(w_hh, 1)))
-    gradient = jax.grad(lambda w: jnp.sum(draw(5, 5, seed=1) * rotation(w)))(w_hh)
+    assert_close(skew_exp(w_hh), skew_exp(jnp.triu(w_hh, 1)))
+    gradient = jax.grad(lambda w: jnp.sum(draw(5, 5, seed=1) * skew_exp(w)))(w_hh)
     assert (jnp.tril(gradient) == 0).all()
     assert (jnp.triu(gradient, 1) != 0).sum() == 10
 
@@ -41,7 +41,7 @@ def test_it_starts_as_turns_of_pairs_of_units():
         at = slice(2 * pair, 2 * pair + 2)
         cos, sin = np.cos(angle), np.sin(angle)
         wanted[at, at] = [[cos, sin], [-sin, cos]]
-    assert_close(rotation(w_hh), wanted)
+    assert_close(skew_exp(w_hh), wanted)
     many = henaff(jax.random.key(2), (4000, 4000), jnp.float32)
     drawn = np.asarray(many[np.arange(0, 4000, 2), np.arange(1, 4000, 2)])
     assert np.abs(drawn).max() <= np.pi
@@ -50,7 +50,7 @@ def test_it_starts_as_turns_of_pairs_of_units():
 
 @in_float64
 def test_it_turns_and_never_reflects():
-    assert_close(np.linalg.det(rotation(3 * draw(6, 6))), 1.0)
+    assert_close(np.linalg.det(skew_exp(3 * draw(6, 6))), 1.0)
 
 
 def test_a_bias_below_zero_silences_small_values():
@@ -61,7 +61,7 @@ def test_a_bias_below_zero_silences_small_values():
 
 def test_half_precision_rounds_a_rotation_of_single():
     w_hh = jnp.asarray(draw(4, 4), jnp.float32)
-    half = rotation(w_hh.astype(jnp.bfloat16))
+    half = skew_exp(w_hh.astype(jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
-    wanted = rotation(w_hh.astype(jnp.bfloat16).astype(jnp.float32))
+    wanted = skew_exp(w_hh.astype(jnp.bfloat16).astype(jnp.float32))
     assert (half == wanted.astype(jnp.bfloat16)).all()
