@@ -52,8 +52,11 @@ tanh RNN at least .95 of it, in each tenth of the updates and at the end; the me
 of the first ten below .02 within 500 updates and the condition number lowered by 10 at
 least, in every net.
 
-Found, on the seeds of decision 014 alone: see there. The standard size has not been run
-to the end; about 7 minutes on one idle core, by its parts.
+Found: 11 minutes on one busy core. All of it: copy at .0003 of chance (exp_rnn, 5 of 5
+seeds) and 1.003 (tanh RNN); D/N .269 at g = 3 and .177 at g = 8; z-scores of fresh
+matrices with rms 1.01, 2.2 at most; the mean |λ| of the first ten from .39 to .004,
+below .02 after 150 to 200 updates. σ_1/σ_75 of 55 steps falls from e^133 to e^9; that of
+all 80 directions rises, e^207 to e^248, as five are left alone.
 """
 
 from collections.abc import Callable
@@ -79,7 +82,7 @@ from experiments.common.rows import Row, mean
 from experiments.criteria.orthogonality import COPIES, STAYS, checks
 from experiments.figures.orthogonality import plot
 from lstm_jax import initializers, theory
-from lstm_jax.cells import rotation
+from lstm_jax.cells import skew_exp
 from lstm_jax.gradients.lyapunov import kaplan_yorke_dimension, lyapunov_spectrum
 
 NAME = "orthogonality"
@@ -261,7 +264,7 @@ def _copying(config: Config) -> Found:
     trained = {name: copy_nets.trained(config, *net) for name, net in nets.items()}
     losses = np.stack([loss for _, loss, _ in trained.values()])
     tested = np.stack([test for _, _, test in trained.values()])
-    turns = jax.vmap(rotation)(trained[COPIES][0].cell.w_hh)
+    turns = jax.vmap(skew_exp)(trained[COPIES][0].cell.w_hh)
     apart = np.abs(np.asarray(turns @ turns.mT) - np.eye(config.hidden_size))
     floor, axes = copy_nets.TASK.floor(copy_nets.length_of(config)), ("network", "seed")
     rows = [

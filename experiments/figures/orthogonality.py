@@ -101,7 +101,7 @@ def _plot_fresh(axes: Axes, record: Record) -> None:
     axes.plot(places, z, "o", color=plots.GREY, markersize=3)
     limit = max(3.0, float(np.abs(z).max()) + 0.5)
     axes.set(ylim=(-limit, limit), xlabel="rank $i$ of the exponent")
-    axes.set_ylabel("minus exact value,\nstandard errors")
+    axes.set_ylabel("measured - exact,\nin standard errors")
     config = record.config
     axes.set_title(f"{config['num_matrices']} fresh matrices, N = {len(z)}")
 

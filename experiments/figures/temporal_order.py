@@ -53,13 +53,14 @@ def _plot_success(axes: Axes, record: Record, init: str) -> None:
             markerfacecolor="white" if method == "MSGD-C" else None,
             label=method,
             clip_on=False,
+            markersize=5,
         )
     axes.set_xscale("log")
     axes.set_xticks(lengths, map(str, lengths))
     axes.minorticks_off()
     axes.set(ylim=(0, 1.03), xlabel="length, steps", title=f"RNN, {init}")
     axes.set_ylabel("runs that learn the task")
-    plots.label_ends(axes)
+    axes.legend(loc="upper right")
 
 
 def _plot_losses(axes: Axes, record: Record) -> None:
