@@ -55,8 +55,8 @@ least, in every net.
 Found: 11 minutes on one busy core. All of it: copy at .0003 of chance (exp_rnn, 5 of 5
 seeds) and 1.003 (tanh RNN); D/N .269 at g = 3 and .177 at g = 8; z-scores of fresh
 matrices with rms 1.01, 2.2 at most; the mean |λ| of the first ten from .39 to .004,
-below .02 after 150 to 200 updates. σ_1/σ_75 of 55 steps falls from e^133 to e^9; that of
-all 80 directions rises, e^207 to e^248, as five are left alone.
+below .02 after 150 to 200 updates. σ_1/σ_75 of 55 steps falls from e^133 to e^9; that
+of all 80 directions rises, e^207 to e^248, as five are left alone.
 """
 
 from collections.abc import Callable

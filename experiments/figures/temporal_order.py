@@ -41,6 +41,7 @@ def finding(record: Record) -> str:
 def _plot_success(axes: Axes, record: Record, init: str) -> None:
     """Draws the rate of success on the axes of the paper's figure 7."""
     lengths = record.axes["length"]
+    middle = len(lengths) // 2  # where the methods differ most
     for method in record.axes["method"]:
         learnt = np.isfinite(take(record, "learnt", init=init, method=method))
         marker, line = LOOKS[method]
@@ -51,16 +52,16 @@ def _plot_success(axes: Axes, record: Record, init: str) -> None:
             ls=line,
             color=plots.colour_of("rnn"),
             markerfacecolor="white" if method == "MSGD-C" else None,
-            label=method,
             clip_on=False,
             markersize=5,
         )
+        named = lengths[middle], learnt.mean(1)[middle]
+        plots.note(axes, method, named, (7, 3), color=plots.colour_of("rnn"))
     axes.set_xscale("log")
     axes.set_xticks(lengths, map(str, lengths))
     axes.minorticks_off()
     axes.set(ylim=(0, 1.03), xlabel="length, steps", title=f"RNN, {init}")
     axes.set_ylabel("runs that learn the task")
-    axes.legend(loc="upper right")
 
 
 def _plot_losses(axes: Axes, record: Record) -> None:
