@@ -67,7 +67,7 @@ def _plot_right(axes: Axes, record: Record) -> None:
     axes.axvline(0.5, color=plots.GREY, linewidth=0.6, zorder=0)
     plots.note(axes, "chance", (0.5, 1), (2, -8), coords=("data", "axes fraction"))
     axes.set(xlim=(0, 1.03), xlabel="share right")
-    axes.set_title("Outer symbols, at the end")
+    axes.set_title("Outer symbols")
     axes.set_yticks(range(len(record.axes["cell"])), _names(record))
 
 
