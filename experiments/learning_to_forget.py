@@ -40,10 +40,10 @@ Found: 7 minutes on one core. After 250 updates the LSTM has learnt it in 4 of 5
 after 500 in all; without a forget gate none has, and a string is .95 nats dearer. But
 after 2000 updates the LSTM with f = 1 has learnt it in 4 of 5 seeds, and lstm97 in all,
 over ten times the length that they were trained on, while their states grow to 4000 and
-more. What they have learnt is not to use their cells: those are saturated, tanh(c) = ±1,
-and h = ±o is an RNN of output gates. Frozen at ±1e8, they answer as before in all nets
-of lstm97, and in 3 of 5 with f = 1 (decision 014). And a plain RNN learns this task, as
-fast as a GRU. A forget gate makes it easy; by Adam, it is not the only way.
+more. What they have learnt is not to use their cells: those are saturated, tanh(c) =
+±1, and h = ±o is an RNN of output gates. Frozen at ±1e8, they answer as before in all
+nets of lstm97, and in 3 of 5 with f = 1 (decision 014). And a plain RNN learns this
+task, as fast as a GRU. A forget gate makes it easy; by Adam, it is not the only way.
 
 Expected: outer symbols right with a forget gate at least .95 in 4 of 5 seeds; without,
 and without resets, at most .70; norms of the late states at least 5 times as large;
