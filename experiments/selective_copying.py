@@ -16,7 +16,8 @@ Settings, the replication's: `lj.tasks.selective_copy`, 8 symbols; 4 of them in 
 steps and 8 in 64, then as many markers; 600 updates with batches of 32, AdamW with a
 one-cycle schedule up to 3e-3 behind a clip of the norm to 1. Every network has as many
 units as 60 000 weights allow. minGRU and minLSTM in their log-space form, with positive
-candidates, as the authors' code has them.
+candidates, as the authors' code has them; beside them minGRU with real ones, which in
+calibration did far better: much of what the log-space form lacks is not due to its gate.
 
 Not in the notes, and ours: a weight decay of 0.01, this library's initial weights, and
 what is around a cell. A linear embedding comes first, and above every layer a dense
@@ -32,6 +33,10 @@ first marker, by the product of the forget factors of all steps between:
     log_kept_j = E_sequence[1/2 ln mean_unit prod_t f_t²],    t after the write j
 
 which in one layer of minGRU is all of the path, since h has no other way on.
+
+Expected: the GRU ahead of minGRU by 0.3 and more, and two layers recover half of it.
+Not expected, by calibration: the source's accuracies by slot at (64, 8); the last two of
+our minGRU come to 0.4 and 0.6.
 """
 
 import time
@@ -106,8 +111,9 @@ NETWORKS = {
     "min_lstm": Network(lj.cells.min_lstm(log_space=True)),
     "min_gru_longer": Network(MIN_GRU, times=3),
     "min_gru_two_layers": Network(MIN_GRU, layers=2),
+    "min_gru_real": Network(lj.cells.MIN_GRU),
 }
-FAR = ("gru", "min_gru", "min_lstm")
+FAR = ("gru", "min_gru", "min_lstm", "min_gru_real")
 
 
 @dataclass(frozen=True)

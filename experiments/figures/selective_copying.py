@@ -16,9 +16,10 @@ NAMES = {
     "min_lstm": "minLSTM",
     "min_gru_longer": "minGRU,\n3 x updates",
     "min_gru_two_layers": "minGRU,\n2 layers",
+    "min_gru_real": "minGRU,\nreal n",
 }
 CELLS = {"gru": "gru", "min_lstm": "min_lstm"}  # the others are minGRUs
-LINES = {"min_lstm": plots.LINE_STYLES[1]}
+LINES = {"min_lstm": plots.LINE_STYLES[1], "min_gru_real": plots.LINE_STYLES[2]}
 NUM_SYMBOLS = 8
 TASKS = {"": "num", "far_": "far"}
 
@@ -45,9 +46,13 @@ def finding(record: Record) -> str:
         if name in ("gru", "min_gru", "min_lstm")
     )
     steps, items = _sizes(record, "")
+    sentence = f"{items} symbols of {steps} steps copied in order by one layer: {told}"
+    if "min_gru" not in record.axes.get("far_network", ()):
+        return sentence
+    slots = take(record, "far_slot_accuracy", far_network="min_gru").mean(0)
     return (
-        f"{items} symbols of {steps} steps copied in order by one layer: {told}; "
-        "a gate that doesn't read the memory keeps the last symbols"
+        f"{sentence}; of {slots.size}, minGRU has the first right in "
+        f"{slots[0]:.0%}, the last in {slots[-1]:.0%}"
     )
 
 
@@ -107,7 +112,7 @@ def _plot_kept(axes: Axes, record: Record) -> None:
     """Draws the logarithms of what is kept of each slot's write, a line a seed."""
     slots, colour = record.axes["far_slot"], _colour("min_gru")
     ways = (
-        ("log_kept", "-", "mean square\nover units"),
+        ("log_kept", "-", "mean square\nof units"),
         ("typical_log_kept", plots.LINE_STYLES[1], "geometric\nmean"),
     )
     for name, line, words in ways:
@@ -118,7 +123,7 @@ def _plot_kept(axes: Axes, record: Record) -> None:
         at = (slots[0], found[:, 0].max() if above else found[:, 0].min())
         style: dict[str, Any] = {"color": plots.ink(colour)}
         style["va"] = "bottom" if above else "top"
-        plots.note(axes, words, at, (0, 6 if above else -6), **style)
+        plots.note(axes, words, at, (0, 12 if above else -6), **style)
     blank, write = (
         take(record, "log_factor", step_of=step).mean()
         for step in ("a blank", "a write")
