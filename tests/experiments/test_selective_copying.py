@@ -60,11 +60,11 @@ def test_what_is_kept_is_the_product_of_the_factors_after_a_write():
         xs = jax.nn.one_hot(shown, NUM_SYMBOLS + 2, dtype=jnp.float64)[:, None]
         cell = lj.stack(EMBEDDING, MIN_GRU, DENSE)
         params = cell.init(jax.random.key(0), NUM_SYMBOLS + 2, 3)
-        params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), params)
+        params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float64), params)
         # The embedding tells writes from the rest; the gate reads that alone.
         embed = params[0].w.at[:NUM_SYMBOLS, 0].set(1.0)
         gate = params[1].w_ih.at[0, :3].set(2.0)
-        bias = params[1].b.at[:3].set(jnp.array([-3.0, -2.0, -1.0]))
+        bias = params[1].b.at[:3].set(np.array([-3.0, -2.0, -1.0]))
         layers = (
             params[0]._replace(w=embed),
             params[1]._replace(w_ih=gate, b=bias),
