@@ -92,7 +92,7 @@ def memoryless(name: str, activation: Callable[[Array], Array]) -> lj.Cell:
     def init(key, input_size, hidden_size):
         shape = input_size, hidden_size
         w = initializers.glorot(key, shape, jnp.float32)
-        return DenseParams(w=w, b=jnp.zeros(hidden_size))
+        return DenseParams(w=w, b=jnp.zeros(hidden_size, jnp.float32))
 
     def init_carry(params, batch_shape=()):
         return jnp.zeros((*batch_shape, 0), params.b.dtype)

@@ -55,11 +55,11 @@ def test_later_slots_are_kept_by_a_shorter_path(record):
 
 @pytest.mark.slow
 def test_what_is_kept_is_the_product_of_the_factors_after_a_write():
+    cell = lj.stack(EMBEDDING, MIN_GRU, DENSE)
+    params = cell.init(jax.random.key(0), NUM_SYMBOLS + 2, 3)
     with jax.enable_x64(True):
         shown = jnp.array([8, 2, 8, 5, 1, 8, 9, 9, 9])  # 8: blank, 9: marker
         xs = jax.nn.one_hot(shown, NUM_SYMBOLS + 2, dtype=jnp.float64)[:, None]
-        cell = lj.stack(EMBEDDING, MIN_GRU, DENSE)
-        params = cell.init(jax.random.key(0), NUM_SYMBOLS + 2, 3)
         params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float64), params)
         # The embedding tells writes from the rest; the gate reads that alone.
         embed = params[0].w.at[:NUM_SYMBOLS, 0].set(1.0)
