@@ -76,9 +76,9 @@ def _plot_exact(axes: Axes, record: Record) -> None:
         if name in published:
             at = (published[name], place + 0.3)
             axes.plot(*at, "D", color=plots.GREY, markersize=4, clip_on=False)
-            if place == len(networks) - 1:
-                words: dict[str, Any] = {"color": plots.GREY, "ha": "right"}
-                plots.note(axes, "published", at, (-6, 0), va="center", **words)
+            if name == "min_gru":
+                words: dict[str, Any] = {"color": plots.GREY, "ha": "left"}
+                plots.note(axes, "published", at, (6, 0), va="center", **words)
     axes.set_yticks(range(len(networks)), [NAMES[name] for name in networks])
     axes.set(xlim=(0, 1), ylim=(len(networks) - 0.4, -0.5))
     axes.set_xlabel("sequences with every symbol right")
@@ -97,7 +97,9 @@ def _plot_slots(axes: Axes, record: Record) -> None:
     if _sizes(record, "far_") in PUBLISHED:
         axes.plot(slots, PUBLISHED_SLOTS, "D", color=plots.GREY, markersize=4)
         words: dict[str, Any] = {"color": plots.GREY, "ha": "center"}
-        plots.note(axes, "published,\nminGRU", (3, PUBLISHED_SLOTS[2]), (0, 8), **words)
+        plots.note(
+            axes, "published,\nminGRU", (5, PUBLISHED_SLOTS[4]), (0, -36), **words
+        )
     axes.axhline(1 / NUM_SYMBOLS, color=plots.GREY, linewidth=0.6)
     plots.note(axes, "chance", (1, 1 / NUM_SYMBOLS), (0, -9), color=plots.GREY)
     axes.set(ylim=(0, 1.03), xlabel="slot, in the order of writing")
