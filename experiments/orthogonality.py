@@ -199,7 +199,6 @@ def _fresh_matrices(config: Config) -> Found:
     return Found(
         arrays={
             "fresh_exponent": Quantity(found.exponents, axes, "nats/step"),
-            "fresh_exponent_expected": Quantity(expected, axes, "nats/step"),
             "fresh_z": Quantity(z, axes, "1"),
             "fresh_sum_rule": Quantity(apart, (), "nats/step"),
         },

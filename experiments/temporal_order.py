@@ -309,6 +309,7 @@ def _rows(record: Record) -> list[dict[str, str]]:
     for cell in record.axes["cell"]:
         right = mean(take(record, "modern_accuracy", cell=cell), ".3f")
         row = {"network": cell, "trained": "Adam, modern"}
+        row |= {f"{length} steps": "-" for length in lengths}
         rows.append(row | {f"{max(lengths)} steps": f"{right} right"})
     return rows
 

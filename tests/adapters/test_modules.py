@@ -51,9 +51,7 @@ def test_unroll_is_the_loop_of_the_library(name, x64):
     assert report.refused == ()
 
 
-@pytest.mark.parametrize(
-    "name", slow_but(["linen OptimizedLSTMCell", "haiku LSTM"], ONE_OF_EACH)
-)
+@pytest.mark.parametrize("name", slow_but(["haiku LSTM"], ONE_OF_EACH))
 def test_gradients_over_time_are_those_of_the_library_restarted(name, x64):
     """dL/d(carry entering t) is what starting the loop again at t would find."""
     cell, params, _, _ = FOREIGN[name]()

@@ -79,6 +79,4 @@ def test_memories_are_added_and_then_used(smoke):
 
 def test_its_figure_counts_nets(smoke):
     title = long_time_lag.plot(smoke("long_time_lag")).get_suptitle()
-    assert title.startswith(
-        "Nets that learned: 2 of 2 (2a), 0 of 2 (2a by logistic RNN)"
-    )
+    assert title.startswith("Nets that learned: 2a 2/2, 2a by RNNs 0/2")

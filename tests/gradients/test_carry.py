@@ -248,6 +248,7 @@ def test_vmap_over_sequences_equals_a_batch_axis(measure):
     assert_trees_close(vmapped, batched, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_log_norms_of_bfloat16_weights_are_float32(key):
     params = lj.RNN.init(key, INPUT, HIDDEN, dtype=jnp.bfloat16)
     xs = jnp.ones((TIME, INPUT), jnp.bfloat16)

@@ -111,6 +111,7 @@ class Shaped(NamedTuple):
 
 
 @in_float64
+@pytest.mark.slow
 def test_leaves_of_any_shape_have_one_norm_per_sequence():
     # A number and a matrix per sequence, each multiplied by its own factor.
     cell = make_cell(

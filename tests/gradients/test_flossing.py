@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import LINEAR, draw, drawn_like, in_float64, recurrence, silence
+from problems import (
+    LINEAR,
+    draw,
+    drawn_like,
+    in_float64,
+    recurrence,
+    silence,
+    slow_but,
+)
 
 import lstm_jax as lj
 from lstm_jax.gradients import flossing
@@ -35,7 +43,9 @@ def test_its_gradient_of_a_scaled_rotation_is_known():
 
 
 @in_float64
-@pytest.mark.parametrize("cell", [lj.RNN, lj.LSTM], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "cell", slow_but([lj.RNN], [lj.RNN, lj.LSTM]), ids=lambda cell: cell.name
+)
 def test_its_gradient_is_that_of_central_differences(cell):
     """Of all weights of a net that reads a batch, along one direction."""
     params = cell.init(jax.random.key(0), 2, 4, gain=1.5, dtype=jnp.float64)

@@ -125,6 +125,7 @@ def test_padding_of_a_mask_counts_and_a_sequence_without_steps_does_not(run):
     assert np.all(norms.h[:, 2] == -np.inf)
 
 
+@pytest.mark.slow
 def test_under_jit_nobody_can_tell(run):
     measure = jax.jit(
         lambda params, xs: lj.log_gradient_norms(

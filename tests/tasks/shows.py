@@ -15,6 +15,9 @@ LENGTH, MANY = 5, 4_000
 DOG, WOLF, GOLDFISH = range(3)
 
 both_renderings = pytest.mark.parametrize("rendering", RENDERINGS)
+few_renderings = pytest.mark.parametrize(  # where a classifier is fitted
+    "rendering", slow_but(["vectors"], RENDERINGS)
+)
 both_splits = pytest.mark.parametrize("split", slow_but(["test"], ["train", "test"]))
 
 

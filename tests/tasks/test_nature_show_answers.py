@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from tasks.shows import (
@@ -16,6 +17,7 @@ from tasks.shows import (
     WOLF,
     assert_binomial,
     both_renderings,
+    few_renderings,
     many,
 )
 
@@ -44,8 +46,8 @@ MODELS: dict[str, Any] = {
 }
 
 
-@both_renderings
-@pytest.mark.parametrize("model", MODELS)
+@few_renderings
+@pytest.mark.parametrize("model", slow_but(["forest"], MODELS))
 def test_who_sees_only_the_last_image_guesses(rendering, model):
     targets, predicted = fitted(MODELS[model](), rendering, last_image)
     ambiguous = targets != GOLDFISH
@@ -55,7 +57,7 @@ def test_who_sees_only_the_last_image_guesses(rendering, model):
     assert np.mean(predicted[ambiguous] != GOLDFISH) > 0.99
 
 
-@both_renderings
+@few_renderings
 def test_who_sees_the_scene_as_well_can_tell(rendering):
     model = LogisticRegression(max_iter=2_000)
     targets, predicted = fitted(model, rendering, scene_and_last_image)

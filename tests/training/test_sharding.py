@@ -85,6 +85,7 @@ def exchanged_in(program):
 
 
 @over_a_mesh
+@pytest.mark.slow
 def test_every_device_draws_its_own_numbers(mesh, eight):
     program = (eight / mesh / "program.txt").read_text()
     # Random bits (seed, time, batch): of one seed and two of eight sequences.
@@ -101,6 +102,7 @@ def test_only_sums_are_exchanged(mesh, eight):
 
 
 @pytest.mark.parametrize("mesh", [PARTS])
+@pytest.mark.slow
 def test_a_weight_in_parts_is_gathered_once_and_its_gradient_summed(mesh, eight):
     exchanged = exchanged_in((eight / mesh / "program.txt").read_text())
     others = sorted(found for found in exchanged if found[0] != "all-reduce")
@@ -111,6 +113,7 @@ def test_a_weight_in_parts_is_gathered_once_and_its_gradient_summed(mesh, eight)
 
 
 @over_a_mesh
+@pytest.mark.slow
 def test_a_device_stores_its_seeds_and_its_part_of_a_large_weight(mesh, eight):
     stored = json.loads((eight / mesh / "stored.json").read_text())
     assert len(stored) == 2 * 16  # before and after: five weights, two moments, a count
@@ -122,6 +125,7 @@ def test_a_device_stores_its_seeds_and_its_part_of_a_large_weight(mesh, eight):
 
 
 @pytest.mark.parametrize("layout", list(LAYOUTS)[1:])
+@pytest.mark.slow
 def test_many_runs_over_devices_are_those_of_one_device(layout, eight):
     with np.load(eight / "one.npz") as wanted, np.load(eight / f"{layout}.npz") as many:
         assert many.files == wanted.files

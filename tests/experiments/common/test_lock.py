@@ -61,6 +61,7 @@ def test_the_second_is_refused_until_the_first_is_dead(holder, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_first_ends_and_nothing_is_left(holder, tmp_path):
     holder.communicate("")
     assert holder.returncode == 0 and os.listdir(tmp_path) == []

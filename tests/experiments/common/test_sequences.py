@@ -93,6 +93,7 @@ def test_the_verdict_and_the_record_say_what_was_done(tmp_path, weights):
     assert record.config["scale"] == "standardize"
 
 
+@pytest.mark.slow
 def test_as_it_is_a_sequence_saturates_and_the_verdict_names_the_flag(
     tmp_path, weights
 ):

@@ -88,6 +88,7 @@ def assert_goes_on(out, keep, three):
     assert left == [], "unfinished, or a lock"
 
 
+@pytest.mark.slow
 def test_killed_at_two_operations_on_files_it_goes_on_to_the_same_bits(three, tmp_path):
     operations = random.Random(3).sample(range(1, 150), 2)
     assert killed_before(operations, 3, tmp_path) == [-signal.SIGKILL] * 2

@@ -57,6 +57,7 @@ def scalars(folder):
     return kept
 
 
+@pytest.mark.slow
 def test_the_board_shows_every_line_once(resumed):
     shown = scalars(resumed / "tensorboard")
     wanted = {

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from numpy.testing import assert_allclose
+from problems import slow_but
 
 import lstm_jax as lj
 from experiments import train
@@ -38,7 +39,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", slow_but(["weight decay"], CASES))
 def test_a_run_is_that_of_the_optimiser_of_optax(tmp_path, case):
     changed: Any = {"weight_decay": 0.3} if " " in case else {"schedule": case}
     config = train.Config(**SMALL, **changed)
