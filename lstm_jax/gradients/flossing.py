@@ -33,8 +33,9 @@ def flossing(
     Example:
       >>> linear = lj.rnn("linear")
       >>> params = linear.init(jax.random.key(0), input_size=3, hidden_size=4, gain=0.5)
-      >>> lj.gradients.flossing(linear, params, jnp.zeros((10, 3))).round(3)  # (ln 2)²
-      Array(0.48, dtype=float32)
+      >>> penalty = lj.gradients.flossing(linear, params, jnp.zeros((10, 3)))
+      >>> round(float(penalty), 3)  # (ln 2)²
+      0.48
 
     References:
       Engelken (2023), https://arxiv.org/abs/2312.17306
