@@ -174,7 +174,9 @@ def _check_memory(config: Config) -> None:
         for steps in ("num_steps", "far_steps")
         for sequences in ("batch_size", "num_test", "num_paths")
     ]
-    memory_limit.check(asdict(config), [*arrays, ("num_seeds", "num_weights")])
+    arrays += [("num_items", "num_test"), ("far_items", "num_test")]
+    arrays += [("num_seeds", "num_weights"), ("num_seeds", "num_updates")]
+    memory_limit.check(asdict(config), arrays)
 
 
 def _record(config: Config, start: float, names: list[str], found: list) -> Record:
