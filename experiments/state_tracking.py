@@ -32,6 +32,12 @@ too. Networks:
 
 Expected: what theory forbids, by no network; one reflection on S3 and S5 by swaps, and
 factors of both signs on Z2^3, by .6 of the seeds. Three seeds, for the time.
+
+Found: 27 minutes on two cores with other work beside it. Of 42 networks on what theory
+forbids, none; the three that it allows, 3 of 3 each. Of S5 by swaps one reflection is
+right at 257 to 512 too, and no gated cell learns it at all, in 3 of 3 seeds of each;
+sLSTM, LSTM and GRU learn the small groups, the tanh RNN hardly one. Allowed, and not
+found: Z2 by one reflection and Z3 by two, which are precise enough in 1 and 0 of 3.
 """
 
 import time
