@@ -38,10 +38,9 @@ Expected: the GRU ahead of minGRU by 0.3 and more, and two layers recover half o
 
 Found: 7 minutes on one core, 3 seeds. At (32, 4): GRU .96, minGRU .16, minLSTM .12;
 minGRU with three times the updates .87, with two layers .83 (source: .821), with real
-candidates .71. So order is what one layer lacks at first, and half of the lack is the
-positive candidates'. At (64, 8) no minGRU has the order, and the published profile of
-slots, .9 and 1 for the last two, is not found: .42 and .59, and .82 and .87 with real
-candidates.
+candidates .71. So one layer lacks order at first, and much of it for its positive
+candidates. At (64, 8) the published profile of slots, .9 and 1 for the last two, is not
+found: .42 and .59, and .82 and .87 with real candidates.
 """
 
 import time
