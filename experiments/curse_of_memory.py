@@ -59,6 +59,7 @@ MEMORIES_BEFORE = 20  # of 1/(1 - λ): what is left of the start is exp(-20)
 CELL_MEMORIES = (10, 2)  # before, and averaged over: exp(-20) of the square is left
 PARAMETERS = ("λ", "ν", "ν with γ")
 POWERS = (3, 1, 0)
+TAMED = "νb"  # about ± ln of the memory
 
 
 @dataclass(frozen=True)
@@ -308,16 +309,29 @@ def _scaled(record: Record) -> list[Check]:
 
 
 def _of_networks(record: Record) -> list[Check]:
+    """Of the networks for which a power is derived."""
+    nets = [name for name in record.axes["network"] if NETS[name].power is not None]
+    grown = {name: _powers_of(record, name) for name in nets}
     found = []
-    for name in record.axes["network"]:
-        power = NETS[name].power
-        if power is not None:
-            squares = take(record, "network_sensitivity", network=name)
-            mean, half = interval(powers(record.axes["decay"], squares))
-            what = f"power {power}, within .2, of {label_of(name)}"
-            holds = bool(abs(mean - power) <= 0.2)
-            found.append(Check(what, "", f"{mean:.2f} ± {half:.2f}", holds))
+    for name, (slopes, _) in grown.items():
+        power, (mean, half) = NETS[name].power, interval(slopes)
+        what = f"power {power}, within .2, of {label_of(name)}"
+        holds = bool(abs(mean - power) <= 0.2)
+        found.append(Check(what, "", f"{mean:.2f} ± {half:.2f}", holds))
+    tamed = [grown[name] for name in nets if NETS[name].parameter in TAMED]
+    if tamed:
+        worst = max((slopes - squares).mean() for slopes, squares in tamed)
+        what = "E[(dh/dθ)²] grows no faster than E[h²], within .2, by ν and biases"
+        told = f"faster by a power of {worst:.2f} at most"
+        found.append(Check(what, "", told, bool(worst <= 0.2)))
     return found
+
+
+def _powers_of(record: Record, name: str) -> list[np.ndarray]:
+    """Returns the powers of E[(dh/dθ)²] and of E[h²] of a network, (seed,) each."""
+    quantities = ("network_sensitivity", "network_square")
+    of = [take(record, quantity, network=name) for quantity in quantities]
+    return [powers(record.axes["decay"], values) for values in of]
 
 
 ROW = Row(

@@ -88,6 +88,7 @@ def test_a_stored_record_knows_its_size_and_settings(smoke, name):
         ("curse_of_memory", "variance", lambda variance: 1.1 * variance, 0),
         ("curse_of_memory", "sensitivity", lambda of: of[::-1], 2),
         ("curse_of_memory", "network_sensitivity", lambda of: of[::-1], 5),
+        ("curse_of_memory", "network_sensitivity", lambda of: of[::-1], -1),
         ("selective_copying", "exact", lambda exact: exact[[1, 0, 2]], 0),
         ("selective_copying", "exact", lambda exact: exact[[0, 2, 1]], 1),
         ("selective_copying", "far_slot_accuracy", lambda of: of[..., ::-1], 2),
