@@ -4,7 +4,7 @@
 belongs. E[(dh/dλ)²] of white inputs grows as M³, M = 1/(1 - |λ|) (`lj.theory`), and f
 is the λ of a gate. Derived here from that, for long memories:
 
-* θ is |λ|, a factor on W, or a number of W: M³.
+* θ is |λ|, a factor on W, or a number of W, if M is above the number of units: M³.
 * θ is ν or a bias, λ = exp(-exp ν), f = σ(b): about ± ln M, |dλ/dθ| = 1/M, and so M.
 * θ is the phase of λ: M³ as by |λ|; ν and the phase are apart.
 * The input is multiplied by γ = sqrt(1 - |λ|²), as in an LRU: over M. By 1 - z, as in a
