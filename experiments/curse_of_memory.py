@@ -30,11 +30,11 @@ minGRU and GRU, and 2 for the c of an LSTM without W_hh, no more than E[c²]. Fo
 with W_hh nothing is derived.
 
 Found: 3 minutes on two shared cores. E[h²] within 0.5 % and E[(dh/dλ)²] within 0.6 % of
-the closed forms, at all twelve pairs; powers 3.00, 1.01 and -0.00. Of networks all eight
-powers are within .05 of those derived. There are two kinds: by a factor on W, its numbers
-or a phase, E[(dh/dθ)²] grows faster than E[h²] by a power of 2; by ν or a bias no faster.
-The LSTM is of the second kind in the median of 16 networks; but W_hh feeds c back, and
-in 6 of them, at 200 steps, E[(dh/db)²] is from 1e5 to 1e15.
+the closed forms, at all twelve pairs; powers 3.00, 1.01 and -0.00. Of networks all
+eight powers are within .05 of those derived. There are two kinds: by a factor on W, its
+numbers or a phase, E[(dh/dθ)²] grows faster than E[h²] by a power of 2; by ν or a bias
+no faster. The LSTM is of the second kind in the median of 16 networks; but W_hh feeds c
+back, and in 6 of them, at 200 steps, E[(dh/db)²] is from 1e5 to 1e15.
 """
 
 from collections.abc import Callable, Sequence
