@@ -127,11 +127,8 @@ def _mean_squares(
     total = sum(leaf.size for leaf in at)
 
     def along(number: Array) -> Float[Array, " time"]:
-        unit = (jnp.arange(total) == number).astype(jnp.result_type(*at))
-        direction = [
-            part.astype(leaf.dtype)
-            for part, leaf in zip(_apart(unit, at), at, strict=True)
-        ]
+        parts = zip(_apart(jnp.arange(total) == number, at), at, strict=True)
+        direction = [part.astype(leaf.dtype) for part, leaf in parts]
         begin = _first_slope(steps, start, chosen, direction)
         run = partial(_run_along, chosen=chosen, direction=direction, begin=begin)
         return unless_idle(steps, run)
@@ -185,11 +182,13 @@ def _first_slope(
 
 def _mean_square(slopes: list[Array], counts: Array | None) -> Float[Array, ""]:
     """Returns the mean of |slope|² over the elements that count and their numbers."""
-    dtype = at_least_float32(jnp.result_type(*slopes))
-    squares = [jnp.sum(jnp.abs(leaf.astype(dtype)) ** 2) for leaf in slopes]
+    if not slopes:
+        raise ValueError("cell: its output has no floating number; it must have one")
+    wide = [leaf.astype(at_least_float32(leaf.dtype)) for leaf in slopes]
+    squares: Any = sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in wide)
     numbers = sum(leaf.size for leaf in slopes)
-    share = 1.0 if counts is None else jnp.mean(counts, dtype=dtype)
-    return sum(squares) / (numbers * jnp.where(share > 0, share, 1))
+    share = 1.0 if counts is None else jnp.mean(counts, dtype=squares.dtype)
+    return squares / (numbers * jnp.where(share > 0, share, 1))
 
 
 def _leaves(params: Params, chosen: tuple[int, ...]) -> list[Array]:

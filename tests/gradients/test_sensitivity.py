@@ -84,3 +84,10 @@ def test_leaves_that_are_not_there_or_have_no_slope_are_refused(of, line):
     with pytest.raises((TypeError, ValueError)) as refused:
         sensitivities(cell, PARAMS, jnp.zeros((2, 1)), of=of)
     assert str(refused.value) == line
+
+
+def test_a_cell_that_shows_no_floating_number_is_refused():
+    step = lambda _, h, x: (h, jnp.int32(1))
+    cell = make_cell(lambda params, batch=(): jnp.zeros(batch), step)
+    with pytest.raises(ValueError, match=r"^cell: its output has no floating number; "):
+        sensitivities(cell, jnp.ones(1), jnp.zeros((2, 1)))
