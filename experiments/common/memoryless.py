@@ -21,7 +21,8 @@ class DenseParams(NamedTuple):
 def memoryless(name: str, activation: Callable[[Array], Array]) -> lj.Cell:
     """Returns the cell that shows activation(x W + b) and keeps nothing."""
 
-    def init(key, input_size, hidden_size):
+    # A stack hands its options to every layer; here there are none to take.
+    def init(key, input_size, hidden_size, **_):
         shape = input_size, hidden_size
         w = initializers.glorot(key, shape, jnp.float32)
         return DenseParams(w=w, b=jnp.zeros(hidden_size, jnp.float32))
