@@ -38,7 +38,6 @@ smallest nothing of the kind: docs/decisions/014-calibration-lru_ring.md.
 Found: not run yet.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -170,8 +169,7 @@ def run(config: Config) -> Record:
 
 
 def _check_memory(config: Config) -> None:
-    steps = max(steps_of(config, ring) for ring in config.rings)
-    per_memory = math.ceil(steps / config.memories)
+    per_memory = round(1 / (1 - max(RINGS[ring][1] for ring in config.rings)))
     together = min(config.num_drawn, LAYERS_AT_ONCE)
     arrays = [
         ("memories", "num_sequences", per_memory, NUM_INPUTS, together),
@@ -191,7 +189,7 @@ def _check_memory(config: Config) -> None:
 
 def steps_of(config: Config, ring: str) -> int:
     """Returns the steps after which the slowest number has forgotten its start."""
-    return math.ceil(config.memories / (1 - RINGS[ring][1]))
+    return round(config.memories / (1 - RINGS[ring][1]))
 
 
 def growth(config: Config, ring: str, advance: Advance) -> np.ndarray:

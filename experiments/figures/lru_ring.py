@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from experiments.common.records import Record, take
 from experiments.criteria.lru_ring import RINGS, SIDES, ahead, last
@@ -26,22 +27,15 @@ def plot(record: Record) -> Figure:
 
 
 def finding(record: Record) -> str:
-    """Returns how much the memory grows, and at which rates γ was ahead."""
+    """Returns what γ keeps at which scale, and at which rates it was ahead."""
     without, having = take(record, "growth")[-1].mean(-1)
-    told = (
-        f"On |λ| in {record.axes['ring'][-1]} a memory grows to {without:.3g}, with γ "
-        f"to {having:.2f}"
-    )
+    told = f"γ keeps a memory at {having:.2f} times its input, not {without:.3g}"
     if not {"ring", "ring_gamma"} <= set(record.axes["network"]):
         return told
     wins = ahead(record)
-    seeds = ", ".join(
-        f"{int(of.sum())} ({rate:g})"
-        for rate, of in zip(record.axes["rate"], wins, strict=True)
-    )
-    return (
-        f"{told}; seeds of {wins.shape[1]} that train better with it, by rate: {seeds}"
-    )
+    seeds = ", ".join(str(int(of.sum())) for of in wins)
+    rates = ", ".join(f"{rate:g}" for rate in record.axes["rate"])
+    return f"{told}; it helps {seeds} of {wins.shape[1]} seeds at rates {rates}"
 
 
 def _plot_rings(axes: Axes, record: Record) -> None:
@@ -67,25 +61,29 @@ def _plot_rings(axes: Axes, record: Record) -> None:
 def _plot_networks(axes: Axes, record: Record) -> None:
     """Draws a mark for each network, a bar for each median."""
     names, rates = record.axes["network"], record.axes["rate"]
-    losses = last(record)
     for k, rate in enumerate(rates):
-        shift = (k - (len(rates) - 1) / 2) * 0.25
-        shade = GREYS[-len(rates) :][k % len(GREYS)]
-        for place, of in enumerate(losses[:, k]):
-            spread = np.linspace(-0.06, 0.06, of.size) if of.size > 1 else [0]
-            style = {"color": shade, "markersize": 4, "markerfacecolor": "none"}
-            label = f"rate {rate:g}" if place == 0 else None
-            marker = RATE_MARKERS[k % len(RATE_MARKERS)]
-            axes.plot(
-                place + shift + np.array(spread), of, marker, label=label, **style
-            )
-            middle = place + shift
-            axes.hlines(np.median(of), middle - 0.1, middle + 0.1, shade, linewidth=2)
+        losses, shade = last(record)[:, k], GREYS[-len(rates) :][k % len(GREYS)]
+        middles = np.arange(len(names)) + (k - (len(rates) - 1) / 2) * 0.25
+        spread = np.linspace(-0.06, 0.06, losses.shape[1]) * (losses.shape[1] > 1)
+        style = {"color": shade, "markersize": 4, "markerfacecolor": "none"}
+        axes.plot(
+            (middles[:, None] + spread).ravel(),
+            losses.ravel(),
+            RATE_MARKERS[k % len(RATE_MARKERS)],
+            label=f"{'' if k else 'rate '}{rate:g}",
+            **style,
+        )
+        medians = np.median(losses, axis=1)
+        axes.hlines(medians, middles - 0.1, middles + 0.1, shade, linewidth=2)
     axes.axhline(np.log(10), color=plots.GREY, linewidth=0.6)
     plots.note(axes, "chance", (len(names) - 0.5, np.log(10)), (0, 2), ha="right")
     labels = [name.replace("_gamma", "\nwith γ") for name in names]
     axes.set_xticks(range(len(names)), labels)
     axes.set(yscale="log", xlim=(-0.5, len(names) - 0.5))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.set_ylabel("loss at the end, nats")
-    axes.set_title("Trained on sequential digits")
-    axes.legend(loc="lower left")
+    axes.set_title("Sequential digits, trained")
+    close = {"handletextpad": 0.0, "columnspacing": 0.8, "borderaxespad": 0.0}
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.01), ncols=len(rates), **close)
