@@ -29,7 +29,7 @@ def plot(record: Record) -> Figure:
 def finding(record: Record) -> str:
     """Returns what γ keeps at which scale, and at which rates it was ahead."""
     without, having = take(record, "growth")[-1].mean(-1)
-    told = f"γ keeps a memory at {having:.2f} times its input, not {without:.3g}"
+    told = f"γ keeps E|h|² at {having:.2f} times its input's, not {without:.3g}"
     if not {"ring", "ring_gamma"} <= set(record.axes["network"]):
         return told
     wins = ahead(record)

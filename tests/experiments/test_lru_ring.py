@@ -69,5 +69,5 @@ def test_the_largest_rate_decides(record):
 def test_its_figure_says_how_much_a_memory_grows(record):
     title = lru_ring.plot(record).get_suptitle().replace("\n", " ")
     without, having = take(record, "growth")[-1].mean(-1)
-    told = f"at {having:.2f} times its input, not {without:.3g}; it helps 1 of 1 seeds"
-    assert title == f"γ keeps a memory {told} at rates 0.1"
+    told = f"at {having:.2f} times its input's, not {without:.3g}"
+    assert title == f"γ keeps E|h|² {told}; it helps 1 of 1 seeds at rates 0.1"
