@@ -38,8 +38,8 @@ smallest nothing of the kind: docs/decisions/014-calibration-lru_ring.md.
 Found: 7 minutes on two cores with three times as many jobs, 4 minutes of a CPU. (1)
 Within 0.4 % on all rings, both ways. (2) At the rate .003 every step of the source goes
 its way, by median losses .89 (tanh), .62 (linear), .37 (disk) and .16 (ring), but that
-to γ, which is ahead in 1 seed of 5. At .01 and .03 it is ahead in 5 of 5 (.24 to .33,
-.54 to 1.35; two of those without γ stay at chance). Over 64 steps training does not need
+to γ, which is ahead in 1 seed of 5. At .01 and .03 it is ahead in 5 of 5: .24 to .33,
+and .54 to 1.35, two of those without γ at chance. Over 64 steps training does not need
 γ; a large rate does.
 """
 
