@@ -93,6 +93,9 @@ def test_a_stored_record_knows_its_size_and_settings(smoke, name):
         ("selective_copying", "exact", lambda exact: exact[[0, 2, 1]], 1),
         ("selective_copying", "far_slot_accuracy", lambda of: of[..., ::-1], 2),
         ("selective_copying", "log_factor", lambda factor: factor[:, ::-1], 3),
+        ("lru_ring", "growth", lambda growth: 1.05 * growth, 0),
+        ("lru_ring", "growth", lambda growth: growth[:, ::-1], 1),
+        ("lru_ring", "loss", lambda loss: loss[::-1], 2),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(
