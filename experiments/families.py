@@ -33,6 +33,14 @@ without bias, keeps its length; that of a cell which is linear in its memory, by
 of at most 1, never grows. Of experience: who answers right has some of the gradient
 left at the scene, and an update made of all steps. To have it left is not enough to
 learn. Which family keeps most is asked, not expected.
+
+Found: 16 minutes on two cores shared with much other work. All four criteria hold; 9 of
+15 cells learn, of every family but the products. In all of these .27 at least of the
+gradient is left at the scene after training, in the tanh RNN 2e-5; but in cells that do
+not learn it is left as well (antisymmetric 1.1, LRU .88, DeltaProduct .78): the signal
+arrives, and is not used in these updates; LRU and signed minGRU, .84 right, are on the
+way. The forget bias matters as much as the family: from a bias of 1, LSTM, four-gate
+and gated linear cells have .50 to .58 right; GRU and sLSTM learn all the same.
 """
 
 import time
@@ -194,7 +202,7 @@ def _study(
 
     def found(models: loop.ModelParams) -> Found:
         measured = measure(models)
-        of = Found(measured.log_norms, measured.accuracy, windows(models))
+        of = Found(measured.log_norms, measured.accuracy, np.asarray(windows(models)))
         advance(f"{name}: measured", MEASURING)
         return gradient_shares.unflatten(of, (len(variants), config.num_seeds))
 

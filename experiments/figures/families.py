@@ -40,7 +40,6 @@ LINES: dict[str, dict[str, Any]] = {
     INITIAL: {"linestyle": (0, (3, 2)), "alpha": 0.45, "linewidth": 1.1},
     TRAINED: {"linestyle": "-", "linewidth": 1.6},
 }
-LEAST = -6.0  # decimal logarithm of the smallest share in view
 
 
 @plots.styled
@@ -56,8 +55,7 @@ def plot(record: Record) -> Figure:
             _plot_cell(axes, record, cells[cell])
         plots.log_axis(axes, record.axes["lag"][-1], TITLES[family])
         axes.axvline(record.config["lag"], color=plots.GREY, linewidth=0.6)
-    low, high = panels[0].get_ylim()
-    panels[0].set_ylim(max(LEAST, low), high)
+    panels[0].set_ylim(_least(record), None)
     for k, axes in enumerate(panels[: len(seen)]):
         plots.label_ends(axes)
         lowest = k + 3 >= len(seen)
@@ -69,6 +67,19 @@ def plot(record: Record) -> Figure:
     for axes in panels[::3]:
         axes.set_ylabel("share of the gradient left")
     return figure
+
+
+def _least(record: Record) -> float | None:
+    """Returns the decade below all that is left in cells that learn, None if none do.
+
+    A gradient that vanishes would press all others together; it leaves the view.
+    """
+    of_drawn = drawn(record)
+    learnt = solved(record)[of_drawn].mean(1) > 0.5
+    if not learnt.any():
+        return None
+    found = take(record, "log_share", stage=TRAINED)[of_drawn][learnt]
+    return float(np.floor(np.median(found, axis=(1, 2)).min() / np.log(10)))
 
 
 def finding(record: Record) -> str:
@@ -91,9 +102,12 @@ def _range(logs: np.ndarray) -> str:
 
 def _plot_cell(axes: Axes, record: Record, k: int) -> None:
     entry = record.axes["variant"][k]
-    style = plots.line_of(entry["cell"], 0) | {"markersize": 4, "clip_on": True}
+    style = plots.line_of(entry["cell"], 0) | {"markersize": 3.5}
     right = solved(record)[k]
     name = f"{NAMES[entry['cell']]} ({int(right.sum())} of {right.size})"
+    left = np.median(shares(record, TRAINED)[k])
+    if left < np.log(10) * (_least(record) or -np.inf):
+        name += f"\nleft: {wording.power(left)}"
     for stage in record.axes["stage"]:
         found = take(record, "log_share", variant=entry, stage=stage)
         median = np.median(found, axis=(0, 1)) / np.log(10)

@@ -81,7 +81,10 @@ def test_the_figure_says_who_learns_and_what_they_have_left():
     )
     figure = families.plot(made)
     words = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert {"RNN (0 of 2)", "LSTM (2 of 2)", "LRU (0 of 2)"} <= {*words}
+    # In view is the decade of the LSTM's; what falls below is written.
+    below = {"RNN (0 of 2)\nleft: 1.0e-04", "LRU (0 of 2)\nleft: 0.01"}
+    assert {"LSTM (2 of 2)", *below} <= {*words}
+    assert figure.axes[0].get_ylim()[0] == -1
 
 
 def test_every_cell_has_a_name_and_linear_cells_contract():
