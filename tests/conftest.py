@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import time
 
 from compiling import quick_flags
 
@@ -23,6 +24,29 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(50_000, 20, 100)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def pytest_configure(config):
+    """Keeps what was compiled for the next run, which takes half the time.
+
+    JAX finds a program by all that it was compiled from. `pytest --cache-clear` empties
+    the folder.
+    """
+    if not hasattr(config, "cache"):  # -p no:cacheprovider
+        return
+    folder = config.cache.mkdir("programs")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    if not hasattr(config, "workerinput"):
+        forget_unread(folder)
+
+
+def forget_unread(folder):
+    """Deletes the programs that nobody has read for two weeks."""
+    unread = time.time() - 14 * 24 * 3600
+    for program in folder.iterdir():
+        if program.stat().st_atime < unread:
+            program.unlink()
 
 
 # JAX keeps what it lowered, and each compilation goes through all of it: with two

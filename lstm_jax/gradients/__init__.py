@@ -1,10 +1,11 @@
 """The gradient laboratory: how much of the last error reaches each earlier step.
 
 In the order of the questions: how much is left at every lag, of the memory, of single
-units, of the inputs; which steps influence which; what trains the weights; which path
-the gradient takes; what one step does, and what a whole run does; how to record and
-shape it in training. Three modules share the name of their function, `influence`,
-`recorder` and `flossing`: as attributes of this package these are the functions.
+units, of the inputs; which steps influence which; what trains the weights, and how
+sharply the outputs depend on them; which path the gradient takes; what one step does,
+and what a whole run does; how to record and shape it in training. Three modules share
+the name of their function, `influence`, `recorder` and `flossing`: as attributes of
+this package these are the functions.
 """
 
 from lstm_jax.gradients.alignment import by_lag
@@ -57,6 +58,7 @@ from lstm_jax.gradients.paths import (
 )
 from lstm_jax.gradients.recorder import Recorder, Recording, recorder
 from lstm_jax.gradients.regularizer import omega
+from lstm_jax.gradients.sensitivity import sensitivities
 from lstm_jax.gradients.signal import FirstStepSignal, first_step_signal
 from lstm_jax.gradients.singular_values import (
     ProductSpectrum,
@@ -79,6 +81,8 @@ __all__ = [
     # What trains the weights
     "weight_contributions", "log_weight_contributions", "effective_window",
     "first_step_signal", "FirstStepSignal",
+    # How much the outputs depend on each weight
+    "sensitivities",
     # Which path the gradient takes
     "path_names", "path_jacobians", "path_gradients", "log_path_norms", "path_shares",
     "forget_factors", "time_constants", "unit_time_constants", "log_carousel_norms",

@@ -26,10 +26,23 @@ def test_variances_are_those_of_the_closed_forms(record):
 
 
 def test_the_power_is_three_and_another_parameter_makes_it_one_or_none(record):
-    found = curse_of_memory.powers(record)
-    assert found.shape == (3, 4)  # parameter, seed
-    assert_allclose(found.mean(-1), [3, 1, 0], atol=0.15)
+    squares = take(record, "sensitivity", correlation=0.0)
+    found = curse_of_memory.powers(record.axes["decay"], squares)
+    assert found.shape == (4, 3)  # seed, parameter
+    assert_allclose(found.mean(0), [3, 1, 0], atol=0.15)
     assert all(check.holds for check in curse_of_memory.checks(record))
+
+
+def test_networks_are_as_sensitive_as_derived(record):
+    squares = take(record, "network_sensitivity")
+    found = [curse_of_memory.powers(record.axes["decay"], of) for of in squares]
+    assert_allclose(np.mean(found, -1), [3, -1], atol=0.2)  # orthogonal, min_gru
+
+
+def test_a_power_is_that_of_the_longer_half_of_the_memories():
+    memory = np.array([2.0, 100, 3, 50])
+    values = np.where(memory > 9, memory**2.5, 7)[:, None]
+    assert_allclose(curse_of_memory.powers([*(1 - 1 / memory)], values), [2.5])
 
 
 def test_derivatives_are_those_of_the_explicit_sums(x64):
@@ -56,7 +69,8 @@ def test_inputs_have_their_correlation(x64):
 
 def test_its_figure_states_how_sensitive_it_gets(record):
     figure = curse_of_memory.plot(record)
-    assert len(figure.axes) == 2
+    assert len(figure.axes) == 3
+    assert "minGRU by b" in [text.get_text() for text in figure.axes[2].texts]
     assert "without any exploding" in figure.get_suptitle().replace("\n", " ")
 
 
