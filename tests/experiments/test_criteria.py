@@ -85,6 +85,7 @@ def test_a_stored_record_knows_its_size_and_settings(smoke, name):
         ("adding", "num_weights", lambda weights: weights + 1, 1),
         ("adding", "test_loss", lambda loss: loss + 0.01, 2),
         ("adding", "long_test_loss", lambda loss: 0.8 * loss, 3),
+        ("families", "log_share", lambda logs: -logs, 0),
         ("curse_of_memory", "variance", lambda variance: 1.1 * variance, 0),
         ("curse_of_memory", "sensitivity", lambda of: of[::-1], 2),
         ("curse_of_memory", "network_sensitivity", lambda of: of[::-1], 5),
