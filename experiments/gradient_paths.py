@@ -51,6 +51,7 @@ import lstm_jax as lj
 from experiments.common import (
     cli,
     decay,
+    gradient_shares,
     memory_limit,
     records,
     statistics,
@@ -70,7 +71,7 @@ from lstm_jax.gradients.carousel import (
     log_carousel_norms,
     unit_time_constants,
 )
-from lstm_jax.gradients.contributions import effective_window, log_weight_contributions
+from lstm_jax.gradients.contributions import effective_window
 from lstm_jax.gradients.paths import path_shares
 from lstm_jax.tasks.nature_show import RENDERINGS, margins
 from lstm_jax.training import loop
@@ -214,11 +215,7 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
             answers = readouts.linear(model.readout, ys[-1])
             return jnp.sum(margins(answers, shows.targets))
 
-        def loss(ys):
-            return task.loss(readouts.linear(model.readout, ys[-1]), batch)
-
         watching = cell, model.cell, shows.inputs
-        contributions = log_weight_contributions(cell, model.cell, batch.inputs, loss)
         # The same test shows for every network, and none of those that are measured.
         test = lj.evaluate(
             jax.random.key(1), cell, task, model, batch_size=TEST_SHOWS, length=length
@@ -227,7 +224,9 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
             shares=path_shares(*watching, score),
             norms=log_carousel_norms(*watching, score),
             time_constants=unit_time_constants(forget_factors(*watching)),
-            log_contributions=lj.joint_log_norms(contributions),
+            log_contributions=gradient_shares.log_contributions(
+                cell, task, model, batch
+            ),
             accuracy=test.accuracy,
         )
 

@@ -44,7 +44,6 @@ found: .42 and .59, and .82 and .87 with real candidates.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from operator import itemgetter
@@ -54,17 +53,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
 
 import lstm_jax as lj
 from experiments.common import cli, compiling, memory_limit, records
 from experiments.common.cli import option
+from experiments.common.memoryless import DENSE, EMBEDDING
 from experiments.common.progress import progress
 from experiments.common.records import Quantity, Record, take
 from experiments.common.rows import Row, mean
 from experiments.criteria.selective_copying import PUBLISHED, checks
 from experiments.figures.selective_copying import plot
-from lstm_jax import initializers
 from lstm_jax.tasks.task import Batch
 from lstm_jax.training import loop
 
@@ -83,32 +81,6 @@ class Network(NamedTuple):
     times: int = 1
 
 
-class DenseParams(NamedTuple):
-    """Weights of a layer without memory."""
-
-    w: Float[Array, "input hidden"]
-    b: Float[Array, " hidden"]
-
-
-def memoryless(name: str, activation: Callable[[Array], Array]) -> lj.Cell:
-    """Returns the cell that shows activation(x W + b) and keeps nothing."""
-
-    def init(key, input_size, hidden_size):
-        shape = input_size, hidden_size
-        w = initializers.glorot(key, shape, jnp.float32)
-        return DenseParams(w=w, b=jnp.zeros(hidden_size, jnp.float32))
-
-    def init_carry(params, batch_shape=()):
-        return jnp.zeros((*batch_shape, 0), params.b.dtype)
-
-    def step(params, carry, x):
-        return carry, activation(x @ params.w + params.b)
-
-    return lj.Cell(name=name, init=init, init_carry=init_carry, step=step)
-
-
-EMBEDDING = memoryless("embedding", lambda v: v)
-DENSE = memoryless("dense", jax.nn.gelu)
 MIN_GRU = lj.cells.min_gru(log_space=True)
 NETWORKS = {
     "gru": Network(lj.GRU),

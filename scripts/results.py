@@ -16,7 +16,7 @@ import lstm_jax as lj
 from benchmarks import table as bench
 from experiments.common import describing, records, rows, usage, wording
 from experiments.figures.nature_show import SOLVED
-from scripts import rows_table
+from scripts import rows_table, which_memory
 from scripts.rows_table import markdown
 
 ROOT = Path(__file__).parent.parent
@@ -267,6 +267,7 @@ DOCS = {
     "docs/cells.md": cells,
     "docs/tasks.md": tasks,
     "docs/results.md": all_results,
+    "docs/which_memory.md": partial(which_memory.page, _record),
 }
 
 

@@ -14,6 +14,7 @@ from experiments.common import compiling
 from experiments.common.saturation import saturation
 from experiments.common.sequences import Read
 from lstm_jax import readouts
+from lstm_jax.gradients.contributions import log_weight_contributions
 from lstm_jax.gradients.signal import FirstStepSignal
 from lstm_jax.tasks.nature_show import margins
 from lstm_jax.training import loop
@@ -219,6 +220,21 @@ def model_signal(
     return lj.gradients.first_step_signal(
         cell, model.cell, inputs, loss, batch.targets, batch_size
     )
+
+
+def log_contributions(
+    cell: lj.Cell, task: lj.Task, model: loop.ModelParams, batch: lj.Batch
+) -> Float[Array, " time"]:
+    """Returns ln ||dL/dW_t|| of all weights, L the training loss of a batch.
+
+    The task has one answer per sequence, given at the last step.
+    """
+
+    def loss(ys):
+        return task.loss(readouts.linear(model.readout, ys[-1]), batch)
+
+    parts = log_weight_contributions(cell, model.cell, batch.inputs, loss)
+    return lj.joint_log_norms(parts)
 
 
 def unflatten(found: Tree, shape: tuple[int, int]) -> Tree:

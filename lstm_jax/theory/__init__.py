@@ -48,6 +48,7 @@ from lstm_jax.theory.products import (
 )
 from lstm_jax.theory.sensitivity import (
     lru_normaliser,
+    lru_ring_variance,
     memory_variance,
     sensitivity_variance,
 )
@@ -72,5 +73,5 @@ __all__ = [
     "latch_threshold", "logistic_map_error", "logistic_map_gradient", "saddle_nodes",
     "tanh_fixed_point", "tanh_rate",
     # Diagonal recurrences
-    "lru_normaliser", "memory_variance", "sensitivity_variance",
+    "lru_normaliser", "lru_ring_variance", "memory_variance", "sensitivity_variance",
 ]  # fmt: skip

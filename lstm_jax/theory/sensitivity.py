@@ -77,6 +77,33 @@ def lru_normaliser(modulus: Numbers) -> Float64s:
     return np.sqrt(_fading(within("modulus", modulus, holds, "at least 0 and below 1")))
 
 
+def lru_ring_variance(r_min: Numbers, r_max: Numbers) -> Float64s:
+    """Returns E|h|² / E|x B|² over a ring of λ, for h_t = λ h_{t-1} + x_t B.
+
+        E[1 / (1 - |λ|²)] = ln((1 - r_min²) / (1 - r_max²)) / (r_max² - r_min²)
+
+    Exact for white input, |λ|² ~ U[r_min², r_max²] and 0 <= r_min < r_max < 1, once h
+    is stationary. It grows without bound, by a logarithm, as r_max nears 1; with the
+    factor γ of `lru_normaliser` on x B it is 1.
+
+    Args:
+      r_min: the inner radius.
+      r_max: the outer radius.
+
+    Example:
+      >>> round(float(lj.theory.lru_ring_variance(0.9, 0.999)), 2)
+      24.23
+
+    References:
+      Orvieto et al. (2023), https://arxiv.org/abs/2303.06349, proposition 3
+    """
+    inner = within("r_min", r_min, lambda r: (r >= 0) & (r < 1), "at least 0, below 1")
+    between = lambda r: (r > inner) & (r < 1)
+    outer = within("r_max", r_max, between, "above r_min and below 1")
+    width = (outer - inner) * (outer + inner)
+    return np.log1p(width / _fading(outer)) / width
+
+
 def _checked(decay: Numbers, input_correlation: Numbers) -> tuple[Float64s, Float64s]:
     """Returns λ and λρ."""
     eigenvalue = inside("decay", decay, -1, 1)

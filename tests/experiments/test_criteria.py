@@ -85,6 +85,7 @@ def test_a_stored_record_knows_its_size_and_settings(smoke, name):
         ("adding", "num_weights", lambda weights: weights + 1, 1),
         ("adding", "test_loss", lambda loss: loss + 0.01, 2),
         ("adding", "long_test_loss", lambda loss: 0.8 * loss, 3),
+        ("families", "log_share", lambda logs: -logs, 0),
         ("curse_of_memory", "variance", lambda variance: 1.1 * variance, 0),
         ("curse_of_memory", "sensitivity", lambda of: of[::-1], 2),
         ("curse_of_memory", "network_sensitivity", lambda of: of[::-1], 5),
@@ -93,6 +94,9 @@ def test_a_stored_record_knows_its_size_and_settings(smoke, name):
         ("selective_copying", "exact", lambda exact: exact[[0, 2, 1]], 1),
         ("selective_copying", "far_slot_accuracy", lambda of: of[..., ::-1], 2),
         ("selective_copying", "log_factor", lambda factor: factor[:, ::-1], 3),
+        ("lru_ring", "growth", lambda growth: 1.05 * growth, 0),
+        ("lru_ring", "growth", lambda growth: growth[:, ::-1], 1),
+        ("lru_ring", "loss", lambda loss: loss[::-1], 2),
     ],
 )
 def test_a_criterion_fails_of_a_record_that_lacks_it(

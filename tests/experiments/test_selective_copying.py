@@ -9,9 +9,10 @@ from numpy.testing import assert_allclose
 import lstm_jax as lj
 from experiments import selective_copying
 from experiments.common.cli import ConfigError
+from experiments.common.memoryless import DENSE, EMBEDDING
 from experiments.common.records import take
 from experiments.criteria.selective_copying import PUBLISHED_SLOTS, checks
-from experiments.selective_copying import DENSE, EMBEDDING, MIN_GRU, Config
+from experiments.selective_copying import MIN_GRU, Config
 
 NUM_SYMBOLS = selective_copying.NUM_SYMBOLS
 

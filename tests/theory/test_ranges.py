@@ -34,6 +34,8 @@ from lstm_jax import theory
         (lambda: theory.memory_variance(1), "decay: got 1"),
         (lambda: theory.sensitivity_variance(0.5, -1), "input_correlation: got -1"),
         (lambda: theory.lru_normaliser(1), "modulus: got 1"),
+        (lambda: theory.lru_ring_variance(-0.1, 0.9), "r_min: got -0.1"),
+        (lambda: theory.lru_ring_variance(0.5, [0.9, 0.5]), "r_max: got 0.5"),
     ],
 )
 def test_what_is_outside_the_range_is_refused_in_one_line(call, line):

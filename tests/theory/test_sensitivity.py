@@ -56,3 +56,15 @@ def test_normalised_states_have_variance_one():
     modulus = np.array([0.0, 0.5, 0.99, 1 - 1e-12])
     variance = theory.lru_normaliser(modulus) ** 2 * theory.memory_variance(modulus)
     assert_allclose(variance, 1, rtol=1e-12)
+
+
+def test_over_a_ring_the_variance_is_the_mean_over_its_area():
+    # |λ|² is uniform: Gauss-Legendre of 1 / (1 - s) over s from r_min² to r_max².
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    low, high = np.array([0.0, 0.5, 0.9]), np.array([0.9, 0.99, 0.999])
+    squares = (low**2 + high**2 + np.outer(nodes, high**2 - low**2)) / 2
+    wanted = weights @ (1 / (1 - squares)) / 2
+    assert_allclose(theory.lru_ring_variance(low, high), wanted, rtol=1e-12)
+    # A narrow ring is one decay.
+    narrow = theory.lru_ring_variance(0.9, 0.9 + 1e-9)
+    assert_allclose(narrow, theory.memory_variance(0.9), rtol=1e-7)
