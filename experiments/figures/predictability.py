@@ -70,19 +70,15 @@ def _plot_lengths(axes: Axes, record: Record) -> None:
     )
     plots.theory_line(axes, lengths, lengths, "")
     plots.note(axes, "$T$", (lengths[-1], lengths[-1]), (-10, 2), ha="right")
-    sides = {
-        "$\\lambda_1 > 0$": exponents > CLEAR,
-        "$\\lambda_1 < 0$": exponents < -CLEAR,
-    }
-    for (name, side), dashes in zip(sides.items(), ("-", "--"), strict=True):
+    colour = plots.colour_of(cell)
+    sides = (">", exponents > CLEAR, "-"), ("<", exponents < -CLEAR, "--")
+    for sign, side, dashes in sides:
         if side.any():
             low, middle, high = np.quantile(found[side], (0.1, 0.5, 0.9), axis=0)
-            colour = plots.colour_of(cell)
             axes.plot(lengths, middle, dashes, color=colour)
             axes.fill_between(lengths, low, high, color=colour, alpha=0.2, linewidth=0)
-            plots.note(
-                axes, name, (lengths[0], middle[0]), (2, 8), color=plots.ink(colour)
-            )
+            name, ink = f"$\\lambda_1 {sign} 0$", plots.ink(colour)
+            plots.note(axes, name, (lengths[0], middle[0]), (2, 8), color=ink)
     axes.set_xscale("log", base=2)
     axes.set_title(f"{cell}: flat, or in proportion")
     axes.set_xlabel("steps $T$")
