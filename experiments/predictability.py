@@ -22,6 +22,15 @@ source's merit, half the sum of the squares of r over T, is at most 1e-10.
 Expected. Iterations few and flat in T where λ_1 < 0, in proportion to T above; the
 threshold is at 0. The source's figure says so, and 2 to 14 iterations for observers of
 chaotic systems, which are predictable, at T = 30 000.
+
+Found: 572 s on shared cores. At T = 512 a median of 4 iterations where λ_1 < -.05, and
+400 where it is above .05; four times as many steps take 1 and 3.9 times as many. GRU,
+LSTM and four-gate lie on the same curve, and the first 64 steps tell the side of 98 %
+of the nets. One net of 24 stands apart, with 500 iterations at λ_1 = -.45. At g = 5 it
+wanders for 96 steps (.3 nats per step) and then settles on a cycle (-.6), yet takes
+64, 125, 249, 435, 496 iterations for 64, 128, 256, 448, 512 steps: which cycle, and
+at which phase, the early steps decide, so that late states are guessed wrong until
+they are reached. Without it the rank correlation is .986 instead of .838.
 """
 
 from collections.abc import Sequence

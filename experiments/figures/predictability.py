@@ -50,7 +50,7 @@ def _plot_nets(axes: Axes, record: Record) -> None:
             markerfacecolor="none",
             markersize=4,
         )
-        where = (0.03, 0.93 - 0.08 * place)
+        where = (0.72, 0.38 - 0.08 * place)
         ink = plots.ink(colour)
         plots.note(axes, cell, where, coords="axes fraction", color=ink)
     axes.axhline(length, color=plots.GREY, linewidth=0.6)
@@ -77,8 +77,9 @@ def _plot_lengths(axes: Axes, record: Record) -> None:
             low, middle, high = np.quantile(found[side], (0.1, 0.5, 0.9), axis=0)
             axes.plot(lengths, middle, dashes, color=colour)
             axes.fill_between(lengths, low, high, color=colour, alpha=0.2, linewidth=0)
+            at = (lengths[len(lengths) // 2], middle[len(lengths) // 2])
             name, ink = f"$\\lambda_1 {sign} 0$", plots.ink(colour)
-            plots.note(axes, name, (lengths[0], middle[0]), (2, 8), color=ink)
+            plots.note(axes, name, at, (6, -12), color=ink)
     axes.set_xscale("log", base=2)
     axes.set_title(f"{cell}: flat, or in proportion")
     axes.set_xlabel("steps $T$")
