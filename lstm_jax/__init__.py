@@ -17,6 +17,7 @@ Cells
 Over time
     unroll                a cell over a sequence; `unroll_carries` keeps every memory
     unroll_bidirectional, unroll_truncated, unroll_reference
+    parallel_unroll       all steps at once, by Newton's method
     trace                 what every gate and the memory say, by name
     last_step             outputs at the last step of sequences of different lengths
     clip_backward, cut_backward
@@ -117,6 +118,7 @@ from lstm_jax.gradients import (
     lyapunov_exponents,
     step_jacobians,
 )
+from lstm_jax.newton import parallel_unroll
 from lstm_jax.readouts import last_step
 from lstm_jax.tasks import TASKS, Batch, Task
 from lstm_jax.tracing import trace
@@ -144,7 +146,7 @@ __all__ = [
     "stack", "residual", "learned_carry", "zoneout", "mixed", "with_keys", "Keyed",
     # Cells over sequences
     "unroll", "unroll_carries", "unroll_reference", "unroll_bidirectional",
-    "unroll_truncated",
+    "unroll_truncated", "parallel_unroll",
     "trace", "last_step", "clip_backward", "cut_backward", "scan", "scan_report",
     # How far the gradient reaches
     "carry_gradients", "gradient_norms", "log_gradient_norms", "joint_log_norms",

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cells.cell import Cell
-from lstm_jax.cells.transitions import Transition, advanced
+from lstm_jax.cells.transitions import Transition, advanced, composed
 from lstm_jax.engine.pieces import in_pieces
 from lstm_jax.inputs import without_keys
 from lstm_jax.masking import StepInput, Steps, over_time, select, unless_idle
@@ -75,19 +75,13 @@ def _piece(
     """Runs the steps of a piece at once: products, then states, then what shows."""
     ruled = partial(_ruled, cell, steps)
     a, u = jax.lax.associative_scan(
-        jax.vmap(_composed), jax.vmap(ruled)(inputs), reverse=steps.reverse
+        jax.vmap(composed), jax.vmap(ruled)(inputs), reverse=steps.reverse
     )
     leaving = jax.vmap(advanced, (0, 0, None))(a, u, carry)
     entering = jax.tree.map(partial(_entering, reverse=steps.reverse), carry, leaving)
     ys = jax.vmap(steps.step, (None, 0, 0))(steps.shared, entering, inputs)[1]
     last = 0 if steps.reverse else -1
     return jax.tree.map(lambda leaf: leaf[last], leaving), ys
-
-
-def _composed(first: Any, then: Any) -> Any:
-    """Returns one step (A, u) that does what two do, one after the other."""
-    (a, u), (a_then, u_then) = first, then
-    return a_then.after(a), advanced(a_then, u_then, u)
 
 
 def _ruled(cell: Cell, steps: Steps, inputs: StepInput) -> tuple[Transition, Carry]:

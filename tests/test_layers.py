@@ -31,7 +31,7 @@ LAYERS = [
     {"lstm_jax.associative", "lstm_jax.tracing"},
     {"lstm_jax.unrolling"},
     {"lstm_jax.adapters", "lstm_jax.gradients", "lstm_jax.training"},
-    {"lstm_jax.plots"},
+    {"lstm_jax.newton", "lstm_jax.plots"},
     {"experiments.common"},
     {"experiments.train"},
     {"experiments.explain", "experiments.sweep"},

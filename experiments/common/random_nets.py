@@ -24,11 +24,13 @@ def one_thread() -> AbstractContextManager[Any]:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def net(cell: lj.Cell, key: jax.Array, size: int, gain: Any) -> tuple[Params, Carry]:
+def net(
+    cell: lj.Cell, key: jax.Array, size: int, gain: Any, input_size: int = 1
+) -> tuple[Params, Carry]:
     """Returns a net with W_ij ~ N(0, g²/N), and a state away from its fixed point."""
     key_params, key_state = jax.random.split(key)
     drawn = {"recurrent_init": initializers.gaussian, "dtype": jnp.float64}
-    params = cell.init(key_params, 1, size, gain=gain, **drawn)
+    params = cell.init(key_params, input_size, size, gain=gain, **drawn)
     empty, structure = jax.tree.flatten(cell.init_carry(params))
     keys = [jax.random.fold_in(key_state, at) for at in range(1, len(empty))]
     leaves = [

@@ -11,7 +11,7 @@ What a scan keeps must not grow: `closed` gives the form in which products stay 
 as their factors.
 """
 
-from typing import NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -150,3 +150,9 @@ Transition: TypeAlias = Diagonal | Rotation | Reflections | Dense
 def advanced(a: Transition, u: Carry, state: Carry) -> Carry:
     """Returns A state + u."""
     return jax.tree.map(jnp.add, a.on(state), u)
+
+
+def composed(first: Any, then: Any) -> Any:
+    """Returns one step (A, u) that does what two do, one after the other."""
+    (a, u), (a_then, u_then) = first, then
+    return a_then.after(a), advanced(a_then, u_then, u)
