@@ -14,6 +14,7 @@ from lstm_jax.tasks.copy_memory import (
     copy_memory_variable,
 )
 from lstm_jax.tasks.counting import ANBN, ANBNCN, counting
+from lstm_jax.tasks.cycle_navigation import CYCLE_NAVIGATION
 from lstm_jax.tasks.delayed_xor import DELAYED_XOR, delayed_xor
 from lstm_jax.tasks.digits import (
     PERMUTED_DIGITS,
@@ -41,6 +42,7 @@ from lstm_jax.tasks.long_time_lag import (
     long_time_lag_2b,
 )
 from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C, long_time_lag_2c
+from lstm_jax.tasks.modular_arithmetic import MODULAR_ARITHMETIC
 from lstm_jax.tasks.mqar import MQAR, mqar
 from lstm_jax.tasks.nature_show import NATURE_SHOW, nature_show
 from lstm_jax.tasks.parity import PARITY
@@ -88,6 +90,8 @@ TASKS: dict[str, Task] = Named(
         "latch": LATCH,
         "parity": PARITY,
         "even_pairs": EVEN_PAIRS,
+        "cycle_navigation": CYCLE_NAVIGATION,
+        "modular_arithmetic": MODULAR_ARITHMETIC,
         "anbn": ANBN,
         "anbncn": ANBNCN,
         "sequential_digits": SEQUENTIAL_DIGITS,
@@ -117,6 +121,7 @@ __all__ = [
     # Copies and bits
     "copy_memory", "copy_memory_variable", "COPY_MEMORY", "COPY_MEMORY_VARIABLE",
     "delayed_xor", "DELAYED_XOR", "latch", "LATCH", "PARITY", "EVEN_PAIRS",
+    "CYCLE_NAVIGATION", "MODULAR_ARITHMETIC",
     "flip_flop", "FLIP_FLOP",
     # Recall, and the state of a group
     "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",

@@ -1,6 +1,8 @@
 """The answers follow from the inputs, by the story that each docstring tells."""
 
 import inspect
+import math
+import operator
 import re
 from collections.abc import Callable
 from itertools import permutations
@@ -18,9 +20,11 @@ from lstm_jax.tasks import (
     adding,
     adding_1997,
     counting,
+    cycle_navigation,
     even_pairs,
     flip_flop,
     long_time_lag,
+    modular_arithmetic,
     parity,
     temporal_order_pascanu,
 )
@@ -188,6 +192,16 @@ def answer_mqar(inputs, num_pairs=4, num_keys=16):
     return [*[0] * 2 * num_pairs, *asked]
 
 
+def answer_arithmetic(inputs):
+    """By terms: what stands between two sums is a product."""
+    shown = "".join("01234+-*"[step.argmax()] for step in inputs if step.any())
+    terms = shown.replace("-", "+-").split("+")
+    factors = [term.removeprefix("-").split("*") for term in terms]
+    signs = [-1 if term.startswith("-") else 1 for term in terms]
+    products = [math.prod(map(int, of)) for of in factors]
+    return sum(map(operator.mul, signs, products)) % 5
+
+
 ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "adding": answer_adding,
     "adding_1997": lambda inputs: 0.5 + marked_1997(inputs).sum() / 4,
@@ -212,6 +226,8 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "latch": lambda inputs: 0.8 * np.sign(inputs[0, 0]),
     "parity": lambda inputs: inputs[:, 1].sum() % 2,
     "even_pairs": lambda inputs: (np.diff(inputs[:, 0]) != 0).sum() % 2 == 0,
+    "cycle_navigation": lambda inputs: (inputs @ [0, 1, -1]).sum() % 5,
+    "modular_arithmetic": answer_arithmetic,
     "anbn": answer_counting("ab"),
     "anbncn": answer_counting("abc"),
     "character_language": answer_character,
@@ -335,6 +351,18 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         "a a b b a  -> ab once, ba once: even, class 1",
         ANSWERS["even_pairs"](one_hot("aabba", "ab")),
         1,
+    ),
+    "cycle_navigation": (
+        cycle_navigation,
+        "+ + 0 + + + -  -> place 4",
+        ANSWERS["cycle_navigation"](one_hot("++0+++-", "0+-")),
+        4,
+    ),
+    "modular_arithmetic": (
+        modular_arithmetic,
+        "3 + 2 * 4 - 1  -> 10, class 0",
+        answer_arithmetic(one_hot("3+2*4-1", "01234+-*")),
+        0,
     ),
     "flip_flop": (
         flip_flop,

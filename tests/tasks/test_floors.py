@@ -139,6 +139,32 @@ def bits(length, answer):
     return [at_end(one, answer(one), 1 / len(strings)) for one in strings]
 
 
+def walks(length):
+    moves = list(product((0, 1, -1), repeat=length))
+    return [at_end(one, sum(one) % 5, 1 / len(moves)) for one in moves]
+
+
+def sums(length):
+    """Sums and products modulo 5; the last step of an even length is blank."""
+    numbers = (length + 1) // 2
+    every = list(product(range(5), *["+-*", range(5)] * (numbers - 1)))
+    return [
+        at_end((*one, *[None] * (length - len(one))), value_of(one) % 5, 1 / len(every))
+        for one in every
+    ]
+
+
+def value_of(shown):
+    """Two passes: products first, then what is left from the left."""
+    terms = [shown[0]]
+    for operation, number in zip(shown[1::2], shown[2::2], strict=True):
+        if operation == "*":
+            terms[-1] *= number
+        else:
+            terms.append(number if operation == "+" else -number)
+    return sum(terms)
+
+
 def xors(delay, length):
     strings = list(product((0, 1), repeat=length))
     return [
@@ -307,6 +333,15 @@ OTHERS: dict[str, Any] = {
                      bits(1, lambda s: s[0] == s[-1]), now),
     "pairs of two": (lj.TASKS["even_pairs"], 2, None,
                      bits(2, lambda s: s[0] == s[-1]), now),
+    "cycle": (lj.TASKS["cycle_navigation"], 4, None, walks(4), now),
+    "cycle, two": (lj.TASKS["cycle_navigation"], 4, "the last two", walks(4),
+                   lambda s, t: s[-2:]),
+    "arithmetic": (lj.TASKS["modular_arithmetic"], 5, None, sums(5), now),
+    "arithmetic, two": (lj.TASKS["modular_arithmetic"], 5, "the last two", sums(5),
+                        lambda s, t: s[-2:]),
+    "arithmetic, blank": (lj.TASKS["modular_arithmetic"], 4, None, sums(4), now),
+    "arithmetic, blank, two": (lj.TASKS["modular_arithmetic"], 4, "the last two",
+                               sums(4), lambda s, t: s[-2:]),
     "anbn": (lj.TASKS["anbn"], 10, None, counted("ab", 10), now),
     "anbn, all": (lj.TASKS["anbn"], 10, ALL, counted("ab", 10), everything),
     "anbncn": (lj.TASKS["anbncn"], 13, None, counted("abc", 13), now),
@@ -344,8 +379,10 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "embedded_reber": [OUTER, ALL], "continual_embedded_reber": [OUTER, ALL],
         "copy_memory": [], "copy_memory_variable": [], "delayed_xor": [
             "one of two bits"], "latch": [], "parity": ["all bits but one"],
-        "even_pairs": [], "anbn": [ALL], "anbncn": [ALL], "sequential_digits": [],
-        "permuted_digits": [], "flip_flop": ["the pair before"],
+        "even_pairs": [], "cycle_navigation": ["the last two"],
+        "modular_arithmetic": ["the last two"], "anbn": [ALL], "anbncn": [ALL],
+        "sequential_digits": [], "permuted_digits": [],
+        "flip_flop": ["the pair before"],
         "word_problem_s3": ["the last two"], "word_problem_a5": ["the last two"],
         "selective_copy": ["the last one", "the last two"],
         "mqar": ["one pair", "values, no keys"],

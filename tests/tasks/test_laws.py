@@ -91,6 +91,7 @@ COPY = of(lj.tasks.copy_memory(3, 2), 4_000, 9)
 COPY_VARIABLE = of(lj.tasks.copy_memory_variable(3, 2), 4_000, 12)
 XOR, PARITY, PAIRS = (of(name, 4_000, 14) for name in
                       ("delayed_xor", "parity", "even_pairs"))  # fmt: skip
+CYCLE, SUMS = of("cycle_navigation", 4_000, 14), of("modular_arithmetic", 4_000, 13)
 ANBN, ANBNCN = of("anbn", 4_000, 22), of("anbncn", 4_000, 22)
 STRING, STREAM = of("embedded_reber", 20_000, 12), of(
     "continual_embedded_reber", 20_000, 16)  # fmt: skip
@@ -268,6 +269,11 @@ LAWS: dict[str, Law] = {
     "even_pairs, late symbols and answer": Law(
         PAIRS, lambda b: rows([*symbols(b)[11:14], b.targets]),
         together(*[uniform(0, 1)] * 4)),
+    "cycle_navigation, moves": Law(
+        CYCLE, lambda b: rows(symbols(b)[:4]), together(*[uniform(0, 2)] * 4)),
+    "modular_arithmetic, numbers and operations": Law(
+        SUMS, lambda b: rows(symbols(b)[:4]),
+        together(uniform(0, 4), uniform(5, 7), uniform(0, 4), uniform(5, 7))),
     "anbn, lengths": Law(
         ANBN, lambda b: b.lengths.tolist(), {2 * n + 1: 1 / 10 for n in range(1, 11)}),
     "anbncn, lengths": Law(

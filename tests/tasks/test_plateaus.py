@@ -61,7 +61,8 @@ NUMBERS = ["adding", "adding_1997", "multiplication", "two_sequence_3a",
 BY_CURRENT_SYMBOL = ["temporal_order", "temporal_order_3", "temporal_order_pascanu",
                      "long_time_lag_2a", "long_time_lag_2b", "long_time_lag_2c",
                      "embedded_reber", "continual_embedded_reber", "parity",
-                     "even_pairs", "anbn", "anbncn"]  # fmt: skip
+                     "even_pairs", "cycle_navigation", "modular_arithmetic",
+                     "anbn", "anbncn"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -138,6 +138,8 @@ SIZES = {
     "latch": (1, 1),
     "parity": (2, 2),
     "even_pairs": (2, 2),
+    "cycle_navigation": (3, 5),
+    "modular_arithmetic": (8, 5),
     "anbn": (3, 3),
     "anbncn": (4, 4),
     "sequential_digits": (1, 10),
