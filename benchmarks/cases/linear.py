@@ -1,8 +1,8 @@
-"""A layer that is linear in its memory: as a tree, in pieces or whole, and step by step.
+"""A layer that is linear in its memory: as a tree, in pieces or whole, or by steps.
 
-Ours are `unroll` with "associative", in pieces of about sqrt(T) steps ("pieces") or one
-piece ("one piece"), and with "auto", the scan. The peers are the same equations in plain
-JAX, and in PyTorch one Python loop over at most `MOST_STEPS_OF_A_LOOP` steps.
+Ours are `unroll` with "associative", in pieces of about sqrt(T) steps ("pieces") or
+in one ("one piece"), and with "auto", the scan. The peers are the same equations in
+plain JAX, and in PyTorch a loop over at most `MOST_STEPS_OF_A_LOOP` steps.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
     h_t = a_t * h_{t-1} + u_t
 
-a and u are made of all of x beforehand and y of all of h afterwards; between them stands
+a and u are made of all of x before, y of all of h afterwards; between them stands
 
     whole tree     one `lax.associative_scan` over all of time, as S5 and the LRU do it
     plain scan     one `lax.scan` of h <- a * h + u
