@@ -115,7 +115,7 @@ def layer(cell: str, run: str) -> Layer:
 def torch_selective_ssm(weights: dict[str, torch.Tensor], xs: torch.Tensor) -> Any:
     """Returns ys of the selective SSM, by a Python loop over time."""
     hidden, state = weights["a_log"].shape
-    widths = (hidden, hidden, state, state)
+    widths = [hidden, hidden, state, state]
     v, delta, b, c = torch.split(xs @ weights["w_ih"], widths, dim=-1)
     delta = torch.nn.functional.softplus(delta + weights["b_delta"])
     a = torch.exp(delta[..., None] * -torch.exp(weights["a_log"]))
