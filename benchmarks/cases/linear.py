@@ -27,6 +27,7 @@ PAIRS = (
     ("one piece", "whole tree"),
     ("auto", "plain scan"),
 )
+MEASURES = ("time", "compile", "memory")  # against "auto"; long trees compile slowly
 MOST_STEPS_OF_A_LOOP = 1024
 
 
@@ -43,9 +44,9 @@ def linear(shape: Shape, setting: Setting) -> Iterator[Comparison]:
             if cell is lj.cells.SELECTIVE_SSM and shape.time <= MOST_STEPS_OF_A_LOOP:
                 pairs.append((sides["auto"], torch_side(problem, work)))
             for ours, peer in pairs:
-                yield Comparison(
-                    "linear", shape.name, f"{cell.name}, {work}", ours, peer
-                )
+                what = f"{cell.name}, {work}"
+                measures = MEASURES if peer.name == "auto" else ("time", "memory")
+                yield Comparison("linear", shape.name, what, ours, peer, measures)
 
 
 def layers(cell: lj.Cell, shape: Shape) -> Iterator[Layer]:
