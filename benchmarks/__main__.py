@@ -18,6 +18,7 @@ from benchmarks.cases import (
     compiling,
     gradient_curve,
     layer,
+    linear,
     lyapunov,
     trainer,
     training_run,
@@ -50,12 +51,19 @@ CASES: dict[str, tuple[Callable, tuple[Shape, ...]]] = {
     "curve": (gradient_curve.curve, shapes.LAYERS),
     "lyapunov": (lyapunov.lyapunov, (shapes.SPECTRUM,)),
     "checkpoint": (checkpointing.checkpoint, (shapes.CHECKPOINT,)),
+    "linear": (linear.linear, shapes.LINEAR),
     "compile": (compiling.compile_time, shapes.LAYERS),
 }
 ON_SEVERAL_DEVICES = ("layer", "training", "step", "seeds", "trainer")
 SHAPES = tuple(
     shape.name
-    for shape in (*shapes.LAYERS, shapes.STEP, shapes.SPECTRUM, shapes.CHECKPOINT)
+    for shape in (
+        *shapes.LAYERS,
+        shapes.STEP,
+        shapes.SPECTRUM,
+        shapes.CHECKPOINT,
+        *shapes.LINEAR,
+    )
 )
 
 

@@ -24,5 +24,9 @@ LAYERS = (
 STEP = Shape("adding-200", 200, 32, 2, 128)
 CHECKPOINT = Shape("long16k", 16384, 16, 2, 128)
 SPECTRUM = Shape("spectrum", 20, 32, 1, 256)
+LINEAR = (
+    Shape("linear1k", 1024, 8, 32, 32),
+    Shape("linear16k", 16384, 1, 32, 32),
+)
 # For trials of the benchmark; its numbers mean nothing and enter no table.
 TINY = Shape("tiny", 16, 4, 2, 5)

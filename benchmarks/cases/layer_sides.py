@@ -1,4 +1,4 @@
-"""One LSTM layer as sides: forward, forward+backward, ten steps of training.
+"""One layer as sides: forward, forward+backward, ten steps of training.
 
 With fixed random weights in our form, random xs and a random cotangent R:
 
@@ -28,18 +28,18 @@ RATE = 0.01
 class Problem(NamedTuple):
     """What every library works on."""
 
-    params: lj.LSTMParams  # our weights
+    params: Any  # our weights
     xs: jax.Array  # (time, batch, input)
     cotangent: jax.Array  # (time, batch, hidden), R above
 
 
-def draw(shape: Shape) -> Problem:
+def draw(shape: Shape, cell: lj.Cell = lj.LSTM) -> Problem:
     """Returns the same problem every time."""
     key_params, key_xs, key_cotangent = jax.random.split(jax.random.key(0), 3)
     steps = (shape.time, shape.batch)
     scale = (shape.time * shape.batch) ** -0.5
     return Problem(
-        params=lj.LSTM.init(key_params, shape.input, shape.hidden),
+        params=cell.init(key_params, shape.input, shape.hidden),
         xs=jax.random.normal(key_xs, (*steps, shape.input)),
         cotangent=scale * jax.random.normal(key_cotangent, (*steps, shape.hidden)),
     )
@@ -134,7 +134,7 @@ def _to_layout(layer: Layer, array: jax.Array) -> jax.Array:
     return jnp.moveaxis(array, 1, layer.batch_axis)
 
 
-def _weights_home(layer: Layer, problem: Problem, gradient: Any) -> lj.LSTMParams:
+def _weights_home(layer: Layer, problem: Problem, gradient: Any) -> Any:
     _, transpose = jax.vjp(layer.copy, problem.params)
     return transpose(jax.device_put(gradient, jax.devices()[0]))[0]
 

@@ -25,7 +25,7 @@ from benchmarks.shapes import Shape
 
 
 class Layer(NamedTuple):
-    """An LSTM layer of one library.
+    """A layer of one library.
 
     Attributes:
       name: of library and cell.
@@ -38,7 +38,7 @@ class Layer(NamedTuple):
     """
 
     name: str
-    copy: Callable[[lj.LSTMParams], Any]
+    copy: Callable[[Any], Any]
     apply: Callable[[Any, Any], Any]
     step: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None
     start: Callable[[int], Any] | None = None

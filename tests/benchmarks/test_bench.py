@@ -13,7 +13,7 @@ from problems import slow_but
 
 from benchmarks import __main__ as command
 from benchmarks import compare, sides, table, timing
-from benchmarks.cases import layer
+from benchmarks.cases import layer, linear
 from benchmarks.shapes import TINY
 from benchmarks.sides import Comparison, Disagreement, Setting, Side
 from benchmarks.timing import Round
@@ -82,6 +82,9 @@ def test_every_family_runs_and_its_sides_agree(name, monkeypatch):
     case, _ = command.CASES[name]
     if name == "cells":  # compiling is what takes time here
         monkeypatch.delitem(layer.WORK, "forward")
+    if name == "linear":  # of all cells: test_linear_peers
+        monkeypatch.setattr(linear, "CELLS", (linear.lj.cells.MIN_GRU,))
+        monkeypatch.delitem(linear.WORK, "forward+backward")
     # The compile family measures nothing but compile times.
     setting = QUICK._replace(compile_rounds=1) if name == "compile" else QUICK
     lines = [
