@@ -84,3 +84,33 @@ def reflected(factors: int, largest: int) -> Callable:
         return carry._replace(h=h), h
 
     return step
+
+
+def unit(v: np.ndarray) -> np.ndarray:
+    """v / |v|, also for v + iε."""
+    return v / np.sqrt((v * v).sum(-1, keepdims=True))
+
+
+def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a bᵀ, one for each in the batch."""
+    return np.einsum("...i,...j->...ij", a, b)
+
+
+def delta_rule(largest: int, decay: Callable = lambda params, x: 1.0) -> Callable:
+    """S = α S (I - β k kᵀ) + β v kᵀ with |k| = 1, and y = S q with |q| = 1."""
+
+    def step(params, carry, x):
+        q, k, v = unit(x @ params.w_q), unit(x @ params.w_k), x @ params.w_v
+        beta = largest * logistic(x @ params.w_beta + params.b_beta)
+        a = decay(params, x) * (np.eye(k.shape[-1]) - beta[..., None] * outer(k, k))
+        s = carry.s @ a + outer(beta * v, k)
+        return carry._replace(s=s), np.einsum("...ij,...j->...i", s, q)
+
+    return step
+
+
+def fading_sum(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """S = S diag(α) + v kᵀ with α = σ(a)^(1/16), and y = S q."""
+    alpha = logistic(x @ params.w_alpha + params.b_alpha) ** (1 / 16)
+    s = carry.s * alpha[..., None, :] + outer(x @ params.w_v, x @ params.w_k)
+    return carry._replace(s=s), np.einsum("...ij,...j->...i", s, x @ params.w_q)

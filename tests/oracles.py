@@ -19,6 +19,8 @@ from by_hand import (
     lstm_step_back,
 )
 from linear_oracles import (
+    delta_rule,
+    fading_sum,
     lru,
     minimal_gru,
     minimal_lstm,
@@ -351,5 +353,8 @@ ORACLES: dict[str, Oracle] = {
     "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
     "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
     "exp_rnn": by_complex_step(turning),
+    "delta_net": by_complex_step(delta_rule(1)),
+    "delta_net_beta_2": by_complex_step(delta_rule(2)),
+    "gated_linear_attention": by_complex_step(fading_sum),
 }
 """By the name of the cell. A new cell adds its equations here."""
