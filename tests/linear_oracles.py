@@ -109,6 +109,12 @@ def delta_rule(largest: int, decay: Callable = lambda params, x: 1.0) -> Callabl
     return step
 
 
+def fading(params: Any, x: np.ndarray) -> np.ndarray:
+    """α = exp(-e^a softplus(d)), one for the whole memory."""
+    delta = np.log1p(np.exp(x @ params.w_alpha + params.b_alpha))
+    return np.exp(-np.exp(params.a_log) * delta)[..., None]
+
+
 def fading_sum(params: Any, carry: Any, x: np.ndarray) -> tuple:
     """S = S diag(α) + v kᵀ with α = σ(a)^(1/16), and y = S q."""
     alpha = logistic(x @ params.w_alpha + params.b_alpha) ** (1 / 16)

@@ -20,6 +20,7 @@ from by_hand import (
 )
 from linear_oracles import (
     delta_rule,
+    fading,
     fading_sum,
     lru,
     minimal_gru,
@@ -355,6 +356,8 @@ ORACLES: dict[str, Oracle] = {
     "exp_rnn": by_complex_step(turning),
     "delta_net": by_complex_step(delta_rule(1)),
     "delta_net_beta_2": by_complex_step(delta_rule(2)),
+    "gated_delta_net": by_complex_step(delta_rule(1, fading)),
+    "gated_delta_net_beta_2": by_complex_step(delta_rule(2, fading)),
     "gated_linear_attention": by_complex_step(fading_sum),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -27,6 +27,11 @@ from lstm_jax.cells.four_gate import (
 )
 from lstm_jax.cells.full_gate_lstm import FullGateLSTMCarry, FullGateLSTMParams
 from lstm_jax.cells.gate_activations import GATE_ACTIVATIONS
+from lstm_jax.cells.gated_delta_net import (
+    GATED_DELTA_NET,
+    GatedDeltaNetParams,
+    gated_delta_net,
+)
 from lstm_jax.cells.gated_linear_attention import (
     GATED_LINEAR_ATTENTION,
     GatedLinearAttentionParams,
@@ -139,6 +144,7 @@ CELLS: dict[str, Cell] = Named(
         "exp_rnn": EXP_RNN,
         "delta_net": DELTA_NET,
         "gated_linear_attention": GATED_LINEAR_ATTENTION,
+        "gated_delta_net": GATED_DELTA_NET,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -179,6 +185,7 @@ __all__ = [
     # ... and a matrix
     "delta_net", "DELTA_NET", "DeltaNetParams", "MatrixCarry",
     "GATED_LINEAR_ATTENTION", "GatedLinearAttentionParams",
+    "gated_delta_net", "GATED_DELTA_NET", "GatedDeltaNetParams",
     # With exponential gates
     "slstm", "SLSTM", "SLSTMParams", "SLSTMCarry",
     # Cells of cells

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init
-from lstm_jax.cells.delta_product import RANGES
+from lstm_jax.cells.delta_product import largest_of
 from lstm_jax.cells.matrix_memory import (
     MatrixCarry,
     init_carry,
@@ -60,9 +60,8 @@ def init(
 
 
 @any_rank
-def _transition(
-    largest: int, params: DeltaNetParams, x: Input
-) -> tuple[Reflections, MatrixCarry]:
+def delta_rule(largest: int, params: Any, x: Input) -> tuple[Reflections, MatrixCarry]:
+    """Returns A = I - β k kᵀ, the same for every row, and u = β v kᵀ."""
     _, k, v = parts_of(params, x)
     k = unit(k)
     beta = largest * jax.nn.sigmoid(x @ params.w_beta + params.b_beta)
@@ -73,12 +72,12 @@ def _transition(
 @factory
 def _delta_net(largest: int) -> Cell:
     def transition(params: DeltaNetParams, x: Input) -> tuple[Any, MatrixCarry]:
-        return _transition(largest, params, x)
+        return delta_rule(largest, params, x)
 
     def step(
         params: DeltaNetParams, carry: MatrixCarry, x: Input
     ) -> tuple[MatrixCarry, Hidden]:
-        carry = advanced(*_transition(largest, params, x), carry)
+        carry = advanced(*delta_rule(largest, params, x), carry)
         return carry, read(carry, unit(parts_of(params, x).q))
 
     return Cell(
@@ -128,9 +127,7 @@ def delta_net(beta_range: tuple[int, int] = (0, 1)) -> Cell:
       Yang et al. (2024), https://arxiv.org/abs/2406.06484
       Grazzi et al. (2024), https://arxiv.org/abs/2411.12537, for β up to 2
     """
-    if beta_range not in RANGES:
-        raise ValueError(f"beta_range: got {beta_range!r}; allowed: (0, 1), (0, 2)")
-    return _delta_net(beta_range[1])
+    return _delta_net(largest_of(beta_range))
 
 
 DELTA_NET = delta_net()

@@ -8,12 +8,12 @@ from comparing import assert_close
 from problems import make_params
 
 import lstm_jax as lj
-from lstm_jax.cells import DELTA_NET, GATED_LINEAR_ATTENTION
+from lstm_jax.cells import DELTA_NET, GATED_DELTA_NET, GATED_LINEAR_ATTENTION
 
 in_float64 = pytest.mark.usefixtures("x64")
 KEYS, VALUES = 5, 3
 OPEN = 1000.0  # σ of it is 1 in float64
-MATRICES = [DELTA_NET, GATED_LINEAR_ATTENTION]
+MATRICES = [DELTA_NET, GATED_LINEAR_ATTENTION, GATED_DELTA_NET]
 for_every_matrix = pytest.mark.parametrize("cell", MATRICES, ids=lambda c: c.name)
 
 
@@ -25,6 +25,8 @@ def told(cell):
     rows = jnp.eye(inputs)
     fields = {name: jnp.zeros_like(leaf) for name, leaf in params._asdict().items()}
     fields |= {name: leaf + OPEN for name, leaf in fields.items() if name[0] == "b"}
+    if cell is GATED_DELTA_NET:  # its α is 1 where nothing says that it fades
+        fields["b_alpha"] = -fields["b_alpha"]
     picks = jnp.split(rows, [KEYS, 2 * KEYS], axis=1)
     return type(params)(**fields | dict(zip(("w_k", "w_q", "w_v"), picks, strict=True)))
 
@@ -65,8 +67,8 @@ def test_a_second_value_replaces_the_first_or_is_added_to_it(cell):
     key = jnp.eye(KEYS)[:1]
     first, second = drawn(2, 1, VALUES)
     got = answers(cell, writing(key, first), writing(key, second), asking(key))
-    replaced = cell is DELTA_NET
-    assert_close(got, second if replaced else first + second)
+    added = cell is GATED_LINEAR_ATTENTION
+    assert_close(got, first + second if added else second)
 
 
 @in_float64
@@ -86,6 +88,7 @@ def test_the_determinant_of_a_delta_rule_says_what_it_took_out(largest):
     cell = lj.cells.delta_net((0, largest))
     params, x = make_params(cell, input_size=3), drawn(2, 3)
     beta = largest * jax.nn.sigmoid(x @ params.w_beta + params.b_beta)
+    assert cell.transition is not None
     a = cell.transition(params, x)[0].closed().matrix
     assert_close(jnp.linalg.det(a), 1 - beta)
     a, _ = cell.transition(params._replace(b_beta=jnp.full(1, OPEN)), x)
@@ -95,6 +98,22 @@ def test_the_determinant_of_a_delta_rule_says_what_it_took_out(largest):
         np.testing.assert_allclose(*lengths, rtol=1e-12)
     else:
         assert bool((lengths[0] < lengths[1]).all())
+
+
+@in_float64
+def test_a_gated_delta_net_is_a_delta_net_that_fades():
+    """With α = 1 they are one; with values under no key, S_t = α^t S_0."""
+    gated, xs = told(GATED_DELTA_NET), drawn(6, 2 * KEYS + VALUES)
+    plain = told(DELTA_NET)._replace(b_beta=jnp.full(1, 0.3))
+    gated = gated._replace(b_beta=plain.b_beta)
+    runs = (GATED_DELTA_NET, gated), (DELTA_NET, plain)
+    one, other = (lj.unroll(*run, xs) for run in runs)
+    assert_close(one, other)
+    softplus_is_one = jnp.full(1, np.log(np.e - 1))
+    fading = gated._replace(b_alpha=softplus_is_one, a_log=jnp.log(jnp.full(1, 0.25)))
+    start = lj.cells.MatrixCarry(s=drawn(VALUES, KEYS))
+    final, _ = lj.unroll(GATED_DELTA_NET, fading, 0 * xs, start)
+    assert_close(final.s, start.s * np.exp(-0.25 * len(xs)))
 
 
 @in_float64

@@ -87,6 +87,15 @@ def test_with_an_axis_of_one_a_transition_moves_every_row_of_a_matrix(form):
     assert_close(product.on(matrix), matrix @ whole.mT @ whole.mT)
 
 
+def test_scaled_reflections_have_a_determinant_to_the_power_of_the_units():
+    """det A = α^n Π (1 - β_j)."""
+    scale, state = jnp.full(BATCH, 0.9), GRUCarry(drawn(UNITS))
+    a = reflections(0.5, 1.7)._replace(scale=scale)
+    assert_close(a.on(state), a.closed().on(state))
+    wanted = 0.9**UNITS * (1 - 0.5) * (1 - 1.7)
+    assert_close(jnp.linalg.det(a.closed().matrix), np.full(BATCH, wanted))
+
+
 def test_a_full_reflection_keeps_every_length():
     a, state = reflections(2.0, 2.0), GRUCarry(drawn(UNITS))
     lengths = [jnp.linalg.norm(h, axis=-1) for h in (a.on(state).h, state.h)]
