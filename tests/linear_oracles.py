@@ -120,3 +120,22 @@ def fading_sum(params: Any, carry: Any, x: np.ndarray) -> tuple:
     alpha = logistic(x @ params.w_alpha + params.b_alpha) ** (1 / 16)
     s = carry.s * alpha[..., None, :] + outer(x @ params.w_v, x @ params.w_k)
     return carry._replace(s=s), np.einsum("...ij,...j->...i", s, x @ params.w_q)
+
+
+def weighed_sum(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """C = f C + e^i v kᵀ, n = f n + e^i k, y = o C q / max(|nᵀq|, 1); m a constant."""
+    q, v = x @ params.w_q, x @ params.w_v
+    k = x @ params.w_k / np.sqrt(q.shape[-1])
+    i, f = np.split(x @ params.w_if + params.b_if, 2, axis=-1)
+    log_f, before = -np.log1p(np.exp(-f)), np.real(carry.m)
+    m = np.maximum(np.real(log_f) + before, np.real(i))
+    learn, keep = np.exp(i - m), np.exp(log_f + before - m)
+    c = keep[..., None] * carry.c + outer(learn * v, k)
+    n = keep * carry.n + learn * k
+    weight = (n * q).sum(-1, keepdims=True)
+    weight = np.sign(weight.real) * weight  # analytic beside 0
+    floor = np.exp(-m)
+    weight = np.where(weight.real > floor, weight, floor)
+    read = np.einsum("...ij,...j->...i", c, q) / weight
+    y = logistic(x @ params.w_o + params.b_o) * read
+    return carry._replace(c=c, n=n, m=m), y

@@ -29,6 +29,7 @@ from linear_oracles import (
     reflected,
     selective,
     signed_minimal_gru,
+    weighed_sum,
 )
 
 
@@ -351,6 +352,7 @@ ORACLES: dict[str, Oracle] = {
     "selective_ssm_2_signed": by_complex_step(selective(signed=True)),
     "delta_product": by_complex_step(reflected(2, 2)),
     "delta_product_1_beta_1": by_complex_step(reflected(1, 1)),
+    "mlstm": by_complex_step(weighed_sum),
     "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
     "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
     "exp_rnn": by_complex_step(turning),

@@ -75,6 +75,7 @@ from lstm_jax.cells.mgu import MGU, MGUParams
 from lstm_jax.cells.min_gru import MIN_GRU, MinGRUParams, min_gru
 from lstm_jax.cells.min_lstm import MIN_LSTM, MinLSTMParams, min_lstm
 from lstm_jax.cells.minimal_rnn import MINIMAL_RNN, MinimalRNNParams
+from lstm_jax.cells.mlstm import MLSTM, MLSTMCarry, MLSTMParams
 from lstm_jax.cells.peephole_lstm import (
     PEEPHOLE_LSTM,
     PeepholeLSTMParams,
@@ -145,6 +146,7 @@ CELLS: dict[str, Cell] = Named(
         "delta_net": DELTA_NET,
         "gated_linear_attention": GATED_LINEAR_ATTENTION,
         "gated_delta_net": GATED_DELTA_NET,
+        "mlstm": MLSTM,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -188,6 +190,7 @@ __all__ = [
     "gated_delta_net", "GATED_DELTA_NET", "GatedDeltaNetParams",
     # With exponential gates
     "slstm", "SLSTM", "SLSTMParams", "SLSTMCarry",
+    "MLSTM", "MLSTMParams", "MLSTMCarry",
     # Cells of cells
     "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
     "dropout", "variational_dropout", "mixed", "bidirectional",
