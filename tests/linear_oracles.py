@@ -84,3 +84,58 @@ def reflected(factors: int, largest: int) -> Callable:
         return carry._replace(h=h), h
 
     return step
+
+
+def unit(v: np.ndarray) -> np.ndarray:
+    """v / |v|, also for v + iε."""
+    return v / np.sqrt((v * v).sum(-1, keepdims=True))
+
+
+def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a bᵀ, one for each in the batch."""
+    return np.einsum("...i,...j->...ij", a, b)
+
+
+def delta_rule(largest: int, decay: Callable = lambda params, x: 1.0) -> Callable:
+    """S = α S (I - β k kᵀ) + β v kᵀ with |k| = 1, and y = S q with |q| = 1."""
+
+    def step(params, carry, x):
+        q, k, v = unit(x @ params.w_q), unit(x @ params.w_k), x @ params.w_v
+        beta = largest * logistic(x @ params.w_beta + params.b_beta)
+        a = decay(params, x) * (np.eye(k.shape[-1]) - beta[..., None] * outer(k, k))
+        s = carry.s @ a + outer(beta * v, k)
+        return carry._replace(s=s), np.einsum("...ij,...j->...i", s, q)
+
+    return step
+
+
+def fading(params: Any, x: np.ndarray) -> np.ndarray:
+    """α = exp(-e^a softplus(d)), one for the whole memory."""
+    delta = np.log1p(np.exp(x @ params.w_alpha + params.b_alpha))
+    return np.exp(-np.exp(params.a_log) * delta)[..., None]
+
+
+def fading_sum(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """S = S diag(α) + v kᵀ with α = σ(a)^(1/16), and y = S q."""
+    alpha = logistic(x @ params.w_alpha + params.b_alpha) ** (1 / 16)
+    s = carry.s * alpha[..., None, :] + outer(x @ params.w_v, x @ params.w_k)
+    return carry._replace(s=s), np.einsum("...ij,...j->...i", s, x @ params.w_q)
+
+
+def weighed_sum(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """C = f C + e^i v kᵀ, n = f n + e^i k, y = o C q / max(|nᵀq|, 1); m a constant."""
+    q, v = x @ params.w_q, x @ params.w_v
+    k = x @ params.w_k / np.sqrt(q.shape[-1])
+    i, f = np.split(x @ params.w_if + params.b_if, 2, axis=-1)
+    log_f, before = -np.log1p(np.exp(-f)), np.real(carry.m)
+    m = np.maximum(np.real(log_f) + before, np.real(i))
+    learn, keep = np.exp(i - m), np.exp(log_f + before - m)
+    c = keep[..., None] * carry.c + outer(learn * v, k)
+    n = keep * carry.n + learn * k
+    weight = (n * q).sum(-1, keepdims=True)
+    weight = np.sign(weight.real) * weight  # analytic beside 0
+    floor = np.exp(-m)
+    weight = np.where(weight.real > floor, weight, floor)
+    read = np.einsum("...ij,...j->...i", c, q) / weight
+    y = logistic(x @ params.w_o + params.b_o) * read
+    return carry._replace(c=c, n=n, m=m), y

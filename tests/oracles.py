@@ -19,6 +19,9 @@ from by_hand import (
     lstm_step_back,
 )
 from linear_oracles import (
+    delta_rule,
+    fading,
+    fading_sum,
     lru,
     minimal_gru,
     minimal_lstm,
@@ -26,6 +29,7 @@ from linear_oracles import (
     reflected,
     selective,
     signed_minimal_gru,
+    weighed_sum,
 )
 
 
@@ -348,8 +352,14 @@ ORACLES: dict[str, Oracle] = {
     "selective_ssm_2_signed": by_complex_step(selective(signed=True)),
     "delta_product": by_complex_step(reflected(2, 2)),
     "delta_product_1_beta_1": by_complex_step(reflected(1, 1)),
+    "mlstm": by_complex_step(weighed_sum),
     "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
     "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
     "exp_rnn": by_complex_step(turning),
+    "delta_net": by_complex_step(delta_rule(1)),
+    "delta_net_beta_2": by_complex_step(delta_rule(2)),
+    "gated_delta_net": by_complex_step(delta_rule(1, fading)),
+    "gated_delta_net_beta_2": by_complex_step(delta_rule(2, fading)),
+    "gated_linear_attention": by_complex_step(fading_sum),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -28,7 +28,12 @@ MASKS = {
     "pieces of five, reverse": {"checkpoint_every": 5, "reverse": True},
 }
 in_float64 = pytest.mark.usefixtures("x64")
-FORMS = [lj.cells.MIN_GRU, lj.cells.LRU, lj.cells.delta_product(2)]
+FORMS = [
+    lj.cells.MIN_GRU,
+    lj.cells.LRU,
+    lj.cells.delta_product(2),
+    lj.cells.DELTA_NET,
+]
 for_every_form = pytest.mark.parametrize(
     "cell", slow_but([lj.cells.LRU], FORMS), ids=lambda cell: cell.name
 )

@@ -6,6 +6,7 @@ A new cell adds its file and one line to CELLS.
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN, antisymmetric_rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.cifg_lstm import CIFG_LSTM, CIFGParams
+from lstm_jax.cells.delta_net import DELTA_NET, DeltaNetParams, delta_net
 from lstm_jax.cells.delta_product import (
     DELTA_PRODUCT,
     DeltaProductParams,
@@ -26,6 +27,15 @@ from lstm_jax.cells.four_gate import (
 )
 from lstm_jax.cells.full_gate_lstm import FullGateLSTMCarry, FullGateLSTMParams
 from lstm_jax.cells.gate_activations import GATE_ACTIVATIONS
+from lstm_jax.cells.gated_delta_net import (
+    GATED_DELTA_NET,
+    GatedDeltaNetParams,
+    gated_delta_net,
+)
+from lstm_jax.cells.gated_linear_attention import (
+    GATED_LINEAR_ATTENTION,
+    GatedLinearAttentionParams,
+)
 from lstm_jax.cells.gru import GRU, GRUCarry, GRUParams, gru
 from lstm_jax.cells.gru_reset_before import (
     GRU_RESET_BEFORE,
@@ -60,10 +70,12 @@ from lstm_jax.cells.lstm97_input_gate import (
     LSTM97InputGateParams,
 )
 from lstm_jax.cells.lstm2000 import LSTM2000, LSTM2000Params, lstm2000
+from lstm_jax.cells.matrix_memory import MatrixCarry
 from lstm_jax.cells.mgu import MGU, MGUParams
 from lstm_jax.cells.min_gru import MIN_GRU, MinGRUParams, min_gru
 from lstm_jax.cells.min_lstm import MIN_LSTM, MinLSTMParams, min_lstm
 from lstm_jax.cells.minimal_rnn import MINIMAL_RNN, MinimalRNNParams
+from lstm_jax.cells.mlstm import MLSTM, MLSTMCarry, MLSTMParams
 from lstm_jax.cells.peephole_lstm import (
     PEEPHOLE_LSTM,
     PeepholeLSTMParams,
@@ -131,6 +143,10 @@ CELLS: dict[str, Cell] = Named(
         "delta_product": DELTA_PRODUCT,
         "slstm": SLSTM,
         "exp_rnn": EXP_RNN,
+        "delta_net": DELTA_NET,
+        "gated_linear_attention": GATED_LINEAR_ATTENTION,
+        "gated_delta_net": GATED_DELTA_NET,
+        "mlstm": MLSTM,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -168,8 +184,13 @@ __all__ = [
     "selective_ssm", "SELECTIVE_SSM", "SelectiveSSMParams",
     "delta_product", "DELTA_PRODUCT", "DeltaProductParams",
     "Transition", "Diagonal", "Rotation", "Reflections", "Dense",
+    # ... and a matrix
+    "delta_net", "DELTA_NET", "DeltaNetParams", "MatrixCarry",
+    "GATED_LINEAR_ATTENTION", "GatedLinearAttentionParams",
+    "gated_delta_net", "GATED_DELTA_NET", "GatedDeltaNetParams",
     # With exponential gates
     "slstm", "SLSTM", "SLSTMParams", "SLSTMCarry",
+    "MLSTM", "MLSTMParams", "MLSTMCarry",
     # Cells of cells
     "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
     "dropout", "variational_dropout", "mixed", "bidirectional",

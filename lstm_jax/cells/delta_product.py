@@ -29,6 +29,13 @@ class DeltaProductParams(NamedTuple):
     b_beta: Float[Array, " factors"]
 
 
+def largest_of(beta_range: tuple[int, int]) -> int:
+    """Returns the largest β of a range, and refuses one that is not allowed."""
+    if beta_range not in RANGES:
+        raise ValueError(f"beta_range: got {beta_range!r}; allowed: (0, 1), (0, 2)")
+    return beta_range[1]
+
+
 class _Wiring(NamedTuple):
     """How many factors, and the largest β."""
 
@@ -140,9 +147,7 @@ def delta_product(num_factors: int = 2, beta_range: tuple[int, int] = (0, 2)) ->
       Grazzi et al. (2024), https://arxiv.org/abs/2411.12537, for β up to 2
     """
     check_whole("num_factors", num_factors, 1)
-    if beta_range not in RANGES:
-        raise ValueError(f"beta_range: got {beta_range!r}; allowed: (0, 1), (0, 2)")
-    return _delta_product(_Wiring(num_factors, beta_range[1]))
+    return _delta_product(_Wiring(num_factors, largest_of(beta_range)))
 
 
 DELTA_PRODUCT = delta_product()

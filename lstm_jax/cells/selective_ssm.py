@@ -54,15 +54,20 @@ def init(
         input_init(k, (input_size, width), dtype)
         for k, width in zip(keys, widths, strict=True)
     ]
-    low, high = jnp.log(jnp.asarray([1e-3, 1e-1], dtype))
-    delta = jnp.exp(jax.random.uniform(key_delta, (hidden_size,), dtype, low, high))
     rates = jnp.arange(1, state_size + 1, dtype=dtype)
     return SelectiveSSMParams(
         w_ih=jnp.concatenate(parts, axis=-1),
-        b_delta=delta + jnp.log(-jnp.expm1(-delta)),  # softplus gives delta back
+        b_delta=time_step_biases(key_delta, hidden_size, dtype),
         a_log=jnp.broadcast_to(jnp.log(rates), (hidden_size, state_size)),
         d=jnp.ones((hidden_size,), dtype),
     )
+
+
+def time_step_biases(key: PRNGKey, number: int, dtype: Any) -> Float[Array, " number"]:
+    """Returns b with softplus(b) log-uniform in [0.001, 0.1]."""
+    low, high = jnp.log(jnp.asarray([1e-3, 1e-1], dtype))
+    delta = jnp.exp(jax.random.uniform(key, (number,), dtype, low, high))
+    return delta + jnp.log(-jnp.expm1(-delta))  # softplus gives delta back
 
 
 def init_carry(params: SelectiveSSMParams, batch_shape: Shape = ()) -> GRUCarry:

@@ -108,17 +108,20 @@ class Dense(NamedTuple):
 class Reflections(NamedTuple):
     """A state of one leaf, a vector, times a product of Householder factors.
 
-        A = (I - β_k v_k v_kᵀ) ... (I - β_1 v_1 v_1ᵀ)         |v_j| = 1
+        A = α (I - β_k v_k v_kᵀ) ... (I - β_1 v_1 v_1ᵀ)         |v_j| = 1
 
-    β = 1 projects v_j out, β = 2 reflects, β = 0 changes nothing; det A = Π (1 - β_j).
+    β = 1 projects v_j out, β = 2 reflects, β = 0 changes nothing; with n units det A =
+    α^n Π (1 - β_j).
 
     Attributes:
       strengths: β, (*batch, factors).
       directions: v, (*batch, factors, units), the first acts first.
+      scale: α, (*batch,); None for 1.
     """
 
     strengths: Float[Array, "*batch factors"]
     directions: Float[Array, "*batch factors units"]
+    scale: Float[Array, "*batch"] | None = None
 
     def on(self, state: Carry) -> Carry:
         """Returns A state."""
@@ -129,7 +132,7 @@ class Reflections(NamedTuple):
             v = self.directions[..., place, :]
             along = self.strengths[..., place] * jnp.sum(v * vector, axis=-1)
             vector = vector - along[..., None] * v
-        return vector
+        return vector if self.scale is None else self.scale[..., None] * vector
 
     def closed(self) -> Dense:
         """Returns the product as a matrix."""

@@ -66,6 +66,36 @@ def test_reflections_are_their_matrix_and_its_determinant_is_a_product():
     assert_close(jnp.linalg.det(a.closed().matrix), np.full(BATCH, wanted))
 
 
+@pytest.mark.parametrize("form", ["reflections", "dense", "diagonal"])
+def test_with_an_axis_of_one_a_transition_moves_every_row_of_a_matrix(form):
+    """S Aᵀ, with one A for all rows."""
+    matrix = drawn(3, UNITS)
+    a: Any = {
+        "reflections": lambda: Reflections(
+            jnp.full((*BATCH, 1, 1), 0.7), unit(drawn(1, 1, UNITS))
+        ),
+        "dense": lambda: Dense(drawn(1, UNITS, UNITS)),
+        "diagonal": lambda: Diagonal(drawn(1, UNITS)),
+    }[form]()
+    whole = (
+        a.factors * jnp.eye(UNITS)
+        if form == "diagonal"
+        else a.closed().matrix[..., 0, :, :]
+    )
+    assert_close(a.on(matrix), matrix @ whole.mT)
+    product = a.closed().after(a.closed())
+    assert_close(product.on(matrix), matrix @ whole.mT @ whole.mT)
+
+
+def test_scaled_reflections_have_a_determinant_to_the_power_of_the_units():
+    """det A = α^n Π (1 - β_j)."""
+    scale, state = jnp.full(BATCH, 0.9), GRUCarry(drawn(UNITS))
+    a = reflections(0.5, 1.7)._replace(scale=scale)
+    assert_close(a.on(state), a.closed().on(state))
+    wanted = 0.9**UNITS * (1 - 0.5) * (1 - 1.7)
+    assert_close(jnp.linalg.det(a.closed().matrix), np.full(BATCH, wanted))
+
+
 def test_a_full_reflection_keeps_every_length():
     a, state = reflections(2.0, 2.0), GRUCarry(drawn(UNITS))
     lengths = [jnp.linalg.norm(h, axis=-1) for h in (a.on(state).h, state.h)]
