@@ -23,9 +23,11 @@ from linear_oracles import (
     minimal_gru,
     minimal_lstm,
     positive,
+    real_gated,
     reflected,
     selective,
     signed_minimal_gru,
+    turned,
 )
 
 
@@ -351,5 +353,7 @@ ORACLES: dict[str, Oracle] = {
     "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
     "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
     "exp_rnn": by_complex_step(turning),
+    "rotation_rnn": by_complex_step(turned),
+    "rg_lru": by_complex_step(real_gated),
 }
 """By the name of the cell. A new cell adds its equations here."""
