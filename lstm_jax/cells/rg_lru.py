@@ -66,7 +66,7 @@ def transition(params: RGLRUParams, x: Input) -> tuple[Diagonal, GRUCarry]:
     check_input(x, params.w_ih.shape[0])
     r, i, v = jnp.split(x @ params.w_ih + params.b, 3, axis=-1)
     log_a = -SHARPNESS * jax.nn.sigmoid(r) * jax.nn.softplus(params.a_param)
-    # sqrt has no slope at 0, where a gate that is shut ends by rounding.
+    # The slope of sqrt is infinite at 0, where a gate that is shut ends by rounding.
     lost = jnp.maximum(-jnp.expm1(2 * log_a), jnp.finfo(log_a.dtype).tiny)
     u = jnp.sqrt(lost) * jax.nn.sigmoid(i) * v
     return Diagonal(GRUCarry(h=jnp.exp(log_a))), GRUCarry(h=u)
@@ -83,12 +83,12 @@ def step(params: RGLRUParams, carry: GRUCarry, x: Input) -> tuple[GRUCarry, Hidd
     Shapes: x (*batch, input), h (*batch, hidden), W_ih (input, 3*hidden) with thirds
     r, i and v, b (3*hidden,), Λ (hidden,), named a_param.
 
-    a is in (0, 1), at most σ(-Λ)^(c r), and r = 0 keeps the memory as it is. With
+    a = σ(-Λ)^(c r) is in (0, 1), and r = 0 keeps the memory as it is. With
     sqrt(1 - a²) white noise leaves no stronger than it enters: a² + (1 - a²) = 1 for
     the squares, while for |v| <= 1 the memory itself is below sqrt((1 + a)/(1 - a)) of
     the largest a. In Griffin the gates are block-diagonal maps of v, which comes from a
     convolution; a reset step writes i * v without the root; and the slope of the root
-    is cut at 1000, here at nothing.
+    is cut at 1000. Here none of this is so.
 
     In the words of the four gates, with one memory h:
 

@@ -54,12 +54,19 @@ def test_the_memory_of_an_lru_decays_and_turns():
 
 
 @pytest.mark.parametrize(
-    "options", [{"r_min": 1.0}, {"r_max": 1.5}, {"max_phase": 0.0}], ids=str
+    ("cell", "options"),
+    [
+        (lj.cells.LRU, {"r_min": 1.0}),
+        (lj.cells.LRU, {"max_phase": 0.0}),
+        (lj.cells.RG_LRU, {"r_max": 1.5}),
+        (lj.cells.ROTATION_RNN, {"max_phase": 0.0}),
+    ],
+    ids=str,
 )
-def test_a_ring_that_is_none_is_refused(options):
+def test_a_ring_that_is_none_is_refused(cell, options):
     ((name, _),) = options.items()
     with pytest.raises(ValueError, match=f"{name}: got"):
-        lj.cells.LRU.init(jax.random.key(0), 1, 2, **options)
+        cell.init(jax.random.key(0), 1, 2, **options)
 
 
 # ---------------------------------------------------------------------------
