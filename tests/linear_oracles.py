@@ -48,6 +48,23 @@ def signed_minimal_gru(params: Any, carry: Any, x: np.ndarray) -> tuple:
     return carry._replace(h=h), h
 
 
+def turned(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """h = (1 - z) e^iφ h + z v of pairs h = (p, q), y = p C_p + q C_q."""
+    angle, z, p, q = np.split(x @ params.w_ih + params.b, 4, axis=-1)
+    z, cos, sin = logistic(z), np.cos(angle), np.sin(angle)
+    p = (1 - z) * (cos * carry.p - sin * carry.q) + z * p
+    q = (1 - z) * (sin * carry.p + cos * carry.q) + z * q
+    return carry._replace(p=p, q=q), p @ params.c_p + q @ params.c_q
+
+
+def real_gated(params: Any, carry: Any, x: np.ndarray) -> tuple:
+    """h = a h + sqrt(1 - a²) i v with a = (1 + e^Λ)^(-8 r)."""
+    r, i, v = np.split(x @ params.w_ih + params.b, 3, axis=-1)
+    a = (1 + np.exp(params.a_param)) ** (-8 * logistic(r))
+    h = a * carry.h + np.sqrt(1 - a * a) * logistic(i) * v
+    return carry._replace(h=h), h
+
+
 def positive(v: np.ndarray) -> np.ndarray:
     """v + 1/2 for v >= 0, σ(v) below, also for v + iε."""
     return np.where(np.real(v) >= 0, v + 0.5, logistic(v))

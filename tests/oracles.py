@@ -26,9 +26,11 @@ from linear_oracles import (
     minimal_gru,
     minimal_lstm,
     positive,
+    real_gated,
     reflected,
     selective,
     signed_minimal_gru,
+    turned,
     weighed_sum,
 )
 
@@ -361,5 +363,7 @@ ORACLES: dict[str, Oracle] = {
     "gated_delta_net": by_complex_step(delta_rule(1, fading)),
     "gated_delta_net_beta_2": by_complex_step(delta_rule(2, fading)),
     "gated_linear_attention": by_complex_step(fading_sum),
+    "rotation_rnn": by_complex_step(turned),
+    "rg_lru": by_complex_step(real_gated),
 }
 """By the name of the cell. A new cell adds its equations here."""

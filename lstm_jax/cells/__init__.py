@@ -86,7 +86,13 @@ from lstm_jax.cells.projection_lstm import (
     ProjectionLSTMCarry,
     ProjectionLSTMParams,
 )
+from lstm_jax.cells.rg_lru import RG_LRU, RGLRUParams
 from lstm_jax.cells.rnn import RNN, RNNCarry, RNNParams, rnn
+from lstm_jax.cells.rotation_rnn import (
+    ROTATION_RNN,
+    RotationRNNCarry,
+    RotationRNNParams,
+)
 from lstm_jax.cells.selective_ssm import (
     SELECTIVE_SSM,
     SelectiveSSMParams,
@@ -147,6 +153,8 @@ CELLS: dict[str, Cell] = Named(
         "gated_linear_attention": GATED_LINEAR_ATTENTION,
         "gated_delta_net": GATED_DELTA_NET,
         "mlstm": MLSTM,
+        "rotation_rnn": ROTATION_RNN,
+        "rg_lru": RG_LRU,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -181,6 +189,7 @@ __all__ = [
     # Linear in their memory, and how
     "LRU", "LRUParams", "LRUCarry", "min_gru", "MIN_GRU", "MinGRUParams",
     "min_lstm", "MIN_LSTM", "MinLSTMParams", "SIGNED_MIN_GRU", "SignedMinGRUParams",
+    "ROTATION_RNN", "RotationRNNParams", "RotationRNNCarry", "RG_LRU", "RGLRUParams",
     "selective_ssm", "SELECTIVE_SSM", "SelectiveSSMParams",
     "delta_product", "DELTA_PRODUCT", "DeltaProductParams",
     "Transition", "Diagonal", "Rotation", "Reflections", "Dense",

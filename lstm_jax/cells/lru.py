@@ -64,14 +64,10 @@ def init(
       ValueError: an argument has a value that is not allowed.
     """
     check_init(key, input_size, hidden_size, dtype)
-    check_number("r_min", r_min, "[0, 1)")
-    check_number("r_max", r_max, "(0, 1]")
     check_number("max_phase", max_phase, "(0, inf)")
     keys = jax.random.split(key, 7)
-    # Neither 0, whose logarithm is not finite, nor the ring's edge at r = 1.
-    u1, u2 = (jax.random.uniform(k, (hidden_size,), dtype, 1e-6, 1) for k in keys[:2])
-    low, high = jnp.asarray(r_min, dtype) ** 2, jnp.asarray(r_max, dtype) ** 2
-    nu = -0.5 * jnp.log(high - u1 * (high - low))
+    nu = ring_rates(keys[0], hidden_size, r_min, r_max, dtype)
+    turns = jax.random.uniform(keys[1], (hidden_size,), dtype, 1e-6, 1)
 
     def normal(key, shape, variance):
         return jax.random.normal(key, shape, dtype) * jnp.asarray(variance**0.5, dtype)
@@ -79,7 +75,7 @@ def init(
     inwards, across = (input_size, hidden_size), (hidden_size, hidden_size)
     return LRUParams(
         nu_log=jnp.log(nu),
-        theta_log=jnp.log(jnp.asarray(max_phase, dtype) * u2),
+        theta_log=jnp.log(jnp.asarray(max_phase, dtype) * turns),
         gamma_log=0.5 * jnp.log(-jnp.expm1(-2 * nu)),
         b_re=normal(keys[2], inwards, 0.5 / input_size),
         b_im=normal(keys[3], inwards, 0.5 / input_size),
@@ -87,6 +83,22 @@ def init(
         c_im=normal(keys[5], across, 1 / hidden_size),
         d=normal(keys[6], inwards, 1 / input_size),
     )
+
+
+def ring_rates(
+    key: PRNGKey, hidden_size: int, r_min: Scalar, r_max: Scalar, dtype: Any
+) -> Float[Array, " hidden"]:
+    """Returns -ln r > 0 of radii uniform on a ring, r² ~ U[r_min², r_max²].
+
+    Raises:
+      ValueError: r_min is not in [0, 1), or r_max not in (0, 1].
+    """
+    check_number("r_min", r_min, "[0, 1)")
+    check_number("r_max", r_max, "(0, 1]")
+    # Neither 0, whose logarithm is not finite, nor the ring's edge at r = 1.
+    shares = jax.random.uniform(key, (hidden_size,), dtype, 1e-6, 1)
+    low, high = jnp.asarray(r_min, dtype) ** 2, jnp.asarray(r_max, dtype) ** 2
+    return -0.5 * jnp.log(high - shares * (high - low))
 
 
 def init_carry(params: LRUParams, batch_shape: Shape = ()) -> LRUCarry:

@@ -54,12 +54,19 @@ def test_the_memory_of_an_lru_decays_and_turns():
 
 
 @pytest.mark.parametrize(
-    "options", [{"r_min": 1.0}, {"r_max": 1.5}, {"max_phase": 0.0}], ids=str
+    ("cell", "options"),
+    [
+        (lj.cells.LRU, {"r_min": 1.0}),
+        (lj.cells.LRU, {"max_phase": 0.0}),
+        (lj.cells.RG_LRU, {"r_max": 1.5}),
+        (lj.cells.ROTATION_RNN, {"max_phase": 0.0}),
+    ],
+    ids=str,
 )
-def test_a_ring_that_is_none_is_refused(options):
+def test_a_ring_that_is_none_is_refused(cell, options):
     ((name, _),) = options.items()
     with pytest.raises(ValueError, match=f"{name}: got"):
-        lj.cells.LRU.init(jax.random.key(0), 1, 2, **options)
+        cell.init(jax.random.key(0), 1, 2, **options)
 
 
 # ---------------------------------------------------------------------------
@@ -164,6 +171,123 @@ def test_a_selective_ssm_starts_with_the_time_steps_of_mamba():
     assert 0.00099 < steps.min() < 0.0012 and 0.08 < steps.max() < 0.101
     np.testing.assert_allclose(jnp.median(steps), 0.01, rtol=0.2)
     np.testing.assert_allclose(jnp.exp(params.a_log)[0], jnp.arange(1, 17), rtol=1e-6)
+
+
+# ---------------------------------------------------------------------------
+# Rotation RNN
+# ---------------------------------------------------------------------------
+
+
+def turning_by(angle, cell=lj.cells.ROTATION_RNN):
+    """Writes (1, 0) at the first of two inputs, turns by the angle at the second."""
+    eye, nothing = jnp.eye(1), jnp.zeros((1, 1))
+    return without_weights(cell, 1, input_size=2, dtype=jnp.float64)._replace(
+        w_ih=jnp.array([[0.0, 80.0, 1.0, 0.0], [angle, 0.0, 0.0, 0.0]]),
+        b=jnp.array([0.0, -40.0, 0.0, 0.0]),
+        c_p=eye,
+        c_q=nothing,
+    )
+
+
+@in_float64
+@pytest.mark.parametrize("modulus", [3, 7])
+def test_a_rotation_counts_at_any_length(modulus):
+    """p = cos(2π n/m) after n ones, read from the tree and step by step."""
+    cell, ones = lj.cells.ROTATION_RNN, bits(10_000).at[0].set(0)
+    xs = jnp.concatenate([jnp.zeros_like(ones).at[0].set(1), ones], axis=-1)
+    counts = jnp.cumsum(ones, axis=0) % modulus
+    for implementation in ("auto", "associative"):
+        run = partial(lj.unroll, cell, implementation=implementation)
+        _, ys = run(turning_by(2 * jnp.pi / modulus), xs)
+        wanted = jnp.cos(2 * jnp.pi * counts / modulus)
+        np.testing.assert_allclose(ys, wanted, atol=1e-9)
+
+
+@in_float64
+def test_a_block_is_a_rotation_times_what_is_kept():
+    """det A = (1 - z)², Aᵀ A = (1 - z)² I; with z = 0 the length stays."""
+    cell = lj.cells.ROTATION_RNN
+    params = cell.init(jax.random.key(0), 2, 5, dtype=jnp.float64)
+    x = jax.random.normal(jax.random.key(1), (2,), jnp.float64)
+    start = cell.init_carry(params)
+    (p, q), _ = jax.jacobian(cell.step, 1)(params, start, x)
+    parts = [[np.diagonal(part) for part in row] for row in (p, q)]
+    blocks = np.moveaxis(np.asarray(parts), -1, 0)
+    kept = jax.nn.sigmoid(-(x @ params.w_ih[:, 5:10] + params.b[5:10]))
+    np.testing.assert_allclose(np.linalg.det(blocks), kept**2, rtol=1e-12)
+    squares = blocks.mT @ blocks
+    wanted = np.asarray(kept**2)[:, None, None] * np.eye(2)
+    np.testing.assert_allclose(squares, wanted, atol=1e-12)
+
+
+@in_float64
+def test_a_forget_bias_is_what_a_pair_keeps_of_its_length():
+    """σ(b) a step without input, all of it at 1000."""
+    for bias, time in [(2.5, 3), (1000.0, 500)]:
+        init = partial(lj.cells.ROTATION_RNN.init, forget_bias=bias)
+        params = init(jax.random.key(0), 2, 5, dtype=jnp.float64)
+        start = lj.cells.RotationRNNCarry(p=jnp.ones(5), q=jnp.ones(5))
+        final, _ = lj.unroll(lj.cells.ROTATION_RNN, params, jnp.zeros((time, 2)), start)
+        kept = 2 * jax.nn.sigmoid(bias) ** (2 * time)
+        np.testing.assert_allclose(final.p**2 + final.q**2, kept, rtol=1e-12)
+
+
+@in_float64
+def test_no_pair_gets_longer_than_the_longest_value():
+    cell = lj.cells.ROTATION_RNN
+    params = cell.init(jax.random.key(0), 2, 5, dtype=jnp.float64)
+    xs = jax.random.normal(jax.random.key(1), (300, 2), jnp.float64)
+    p, q = jnp.split(xs @ params.w_ih[:, 10:] + params.b[10:], 2, axis=-1)
+    read = params._replace(c_p=jnp.eye(5), c_q=jnp.zeros((5, 5)))
+    _, ys = lj.unroll(cell, read, xs)
+    assert bool((jnp.abs(ys) <= jnp.sqrt(p**2 + q**2).max(axis=0)).all())
+
+
+# ---------------------------------------------------------------------------
+# RG-LRU
+# ---------------------------------------------------------------------------
+
+
+@in_float64
+def test_an_rg_lru_starts_on_its_ring():
+    """Without input r = 1/2: h_t = ρ^4t h_0, ρ² uniform on [r_min², r_max²]."""
+    cell = lj.cells.RG_LRU
+    params = cell.init(jax.random.key(0), 2, 10_000, dtype=jnp.float64)
+    start = lj.cells.GRUCarry(h=jnp.ones(10_000))
+    h = lj.unroll(cell, params, jnp.zeros((3, 2)), start)[0].h
+    squares = h ** (1 / 6)  # h = ρ^12
+    assert 0.9**2 < squares.min() < 0.811 and 0.997 < squares.max() < 0.999**2
+    np.testing.assert_allclose(squares.mean(), (0.9**2 + 0.999**2) / 2, atol=0.002)
+
+
+@in_float64
+def test_white_noise_leaves_an_rg_lru_as_strong_as_it_enters():
+    """Σ_k (a^k sqrt(1 - a²))² = 1, of an impulse whose gates are open."""
+    cell = lj.cells.RG_LRU
+    params = without_weights(cell, 1, dtype=jnp.float64)._replace(
+        w_ih=jnp.array([[0.0, 0.0, 1.0]]), b=jnp.array([0.3, 50.0, 0.0])
+    )
+    _, ys = lj.unroll(cell, params, jnp.zeros((400, 1)).at[0].set(1))
+    np.testing.assert_allclose(jnp.sum(ys**2), 1, rtol=1e-12)
+    a = jnp.exp(-8 * jnp.log(2.0) * jax.nn.sigmoid(0.3))
+    constant = lj.unroll(cell, params, jnp.ones((400, 1)))[1]
+    np.testing.assert_allclose(constant.max(), jnp.sqrt((1 + a) / (1 - a)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shut", [-100.0, -1000.0])
+def test_a_shut_gate_of_an_rg_lru_keeps_all_and_has_a_slope(shut):
+    """r = 0 by rounding: h stays, and no slope is NaN, though that of sqrt is not."""
+    cell = lj.cells.RG_LRU
+    params = cell.init(jax.random.key(0), 2, 3)
+    params = params._replace(b=params.b.at[:3].set(shut))
+    start = lj.cells.GRUCarry(h=jnp.arange(1.0, 4.0))
+
+    def kept(params):
+        return lj.unroll(cell, params, jnp.ones((20, 2)), start)[0].h
+
+    np.testing.assert_allclose(kept(params), start.h, rtol=1e-6)
+    slopes = jax.jacobian(kept)(params)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in slopes)
 
 
 # ---------------------------------------------------------------------------
