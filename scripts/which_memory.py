@@ -215,7 +215,7 @@ def _parallel(load: Load) -> list[str]:
     told = (
         f"Cells that are linear in their memory, {_listed(linear)}, run over a whole "
         'sequence at once: `lj.unroll(..., implementation="associative")`. No record '
-        "here times that, and the tables above leave out the newest of these cells. The "
+        "here times that, and the tables above leave out the newest of these. The "
         "long lag is bridged in "
         f"most seeds of {_listed(c for c in linear if c in learn)}, and not of "
         f"{_listed(c for c in linear if c in {*cells} - learn)}. Of the "
