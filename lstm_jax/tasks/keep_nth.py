@@ -17,7 +17,7 @@ A worked example, n = 3, symbols a b c d:
     d a b b c a  -> b, class 1
 
 References:
-  Danieli et al. (2025), ParaRNN, https://arxiv.org/abs/2510.21450: n = 5 of 128 symbols,
+  Danieli et al. (2025), ParaRNN, https://arxiv.org/abs/2510.21450: n = 5 of 128,
   length 100
 """
 
