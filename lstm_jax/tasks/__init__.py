@@ -33,6 +33,8 @@ from lstm_jax.tasks.flip_flop import FLIP_FLOP, flip_flop
 from lstm_jax.tasks.from_arrays import from_arrays
 from lstm_jax.tasks.from_batches import from_batches
 from lstm_jax.tasks.from_windows import from_windows
+from lstm_jax.tasks.induction_head import INDUCTION_HEAD, induction_head
+from lstm_jax.tasks.keep_nth import KEEP_NTH, keep_nth
 from lstm_jax.tasks.latch import LATCH, latch
 from lstm_jax.tasks.logistic_outputs import logistic_outputs
 from lstm_jax.tasks.long_time_lag import (
@@ -45,6 +47,7 @@ from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C, long_time_lag_2c
 from lstm_jax.tasks.modular_arithmetic import MODULAR_ARITHMETIC
 from lstm_jax.tasks.mqar import MQAR, mqar
 from lstm_jax.tasks.nature_show import NATURE_SHOW, nature_show
+from lstm_jax.tasks.noisy_recall import NOISY_RECALL, noisy_recall
 from lstm_jax.tasks.parity import PARITY
 from lstm_jax.tasks.selective_copy import SELECTIVE_COPY, selective_copy
 from lstm_jax.tasks.task import Batch, Task
@@ -101,6 +104,9 @@ TASKS: dict[str, Task] = Named(
         "word_problem_a5": WORD_PROBLEM_A5,
         "selective_copy": SELECTIVE_COPY,
         "mqar": MQAR,
+        "induction_head": INDUCTION_HEAD,
+        "keep_nth": KEEP_NTH,
+        "noisy_recall": NOISY_RECALL,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -125,6 +131,8 @@ __all__ = [
     "flip_flop", "FLIP_FLOP",
     # Recall, and the state of a group
     "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",
+    "induction_head", "INDUCTION_HEAD", "keep_nth", "KEEP_NTH",
+    "noisy_recall", "NOISY_RECALL",
     "word_problem", "WORD_PROBLEM_S3", "WORD_PROBLEM_A5",
     # Languages
     "embedded_reber", "continual_embedded_reber", "EMBEDDED_REBER",

@@ -23,8 +23,11 @@ from lstm_jax.tasks import (
     cycle_navigation,
     even_pairs,
     flip_flop,
+    induction_head,
+    keep_nth,
     long_time_lag,
     modular_arithmetic,
+    noisy_recall,
     parity,
     temporal_order_pascanu,
 )
@@ -202,6 +205,23 @@ def answer_arithmetic(inputs):
     return sum(map(operator.mul, signs, products)) % 5
 
 
+def answer_induction_head(inputs):
+    shown, mark = inputs.argmax(-1), inputs.shape[-1] - 1
+    first, last = np.flatnonzero(shown == mark)
+    assert last == len(shown) - 1 > first + 1
+    return shown[first + 1]
+
+
+def answer_noisy_recall(inputs, num_keys=7, num_values=8):
+    shown, mark = inputs.argmax(-1), inputs.shape[-1] - 1
+    pairs, (last, asked) = shown[:-2].reshape(-1, 2), shown[-2:]
+    assert last == mark and not np.any(pairs == mark)
+    noise = pairs >= num_keys + num_values
+    assert np.all(noise[:, 0] == noise[:, 1])
+    (value,) = {int(v) for k, v in pairs if k == asked}
+    return value - num_keys
+
+
 ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "adding": answer_adding,
     "adding_1997": lambda inputs: 0.5 + marked_1997(inputs).sum() / 4,
@@ -220,6 +240,9 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "word_problem_a5": answer_words(5, even=True),
     "selective_copy": answer_selective_copy,
     "mqar": answer_mqar,
+    "induction_head": answer_induction_head,
+    "keep_nth": lambda inputs: inputs[4].argmax(),
+    "noisy_recall": answer_noisy_recall,
     "copy_memory": answer_copy,
     "copy_memory_variable": answer_copy,
     "delayed_xor": answer_delayed_xor,
@@ -388,6 +411,24 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         answer_mqar(one_hot("bxcz--c-b-", "-abcxyz"), 2, 3),
         [0, 0, 0, 0, 0, 0, 2, 0, 0, 0],
     ),
+    "induction_head": (
+        induction_head,
+        "c a ! b a c !  -> b, class 1",
+        answer_induction_head(one_hot("ca!bac!", "abc!")),
+        1,
+    ),
+    "keep_nth": (
+        keep_nth,
+        "d a b b c a  -> b, class 1",
+        one_hot("dabbca", "abcd")[2].argmax(),
+        1,
+    ),
+    "noisy_recall": (
+        noisy_recall,
+        "a z . : b x : : a z ! b  -> x, class 0",
+        answer_noisy_recall(one_hot("az.:bx::az!b", "abxyz.:!"), 2, 3),
+        0,
+    ),
     "anbn": (
         counting,
         "shown  S a a b b    asked  a a b b T",
@@ -431,6 +472,7 @@ SHORTEST = {
     "adding": 2, "adding_1997": 6, "temporal_order_3": 10, "long_time_lag_2c": 4,
     "embedded_reber": 8, "anbncn": 4, "flip_flop": 4, "temporal_order_pascanu": 10,
     "selective_copy": 8, "mqar": 16,
+    "induction_head": 3, "keep_nth": 6, "noisy_recall": 4,
 }  # fmt: skip
 
 

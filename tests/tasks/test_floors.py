@@ -112,6 +112,46 @@ def recalls(num_keys, num_values):
     return found
 
 
+def marked(num_symbols, length):
+    """All texts with a mark in them and one at their end."""
+    texts = [*product(product(range(num_symbols), repeat=length - 2),
+                      range(length - 2))]  # fmt: skip
+    return [
+        at_end((*text[:k], "!", *text[k:], "!"), text[k], 1 / len(texts))
+        for text, k in texts
+    ]
+
+
+def firsts(n, num_symbols):
+    """All texts of n + 1 symbols, the n-th asked for, and which one is kept."""
+    texts = [*product(product(range(num_symbols), repeat=n + 1), range(n))]
+    return [at_end((kept, *s), s[n - 1], 1 / len(texts)) for s, kept in texts]
+
+
+def noisy(num_keys, num_values, noise, slots):
+    """All slots of pairs and noise, of which one is asked for."""
+    found = []
+    for asked, keys, values, drawn in product(
+        range(slots), product(range(num_keys), repeat=slots),
+        product(range(num_values), repeat=num_keys),
+        product((False, True), repeat=slots),
+    ):  # fmt: skip
+        chance = 1 / slots / num_keys**slots / num_values**num_keys
+        chance *= np.prod([noise if one else 1 - noise for one in drawn])
+        pairs = [
+            None if drawn[k] and k != asked else (key, values[key])
+            for k, key in enumerate(keys)
+        ]
+        shown = (*pairs, keys[asked])
+        found.append(at_end(shown, values[keys[asked]], chance))
+    return found
+
+
+def last_pair(shown, t):
+    """The last slot that is no noise."""
+    return [one for one in shown[:-1] if one][-1], shown[-1]
+
+
 def lag_2a(p, length):
     middle = tuple(range(1, p))[: length - 1]
     return [Listed((x, *middle), (*middle, x), 1 / 2) for x in "xy"]
@@ -324,6 +364,22 @@ OTHERS: dict[str, Any] = {
                        lambda s, t: (s[t] == s[0], s[1])),
     "recall, values": (RECALL, 8, "values, no keys", recalls(3, 4),
                        lambda s, t: frozenset(s[1:4:2])),
+    "induction": (lj.tasks.induction_head(3), 6, None, marked(3, 6), now),
+    "induction, one": (lj.tasks.induction_head(3), 6, "the last symbol",
+                       marked(3, 6), lambda s, t: s[-2]),
+    "induction, all": (lj.tasks.induction_head(3), 6, "symbols, no marks",
+                       marked(3, 6), lambda s, t: tuple(sorted(map(str, s)))),
+    "keep": (lj.tasks.keep_nth(3, 3), 4, None, firsts(3, 3), now),
+    "keep, one": (lj.tasks.keep_nth(3, 3), 4, "one of the first n", firsts(3, 3),
+                  lambda s, t: s[1 + s[0]]),
+    "keep, all": (lj.tasks.keep_nth(3, 3), 4, "the first n, no order",
+                  firsts(3, 3), lambda s, t: tuple(sorted(s[1:4]))),
+    "noisy": (lj.tasks.noisy_recall(2, 3, 1, 0.3), 8, None,
+              noisy(2, 3, 0.3, 3), now),
+    "noisy, a slot": (lj.tasks.noisy_recall(2, 3, 1, 0.3), 8, "the last slot",
+                      noisy(2, 3, 0.3, 3), lambda s, t: s[-2:]),
+    "noisy, a pair": (lj.tasks.noisy_recall(2, 3, 1, 0.3), 8, "the last pair",
+                      noisy(2, 3, 0.3, 3), last_pair),
     "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
     "parity of two": (lj.TASKS["parity"], 2, None,
                       bits(2, lambda s: sum(s) % 2), now),
@@ -386,6 +442,9 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "word_problem_s3": ["the last two"], "word_problem_a5": ["the last two"],
         "selective_copy": ["the last one", "the last two"],
         "mqar": ["one pair", "values, no keys"],
+        "induction_head": ["the last symbol", "symbols, no marks"],
+        "keep_nth": ["one of the first n", "the first n, no order"],
+        "noisy_recall": ["the last slot", "the last pair"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels

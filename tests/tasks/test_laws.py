@@ -100,6 +100,10 @@ WORDS = of(lj.tasks.word_problem("S3", "transpositions"), 4_000, 6)
 SCATTERED, RECALL = of(lj.tasks.selective_copy(3, 2), 4_000, 7), of(
     lj.tasks.mqar(2, 3, 4, 0.5), 4_000, 10)  # fmt: skip
 
+INDUCTION, KEEP, NOISY = of(lj.tasks.induction_head(3), 4_000, 7), of(
+    lj.tasks.keep_nth(2, 3), 4_000, 5), of(
+    lj.tasks.noisy_recall(2, 3, 2, 0.3), 4_000, 9)  # fmt: skip
+
 LANGUAGE = Draw(lj.tasks.character_language(TEXT, 0.25), 4_000, 5, 5)
 LANGUAGE_TEST = LANGUAGE._replace(split="sample_test")
 
@@ -181,6 +185,19 @@ LAWS: dict[str, Law] = {
     "mqar, places": Law(
         RECALL, query_places, without_replacement(
             np.array([1, 2, 3]) ** -0.5 / (np.array([1, 2, 3]) ** -0.5).sum())),
+    "induction_head, place and answer": Law(
+        INDUCTION, lambda b: rows([(symbols(b) == 3).argmax(0), b.targets]),
+        together(uniform(0, 4), uniform(0, 2))),
+    "keep_nth, symbols and answer": Law(
+        KEEP, lambda b: rows([symbols(b)[0], symbols(b)[4], b.targets]),
+        together(*[uniform(0, 2)] * 3)),
+    "noisy_recall, noise": Law(
+        NOISY, lambda b: rows(symbols(b)[:6:2] >= 5),
+        {one: sum(0.3**sum(one) * 0.7**(2 - sum(one)) / 3 for hit in one if not hit)
+         for one in product((False, True), repeat=3) if not all(one)}),
+    "noisy_recall, key and answer": Law(
+        NOISY, lambda b: rows([symbols(b)[7], b.targets]),
+        together(uniform(0, 1), uniform(0, 2))),
     "adding, marks": Law(
         ADDING, lambda b: places(b.inputs[..., 1] == 1),
         together(uniform(0, 3), uniform(4, 8))),

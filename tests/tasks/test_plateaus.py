@@ -90,6 +90,25 @@ def test_who_knows_when_but_not_what_loses_the_floor_of_copy(name):
     assert_allclose(fitted_loss(name, recall), TASKS[name].floor(LENGTH), rtol=0.005)
 
 
+def test_who_knows_one_symbol_of_an_induction_sits_on_the_plateau():
+    name, task = "induction_head", TASKS["induction_head"]
+    batch = task.sample(jax.random.key(0), 20_000, 4)
+    shown = np.argmax(batch.inputs, -1)
+    assert_allclose(fitted_loss(name, 0, batch), task.floor(4), rtol=0.01)
+    plateau = task.plateaus(4)["the last symbol"]
+    assert_allclose(fitted_loss(name, shown[2], batch), plateau, rtol=0.03)
+
+
+def test_who_knows_the_last_slot_of_noisy_recall_sits_on_the_plateau():
+    name, task = "noisy_recall", TASKS["noisy_recall"]
+    batch = task.sample(jax.random.key(0), 20_000, 8)
+    shown = np.argmax(batch.inputs, -1)
+    assert_allclose(fitted_loss(name, shown[7], batch), task.floor(8), rtol=0.01)
+    known = np.where(shown[4] == shown[7], 1 + shown[5], 0)
+    plateau = task.plateaus(8)["the last slot"]
+    assert_allclose(fitted_loss(name, known, batch), plateau, rtol=0.03)
+
+
 def test_the_floors_of_copy_are_the_published_ones():
     for delay, wanted in {
         100: 0.173287, 200: 0.094520, 300: 0.064983, 500: 0.039989, 1000: 0.020387,

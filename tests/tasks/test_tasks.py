@@ -18,9 +18,12 @@ from lstm_jax.tasks.embedded_reber import (
     continual_embedded_reber,
     embedded_reber,
 )
+from lstm_jax.tasks.induction_head import induction_head
+from lstm_jax.tasks.keep_nth import keep_nth
 from lstm_jax.tasks.latch import latch
 from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
 from lstm_jax.tasks.mqar import mqar
+from lstm_jax.tasks.noisy_recall import noisy_recall
 from lstm_jax.tasks.selective_copy import selective_copy
 from lstm_jax.tasks.temporal_order import temporal_order
 from lstm_jax.tasks.two_sequence import two_sequence
@@ -45,6 +48,9 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "word_problem_a5": lambda: word_problem("A5"),
     "selective_copy": lambda: selective_copy(num_items=4),
     "mqar": lambda: mqar(num_pairs=4),
+    "induction_head": lambda: induction_head(num_symbols=16),
+    "keep_nth": lambda: keep_nth(n=5),
+    "noisy_recall": lambda: noisy_recall(noise=0.2),
 }
 
 
@@ -89,6 +95,9 @@ def test_a_factory_returns_one_and_the_same_task(name):
         (lambda: mqar(9, 8), r"num_keys: got 8; .* at least 9"),
         (lambda: mqar(9, 9, 8), r"num_values: got 8; .* at least 9"),
         (lambda: mqar(power=0), r"power: got 0; "),
+        (lambda: induction_head(1), r"num_symbols: got 1; .* at least 2"),
+        (lambda: keep_nth(0), r"n: got 0; .* at least 1"),
+        (lambda: noisy_recall(noise=1), r"noise: got 1; "),
         (lambda: digits.permuted_digits(-1), r"permutation_seed: got -1; "),
         (lambda: character_language("aaaa"), r"text: got 'aaaa'; "
          r"it must have at least 2 different"),
@@ -149,6 +158,9 @@ SIZES = {
     "word_problem_a5": (60, 60),
     "selective_copy": (10, 8),
     "mqar": (33, 16),
+    "induction_head": (17, 16),
+    "keep_nth": (128, 128),
+    "noisy_recall": (32, 8),
 }
 
 
