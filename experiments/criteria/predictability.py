@@ -49,7 +49,8 @@ def longest(record: Record, cell: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _ranked(record: Record) -> Check:
     exponents, iterations = longest(record, record.axes["cell"][0])
-    rank = scipy.stats.spearmanr(exponents.ravel(), iterations.ravel()).statistic
+    ranks = [scipy.stats.rankdata(of) for of in (exponents, iterations)]
+    rank = float(np.corrcoef(*ranks)[0, 1])
     return Check(
         f"Spearman's rank correlation of λ_1 and iterations, at least {RANKED}",
         FIGURE,
