@@ -95,8 +95,9 @@ def parallel_unroll(
     tree of the step Jacobians where Newton's method ended.
 
     An iteration of "newton" is some 2 * steps * batch products of matrices of the size
-    of the state, in 2 log2(steps) rounds, and keeps all of them. On a CPU the scan is
-    faster; this is for processors with thousands of lanes, and to learn about cells.
+    of the state, in 2 log2(steps) rounds, and keeps all of them. It does far more
+    work than the scan: it is for processors with thousands of lanes, and to learn
+    about cells.
 
     Args:
       cell: any `Cell` with a carry of floating leaves.
