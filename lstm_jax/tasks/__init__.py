@@ -34,6 +34,7 @@ from lstm_jax.tasks.from_arrays import from_arrays
 from lstm_jax.tasks.from_batches import from_batches
 from lstm_jax.tasks.from_windows import from_windows
 from lstm_jax.tasks.induction_head import INDUCTION_HEAD, induction_head
+from lstm_jax.tasks.k_hop import K_HOP, k_hop
 from lstm_jax.tasks.keep_nth import KEEP_NTH, keep_nth
 from lstm_jax.tasks.latch import LATCH, latch
 from lstm_jax.tasks.logistic_outputs import logistic_outputs
@@ -107,6 +108,7 @@ TASKS: dict[str, Task] = Named(
         "induction_head": INDUCTION_HEAD,
         "keep_nth": KEEP_NTH,
         "noisy_recall": NOISY_RECALL,
+        "k_hop": K_HOP,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -132,7 +134,7 @@ __all__ = [
     # Recall, and the state of a group
     "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",
     "induction_head", "INDUCTION_HEAD", "keep_nth", "KEEP_NTH",
-    "noisy_recall", "NOISY_RECALL",
+    "noisy_recall", "NOISY_RECALL", "k_hop", "K_HOP",
     "word_problem", "WORD_PROBLEM_S3", "WORD_PROBLEM_A5",
     # Languages
     "embedded_reber", "continual_embedded_reber", "EMBEDDED_REBER",

@@ -192,6 +192,19 @@ def answer_noisy_recall(inputs, num_keys=7, num_values=8):
     return value - num_keys
 
 
+def answer_k_hop(inputs, hops=2):
+    """By the last step that holds each symbol, kept while reading."""
+    shown, last, behind, answers = inputs.argmax(-1), {}, [], []
+    assert np.all(np.diff(shown))
+    for t, symbol in enumerate(shown):
+        behind.append(last[symbol] + 1 if symbol in last else None)
+        last[symbol], place = t, t
+        for _ in range(hops):
+            place = None if place is None else behind[place]
+        answers.append(inputs.shape[-1] if place is None else shown[place])
+    return answers
+
+
 ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "adding": answer_adding,
     "adding_1997": lambda inputs: 0.5 + marked_1997(inputs).sum() / 4,
@@ -213,6 +226,7 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "induction_head": answer_induction_head,
     "keep_nth": lambda inputs: inputs[4].argmax(),
     "noisy_recall": answer_noisy_recall,
+    "k_hop": answer_k_hop,
     "copy_memory": answer_copy,
     "copy_memory_variable": answer_copy,
     "delayed_xor": answer_delayed_xor,

@@ -1,7 +1,7 @@
 """Every sequence of a task, at small sizes, and what a predictor may know of one."""
 
 from collections.abc import Hashable
-from itertools import combinations, permutations, product
+from itertools import combinations, pairwise, permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,6 +88,28 @@ def firsts(n, num_symbols):
     """All texts of n + 1 symbols, the n-th asked for, and which one is kept."""
     texts = [*product(product(range(num_symbols), repeat=n + 1), range(n))]
     return [at_end((kept, *s), s[n - 1], 1 / len(texts)) for s, kept in texts]
+
+
+def hopped(shown, t, hops):
+    """What so many hops from step t reach, None if nothing."""
+    for _ in range(hops):
+        before = [k for k in range(t) if shown[k] == shown[t]]
+        if not before:
+            return None
+        t = before[-1] + 1
+    return shown[t]
+
+
+def hop_texts(hops, num_symbols, length):
+    """All texts without a symbol beside itself, what is reached asked at every step."""
+    texts = [
+        s for s in product(range(num_symbols), repeat=length)
+        if all(one != other for one, other in pairwise(s))
+    ]  # fmt: skip
+    return [
+        Listed(s, tuple(str(hopped(s, t, hops)) for t in range(length)), 1 / len(texts))
+        for s in texts
+    ]
 
 
 def noisy(num_keys, num_values, noise, slots):

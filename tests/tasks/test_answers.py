@@ -18,6 +18,7 @@ from tasks.answering import (
     answer_embedded_reber,
     answer_flip_flop,
     answer_induction_head,
+    answer_k_hop,
     answer_long_time_lag,
     answer_long_time_lag_2a,
     answer_long_time_lag_2c,
@@ -40,6 +41,7 @@ from lstm_jax.tasks import (
     even_pairs,
     flip_flop,
     induction_head,
+    k_hop,
     keep_nth,
     long_time_lag,
     modular_arithmetic,
@@ -235,6 +237,12 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         answer_noisy_recall(one_hot("az.:bx::az!b", "abxyz.:!"), 2, 3),
         0,
     ),
+    "k_hop": (
+        k_hop,
+        "shown  a b c a c b a\n    asked  - - - - b - a",
+        answer_k_hop(one_hot("abcacba", "abc")),
+        [3, 3, 3, 3, 1, 3, 0],
+    ),
     "anbn": (
         counting,
         "shown  S a a b b    asked  a a b b T",
@@ -279,6 +287,7 @@ SHORTEST = {
     "embedded_reber": 8, "anbncn": 4, "flip_flop": 4, "temporal_order_pascanu": 10,
     "selective_copy": 8, "mqar": 16,
     "induction_head": 3, "keep_nth": 6, "noisy_recall": 4,
+    "k_hop": 4,
 }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ from tasks.listed import (
     everything,
     firsts,
     flips,
+    hop_texts,
+    hopped,
     is_last,
     items_in,
     lag_2a,
@@ -172,6 +174,16 @@ OTHERS: dict[str, Any] = {
                       noisy(2, 3, 0.3, 3), lambda s, t: s[-2:]),
     "noisy, a pair": (lj.tasks.noisy_recall(2, 3, 1, 0.3), 8, "the last pair",
                       noisy(2, 3, 0.3, 3), last_pair),
+    **{
+        f"{hops} hops, {level or 'floor'}": (
+            lj.tasks.k_hop(hops, 3), 7, level, hop_texts(hops, 3, 7), known)
+        for hops in (1, 2, 3)
+        for level, known in {
+            None: now,
+            "which step": lambda s, t: (t, s[t]),
+            "one hop less": lambda s, t, k=hops - 1: (t, s[t], hopped(s, t, k)),
+        }.items() if hops > 1 or level != "one hop less"
+    },
     "parity of one": (lj.TASKS["parity"], 1, None, bits(1, sum), now),
     "parity of two": (lj.TASKS["parity"], 2, None,
                       bits(2, lambda s: sum(s) % 2), now),
@@ -237,6 +249,7 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "induction_head": ["the last symbol", "symbols, no marks"],
         "keep_nth": ["one of the first n", "the first n, no order"],
         "noisy_recall": ["the last slot", "the last pair"],
+        "k_hop": ["which step", "one hop less"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels

@@ -104,6 +104,8 @@ INDUCTION, KEEP, NOISY = of(lj.tasks.induction_head(3), 4_000, 7), of(
     lj.tasks.keep_nth(2, 3), 4_000, 5), of(
     lj.tasks.noisy_recall(2, 3, 2, 0.3), 4_000, 9)  # fmt: skip
 
+HOPS = of(lj.tasks.k_hop(1, 3), 4_000, 4)
+
 LANGUAGE = Draw(lj.tasks.character_language(TEXT, 0.25), 4_000, 5, 5)
 LANGUAGE_TEST = LANGUAGE._replace(split="sample_test")
 
@@ -198,6 +200,9 @@ LAWS: dict[str, Law] = {
     "noisy_recall, key and answer": Law(
         NOISY, lambda b: rows([symbols(b)[7], b.targets]),
         together(uniform(0, 1), uniform(0, 2))),
+    "k_hop, texts": Law(
+        HOPS, lambda b: rows(symbols(b)[:4]),
+        equally(s for s in product(range(3), repeat=4) if np.all(np.diff(s)))),
     "adding, marks": Law(
         ADDING, lambda b: places(b.inputs[..., 1] == 1),
         together(uniform(0, 3), uniform(4, 8))),

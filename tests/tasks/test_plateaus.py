@@ -1,6 +1,7 @@
 """Floors and plateaus: predictors that are told a part, fitted on a large sample."""
 
 from functools import cache
+from itertools import combinations
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +47,11 @@ def current(name):
     if is_last(name):
         return symbols[np.asarray(batch.lengths) - 1, np.arange(MANY)]
     return symbols
+
+
+def one_number(symbols):
+    """Several small numbers as one."""
+    return sum(1_000**k * np.asarray(one, np.int64) for k, one in enumerate(symbols))
 
 
 def step():
@@ -97,6 +103,35 @@ def test_who_knows_one_symbol_of_an_induction_sits_on_the_plateau():
     assert_allclose(fitted_loss(name, 0, batch), task.floor(4), rtol=0.01)
     plateau = task.plateaus(4)["the last symbol"]
     assert_allclose(fitted_loss(name, shown[2], batch), plateau, rtol=0.03)
+
+
+def test_who_knows_some_of_the_first_n_sits_on_a_plateau_of_keep_nth():
+    """Which of the first three is kept is drawn apart from the text."""
+    task = lj.tasks.keep_nth(3, 6)
+    batch = jax.jit(task.sample, static_argnums=(1, 2))(jax.random.key(0), 20_000, 5)
+    first = np.argmax(batch.inputs, -1)[:3]
+    kept = first[np.random.default_rng(0).integers(3, size=20_000), np.arange(20_000)]
+    plateaus = {"one of the first n": kept, "the first n, no order": one_number(
+        np.sort(first, axis=0))}  # fmt: skip
+    assert_allclose(fitted_loss("keep_nth", 0, batch), task.floor(5), rtol=0.01)
+    for level, known in plateaus.items():
+        found = fitted_loss("keep_nth", known, batch)
+        assert_allclose(found, task.plateaus(5)[level], rtol=0.02)
+
+
+def test_who_knows_a_part_of_a_hop_sits_on_its_plateau():
+    task = TASKS["k_hop"]
+    shown = current("k_hop")
+    one_hop = np.full_like(shown, 4)
+    for before, t in combinations(range(MAX_LENGTH), 2):
+        again = shown[before] == shown[t]
+        one_hop[t] = np.where(again, shown[before + 1], one_hop[t])
+    where = np.broadcast_to(step(), shown.shape)
+    levels = {"which step": (where, shown), "one hop less": (where, shown, one_hop)}
+    assert_allclose(fitted_loss("k_hop", shown), task.floor(LENGTH), rtol=0.01)
+    for level, known in levels.items():
+        found = fitted_loss("k_hop", one_number(known))
+        assert_allclose(found, task.plateaus(LENGTH)[level], rtol=0.02)
 
 
 def test_who_knows_the_last_slot_of_noisy_recall_sits_on_the_plateau():

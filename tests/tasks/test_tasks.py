@@ -19,6 +19,7 @@ from lstm_jax.tasks.embedded_reber import (
     embedded_reber,
 )
 from lstm_jax.tasks.induction_head import induction_head
+from lstm_jax.tasks.k_hop import k_hop
 from lstm_jax.tasks.keep_nth import keep_nth
 from lstm_jax.tasks.latch import latch
 from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
@@ -51,6 +52,7 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "induction_head": lambda: induction_head(num_symbols=16),
     "keep_nth": lambda: keep_nth(n=5),
     "noisy_recall": lambda: noisy_recall(noise=0.2),
+    "k_hop": lambda: k_hop(hops=2),
 }
 
 
@@ -97,6 +99,8 @@ def test_a_factory_returns_one_and_the_same_task(name):
         (lambda: mqar(power=0), r"power: got 0; "),
         (lambda: induction_head(1), r"num_symbols: got 1; .* at least 2"),
         (lambda: keep_nth(0), r"n: got 0; .* at least 1"),
+        (lambda: k_hop(0), r"hops: got 0; .* at least 1"),
+        (lambda: k_hop(2, 2), r"num_symbols: got 2; .* at least 3"),
         (lambda: noisy_recall(noise=1), r"noise: got 1; "),
         (lambda: digits.permuted_digits(-1), r"permutation_seed: got -1; "),
         (lambda: character_language("aaaa"), r"text: got 'aaaa'; "
@@ -161,6 +165,7 @@ SIZES = {
     "induction_head": (17, 16),
     "keep_nth": (128, 128),
     "noisy_recall": (32, 8),
+    "k_hop": (4, 5),
 }
 
 
