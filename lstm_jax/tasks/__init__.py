@@ -46,6 +46,7 @@ from lstm_jax.tasks.long_time_lag import (
 )
 from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C, long_time_lag_2c
 from lstm_jax.tasks.modular_arithmetic import MODULAR_ARITHMETIC
+from lstm_jax.tasks.modular_arithmetic_brackets import MODULAR_ARITHMETIC_BRACKETS
 from lstm_jax.tasks.mqar import MQAR, mqar
 from lstm_jax.tasks.nature_show import NATURE_SHOW, nature_show
 from lstm_jax.tasks.noisy_recall import NOISY_RECALL, noisy_recall
@@ -109,6 +110,7 @@ TASKS: dict[str, Task] = Named(
         "keep_nth": KEEP_NTH,
         "noisy_recall": NOISY_RECALL,
         "k_hop": K_HOP,
+        "modular_arithmetic_brackets": MODULAR_ARITHMETIC_BRACKETS,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -129,7 +131,7 @@ __all__ = [
     # Copies and bits
     "copy_memory", "copy_memory_variable", "COPY_MEMORY", "COPY_MEMORY_VARIABLE",
     "delayed_xor", "DELAYED_XOR", "latch", "LATCH", "PARITY", "EVEN_PAIRS",
-    "CYCLE_NAVIGATION", "MODULAR_ARITHMETIC",
+    "CYCLE_NAVIGATION", "MODULAR_ARITHMETIC", "MODULAR_ARITHMETIC_BRACKETS",
     "flip_flop", "FLIP_FLOP",
     # Recall, and the state of a group
     "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",

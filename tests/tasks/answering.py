@@ -175,6 +175,13 @@ def answer_arithmetic(inputs):
     return sum(map(operator.mul, signs, products)) % 5
 
 
+def answer_brackets(inputs):
+    """Python's own arithmetic."""
+    shown = "".join("01234+-*()"[k] for k in inputs.argmax(-1))
+    assert inputs.any(-1).all()
+    return eval(shown) % 5
+
+
 def answer_induction_head(inputs):
     shown, mark = inputs.argmax(-1), inputs.shape[-1] - 1
     first, last = np.flatnonzero(shown == mark)
@@ -227,6 +234,7 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "keep_nth": lambda inputs: inputs[4].argmax(),
     "noisy_recall": answer_noisy_recall,
     "k_hop": answer_k_hop,
+    "modular_arithmetic_brackets": answer_brackets,
     "copy_memory": answer_copy,
     "copy_memory_variable": answer_copy,
     "delayed_xor": answer_delayed_xor,

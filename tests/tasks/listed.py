@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from itertools import combinations, pairwise, permutations, product
+from operator import add, mul, sub
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -176,6 +177,33 @@ def sums(length):
         at_end((*one, *[None] * (length - len(one))), value_of(one) % 5, 1 / len(every))
         for one in every
     ]
+
+
+def bracketed(length):
+    """All expressions with brackets, and their values."""
+    return [at_end(s, value % 5, chance) for s, value, chance in parts(length)]
+
+
+def parts(length):
+    """Expressions as (shown, value, chance)."""
+    if length < 5:
+        before, sign = ("(",) * (length > 2), ("-",) * (length % 2 == 0)
+        after = (")",) * (length > 2)
+        value = {0: -1, 1: 1}[length % 2]
+        return [((*before, *sign, d, *after), value * d, 1 / 5) for d in range(5)]
+    found = []
+    for left in range(1, length - 3):
+        for one, other in product(parts(left), parts(length - 3 - left)):
+            chance = one[2] * other[2] / 3 / (length - 4)
+            for sign, operation in {"+": add, "-": sub, "*": mul}.items():
+                shown = ("(", *one[0], sign, *other[0], ")")
+                found.append((shown, operation(one[1], other[1]), chance))
+    return found
+
+
+def but_the_first_number(shown):
+    first = next(k for k, one in enumerate(shown) if one in range(5))
+    return shown[:first], shown[first + 1 :]
 
 
 def value_of(shown):

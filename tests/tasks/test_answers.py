@@ -12,6 +12,7 @@ from tasks.answering import (
     ANSWERS,
     answer_adding,
     answer_arithmetic,
+    answer_brackets,
     answer_copy,
     answer_counting,
     answer_delayed_xor,
@@ -45,6 +46,7 @@ from lstm_jax.tasks import (
     keep_nth,
     long_time_lag,
     modular_arithmetic,
+    modular_arithmetic_brackets,
     noisy_recall,
     parity,
     temporal_order_pascanu,
@@ -195,6 +197,12 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         answer_arithmetic(one_hot("3+2*4-1", "01234+-*")),
         0,
     ),
+    "modular_arithmetic_brackets": (
+        modular_arithmetic_brackets,
+        "( ( 3 * 2 ) - ( - 4 ) )  -> 10, class 0",
+        answer_brackets(one_hot("((3*2)-(-4))", "01234+-*()")),
+        0,
+    ),
     "flip_flop": (
         flip_flop,
         "asked  - - - - 1 - - - - - - - 0 -",
@@ -287,7 +295,7 @@ SHORTEST = {
     "embedded_reber": 8, "anbncn": 4, "flip_flop": 4, "temporal_order_pascanu": 10,
     "selective_copy": 8, "mqar": 16,
     "induction_head": 3, "keep_nth": 6, "noisy_recall": 4,
-    "k_hop": 4,
+    "k_hop": 4, "modular_arithmetic_brackets": 1,
 }  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from tasks.listed import (
     SWAPS,
     Listed,
     bits,
+    bracketed,
+    but_the_first_number,
     but_the_outer,
     copies,
     counted,
@@ -202,6 +204,21 @@ OTHERS: dict[str, Any] = {
     "arithmetic, blank": (lj.TASKS["modular_arithmetic"], 4, None, sums(4), now),
     "arithmetic, blank, two": (lj.TASKS["modular_arithmetic"], 4, "the last two",
                                sums(4), lambda s, t: s[-2:]),
+    **{
+        f"brackets of {length}, {level or 'floor'}": (
+            lj.TASKS["modular_arithmetic_brackets"], length, level,
+            bracketed(length), known)
+        for length in (5, 6, 9)
+        for level, known in {
+            None: now,
+            "the last two": lambda s, t: s[-2:],
+            "all numbers but the first": lambda s, t: but_the_first_number(s),
+        }.items()
+    },
+    **{
+        f"brackets of {length}": (lj.TASKS["modular_arithmetic_brackets"], length, None,
+                                  bracketed(length), now) for length in (1, 2, 3, 4)
+    },
     "anbn": (lj.TASKS["anbn"], 10, None, counted("ab", 10), now),
     "anbn, all": (lj.TASKS["anbn"], 10, ALL, counted("ab", 10), everything),
     "anbncn": (lj.TASKS["anbncn"], 13, None, counted("abc", 13), now),
@@ -250,6 +267,7 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "keep_nth": ["one of the first n", "the first n, no order"],
         "noisy_recall": ["the last slot", "the last pair"],
         "k_hop": ["which step", "one hop less"],
+        "modular_arithmetic_brackets": ["the last two", "all numbers but the first"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels

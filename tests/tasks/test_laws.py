@@ -31,6 +31,7 @@ from tasks.laws import (
     symbols,
     uniform,
 )
+from tasks.listed import bracketed
 
 import lstm_jax as lj
 from lstm_jax.tasks.embedded_reber import ALPHABET, is_outer
@@ -105,6 +106,7 @@ INDUCTION, KEEP, NOISY = of(lj.tasks.induction_head(3), 4_000, 7), of(
     lj.tasks.noisy_recall(2, 3, 2, 0.3), 4_000, 9)  # fmt: skip
 
 HOPS = of(lj.tasks.k_hop(1, 3), 4_000, 4)
+BRACKETS = of("modular_arithmetic_brackets", 20_000, 8)
 
 LANGUAGE = Draw(lj.tasks.character_language(TEXT, 0.25), 4_000, 5, 5)
 LANGUAGE_TEST = LANGUAGE._replace(split="sample_test")
@@ -203,6 +205,9 @@ LAWS: dict[str, Law] = {
     "k_hop, texts": Law(
         HOPS, lambda b: rows(symbols(b)[:4]),
         equally(s for s in product(range(3), repeat=4) if np.all(np.diff(s)))),
+    "modular_arithmetic_brackets, expressions": Law(
+        BRACKETS, lambda b: words(b, "01234+-*()", b.lengths),
+        {"".join(map(str, one.shown)): one.chance for one in bracketed(8)}),
     "adding, marks": Law(
         ADDING, lambda b: places(b.inputs[..., 1] == 1),
         together(uniform(0, 3), uniform(4, 8))),

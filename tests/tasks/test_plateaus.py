@@ -16,6 +16,7 @@ from tasks.batches import (
     TASKS,
     fitted_loss,
     is_last,
+    jitted_sampler,
     jitted_scores,
     many,
 )
@@ -51,7 +52,7 @@ def current(name):
 
 def one_number(symbols):
     """Several small numbers as one."""
-    return sum(1_000**k * np.asarray(one, np.int64) for k, one in enumerate(symbols))
+    return sum(100**k * np.asarray(one, np.int64) for k, one in enumerate(symbols))
 
 
 def step():
@@ -132,6 +133,19 @@ def test_who_knows_a_part_of_a_hop_sits_on_its_plateau():
     for level, known in levels.items():
         found = fitted_loss("k_hop", one_number(known))
         assert_allclose(found, task.plateaus(LENGTH)[level], rtol=0.02)
+
+
+def test_who_knows_a_part_of_an_expression_sits_on_its_plateau():
+    name, task = "modular_arithmetic_brackets", TASKS["modular_arithmetic_brackets"]
+    batch = jitted_sampler(name)(jax.random.key(0), 20_000, 7, 7)
+    shown = np.argmax(batch.inputs, -1)
+    first = np.argmax(shown < 5, axis=0)
+    but_the_first = np.where(step()[:7] == first, 10, shown)
+    levels = {"the last two": shown[-2:], "all numbers but the first": but_the_first}
+    assert_allclose(fitted_loss(name, 0, batch), task.floor(7), rtol=0.01)
+    for level, known in levels.items():
+        found = fitted_loss(name, one_number(known), batch)
+        assert_allclose(found, task.plateaus(7)[level], rtol=0.01)
 
 
 def test_who_knows_the_last_slot_of_noisy_recall_sits_on_the_plateau():

@@ -166,6 +166,7 @@ SIZES = {
     "keep_nth": (128, 128),
     "noisy_recall": (32, 8),
     "k_hop": (4, 5),
+    "modular_arithmetic_brackets": (10, 5),
 }
 
 
