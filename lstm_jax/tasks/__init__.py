@@ -45,6 +45,7 @@ from lstm_jax.tasks.long_time_lag import (
     long_time_lag_2b,
 )
 from lstm_jax.tasks.long_time_lag_2c import LONG_TIME_LAG_2C, long_time_lag_2c
+from lstm_jax.tasks.majority import MAJORITY
 from lstm_jax.tasks.modular_arithmetic import MODULAR_ARITHMETIC
 from lstm_jax.tasks.modular_arithmetic_brackets import MODULAR_ARITHMETIC_BRACKETS
 from lstm_jax.tasks.mqar import MQAR, mqar
@@ -111,6 +112,7 @@ TASKS: dict[str, Task] = Named(
         "noisy_recall": NOISY_RECALL,
         "k_hop": K_HOP,
         "modular_arithmetic_brackets": MODULAR_ARITHMETIC_BRACKETS,
+        "majority": MAJORITY,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -131,7 +133,7 @@ __all__ = [
     # Copies and bits
     "copy_memory", "copy_memory_variable", "COPY_MEMORY", "COPY_MEMORY_VARIABLE",
     "delayed_xor", "DELAYED_XOR", "latch", "LATCH", "PARITY", "EVEN_PAIRS",
-    "CYCLE_NAVIGATION", "MODULAR_ARITHMETIC", "MODULAR_ARITHMETIC_BRACKETS",
+    "CYCLE_NAVIGATION", "MODULAR_ARITHMETIC", "MODULAR_ARITHMETIC_BRACKETS", "MAJORITY",
     "flip_flop", "FLIP_FLOP",
     # Recall, and the state of a group
     "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",

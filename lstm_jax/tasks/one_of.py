@@ -6,6 +6,8 @@ another. With nothing known the least mean cross-entropy is ln n nats.
 
 import numpy as np
 
+from lstm_jax.tasks.binomial import binomial
+
 
 def one_known(many: int, num_symbols: int) -> float:
     """Returns the loss of who knows one of the m symbols, say always the last.
@@ -34,8 +36,6 @@ def all_known(many: int, num_symbols: int) -> float:
       num_symbols: n, at least 2.
     """
     count = np.arange(1, many + 1)
-    ways = np.cumsum(np.log((many - count + 1) / count))
-    logs = ways - count * np.log(num_symbols)
-    logs += (many - count) * np.log1p(-1 / num_symbols)
-    loss = np.exp(logs) * count / many * np.log(many / count)
+    chances = binomial(many, 1 / num_symbols)[1:]
+    loss = chances * count / many * np.log(many / count)
     return float(num_symbols * loss.sum())

@@ -234,6 +234,7 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "keep_nth": lambda inputs: inputs[4].argmax(),
     "noisy_recall": answer_noisy_recall,
     "k_hop": answer_k_hop,
+    "majority": lambda inputs: np.median(inputs[:, 1]) > 0.5,
     "modular_arithmetic_brackets": answer_brackets,
     "copy_memory": answer_copy,
     "copy_memory_variable": answer_copy,

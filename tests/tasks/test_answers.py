@@ -45,6 +45,7 @@ from lstm_jax.tasks import (
     k_hop,
     keep_nth,
     long_time_lag,
+    majority,
     modular_arithmetic,
     modular_arithmetic_brackets,
     noisy_recall,
@@ -179,6 +180,12 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         ANSWERS["parity"](one_hot("1011", "01")),
         1,
     ),
+    "majority": (
+        majority,
+        "1 0 1 1 0 1  -> four ones, two zeros, class 1",
+        ANSWERS["majority"](one_hot("101101", "01")),
+        1,
+    ),
     "even_pairs": (
         even_pairs,
         "a a b b a  -> ab once, ba once: even, class 1",
@@ -296,6 +303,7 @@ SHORTEST = {
     "selective_copy": 8, "mqar": 16,
     "induction_head": 3, "keep_nth": 6, "noisy_recall": 4,
     "k_hop": 4, "modular_arithmetic_brackets": 1,
+    "majority": 1,
 }  # fmt: skip
 
 

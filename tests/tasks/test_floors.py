@@ -191,6 +191,18 @@ OTHERS: dict[str, Any] = {
                       bits(2, lambda s: sum(s) % 2), now),
     "parity, all but one": (lj.TASKS["parity"], 4, "all bits but one",
                             bits(4, lambda s: sum(s) % 2), lambda s, t: s[1:]),
+    **{
+        f"majority of {length}, {level or 'floor'}": (
+            lj.TASKS["majority"], length, level,
+            bits(length, lambda s: 2 * sum(s) > len(s)), known)
+        for length in (7, 8)
+        for level, known in {
+            None: now,
+            "the last two": lambda s, t: s[-2:],
+            "the last half": lambda s, t: s[-(len(s) // 2) :],
+            "all bits but one": lambda s, t: s[1:],
+        }.items()
+    },
     "pairs of one": (lj.TASKS["even_pairs"], 1, None,
                      bits(1, lambda s: s[0] == s[-1]), now),
     "pairs of two": (lj.TASKS["even_pairs"], 2, None,
@@ -268,8 +280,10 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "noisy_recall": ["the last slot", "the last pair"],
         "k_hop": ["which step", "one hop less"],
         "modular_arithmetic_brackets": ["the last two", "all numbers but the first"],
+        "majority": ["the last two", "the last half", "all bits but one"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels
-    assert lj.TASKS["parity"].plateaus(1) == {}
+    assert lj.TASKS["parity"].plateaus(1) == lj.TASKS["majority"].plateaus(2) == {}
+    assert lj.TASKS["majority"].floor(1) == 0
     assert list(lj.TASKS["parity"].plateaus(2)) == ["all bits but one"]

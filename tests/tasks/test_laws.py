@@ -291,6 +291,9 @@ LAWS: dict[str, Law] = {
     "parity, late bits and answer": Law(
         PARITY, lambda b: rows([*symbols(b)[11:14], b.targets]),
         together(*[uniform(0, 1)] * 4)),
+    "majority, bits": Law(
+        of("majority", 4_000, 14), lambda b: rows(symbols(b)[4:9]),
+        together(*[uniform(0, 1)] * 5)),
     "even_pairs, symbols": Law(
         PAIRS, lambda b: rows(symbols(b)[:5]), together(*[uniform(0, 1)] * 5)),
     "even_pairs, late symbols and answer": Law(

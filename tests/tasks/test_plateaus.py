@@ -68,7 +68,7 @@ NUMBERS = ["adding", "adding_1997", "multiplication", "two_sequence_3a",
 BY_CURRENT_SYMBOL = ["temporal_order", "temporal_order_3", "temporal_order_pascanu",
                      "long_time_lag_2a", "long_time_lag_2b", "long_time_lag_2c",
                      "embedded_reber", "continual_embedded_reber", "parity",
-                     "even_pairs", "cycle_navigation", "modular_arithmetic",
+                     "even_pairs", "cycle_navigation", "modular_arithmetic", "majority",
                      "anbn", "anbncn"]  # fmt: skip
 
 
@@ -133,6 +133,14 @@ def test_who_knows_a_part_of_a_hop_sits_on_its_plateau():
     for level, known in levels.items():
         found = fitted_loss("k_hop", one_number(known))
         assert_allclose(found, task.plateaus(LENGTH)[level], rtol=0.02)
+
+
+def test_who_counts_a_part_of_the_bits_sits_on_a_plateau_of_majority():
+    task, ones = TASKS["majority"], np.asarray(many("majority").inputs)[..., 1]
+    seen = {"the last two": 2, "the last half": 11, "all bits but one": 21}
+    for level, bits in seen.items():
+        found = fitted_loss("majority", ones[LENGTH - bits : LENGTH].sum(0))
+        assert_allclose(found, task.plateaus(LENGTH)[level], rtol=0.05)
 
 
 def test_who_knows_a_part_of_an_expression_sits_on_its_plateau():

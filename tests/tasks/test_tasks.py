@@ -167,6 +167,7 @@ SIZES = {
     "noisy_recall": (32, 8),
     "k_hop": (4, 5),
     "modular_arithmetic_brackets": (10, 5),
+    "majority": (2, 2),
 }
 
 
