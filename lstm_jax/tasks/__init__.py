@@ -6,6 +6,7 @@ A new task adds its file and one line to TASKS.
 from lstm_jax.checks import Named
 from lstm_jax.tasks.adding import ADDING
 from lstm_jax.tasks.adding_1997 import ADDING_1997, MULTIPLICATION
+from lstm_jax.tasks.bucket_sort import BUCKET_SORT, bucket_sort
 from lstm_jax.tasks.character_language import character_language
 from lstm_jax.tasks.copy_memory import (
     COPY_MEMORY,
@@ -52,6 +53,7 @@ from lstm_jax.tasks.mqar import MQAR, mqar
 from lstm_jax.tasks.nature_show import NATURE_SHOW, nature_show
 from lstm_jax.tasks.noisy_recall import NOISY_RECALL, noisy_recall
 from lstm_jax.tasks.parity import PARITY
+from lstm_jax.tasks.reverse_string import REVERSE_STRING, reverse_string
 from lstm_jax.tasks.selective_copy import SELECTIVE_COPY, selective_copy
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.tasks.temporal_order import (
@@ -113,6 +115,8 @@ TASKS: dict[str, Task] = Named(
         "k_hop": K_HOP,
         "modular_arithmetic_brackets": MODULAR_ARITHMETIC_BRACKETS,
         "majority": MAJORITY,
+        "bucket_sort": BUCKET_SORT,
+        "reverse_string": REVERSE_STRING,
     },
 )
 """Every task by its name, as flags and tables use it."""
@@ -134,6 +138,7 @@ __all__ = [
     "copy_memory", "copy_memory_variable", "COPY_MEMORY", "COPY_MEMORY_VARIABLE",
     "delayed_xor", "DELAYED_XOR", "latch", "LATCH", "PARITY", "EVEN_PAIRS",
     "CYCLE_NAVIGATION", "MODULAR_ARITHMETIC", "MODULAR_ARITHMETIC_BRACKETS", "MAJORITY",
+    "bucket_sort", "BUCKET_SORT", "reverse_string", "REVERSE_STRING",
     "flip_flop", "FLIP_FLOP",
     # Recall, and the state of a group
     "selective_copy", "SELECTIVE_COPY", "mqar", "MQAR",

@@ -182,6 +182,19 @@ def answer_brackets(inputs):
     return eval(shown) % 5
 
 
+def answer_string(answer):
+    """The first half is symbols, the second markers; an odd step is empty."""
+
+    def answers(inputs):
+        shown = inputs.argmax(-1)
+        first, second = np.split(shown, 2)
+        assert inputs.any(-1).all() and set(second) == {inputs.shape[-1] - 1}
+        assert not set(first) & set(second)
+        return [*[0] * len(first), *answer(first.tolist())]
+
+    return answers
+
+
 def answer_induction_head(inputs):
     shown, mark = inputs.argmax(-1), inputs.shape[-1] - 1
     first, last = np.flatnonzero(shown == mark)
@@ -234,6 +247,8 @@ ANSWERS: dict[str, Callable[[np.ndarray], Any]] = {
     "keep_nth": lambda inputs: inputs[4].argmax(),
     "noisy_recall": answer_noisy_recall,
     "k_hop": answer_k_hop,
+    "bucket_sort": answer_string(sorted),
+    "reverse_string": answer_string(reversed),
     "majority": lambda inputs: np.median(inputs[:, 1]) > 0.5,
     "modular_arithmetic_brackets": answer_brackets,
     "copy_memory": answer_copy,

@@ -113,6 +113,15 @@ def hop_texts(hops, num_symbols, length):
     ]
 
 
+def strings(num_symbols, many, answer):
+    """All strings and as many markers, at which their symbols are asked for anew."""
+    every = [*product(range(num_symbols), repeat=many)]
+    return [
+        Listed((*s, *"!" * many), (*[None] * many, *answer(s)), 1 / len(every))
+        for s in every
+    ]
+
+
 def noisy(num_keys, num_values, noise, slots):
     """All slots of pairs and noise, of which one is asked for."""
     found = []

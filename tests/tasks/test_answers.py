@@ -26,6 +26,7 @@ from tasks.answering import (
     answer_mqar,
     answer_noisy_recall,
     answer_selective_copy,
+    answer_string,
     answer_temporal_order,
     answer_temporal_order_pascanu,
     answer_two_sequence,
@@ -37,6 +38,7 @@ import lstm_jax as lj
 from lstm_jax.tasks import (
     adding,
     adding_1997,
+    bucket_sort,
     counting,
     cycle_navigation,
     even_pairs,
@@ -50,6 +52,7 @@ from lstm_jax.tasks import (
     modular_arithmetic_brackets,
     noisy_recall,
     parity,
+    reverse_string,
     temporal_order_pascanu,
 )
 from lstm_jax.tasks.character_language import character_language
@@ -180,6 +183,18 @@ EXAMPLES: dict[str, tuple[Any, str, Any, Any]] = {
         ANSWERS["parity"](one_hot("1011", "01")),
         1,
     ),
+    "bucket_sort": (
+        bucket_sort,
+        "shown  2 0 1 0 ! ! ! !\n    asked  - - - - 0 0 1 2",
+        answer_string(sorted)(one_hot("2010!!!!", "012!")),
+        [0, 0, 0, 0, 0, 0, 1, 2],
+    ),
+    "reverse_string": (
+        reverse_string,
+        "shown  a b b ! ! !\n    asked  - - - b b a",
+        answer_string(reversed)(one_hot("abb!!!", "ab!")),
+        [0, 0, 0, 1, 1, 0],
+    ),
     "majority": (
         majority,
         "1 0 1 1 0 1  -> four ones, two zeros, class 1",
@@ -303,7 +318,7 @@ SHORTEST = {
     "selective_copy": 8, "mqar": 16,
     "induction_head": 3, "keep_nth": 6, "noisy_recall": 4,
     "k_hop": 4, "modular_arithmetic_brackets": 1,
-    "majority": 1,
+    "majority": 1, "bucket_sort": 2, "reverse_string": 2,
 }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ from tasks.listed import (
     predicted,
     recalls,
     scattered,
+    strings,
     sums,
     walks,
     words,
@@ -203,6 +204,16 @@ OTHERS: dict[str, Any] = {
             "all bits but one": lambda s, t: s[1:],
         }.items()
     },
+    "sorted": (lj.tasks.bucket_sort(3), 9, None, strings(3, 4, sorted), now),
+    "sorted, the step": (lj.tasks.bucket_sort(3), 8, "which step",
+                         strings(3, 4, sorted), lambda s, t: t),
+    "sorted, one": (lj.tasks.bucket_sort(3), 8, "one symbol",
+                    strings(3, 4, sorted), lambda s, t: (t, s[1])),
+    "reversed": (lj.tasks.reverse_string(3), 9, None, strings(3, 4, reversed), now),
+    "reversed, one": (lj.tasks.reverse_string(3), 8, "the last one",
+                      strings(3, 4, reversed), lambda s, t: (t, s[3])),
+    "reversed, two": (lj.tasks.reverse_string(3), 8, "the last two",
+                      strings(3, 4, reversed), lambda s, t: (t, s[2:4])),
     "pairs of one": (lj.TASKS["even_pairs"], 1, None,
                      bits(1, lambda s: s[0] == s[-1]), now),
     "pairs of two": (lj.TASKS["even_pairs"], 2, None,
@@ -281,6 +292,8 @@ def test_plateaus_are_those_of_the_docstrings_and_no_others():
         "k_hop": ["which step", "one hop less"],
         "modular_arithmetic_brackets": ["the last two", "all numbers but the first"],
         "majority": ["the last two", "the last half", "all bits but one"],
+        "bucket_sort": ["which step", "one symbol"],
+        "reverse_string": ["the last one", "the last two"],
     }.items():  # fmt: skip
         length = 64 if name.endswith("digits") else 22
         assert list(lj.TASKS[name].plateaus(length)) == levels

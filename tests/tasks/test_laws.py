@@ -294,6 +294,12 @@ LAWS: dict[str, Law] = {
     "majority, bits": Law(
         of("majority", 4_000, 14), lambda b: rows(symbols(b)[4:9]),
         together(*[uniform(0, 1)] * 5)),
+    "bucket_sort, symbols": Law(
+        of(lj.tasks.bucket_sort(3), 4_000, 9), lambda b: rows(symbols(b)[:4]),
+        together(*[uniform(0, 2)] * 4)),
+    "reverse_string, symbols": Law(
+        of(lj.tasks.reverse_string(3), 4_000, 9), lambda b: rows(symbols(b)[:4]),
+        together(*[uniform(0, 2)] * 4)),
     "even_pairs, symbols": Law(
         PAIRS, lambda b: rows(symbols(b)[:5]), together(*[uniform(0, 1)] * 5)),
     "even_pairs, late symbols and answer": Law(

@@ -143,6 +143,26 @@ def test_who_counts_a_part_of_the_bits_sits_on_a_plateau_of_majority():
         assert_allclose(found, task.plateaus(LENGTH)[level], rtol=0.05)
 
 
+@pytest.mark.parametrize("name", ["bucket_sort", "reverse_string"])
+def test_who_knows_a_symbol_of_a_string_sits_on_a_plateau(name):
+    many = LENGTH // 2
+    *_, second, last = current(name)[:many]
+    marker = step() - many
+    levels = {
+        "bucket_sort": {"which step": marker, "one symbol": 100 * marker + last},
+        "reverse_string": {
+            "the last one": np.where(marker, 2, last),
+            "the last two": np.select(
+                [marker == 0, marker == 1], [last, 2 + second], 4
+            ),
+        },
+    }[name]
+    assert_allclose(fitted_loss(name, 0), TASKS[name].floor(LENGTH), rtol=0.001)
+    assert list(levels) == list(TASKS[name].plateaus(LENGTH))
+    for level, wanted in TASKS[name].plateaus(LENGTH).items():
+        assert_allclose(fitted_loss(name, levels[level]), wanted, rtol=0.02)
+
+
 def test_who_knows_a_part_of_an_expression_sits_on_its_plateau():
     name, task = "modular_arithmetic_brackets", TASKS["modular_arithmetic_brackets"]
     batch = jitted_sampler(name)(jax.random.key(0), 20_000, 7, 7)

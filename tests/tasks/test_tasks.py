@@ -11,6 +11,7 @@ from lstm_jax.tasks import (
     digits,
     long_time_lag,
 )
+from lstm_jax.tasks.bucket_sort import bucket_sort
 from lstm_jax.tasks.character_language import character_language
 from lstm_jax.tasks.copy_memory import copy_memory, copy_memory_variable
 from lstm_jax.tasks.delayed_xor import delayed_xor
@@ -25,6 +26,7 @@ from lstm_jax.tasks.latch import latch
 from lstm_jax.tasks.long_time_lag_2c import long_time_lag_2c
 from lstm_jax.tasks.mqar import mqar
 from lstm_jax.tasks.noisy_recall import noisy_recall
+from lstm_jax.tasks.reverse_string import reverse_string
 from lstm_jax.tasks.selective_copy import selective_copy
 from lstm_jax.tasks.temporal_order import temporal_order
 from lstm_jax.tasks.two_sequence import two_sequence
@@ -53,6 +55,8 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "keep_nth": lambda: keep_nth(n=5),
     "noisy_recall": lambda: noisy_recall(noise=0.2),
     "k_hop": lambda: k_hop(hops=2),
+    "bucket_sort": lambda: bucket_sort(num_symbols=5),
+    "reverse_string": reverse_string,
 }
 
 
@@ -99,6 +103,8 @@ def test_a_factory_returns_one_and_the_same_task(name):
         (lambda: mqar(power=0), r"power: got 0; "),
         (lambda: induction_head(1), r"num_symbols: got 1; .* at least 2"),
         (lambda: keep_nth(0), r"n: got 0; .* at least 1"),
+        (lambda: bucket_sort(1), r"num_symbols: got 1; .* at least 2"),
+        (lambda: reverse_string(1), r"num_symbols: got 1; .* at least 2"),
         (lambda: k_hop(0), r"hops: got 0; .* at least 1"),
         (lambda: k_hop(2, 2), r"num_symbols: got 2; .* at least 3"),
         (lambda: noisy_recall(noise=1), r"noise: got 1; "),
@@ -168,6 +174,8 @@ SIZES = {
     "k_hop": (4, 5),
     "modular_arithmetic_brackets": (10, 5),
     "majority": (2, 2),
+    "bucket_sort": (6, 5),
+    "reverse_string": (3, 2),
 }
 
 
