@@ -1,17 +1,17 @@
-"""k-hop: which symbol do k jumps to what followed a symbol's last occurrence reach?
+"""k-hop: which symbol came after this one the last time, asked k times over?
 
-A text of n symbols is shown, none beside itself: the first is drawn from all of them,
-each later one from the n - 1 others, uniformly. From a step, a hop goes to the step
-after the last earlier one with the same symbol. At every step the symbol that k hops
-from there reach is asked for; class n means none, as some symbol on the way was new.
-Inputs are one-hot symbols. The loss is the mean cross-entropy over all steps, in nats:
+A text over n symbols has none twice in a row: the first is uniform, each later one is
+uniform among the n - 1 others. A hop leads from a step to the one after the last earlier
+step with the same symbol. At every step the symbol that k hops lead to from there is
+asked for; class n stands for none, where a symbol on the way was new. Inputs are one-hot
+symbols. The loss is the mean cross-entropy over all steps in nats. With H the entropy,
 
-    floor            the symbol at the step is known
-    which step       and how many came before it
-    one hop less     and the symbol that k - 1 hops reach, if k > 1
+    floor           H(answer | the symbol)
+    which step      H(answer | the symbol, the step)
+    one hop less    H(answer | the symbol, the step, what k - 1 hops lead to), if k > 1
 
-A hop goes M steps back, P(M) = p (1 - p)^(M - 1) with p = 1/(n - 1), whatever came
-before, so that at step t, from 0, there is none with P(C < k), C binomial (t - 1, p).
+A hop leads M steps back with probability p (1 - p)^(M - 1), p = 1/(n - 1), whatever came
+before; at step t, counted from 0, the answer is none with P(C < k), C binomial (t - 1, p).
 
 A text is right where the largest output is right at every step.
 
@@ -20,7 +20,7 @@ A worked example, k = 2, symbols a b c, - for none:
     shown  a b c a c b a
     asked  - - - - b - a
 
-The last a was seen at step 3, and a c followed; the c before that was followed by an a.
+At the end: before, a was followed by c; before that, c was followed by a.
 
 References:
   Sanford, Hsu & Telgarsky (2024), https://arxiv.org/abs/2402.09268: n = 4, length 100,
@@ -122,9 +122,10 @@ class _Reached(NamedTuple):
 def _reached(hops: int, num_symbols: int, length: int) -> _Reached:
     """Returns what so many hops reach; they may reach nothing.
 
-    The text is read backwards, as likely as forwards, from a step behind symbol a whose
-    own is b: it comes to b again after M steps, and what is reached is the symbol
-    before, where a walk from a among the n - 1 symbols but b is after M - 1 steps.
+    Backwards a text is as likely as forwards. Before a step with symbol b stands some a,
+    and what came earlier is a walk from there. If that comes to b after M steps, a hop
+    leads M steps back, to where the walk was after M - 1 steps among the n - 1 symbols
+    but b: at a again with probability `returned`, at any other with `arrived`.
     """
     back, others = np.arange(length), num_symbols - 1
     chance = np.where(back > 0, (1 - 1 / others) ** (back - 1.0) / others, 0)
