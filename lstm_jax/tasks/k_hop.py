@@ -1,17 +1,18 @@
 """k-hop: which symbol came after this one the last time, asked k times over?
 
 A text over n symbols has none twice in a row: the first is uniform, each later one is
-uniform among the n - 1 others. A hop leads from a step to the one after the last earlier
-step with the same symbol. At every step the symbol that k hops lead to from there is
-asked for; class n stands for none, where a symbol on the way was new. Inputs are one-hot
-symbols. The loss is the mean cross-entropy over all steps in nats. With H the entropy,
+uniform among the n - 1 others. A hop leads from a step to the one after the last
+earlier step with the same symbol. At every step the symbol that k hops lead to from
+there is asked for; class n stands for none, where a symbol on the way was new. Inputs
+are one-hot symbols. The loss is the mean cross-entropy over all steps in nats. With H
+the entropy,
 
     floor           H(answer | the symbol)
     which step      H(answer | the symbol, the step)
     one hop less    H(answer | the symbol, the step, what k - 1 hops lead to), if k > 1
 
-A hop leads M steps back with probability p (1 - p)^(M - 1), p = 1/(n - 1), whatever came
-before; at step t, counted from 0, the answer is none with P(C < k), C binomial (t - 1, p).
+A hop leads M steps back with probability p (1 - p)^(M - 1), p = 1/(n - 1), whatever
+came before; at step t, from 0, the answer is none with P(C < k), C binomial (t - 1, p).
 
 A text is right where the largest output is right at every step.
 
@@ -122,10 +123,10 @@ class _Reached(NamedTuple):
 def _reached(hops: int, num_symbols: int, length: int) -> _Reached:
     """Returns what so many hops reach; they may reach nothing.
 
-    Backwards a text is as likely as forwards. Before a step with symbol b stands some a,
-    and what came earlier is a walk from there. If that comes to b after M steps, a hop
-    leads M steps back, to where the walk was after M - 1 steps among the n - 1 symbols
-    but b: at a again with probability `returned`, at any other with `arrived`.
+    Backwards a text is as likely as forwards. Before a step with symbol b stands some
+    a, and what came earlier is a walk from there. If that comes to b after M steps, a
+    hop leads M steps back, to where the walk was after M - 1 steps among the n - 1
+    symbols but b: at a again with probability `returned`, at any other with `arrived`.
     """
     back, others = np.arange(length), num_symbols - 1
     chance = np.where(back > 0, (1 - 1 / others) ** (back - 1.0) / others, 0)

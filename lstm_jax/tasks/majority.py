@@ -9,8 +9,8 @@ cross-entropy in nats. With y the answer and H the entropy,
     the last half       H(y | the last half of the bits), rounded down
     all bits but one    ln 2 times the chance that one bit decides
 
-where the ones among the unseen bits are binomial. One counter is enough, a finite memory
-is not; most strings forgive a lost bit, which those of parity never do.
+where the ones among the unseen bits are binomial. One counter is enough, a finite
+memory is not; most strings forgive a lost bit, which those of parity never do.
 
 A worked example:  1 0 1 1 0 1  -> four ones, two zeros, class 1
 
