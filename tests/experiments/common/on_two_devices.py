@@ -39,8 +39,12 @@ def difference():
         begun, RECIPE, num_steps=STEPS, what="", advance=lambda *_: None
     )
     alone, _ = runs.program(RECIPE).steps(begun, runs.Settings(), STEPS)
-    pairs = zip(*(jax.tree.leaves(each.params) for each in (shared, alone)))
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
+    apart = jax.tree.map(
+        lambda a, b: np.abs(np.asarray(a) - np.asarray(b)).max(),
+        shared.params,
+        alone.params,
+    )
+    return float(max(jax.tree.leaves(apart)))
 
 
 def main(folder):
