@@ -109,7 +109,8 @@ def program(
     _check_drawn(recipe.task)
     drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
     loop.check_updates(recipe.task, drawing, recipe.stop_after)
-    predict, side_by_side = loop.predict, partial(over_runs, at_once=runs_at_once)
+    predict = loop.predict
+    side_by_side = partial(over_runs, mesh=mesh, at_once=runs_at_once)
     if mesh is not None and sharding.cuts_batches(mesh):
         predict = sharding.predict_over(mesh, recipe.cell)
         side_by_side = sharding.over_cut_runs
@@ -121,7 +122,7 @@ def program(
             step = step_of(recipe._replace(task=task), settings, predict=predict)
             return loop.train_chunk(state, num_steps, step, most_steps=most_steps)
 
-        return side_by_side(one, mesh=mesh)((task, num_steps), state, settings)
+        return side_by_side(one)((task, num_steps), state, settings)
 
     def scores(part, task, keys, params, batch_size, length):
         drawing = Drawing(part, batch_size, length)

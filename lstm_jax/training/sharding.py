@@ -226,7 +226,7 @@ def over_runs(
     return jax.jit(cut)
 
 
-def over_cut_runs(function: Callable, *, mesh: Mesh) -> Callable:
+def over_cut_runs(function: Callable) -> Callable:
     """Returns `over_runs` of a function whose batches `predict_over` cuts."""
 
     def over(shared, *runs):
