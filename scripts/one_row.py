@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from experiments.common import environment, records, rows
+from experiments.common import devices, environment, records, rows
 from experiments.common.errors import ConfigError
 from experiments.common.lock import alone_in
 from lstm_jax.training import disk
@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name, size, out = arguments
     try:
+        devices.begin(devices.AUTO)
         print(json.dumps(run(name, size, Path(out)), default=bool))
     except ConfigError as error:
         sys.exit(f"error: {error}")

@@ -27,7 +27,7 @@ import numpy as np
 from absl import app, flags, logging
 
 import lstm_jax as lj
-from experiments.common import records, usage, wording
+from experiments.common import devices, records, usage, wording
 from experiments.common.errors import ConfigError as ConfigError
 from experiments.common.kinds import INT32_MAX as INT32_MAX
 from experiments.common.kinds import SEED_MAX as SEED_MAX
@@ -55,6 +55,7 @@ INTERRUPTED = 128 + signal.SIGINT  # the exit status that shells expect
 
 
 STYLE = one_of(plots.STYLES)
+CPU_DEVICES = either(devices.AUTO, integer(minimum=1, maximum=devices.MOST))
 
 
 def option(default: Any, kind: Kind, help: str, *, positional: bool = False) -> Any:
@@ -122,19 +123,27 @@ def main(
     """
 
     def command(config: Any, out: Path):
+        devices.begin(flags.FLAGS.cpu_devices)
         with alone_in(out):
             record = run(config)
             records.save(record, plot(record), out)
         records.show(record)
         print(f"\nrecord.json, record.npz, figure.png, figure.svg in {out.resolve()}")
 
-    start(config_type, command, f"out/{name}")
+    start(config_type, command, f"out/{name}", trains=True)
 
 
 def start(
-    config_type: type, command: Callable[[Any, Path], None], default_out: str
+    config_type: type,
+    command: Callable[[Any, Path], None],
+    default_out: str,
+    *,
+    trains: bool = False,
 ) -> None:
-    """Calls `command(config, out)` with the values of the flags, as `begin` does."""
+    """Calls `command(config, out)` with the values of the flags, as `begin` does.
+
+    One that trains has --cpu_devices, with which it calls `devices.begin`.
+    """
 
     def in_folder(config):
         style = plots.in_style(flags.FLAGS.style)
@@ -153,6 +162,14 @@ def start(
         "how the figure is drawn, slide with larger letters and lines; " + STYLE.hint,
         module_name=sys.argv[0],
     )
+    if trains:
+        flags.DEFINE(
+            _Parser(CPU_DEVICES),
+            "cpu_devices",
+            devices.AUTO,
+            f"as which the CPU acts, auto: one a core; {CPU_DEVICES.hint}",
+            module_name=sys.argv[0],
+        )
     _run(config_type, in_folder)
 
 

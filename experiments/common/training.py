@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 import lstm_jax as lj
-from experiments.common import compiling
+from experiments.common import compiling, devices
 from experiments.common.progress import Advance
 from experiments.common.variants import Variant, init_options
 from lstm_jax.training import loop, runs
@@ -112,6 +112,9 @@ def train_side_by_side(
 ) -> loop.TrainState:
     """Returns the states, leaves (network, ...), after `num_steps` updates.
 
+    The devices of a CPU get equal parts of the networks, the first ones again where
+    there are too few.
+
     Args:
       states: of all networks.
       recipe: of all networks.
@@ -121,23 +124,43 @@ def train_side_by_side(
       every: no compiled call passes a multiple of this; num_steps by default.
       between: called with the updates done and the states, at the start and after
         every compiled call.
-      runs_at_once: networks trained at a time; all by default. 1 compiles faster.
+      runs_at_once: networks that a device trains at a time; all by default. 1
+        compiles faster.
     """
+    networks = len(jax.tree.leaves(states)[0])
+    mesh = devices.mesh_of_networks(networks)
     program = runs.program(
         recipe,
         most_steps=MOST_UPDATES_PER_CALL,
+        mesh=mesh,
         runs_at_once=runs_at_once,
         compiler_options=compiling.soon(),
     )
     every, done = every or num_steps, 0
     advance(what, 0)
     between(0, states)
+    placed = program.place(_filled(states, 1 if mesh is None else mesh.size))
     while done < num_steps:
         due = done + every - done % every
         count = min(due, num_steps, done + MOST_UPDATES_PER_CALL) - done
-        called = program.steps(states, runs.Settings(), count)
-        states, _ = jax.block_until_ready(called)
+        called = program.steps(placed, runs.Settings(), count)
+        placed, _ = jax.block_until_ready(called)
+        states = _first(networks, program.gather(placed))
         done += count
         advance(what, count)
         between(done, states)
     return states
+
+
+def _filled(states: loop.TrainState, devices: int) -> loop.TrainState:
+    """Returns the networks and, after them, the first ones again, a number for each."""
+    missing = -len(jax.tree.leaves(states)[0]) % devices
+    if not missing:
+        return states
+    return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[:missing]]), states)
+
+
+def _first(networks: int, states: loop.TrainState) -> loop.TrainState:
+    if len(jax.tree.leaves(states)[0]) == networks:
+        return states
+    return jax.tree.map(lambda leaf: leaf[:networks], states)

@@ -7,7 +7,6 @@ from absl import flags
 from experiments.common import cli
 from experiments.sweep import Config
 from experiments.sweep.experiment import NAME, command
-from experiments.train.processes import define_device_flag
 
 if __name__ == "__main__":
     flags.DEFINE_boolean(
@@ -16,5 +15,4 @@ if __name__ == "__main__":
         "train only the parts that --out does not hold yet",
         module_name=sys.argv[0],
     )
-    define_device_flag()
-    cli.start(Config, command, f"out/{NAME}")
+    cli.start(Config, command, f"out/{NAME}", trains=True)

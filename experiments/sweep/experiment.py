@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 from matplotlib.figure import Figure
 
-from experiments.common import cli, own_data, records
+from experiments.common import cli, devices, own_data, records
 from experiments.common.lock import alone_in
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
@@ -22,6 +22,7 @@ from experiments.sweep.parts import Outcome, Part, plan, train_part
 from experiments.sweep.rows import STATISTICS, labels, ranking, rows_of, table, verdict
 from experiments.train import processes
 from lstm_jax import plots
+from lstm_jax.training.sharding import SEED
 
 NAME = "sweep"
 
@@ -149,7 +150,9 @@ def plot(record: Record) -> Figure:
 
 def command(config: Config, out: Path) -> None:
     """Runs, saves the record and prints it; exits with a message if it can't."""
-    processes.start(processes.from_flags())
+    processes.start(processes.from_flags(), config.mesh)
+    if config.mesh is None and devices.on_cpu() > 1:
+        config = replace(config, mesh=f"{SEED}:{devices.on_cpu()}")
     again = processes.command_to_resume(NAME)
     try:
         with alone_in(out):

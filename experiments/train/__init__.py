@@ -32,14 +32,17 @@ the test, "no memory", and what the last value that was read loses, "last value 
 --text predicts every next character, and its last tenth is the test. The hash of the
 file is part of the run: --resume and `experiments.explain` refuse another one.
 
-Many devices: --mesh=data:4,seed:2 splits the batch in four and the seeds in two;
---mesh=data:2,unit:2 also stores large weights and their moments in two parts, while all
-four devices share the batch; --cpu_devices=8 makes the CPU act as eight devices, to try
-this out. With --distributed the same command runs in several processes, which find each
-other through Slurm, Open MPI or Kubernetes (scripts/slurm_example.sh), or by hand;
-process 0 writes all files. The loss curve equals that of one device up to rounding, and
---resume may use other devices or another number of processes. Processes whose settings,
-versions or code differ are refused at the start. If one process is lost, all stop:
+Many devices: a CPU acts as one device for each core, and they share the seeds, and the
+batch where there are too few seeds; the mesh is written into the run, and --resume
+keeps it. --cpu_devices=1 trains on one. --mesh=data:4,seed:2 splits the batch in four
+and the seeds in two; --mesh=data:2,unit:2 also stores large weights and their moments
+in two parts, while all four devices share the batch; with --cpu_devices=8 a CPU acts as
+eight devices, to try this out. With --distributed the same command runs in several
+processes, which find each other through Slurm, Open MPI or Kubernetes
+(scripts/slurm_example.sh), or by hand; process 0 writes all files. The loss curve
+equals that of one device up to rounding, and --resume may use other devices or another
+number of processes. Processes whose settings, versions or code differ are refused at
+the start. If one process is lost, all stop:
 
   for id in 0 1; do
     python -m experiments.train --out=out/two --cpu_devices=4 --distributed

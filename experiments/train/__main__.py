@@ -17,4 +17,4 @@ if __name__ == "__main__":
         module_name=sys.argv[0],
     )
     define_flags()
-    cli.start(Config, command, f"out/{NAME}")
+    cli.start(Config, command, f"out/{NAME}", trains=True)

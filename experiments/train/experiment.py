@@ -21,6 +21,7 @@ from experiments.train import (
     metrics,
     processes,
     saving,
+    sharing,
     starting,
 )
 from experiments.train.chunks import Diverged as Diverged
@@ -263,9 +264,11 @@ def command(config: Config, out: Path) -> None:
     again = processes.command_to_resume(NAME)
     try:
         with processes.lost_process_told(found, again):
-            processes.start(found)
+            processes.start(found, config.mesh)
+            resume = flags.FLAGS.resume
             with exchange.first_alone_in(out):
-                record = _run(config, out, resume=flags.FLAGS.resume)
+                shared = sharing.settled(config, out, resume=resume)
+                record = _run(shared, out, resume)
                 exchange.by_first(lambda: _leave_behind(record, out))
     except Interrupted as error:
         cli.stop(f"{error} and saved; go on with\n  {again}", 128 + error.signal)

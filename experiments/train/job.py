@@ -190,22 +190,23 @@ def _matrices(params: Any) -> Any:
 def _mesh(shared: Config, num_runs: int) -> Mesh | None:
     """Returns the mesh; that of several processes cuts the batch if not told."""
     text = shared.mesh
-    _check_noise(shared, text)
     if text is None and jax.process_count() > 1:
         text = f"data:{jax.device_count()}"
     if text is None:
         return None
+    _check_noise(shared, text)
     sharding.check_divides(
         sharding.parse_mesh(text), batch_size=shared.batch_size, num_seeds=num_runs
     )
     return sharding.mesh_of(text)
 
 
-def _check_noise(shared: Config, mesh: str | None) -> None:
-    if shared.dropout and (mesh is not None or jax.process_count() > 1):
+def _check_noise(shared: Config, mesh: str) -> None:
+    seeds = sharding.parse_mesh(mesh)[sharding.SEED]
+    if shared.dropout and sharding.num_devices(mesh) > seeds:
         raise ConfigError(
-            f"dropout: got {shared.dropout:g} with a mesh; it must be 0 there, for all "
-            "devices would draw the same"
+            f"dropout: got {shared.dropout:g} with the mesh {mesh!r}; it must be 0 "
+            "where devices share a batch, for all would draw the same"
         )
 
 

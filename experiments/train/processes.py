@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 from absl import flags
 
-from experiments.common import cli
+from experiments.common import cli, devices
 from experiments.common.errors import ConfigError
 
 # A process that is silent for this long is given up, and the others are stopped. They
@@ -27,9 +27,6 @@ HEARTBEAT_SECONDS = 20
 
 
 SHUTDOWN_SECONDS = 30
-
-
-MOST_CPU_DEVICES = 1024  # with thousands, the threads of XLA are too many
 
 
 STATUS = r"[A-Z_]+: "  # with which XLA's errors begin: "UNKNOWN: Gloo AllGather failed"
@@ -44,28 +41,15 @@ BY_HAND_FLAGS = ", ".join(f"--{name}" for name in BY_HAND)
 class Processes(NamedTuple):
     """The flags for devices and processes; those not given are None."""
 
-    cpu_devices: int | None = None  # None: the devices that JAX finds
+    cpu_devices: int | str = devices.AUTO
     distributed: bool = False
     coordinator: str | None = None  # None: the job manager knows these last three
     num_processes: int | None = None
     process_id: int | None = None
 
 
-def define_device_flag() -> None:
-    """Defines the flag of a program that runs in one process."""
-    flags.DEFINE_integer(
-        "cpu_devices",
-        None,
-        "how many devices the CPU acts as; if given, the run is on the CPU",
-        1,
-        MOST_CPU_DEVICES,
-        module_name=sys.argv[0],
-    )
-
-
 def define_flags() -> None:
-    """Defines a flag for every field of `Processes`."""
-    define_device_flag()
+    """Defines a flag for every field of `Processes` but the devices."""
     here: Any = {"module_name": sys.argv[0]}
     flags.DEFINE_boolean(
         "distributed",
@@ -116,18 +100,22 @@ def check(processes: Processes) -> None:
         )
 
 
-def start(processes: Processes) -> None:
+def start(processes: Processes, mesh: str | None) -> None:
     """Sets up the devices and joins the other processes; before any computation.
 
+    One of several processes has one CPU device unless it is told otherwise. To try out
+    a mesh there may be more devices than cores.
+
     Raises:
-      ConfigError: the flags are refused by `check`, no job manager or flag says which
-        process this is, or the processes have different numbers of devices.
+      ConfigError: the flags are refused by `check` or `devices.begin`, no job manager
+        or flag says which process this is, or the processes have different numbers of
+        devices.
     """
     check(processes)
-    if processes.cpu_devices is not None:
-        jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_num_cpu_devices", processes.cpu_devices)
-    if not processes.distributed:
+    together = processes.distributed
+    if not (together and processes.cpu_devices == devices.AUTO):
+        devices.begin(processes.cpu_devices, trial=together or mesh is not None)
+    if not together:
         return
     try:
         jax.distributed.initialize(

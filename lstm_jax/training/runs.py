@@ -102,23 +102,27 @@ def program(
       most_steps: updates of one call, entries of its history.
       mesh: devices along "seed" share the runs, those along "data" and "unit" the
         batch of each; one device if not given.
-      runs_at_once: runs side by side, without a mesh; all if not given.
+      runs_at_once: runs that a device trains side by side, if no batch is cut; all if
+        not given.
       compiler_options: of XLA, as `jax.jit` takes them.
     """
     _check_drawn(recipe.task)
     drawing = Drawing("sample", recipe.batch_size, recipe.length, recipe.max_length)
     loop.check_updates(recipe.task, drawing, recipe.stop_after)
     predict = loop.predict
-    if mesh is not None:
+    side_by_side = partial(over_runs, mesh=mesh, at_once=runs_at_once)
+    if mesh is not None and sharding.cuts_batches(mesh):
         predict = sharding.predict_over(mesh, recipe.cell)
+        side_by_side = sharding.over_cut_runs
 
     # The task is an argument: data that a program closes over are constants in it.
     def steps(task, state, settings, num_steps):
-        def one(task, state, settings):
+        def one(shared, state, settings):
+            task, num_steps = shared
             step = step_of(recipe._replace(task=task), settings, predict=predict)
             return loop.train_chunk(state, num_steps, step, most_steps=most_steps)
 
-        return _side_by_side(one, mesh, runs_at_once)(task, state, settings)
+        return side_by_side(one)((task, num_steps), state, settings)
 
     def scores(part, task, keys, params, batch_size, length):
         drawing = Drawing(part, batch_size, length)
@@ -147,7 +151,7 @@ def program(
     compiled = partial(jax.jit, compiler_options=options)
     compiled_validate = compiled(validate, static_argnums=(3, 4, 5))
     return Program(
-        begin=compiled(partial(_side_by_side(begin, None), recipe)),
+        begin=compiled(partial(over_runs(begin, mesh=None), recipe)),
         place=_same if mesh is None else partial(sharding.place, mesh=mesh, seeds=True),
         steps=partial(compiled(steps), recipe.task),
         test=partial(compiled(test, static_argnums=(3, 4)), recipe.task),
@@ -180,26 +184,6 @@ def step_of(recipe: Recipe, settings: Settings, **options: Any) -> Callable:
         stop_after=recipe.stop_after,
         **options,
     )
-
-
-def _side_by_side(
-    function: Callable, mesh: Mesh | None, at_once: int | None = None
-) -> Callable:
-    """Returns a function over runs, as `over_runs`; a single run is not vmapped.
-
-    That is faster.
-    """
-
-    def over(shared, *runs):
-        if len(jax.tree.leaves(runs)[0]) == 1:
-            one = function(shared, *jax.tree.map(lambda leaf: leaf[0], runs))
-            return jax.tree.map(lambda leaf: leaf[None], one)
-        if at_once is not None:
-            return over_runs(function, mesh=mesh, at_once=at_once)(shared, *runs)
-        axis = None if mesh is None else SEED
-        return jax.vmap(partial(function, shared), spmd_axis_name=axis)(*runs)
-
-    return over
 
 
 def _same(tree: Any) -> Any:

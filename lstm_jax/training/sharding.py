@@ -62,6 +62,11 @@ def parse_mesh(text: str) -> dict[str, int]:
     return {name: sizes.get(name, 1) for name in AXES}
 
 
+def num_devices(text: str | None) -> int:
+    """Returns how many devices the mesh of a text has; one if there is none."""
+    return 1 if text is None else math.prod(parse_mesh(text).values())
+
+
 def mesh_of(text: str, devices: Sequence[Any] | None = None) -> Mesh:
     """Returns the mesh "data:4,seed:2": the batch in four parts, the seeds in two.
 
@@ -180,8 +185,13 @@ def _specs(task: Task, mesh: Mesh) -> Any:
     return Batch(**specs)
 
 
+def cuts_batches(mesh: Mesh) -> bool:
+    """Whether several devices share a run, and not each run has one to itself."""
+    return mesh.shape.get(SEED, 1) < mesh.size
+
+
 def over_runs(
-    function: Callable, *, mesh: Mesh | None, at_once: int | None
+    function: Callable, *, mesh: Mesh | None, at_once: int | None = None
 ) -> Callable:
     """Returns a function of one run as a function over runs, without communication.
 
@@ -189,13 +199,15 @@ def over_runs(
     task with its data, is the same in all runs; the first axis of every other array is
     that of the runs. Devices along "seed" get equal parts of them, by `jax.shard_map`,
     because XLA would gather a cut axis to loop over it; each device computes `at_once`
-    of its runs side by side, all if None.
+    of its runs side by side, all if None. A single run is not vmapped, which is faster.
     """
 
     def part(shared, *runs):
         def one(arguments):
             return function(shared, *arguments)
 
+        if _is_single(runs):
+            return _of_single(one, runs)
         if at_once is None:
             return jax.vmap(partial(function, shared))(*runs)
         # A run that is not vmapped keeps its branches and its plain products.
@@ -212,6 +224,26 @@ def over_runs(
         return of(part, in_specs=specs, out_specs=P(SEED))(shared, *runs)
 
     return jax.jit(cut)
+
+
+def over_cut_runs(function: Callable) -> Callable:
+    """Returns `over_runs` of a function whose batches `predict_over` cuts."""
+
+    def over(shared, *runs):
+        if _is_single(runs):
+            return _of_single(lambda run: function(shared, *run), runs)
+        return jax.vmap(partial(function, shared), spmd_axis_name=SEED)(*runs)
+
+    return over
+
+
+def _is_single(runs: Any) -> bool:
+    return len(jax.tree.leaves(runs)[0]) == 1
+
+
+def _of_single(function: Callable, runs: Any) -> Any:
+    one = function(jax.tree.map(lambda leaf: leaf[0], runs))
+    return jax.tree.map(lambda leaf: leaf[None], one)
 
 
 def place(tree: Any, mesh: Mesh, *, seeds: bool) -> Any:

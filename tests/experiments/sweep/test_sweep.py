@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,7 +97,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(experiment, "train_part", interrupted)
     monkeypatch.setattr(experiment.flags, "FLAGS", SimpleNamespace(resume=False))
-    monkeypatch.setattr(experiment.processes, "from_flags", Processes)
+    there = partial(Processes, cpu_devices=jax.device_count())
+    monkeypatch.setattr(experiment.processes, "from_flags", there)
     monkeypatch.setattr(sys, "argv", ["sweep.py", "--sweep=seed=1;clip=none"])
     with pytest.raises(SystemExit) as ended:
         experiment.command(changed(sweep="seed=1;clip=none"), tmp_path)

@@ -85,7 +85,7 @@ def test_a_sweep_of_layers_goes_through_the_same_cells():
         ({"num_layers": 0}, "num_layers: got 0; it must be an integer, at least 1"),
         ({"bidirectional": 2}, "bidirectional: got 2; it must be true or false"),
         ({"dropout": 1.0}, r"dropout: got 1.0; it must be a number in \[0, 1\)"),
-        ({"dropout": 0.5, "mesh": "data:1"}, "dropout: got 0.5 with a mesh; it must"),
+        ({"dropout": 0.5, "mesh": "data:2"}, "dropout: got 0.5 with the mesh 'data:2'"),
     ],
 )
 def test_bad_flags_end_in_one_line(flags, message):

@@ -1,0 +1,75 @@
+"""Trains three networks, and a run in FOLDER, on two CPU devices; prints what it saw.
+
+NPROC=2 python on_two_devices.py FOLDER
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import lstm_jax as lj
+from experiments import train
+from experiments.common import devices, training
+from experiments.train.sharing import settled
+from lstm_jax.training import runs
+
+RECIPE = runs.Recipe(
+    lj.RNN,
+    lj.TASKS["delayed_xor"],
+    partial(training.optimizer, 0.1),
+    hidden_size=2,
+    batch_size=2,
+    length=12,
+    init_options={"dtype": np.float64},
+)
+STEPS = 3
+
+
+def difference():
+    """The largest difference between networks of two devices and of one."""
+    begun = runs.program(RECIPE).begin(
+        jax.random.split(jax.random.key(0), 3), runs.Settings()
+    )
+    shared = training.train_side_by_side(
+        begun, RECIPE, num_steps=STEPS, what="", advance=lambda *_: None
+    )
+    alone, _ = runs.program(RECIPE).steps(begun, runs.Settings(), STEPS)
+    apart = jax.tree.map(
+        lambda a, b: np.abs(np.asarray(a) - np.asarray(b)).max(),
+        shared.params,
+        alone.params,
+    )
+    return float(max(jax.tree.leaves(apart)))
+
+
+def main(folder):
+    """Prints one line of JSON."""
+    devices.begin(devices.AUTO)
+    small = train.Config(task="delayed_xor", length=12, hidden_size=2, num_steps=1)
+    two = settled(
+        train.Config(**asdict(small) | {"num_seeds": 2}), folder, resume=False
+    )
+    train.run(two, folder)
+    again = train.Config(**asdict(two) | {"mesh": None})
+    with jax.enable_x64(True):
+        apart = difference()
+    print(
+        json.dumps(
+            {
+                "devices": jax.device_count(),
+                "difference": apart,
+                "of one seed": settled(small, folder, resume=False).mesh,
+                "of two seeds": two.mesh,
+                "again": settled(again, folder, resume=True).mesh,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
