@@ -275,18 +275,25 @@ def antisymmetric(gamma: float, epsilon: float) -> Callable:
     return step
 
 
-def exponential_gates(heads: int, forget_gate: str) -> Callable:
+def in_heads(heads: int, step: Callable) -> Callable:
+    """The step whose gates read the units of their own head, the rows of w_hh."""
+
+    def of_heads(params, carry, x):
+        units, width = params.w_hh.shape
+        whole = np.zeros((heads * units, width), params.w_hh.dtype)
+        for column in range(width):
+            first = column % (heads * units) // units * units
+            whole[first : first + units, column] = params.w_hh[:, column]
+        return step(params._replace(w_hh=whole), carry, x)
+
+    return of_heads
+
+
+def exponential_gates(forget_gate: str) -> Callable:
     """c = f c + e^i z, n = f n + e^i, h = o c / n; c and n over e^m, m a constant."""
 
     def step(params, carry, x):
-        units = params.w_hh.shape[0]
-        kind = np.result_type(carry.h, params.w_hh)
-        read = np.zeros((*x.shape[:-1], params.b.shape[0]), kind)
-        for place in range(len(params.b)):
-            head = place % (units * heads) // units
-            own = carry.h[..., head * units : (head + 1) * units]
-            read[..., place] = own @ params.w_hh[:, place]
-        i, f, z, o = np.split(x @ params.w_ih + read + params.b, 4, axis=-1)
+        i, f, z, o = gates_of(params, carry.h, x, 4)
         log_f = -np.log1p(np.exp(-f)) if forget_gate == "sigmoid" else f
         before = np.real(carry.m)
         m = np.maximum(np.real(log_f) + before, np.real(i))
@@ -355,8 +362,10 @@ ORACLES: dict[str, Oracle] = {
     "delta_product": by_complex_step(reflected(2, 2)),
     "delta_product_1_beta_1": by_complex_step(reflected(1, 1)),
     "mlstm": by_complex_step(weighed_sum),
-    "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
-    "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
+    "slstm": by_complex_step(exponential_gates("sigmoid")),
+    "slstm_exp_2_heads": by_complex_step(in_heads(2, exponential_gates("exp"))),
+    "lstm_2_heads": by_complex_step(in_heads(2, lstm_step)),
+    "gru_reset_before_2_heads": by_complex_step(in_heads(2, gru_reset_before)),
     "exp_rnn": by_complex_step(turning),
     "delta_net": by_complex_step(delta_rule(1)),
     "delta_net_beta_2": by_complex_step(delta_rule(2)),

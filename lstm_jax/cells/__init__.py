@@ -109,6 +109,7 @@ from lstm_jax.cells.transitions import (
     Transition,
 )
 from lstm_jax.cells.wrappers.bidirectional import bidirectional
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.cells.wrappers.directions import Directions as Directions
 from lstm_jax.cells.wrappers.dropout import dropout
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
@@ -202,6 +203,6 @@ __all__ = [
     "MLSTM", "MLSTMParams", "MLSTMCarry",
     # Cells of cells
     "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
-    "dropout", "variational_dropout", "mixed", "bidirectional",
+    "dropout", "variational_dropout", "mixed", "bidirectional", "block_diagonal",
     "with_keys", "Keyed", "Keys", "KeyedCell",
 ]  # fmt: skip

@@ -65,6 +65,12 @@ SPELLINGS = {
         lj.cells.antisymmetric_rnn(0.01),
         lj.cells.antisymmetric_rnn(epsilon=0.01, gamma=0.01),
     ],
+    "lstm": [lj.LSTM, lj.cells.block_diagonal(lj.LSTM, 1)],
+    "slstm_2_heads": [
+        lj.cells.slstm(2),
+        lj.cells.slstm(heads=2, forget_gate="sigmoid"),
+        lj.cells.block_diagonal(cell=lj.cells.SLSTM, heads=2),
+    ],
 }
 
 

@@ -48,6 +48,8 @@ VARIANTS = (
     lstm2000(2, truncated=True),
     layer_norm_lstm(0.1),
     lj.cells.antisymmetric_rnn(0.2, 1 / 3),
+    lj.cells.slstm(2),
+    *(lj.cells.block_diagonal(cell, 2) for cell in (lj.LSTM, lj.FOUR_GATE)),
 )
 NAMES: dict[Any, tuple[str, ...]] = {
     **{cell: names_of(cell) for cell in (*lj.CELLS.values(), *VARIANTS)},
