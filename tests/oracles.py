@@ -317,6 +317,35 @@ def turning(params: Any, carry: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
     return carry._replace(h=h), h
 
 
+def cayley(negative: float) -> Callable:
+    """h = sign(z) max(0, |z| + b), z = x W + h (I + A)⁻¹ (I - A) D, A as above."""
+
+    def step(params, carry, x):
+        upper, units = np.triu(params.w_hh, 1), len(params.w_hh)
+        a, eye = upper - upper.T, np.eye(units)
+        d = np.ones(units)
+        d[units - round(negative * units) :] = -1
+        z = x @ params.w_ih + carry.h @ np.linalg.solve(eye + a, eye - a) * d
+        sign = np.sign(z.real)
+        h = sign * relu(sign * z + params.b)
+        return carry._replace(h=h), h
+
+    return step
+
+
+def oscillators(dt: float, gamma: float, epsilon: float) -> Callable:
+    """z = z + dt (tanh(x W + y W_y + z W_z + b) - gamma y - eps z), y = y + dt z."""
+
+    def step(params, carry, x):
+        y, z = carry
+        read = x @ params.w_ih + y @ params.w_hh + z @ params.w_zh
+        z = (1 - dt * epsilon) * z + dt * (np.tanh(read + params.b) - gamma * y)
+        y = y + dt * z
+        return carry._replace(y=y, z=z), y
+
+    return step
+
+
 ORACLES: dict[str, Oracle] = {
     "rnn": elman(np.tanh, lambda z, h: 1 - h**2),
     "rnn_relu": elman(lambda z: np.maximum(z, 0), lambda z, h: (z > 0) * 1.0),
@@ -374,5 +403,7 @@ ORACLES: dict[str, Oracle] = {
     "gated_linear_attention": by_complex_step(fading_sum),
     "rotation_rnn": by_complex_step(turned),
     "rg_lru": by_complex_step(real_gated),
+    "co_rnn": by_complex_step(oscillators(0.042, 2.7, 4.7)),
+    "sco_rnn": by_complex_step(cayley(0.5)),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -168,6 +168,7 @@ SILENT: dict[Any, Any] = {
     lj.FOUR_GATE: ("nifuv", silent_one),
 }
 del SILENT[lj.cells.ANTISYMMETRIC_RNN]  # it reads its memory also without weights
+del SILENT[lj.cells.CO_RNN]  # velocities are kept as well
 del SILENT[lj.cells.SLSTM]  # the weight of its memory is kept as well
 """How the gates of a cell stop reading its memory: mostly, as columns of w_hh."""
 

@@ -50,6 +50,7 @@ def block_diagonal(cell: Cell, heads: int) -> Cell:
 
     References:
       Beck et al. (2024), xLSTM, https://arxiv.org/abs/2405.04517
+      Pöppel, Beck & Hochreiter (2024), FlashRNN, https://arxiv.org/abs/2412.07752
     """
     check_cell("cell", cell)
     heads = check_whole("heads", heads, 1)
