@@ -111,7 +111,7 @@ from lstm_jax.cells.transitions import (
     Transition,
 )
 from lstm_jax.cells.wrappers.bidirectional import bidirectional
-from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal, whole_params
 from lstm_jax.cells.wrappers.directions import Directions as Directions
 from lstm_jax.cells.wrappers.dropout import dropout
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
@@ -209,6 +209,7 @@ __all__ = [
     "MLSTM", "MLSTMParams", "MLSTMCarry",
     # Cells of cells
     "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
-    "dropout", "variational_dropout", "mixed", "bidirectional", "block_diagonal",
+    "dropout", "variational_dropout", "mixed", "bidirectional",
+    "block_diagonal", "whole_params",
     "with_keys", "Keyed", "Keys", "KeyedCell",
 ]  # fmt: skip

@@ -80,13 +80,13 @@ def _block_diagonal(cell: Cell, heads: int) -> Cell:
         )
 
     def init_carry(params: Params, batch_shape: Shape = ()) -> Any:
-        return cell.init_carry(_expanded(params, heads), batch_shape)
+        return cell.init_carry(whole_params(params, heads), batch_shape)
 
     def step(params: Params, carry: Any, x: Any) -> tuple[Any, Any]:
-        return cell.step(_expanded(params, heads), carry, x)
+        return cell.step(whole_params(params, heads), carry, x)
 
     def edges(params: Params, copies: dict[str, Any], x: Any) -> tuple[Any, Any]:
-        return cell.edges(_expanded(params, heads), copies, x)  # pyright: ignore
+        return cell.edges(whole_params(params, heads), copies, x)  # pyright: ignore
 
     functions = {"init": init, "init_carry": init_carry, "step": step}
     if cell.edges is not None:
@@ -132,8 +132,20 @@ def _joined(
     return jnp.concatenate([rows, whole[len(of_heads) * units :]])
 
 
-def _expanded(params: Params, heads: int) -> Params:
-    """Returns the params of the cell itself, zeros between the heads."""
+def whole_params(params: Params, heads: int) -> Params:
+    """Returns the params of the cell itself, zeros between the heads.
+
+    For what knows the plain cell alone, such as `lj.to_torch`.
+
+    Example:
+      >>> cell = lj.cells.block_diagonal(lj.RNN, heads=2)
+      >>> params = cell.init(jax.random.key(0), input_size=3, hidden_size=4)
+      >>> (lj.cells.whole_params(params, heads=2).w_hh != 0).astype(int)
+      Array([[1, 1, 0, 0],
+             [1, 1, 0, 0],
+             [0, 0, 1, 1],
+             [0, 0, 1, 1]], dtype=int32)
+    """
     found = _recurrent(params)
     units = len([*found.values()][-1])
     own = np.eye(heads, dtype=bool)[:, None, None, :, None]

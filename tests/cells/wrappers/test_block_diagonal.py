@@ -9,7 +9,7 @@ from comparing import assert_close
 from problems import slow_but
 
 import lstm_jax as lj
-from lstm_jax.cells import block_diagonal
+from lstm_jax.cells import block_diagonal, whole_params
 
 HIDDEN = SIZES.hidden
 SPLIT = [
@@ -45,6 +45,7 @@ def test_it_is_the_cell_with_zeros_between_the_heads(cell, x64):
     problem = float64_problem(split)
     *got, dparams, dcarry, dxs = solve(unrolled(split), problem)
     dense = problem._replace(params=spread(problem.params))
+    assert_close(whole_params(problem.params, 2), dense.params)
     *wanted, of_dense, dcarry_dense, dxs_dense = solve(unrolled(cell), dense)
     assert_close((*got, dcarry, dxs), (*wanted, dcarry_dense, dxs_dense))
     own = spread(jax.tree.map(np.ones_like, dparams))
