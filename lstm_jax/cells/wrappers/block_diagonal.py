@@ -13,7 +13,8 @@ from lstm_jax.checks import check_key, check_whole
 from lstm_jax.factories import factory
 from lstm_jax.types import Params, PRNGKey, Shape
 
-OF_THE_LESSON = ("w_n", "w_i", "w_f", "w_v", "w_u")
+# In the order of the params, by which the gates are told apart.
+OF_THE_LESSON = ("w_n", "w_i", "w_f", "w_u", "w_v")
 
 
 def block_diagonal(cell: Cell, heads: int) -> Cell:
@@ -107,7 +108,7 @@ def _units_of(hidden_size: int, heads: int) -> int:
 
 
 def _recurrent(params: Params) -> dict[str, Array]:
-    """Returns the weights that are split; the last read nothing but units."""
+    """Returns the weights that are split; the fewest rows are those of the units."""
     names = OF_THE_LESSON if hasattr(params, "w_u") else ("w_hh",)
     return {name: getattr(params, name, jnp.zeros(())) for name in names}
 
@@ -116,7 +117,7 @@ def _check_split(cell: Cell, params: Params, hidden_size: int) -> None:
     """Refuses params without the fields, or in which they have another shape."""
     found = [*_recurrent(params).values()]
     of_gates = all(w.ndim == 2 and w.shape[1] % hidden_size == 0 for w in found)
-    if not of_gates or len(found[-1]) != hidden_size:
+    if not of_gates or min(map(len, found)) != hidden_size:
         raise ValueError(
             f"cell: got {cell.name!r}; it must have a w_hh (hidden, gates * hidden), "
             "as lj.LSTM, or be lj.FOUR_GATE"
@@ -147,7 +148,7 @@ def whole_params(params: Params, heads: int) -> Params:
              [0, 0, 1, 1]], dtype=int32)
     """
     found = _recurrent(params)
-    units = len([*found.values()][-1])
+    units = min(map(len, found.values()))
     own = np.eye(heads, dtype=bool)[:, None, None, :, None]
 
     def whole(weights: Float[Array, "rows gates"]) -> Float[Array, "all_rows gates"]:

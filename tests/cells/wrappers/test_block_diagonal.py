@@ -52,6 +52,14 @@ def test_it_is_the_cell_with_zeros_between_the_heads(cell, x64):
     assert_close(spread(dparams), jax.tree.map(np.multiply, own, of_dense))
 
 
+def test_gates_keep_their_names(x64):
+    split = block_diagonal(lj.FOUR_GATE, 2)
+    params, carry, xs, *_ = float64_problem(split)
+    found = lj.trace(split, params, xs, carry)
+    wanted = lj.trace(lj.FOUR_GATE, whole_params(params, 2), xs, carry)
+    assert_close(tuple(found.values()), tuple(wanted[name] for name in found))
+
+
 def test_no_head_reads_another(x64):
     for cell in FEW:
         split = block_diagonal(cell, 2)
