@@ -1,4 +1,4 @@
-"""QR and the exponential of a matrix, under `vmap` and with derivatives."""
+"""QR, inverse and exponential of a matrix, under `vmap` and with derivatives."""
 
 from typing import Any
 
@@ -53,6 +53,28 @@ def _qr_jvp(primals, tangents):
     return (q, r), (q @ (turn - inside) + whole, (inside - turn) @ r)
 
 
+@jax.custom_jvp
+def inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Returns A⁻¹; its derivative is of products alone, dX = -X dA X."""
+    return _one_inverse(matrix)
+
+
+# As `_one_qr`: neither one batched call nor the derivative of `sequential_vmap`.
+@jax.custom_batching.sequential_vmap
+def _one_inverse(matrix: Array) -> Array:
+    return jnp.linalg.inv(matrix)
+
+
+@inverse.defjvp
+def _inverse_jvp(primals, tangents):
+    found = inverse(*primals)
+    return found, -_times(_times(found, *tangents), found)
+
+
+def _times(left: Array, right: Array) -> Array:
+    return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
+
+
 def expm(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """Returns e^A, by scaling and squaring of its power series.
 
@@ -70,15 +92,12 @@ def expm(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     squarings = jnp.clip(jnp.ceil(jnp.log2(norm)) + 1, 0, MOST_SQUARINGS)
     reduced = matrix * 2.0**-squarings
 
-    def times(left, right):
-        return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
-
     power = eye
     for order in range(_num_terms(matrix.dtype), 0, -1):
-        power = eye + times(reduced, power) / order
+        power = eye + _times(reduced, power) / order
 
     def square(done, power):
-        return jnp.where(done < squarings, times(power, power), power)
+        return jnp.where(done < squarings, _times(power, power), power)
 
     return jax.lax.fori_loop(0, MOST_SQUARINGS, square, power)
 

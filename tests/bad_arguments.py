@@ -94,6 +94,7 @@ CELLS = {
     "zoneout": (lambda: lj.zoneout("lstm", 0.1), "cell: got 'lstm'; "),
     "dropout": (lambda: lj.cells.variational_dropout(None), "cell: got None; "),
     "residual": (lambda: lj.residual(3), "cell: got 3; "),
+    "heads": (lambda: lj.cells.block_diagonal(3, 2), "cell: got 3; "),
     "mixed": (lambda: lj.mixed("lstm"), "cell: got 'lstm'; "),
     "learned carry": (lambda: lj.learned_carry(lj.rnn), "cell: got function; "),
     "one for both directions": (lambda: lj.unroll_bidirectional(lj.LSTM, PARAMS, XS),

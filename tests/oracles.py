@@ -275,18 +275,25 @@ def antisymmetric(gamma: float, epsilon: float) -> Callable:
     return step
 
 
-def exponential_gates(heads: int, forget_gate: str) -> Callable:
+def in_heads(heads: int, step: Callable) -> Callable:
+    """The step whose gates read the units of their own head, the rows of w_hh."""
+
+    def of_heads(params, carry, x):
+        units, width = params.w_hh.shape
+        whole = np.zeros((heads * units, width), params.w_hh.dtype)
+        for column in range(width):
+            first = column % (heads * units) // units * units
+            whole[first : first + units, column] = params.w_hh[:, column]
+        return step(params._replace(w_hh=whole), carry, x)
+
+    return of_heads
+
+
+def exponential_gates(forget_gate: str) -> Callable:
     """c = f c + e^i z, n = f n + e^i, h = o c / n; c and n over e^m, m a constant."""
 
     def step(params, carry, x):
-        units = params.w_hh.shape[0]
-        kind = np.result_type(carry.h, params.w_hh)
-        read = np.zeros((*x.shape[:-1], params.b.shape[0]), kind)
-        for place in range(len(params.b)):
-            head = place % (units * heads) // units
-            own = carry.h[..., head * units : (head + 1) * units]
-            read[..., place] = own @ params.w_hh[:, place]
-        i, f, z, o = np.split(x @ params.w_ih + read + params.b, 4, axis=-1)
+        i, f, z, o = gates_of(params, carry.h, x, 4)
         log_f = -np.log1p(np.exp(-f)) if forget_gate == "sigmoid" else f
         before = np.real(carry.m)
         m = np.maximum(np.real(log_f) + before, np.real(i))
@@ -308,6 +315,35 @@ def turning(params: Any, carry: Any, x: np.ndarray) -> tuple[Any, np.ndarray]:
     sign = np.sign(z.real)
     h = sign * relu(sign * z + params.b)
     return carry._replace(h=h), h
+
+
+def cayley(negative: float) -> Callable:
+    """h = sign(z) max(0, |z| + b), z = x W + h (I + A)⁻¹ (I - A) D, A as above."""
+
+    def step(params, carry, x):
+        upper, units = np.triu(params.w_hh, 1), len(params.w_hh)
+        a, eye = upper - upper.T, np.eye(units)
+        d = np.ones(units)
+        d[units - round(negative * units) :] = -1
+        z = x @ params.w_ih + carry.h @ np.linalg.solve(eye + a, eye - a) * d
+        sign = np.sign(z.real)
+        h = sign * relu(sign * z + params.b)
+        return carry._replace(h=h), h
+
+    return step
+
+
+def oscillators(dt: float, gamma: float, epsilon: float) -> Callable:
+    """z = z + dt (tanh(x W + y W_y + z W_z + b) - gamma y - eps z), y = y + dt z."""
+
+    def step(params, carry, x):
+        y, z = carry
+        read = x @ params.w_ih + y @ params.w_hh + z @ params.w_zh
+        z = (1 - dt * epsilon) * z + dt * (np.tanh(read + params.b) - gamma * y)
+        y = y + dt * z
+        return carry._replace(y=y, z=z), y
+
+    return step
 
 
 ORACLES: dict[str, Oracle] = {
@@ -355,8 +391,10 @@ ORACLES: dict[str, Oracle] = {
     "delta_product": by_complex_step(reflected(2, 2)),
     "delta_product_1_beta_1": by_complex_step(reflected(1, 1)),
     "mlstm": by_complex_step(weighed_sum),
-    "slstm": by_complex_step(exponential_gates(1, "sigmoid")),
-    "slstm_2_heads_exp": by_complex_step(exponential_gates(2, "exp")),
+    "slstm": by_complex_step(exponential_gates("sigmoid")),
+    "slstm_exp_2_heads": by_complex_step(in_heads(2, exponential_gates("exp"))),
+    "lstm_2_heads": by_complex_step(in_heads(2, lstm_step)),
+    "gru_reset_before_2_heads": by_complex_step(in_heads(2, gru_reset_before)),
     "exp_rnn": by_complex_step(turning),
     "delta_net": by_complex_step(delta_rule(1)),
     "delta_net_beta_2": by_complex_step(delta_rule(2)),
@@ -365,5 +403,7 @@ ORACLES: dict[str, Oracle] = {
     "gated_linear_attention": by_complex_step(fading_sum),
     "rotation_rnn": by_complex_step(turned),
     "rg_lru": by_complex_step(real_gated),
+    "co_rnn": by_complex_step(oscillators(0.042, 2.7, 4.7)),
+    "sco_rnn": by_complex_step(cayley(0.5)),
 }
 """By the name of the cell. A new cell adds its equations here."""

@@ -35,6 +35,7 @@ CELLS = [
     lj.mixed(lj.GRU),
     lj.stack(lj.LSTM, lj.cells.variational_dropout(lj.LSTM, input_rate=0.3)),
     lj.learned_carry(lj.residual(lj.LSTM)),
+    lj.cells.block_diagonal(lj.rnn("relu"), 2),
     lj.from_function(step, begin, input_axes={"image": 3, "word": 0}),
     lj.from_haiku(core),
 ]

@@ -25,7 +25,8 @@ from lstm_jax import initializers
 
 # Their weights read the input alone.
 NO_RECURRENT = [n for n, cell in lj.CELLS.items() if cell.transition or n == "mlstm"]
-NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn", "exp_rnn", *NO_RECURRENT)
+OF_PAIRS = ("exp_rnn", "sco_rnn")
+NOT_ORTHOGONAL = ("irnn", "indrnn", "antisymmetric_rnn", *OF_PAIRS, *NO_RECURRENT)
 
 FEW = [lj.LSTM, lj.FOUR_GATE]
 for_every_family = pytest.mark.parametrize(

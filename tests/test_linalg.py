@@ -1,4 +1,4 @@
-"""QR decompositions and their derivatives, on stacks of matrices."""
+"""QR, inverses and exponentials with their derivatives, on stacks of matrices."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from problems import draw, in_float64
 from scipy.linalg import expm as peer
 from scipy.linalg import expm_frechet
 
-from lstm_jax.linalg import expm, qr
+from lstm_jax.linalg import expm, inverse, qr
 
 
 @in_float64
@@ -24,6 +24,19 @@ def test_qr_and_its_derivative_on_a_stack_of_tall_matrices():
     ahead, behind = factor(matrix + size * change), factor(matrix - size * change)
     assert_allclose(dq, (ahead[0] - behind[0]) / 2 / size, atol=1e-8)
     assert_allclose(dr, (ahead[1] - behind[1]) / 2 / size, atol=1e-8)
+
+
+@in_float64
+def test_the_inverse_of_a_stack_has_derivatives_of_any_order():
+    matrix, change = draw(3, 4, 4) + 4 * jnp.eye(4), draw(3, 4, 4, seed=1)
+    slope = lambda m: jax.jvp(jax.vmap(inverse), (m,), (change,))
+    (found, first), (_, second) = jax.jit(lambda m: jax.jvp(slope, (m,), (change,)))(
+        matrix
+    )
+    x = np.linalg.inv(matrix)
+    assert_allclose(found, x, atol=1e-13)
+    assert_allclose(first, -x @ change @ x, atol=1e-13)
+    assert_allclose(second, 2 * x @ change @ x @ change @ x, atol=1e-12)
 
 
 @in_float64

@@ -6,6 +6,7 @@ A new cell adds its file and one line to CELLS.
 from lstm_jax.cells.antisymmetric_rnn import ANTISYMMETRIC_RNN, antisymmetric_rnn
 from lstm_jax.cells.cell import Cell
 from lstm_jax.cells.cifg_lstm import CIFG_LSTM, CIFGParams
+from lstm_jax.cells.co_rnn import CO_RNN, CoRNNCarry, CoRNNParams, co_rnn
 from lstm_jax.cells.delta_net import DELTA_NET, DeltaNetParams, delta_net
 from lstm_jax.cells.delta_product import (
     DELTA_PRODUCT,
@@ -93,6 +94,7 @@ from lstm_jax.cells.rotation_rnn import (
     RotationRNNCarry,
     RotationRNNParams,
 )
+from lstm_jax.cells.sco_rnn import SCO_RNN, quarter_turns, scaled_cayley, sco_rnn
 from lstm_jax.cells.selective_ssm import (
     SELECTIVE_SSM,
     SelectiveSSMParams,
@@ -109,6 +111,7 @@ from lstm_jax.cells.transitions import (
     Transition,
 )
 from lstm_jax.cells.wrappers.bidirectional import bidirectional
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal, whole_params
 from lstm_jax.cells.wrappers.directions import Directions as Directions
 from lstm_jax.cells.wrappers.dropout import dropout
 from lstm_jax.cells.wrappers.learned_carry import LearnedCarryParams, learned_carry
@@ -155,6 +158,8 @@ CELLS: dict[str, Cell] = Named(
         "mlstm": MLSTM,
         "rotation_rnn": ROTATION_RNN,
         "rg_lru": RG_LRU,
+        "co_rnn": CO_RNN,
+        "sco_rnn": SCO_RNN,
     },
 )
 """Every cell by its name, as flags and tables use it."""
@@ -166,6 +171,8 @@ __all__ = [
     "clip_indrnn",
     "antisymmetric_rnn", "ANTISYMMETRIC_RNN",
     "EXP_RNN", "henaff", "skew_exp", "modrelu",
+    "sco_rnn", "SCO_RNN", "quarter_turns", "scaled_cayley",
+    "co_rnn", "CO_RNN", "CoRNNParams", "CoRNNCarry",
     # The LSTM, and its gates
     "lstm", "LSTM", "LSTMParams", "LSTMCarry", "Gates", "lstm_gates",
     "GATE_ACTIVATIONS",
@@ -203,5 +210,6 @@ __all__ = [
     # Cells of cells
     "stack", "residual", "shortcut", "learned_carry", "LearnedCarryParams", "zoneout",
     "dropout", "variational_dropout", "mixed", "bidirectional",
+    "block_diagonal", "whole_params",
     "with_keys", "Keyed", "Keys", "KeyedCell",
 ]  # fmt: skip

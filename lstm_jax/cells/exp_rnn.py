@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from lstm_jax import linalg
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.rnn import RNNCarry, RNNParams, init_carry, init_with
-from lstm_jax.types import Hidden, Input, PRNGKey, any_rank, at_least_float32
+from lstm_jax.types import Hidden, Input, PRNGKey, Shape, any_rank, at_least_float32
 
 
 def henaff(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
@@ -33,11 +33,21 @@ def henaff(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     References:
       Henaff, Szlam & LeCun (2016), https://arxiv.org/abs/1602.06662
     """
-    pairs = shape[0] // 2
     drawn_in = at_least_float32(dtype)
-    angles = jax.random.uniform(key, (pairs,), drawn_in, -jnp.pi, jnp.pi)
-    first = 2 * jnp.arange(pairs)
-    return jnp.zeros(shape, drawn_in).at[first, first + 1].set(angles).astype(dtype)
+    angles = jax.random.uniform(key, (shape[0] // 2,), drawn_in, -jnp.pi, jnp.pi)
+    return of_pairs(angles, shape).astype(dtype)
+
+
+def of_pairs(numbers: Float[Array, " pairs"], shape: Shape) -> Float[Array, "h h"]:
+    """Returns zeros but for number k, in row 2k and column 2k + 1."""
+    first = 2 * jnp.arange(len(numbers))
+    return jnp.zeros(shape, numbers.dtype).at[first, first + 1].set(numbers)
+
+
+def skew(w_hh: Float[Array, "hidden hidden"]) -> Float[Array, "hidden hidden"]:
+    """Returns U - Uᵀ, U the part of W_hh above its diagonal; at least in float32."""
+    upper = jnp.triu(w_hh.astype(at_least_float32(w_hh.dtype)), 1)
+    return upper - upper.T
 
 
 def skew_exp(w_hh: Float[Array, "hidden hidden"]) -> Float[Array, "hidden hidden"]:
@@ -50,8 +60,7 @@ def skew_exp(w_hh: Float[Array, "hidden hidden"]) -> Float[Array, "hidden hidden
       >>> bool(jnp.allclose(turned @ turned.T, jnp.eye(4), atol=1e-5))
       True
     """
-    upper = jnp.triu(w_hh.astype(at_least_float32(w_hh.dtype)), 1)
-    return linalg.expm(upper - upper.T).astype(w_hh.dtype)
+    return linalg.expm(skew(w_hh)).astype(w_hh.dtype)
 
 
 def modrelu(

@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.backward import clip_backward
-from lstm_jax.cells.cell import Cell, check_init, check_input
-from lstm_jax.checks import check_choice, check_number, check_whole
+from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
+from lstm_jax.checks import check_choice, check_number
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
@@ -21,12 +22,11 @@ GATES = ("i", "f", "z", "o")
 class SLSTMParams(NamedTuple):
     """Weights of an sLSTM, its gates stacked i, f, z, o along the last axis.
 
-    The recurrent matrix has a row for each unit of a head: each gate of unit j reads
-    the units of the head that j belongs to.
+    With heads w_hh is as in `lj.cells.block_diagonal`.
     """
 
     w_ih: Float[Array, "input gates"]
-    w_hh: Float[Array, "hidden/heads gates"]
+    w_hh: Float[Array, "hidden gates"]
     b: Float[Array, " gates"]
 
 
@@ -47,9 +47,8 @@ class SLSTMCarry(NamedTuple):
 
 
 class _Wiring(NamedTuple):
-    """Heads, the activation of f, and the longest signal back through R."""
+    """The activation of f, and the longest signal back through R."""
 
-    heads: int = 1
     forget_gate: str = "sigmoid"
     backward_clip: float | None = None
 
@@ -58,17 +57,6 @@ def init_carry(params: SLSTMParams, batch_shape: Shape = ()) -> SLSTMCarry:
     """Returns the empty memory, zeros."""
     shape = (*batch_shape, params.b.shape[0] // 4)
     return SLSTMCarry(*(jnp.zeros(shape, params.b.dtype) for _ in range(4)))
-
-
-def _recurrent(w_hh: Array, h: Array, heads: int) -> Array:
-    """Returns what each gate of each unit reads of its own head."""
-    if heads == 1:
-        return h @ w_hh
-    units = w_hh.shape[0]
-    by_head = h.reshape(*h.shape[:-1], heads, units)
-    weights = w_hh.reshape(units, 4, heads, units)
-    read = jnp.einsum("...km,mgkj->...gkj", by_head, weights)
-    return read.reshape(*h.shape[:-1], -1)
 
 
 def _exp(logarithm: Array) -> Array:
@@ -81,8 +69,7 @@ def _gates(wiring: _Wiring, params: SLSTMParams, h: Array, x: Input) -> list[Arr
     check_input(x, params.w_ih.shape[0])
     if wiring.backward_clip is not None:
         h = clip_backward(h, wiring.backward_clip)
-    read = _recurrent(params.w_hh, h, wiring.heads)
-    return jnp.split(x @ params.w_ih + read + params.b, 4, axis=-1)
+    return jnp.split(x @ params.w_ih + h @ params.w_hh + params.b, 4, axis=-1)
 
 
 def _moved(
@@ -131,25 +118,16 @@ def _slstm(wiring: _Wiring) -> Cell:
         recurrent_init: Initializer = initializers.orthogonal,
         dtype: Any = jnp.float32,
     ) -> SLSTMParams:
-        """Returns initial weights, each gate of each head drawn independently.
+        """Returns initial weights, each gate drawn independently.
 
-        Arguments and errors as for `lstm_jax.cells.lstm.init`; with heads hidden_size
-        must be a multiple of their number.
+        Arguments and errors as for `lstm_jax.cells.lstm.init`.
         """
-        draw, heads = recurrent_init, wiring.heads
-        check_init(key, input_size, hidden_size, dtype, gain, input_init, draw)
-        if hidden_size % heads:
-            raise ValueError(
-                f"hidden_size: got {hidden_size}; it must be a multiple of "
-                f"heads={heads}"
-            )
-        key_ih, key_hh = jax.random.split(key)
-        within = hidden_size // heads, hidden_size // heads
-        w_hh = initializers.per_gate(draw, key_hh, within, 4 * heads, dtype)
-        shape = (input_size, hidden_size)
+        w_ih, w_hh = gate_weights(
+            key, input_size, hidden_size, 4, gain, input_init, recurrent_init, dtype
+        )
         return SLSTMParams(
-            w_ih=initializers.per_gate(input_init, key_ih, shape, 4, dtype),
-            w_hh=w_hh * jnp.asarray(gain, dtype),
+            w_ih=w_ih,
+            w_hh=w_hh,
             b=biases(
                 hidden_size, dtype, input=0.0, forget_bias=forget_bias, value=0.0,
                 output=0.0,
@@ -164,10 +142,9 @@ def _slstm(wiring: _Wiring) -> Cell:
     def edges(params: SLSTMParams, copies: dict[str, SLSTMCarry], x: Input) -> Any:
         return _edges(wiring, params, copies, x)
 
-    heads, forget_gate, clip = wiring
+    forget_gate, clip = wiring
     parts = [
         "slstm",
-        *([f"{heads}_heads"] if heads > 1 else []),
         *([forget_gate] if forget_gate != "sigmoid" else []),
         *([f"clip_{clip:g}"] if clip is not None else []),
     ]
@@ -202,7 +179,7 @@ def slstm(
     take the place of i and f. h does not depend on m, and no gradient flows through it.
 
     Shapes: x (*batch, input), h, c, n and m (*batch, hidden), W_ih (input, 4*hidden),
-    W_hh (hidden/heads, 4*hidden), both with quarters i, f, z, o; b (4*hidden,).
+    W_hh (hidden, 4*hidden), both with quarters i, f, z, o; b (4*hidden,).
 
     c / n is a weighted mean of all z, so that |h| <= 1 for any weights, and a large i
     overwrites at once what was kept.
@@ -215,7 +192,8 @@ def slstm(
         use       o * c_t / n_t
 
     Args:
-      heads: at least 1; units read those of their own head alone.
+      heads: at least 1; units read those of their own head alone, as in
+        `lj.cells.block_diagonal`.
       forget_gate: "sigmoid" or "exp".
       backward_clip: the longest signal that passes back through W_hh, as in
         `lj.clip_backward`: 10 in the authors' code. None, the default, leaves the
@@ -227,17 +205,16 @@ def slstm(
 
     Example:
       >>> lj.cells.slstm(heads=2, forget_gate="exp")
-      <Cell 'slstm_2_heads_exp'; gates i, f, z, o; memory c>
+      <Cell 'slstm_exp_2_heads'; gates i, f, z, o; memory c>
 
     References:
       Beck et al. (2024), xLSTM, https://arxiv.org/abs/2405.04517, equations 8 to 17
     """
-    check_whole("heads", heads, 1)
     check_choice("forget_gate", forget_gate, FORGET_GATES)
     if backward_clip is not None:
         check_number("backward_clip", backward_clip, "(0, inf)")
         backward_clip = float(backward_clip)
-    return _slstm(_Wiring(heads, forget_gate, backward_clip))
+    return block_diagonal(_slstm(_Wiring(forget_gate, backward_clip)), heads)
 
 
 SLSTM = slstm()

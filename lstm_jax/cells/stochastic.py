@@ -169,12 +169,12 @@ def like(cell: Cell, wrapper: Callable[[Cell], Cell], **functions: Any) -> Cell:
     """Returns the cell with other functions, for a wrapper that draws nothing.
 
     Around a cell that draws it is a `KeyedCell`, and `wrapper` makes the cell that
-    evaluation uses. A transition is kept only if it is among the functions.
+    evaluation uses. Transition and edges are kept only if among the functions.
     """
-    functions.setdefault("transition", None)
+    functions = {"transition": None, "edges": None} | functions
     if isinstance(cell, KeyedCell):
         functions["evaluated"] = wrapper(cell.evaluated)
-    return replace(cell, layers=(), over=None, edges=None, **functions)
+    return replace(cell, layers=(), over=None, **functions)
 
 
 def noisy(

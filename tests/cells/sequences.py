@@ -40,6 +40,8 @@ TODAY = [
     lj.cells.selective_ssm(2, eigenvalues=(-1, 1)),
     lj.cells.delta_product(1, beta_range=(0, 1)),
     lj.cells.slstm(2, forget_gate="exp"),
+    lj.cells.block_diagonal(lj.LSTM, 2),
+    lj.cells.block_diagonal(lj.cells.GRU_RESET_BEFORE, 2),
     lj.cells.delta_net((0, 2)),
     lj.cells.gated_delta_net((0, 2)),
 ]

@@ -65,6 +65,14 @@ SPELLINGS = {
         lj.cells.antisymmetric_rnn(0.01),
         lj.cells.antisymmetric_rnn(epsilon=0.01, gamma=0.01),
     ],
+    "co_rnn": [lj.cells.CO_RNN, lj.cells.co_rnn(), lj.cells.co_rnn(0.042, gamma=2.7)],
+    "sco_rnn": [lj.cells.SCO_RNN, lj.cells.sco_rnn(), lj.cells.sco_rnn(negative=0.5)],
+    "lstm": [lj.LSTM, lj.cells.block_diagonal(lj.LSTM, 1)],
+    "slstm_2_heads": [
+        lj.cells.slstm(2),
+        lj.cells.slstm(heads=2, forget_gate="sigmoid"),
+        lj.cells.block_diagonal(cell=lj.cells.SLSTM, heads=2),
+    ],
 }
 
 
@@ -105,6 +113,9 @@ def test_a_factory_returns_the_same_cell_however_it_is_called(name):
             {"gamma": -1},
             "gamma: got -1; it must be at least 0",
         ),
+        (lj.cells.co_rnn, {"dt": 0}, "dt: got 0; it must be above 0"),
+        (lj.cells.co_rnn, {"epsilon": -1}, "epsilon: got -1; it must be at least 0"),
+        (lj.cells.sco_rnn, {"negative": 2}, r"negative: got 2; it must be in \[0, 1\]"),
     ],
 )
 def test_a_factory_refuses_a_wiring_that_no_cell_has(factory, options, message):

@@ -48,6 +48,8 @@ VARIANTS = (
     lstm2000(2, truncated=True),
     layer_norm_lstm(0.1),
     lj.cells.antisymmetric_rnn(0.2, 1 / 3),
+    lj.cells.slstm(2),
+    *(lj.cells.block_diagonal(cell, 2) for cell in (lj.LSTM, lj.FOUR_GATE)),
 )
 NAMES: dict[Any, tuple[str, ...]] = {
     **{cell: names_of(cell) for cell in (*lj.CELLS.values(), *VARIANTS)},
@@ -166,6 +168,7 @@ SILENT: dict[Any, Any] = {
     lj.FOUR_GATE: ("nifuv", silent_one),
 }
 del SILENT[lj.cells.ANTISYMMETRIC_RNN]  # it reads its memory also without weights
+del SILENT[lj.cells.CO_RNN]  # velocities are kept as well
 del SILENT[lj.cells.SLSTM]  # the weight of its memory is kept as well
 """How the gates of a cell stop reading its memory: mostly, as columns of w_hh."""
 
