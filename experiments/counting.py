@@ -195,17 +195,20 @@ def counter() -> loop.ModelParams:
     w_ih = np.zeros((3, 12))  # columns: i, f, g, o
     w_ih[:, 6:9] = [[0.0, 3.0, 0.0], [0.1, 0.0, 0.0], [-0.1, 0.0, 3.0]]
     biases = [[opened] * 3, [opened, shut, shut], [0.0] * 3, [opened] * 3]
-    cell = lj.LSTMParams(w_ih, np.zeros((3, 12)), np.ravel(biases))
+    cell = lj.LSTMParams(*map(_float32, (w_ih, np.zeros((3, 12)), np.ravel(biases))))
     # Rows: the count, 0 or at least 0.099; after S; after b. Columns: a, b, T.
     weights = [[0.0, 1000.0, -1000.0], [0.0, 0.0, 0.0], [-90.0, 0.0, 90.0]]
-    readout = LinearParams(w=np.array(weights), b=np.array([10.0, -50.0, -30.0]))
-    model = loop.ModelParams(cell=cell, readout=readout)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), model)
+    readout = LinearParams(w=_float32(weights), b=_float32([10.0, -50.0, -30.0]))
+    return loop.ModelParams(cell=cell, readout=readout)
+
+
+def _float32(numbers: Any) -> jax.Array:
+    return jnp.asarray(np.array(numbers, np.float32))  # compiles nothing
 
 
 def counter_right(largest: int, model: loop.ModelParams) -> np.ndarray:
     """Returns whether an LSTM is right at n = 1 ... `largest` of a^n b^n."""
-    one = jax.tree.map(lambda leaf: leaf[None], model)
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[None], model)
     return np.asarray(_right(lj.LSTM, one, 2, Config(num_tested=largest)))[0]
 
 

@@ -217,7 +217,7 @@ def _story(config: Config, tellers: dict[str, Trained], lag: int) -> Found:
     """
     task = lj.tasks.nature_show(config.rendering)
     arguments = jax.random.key(config.seed), 64, lag + 2
-    batch, show = (sampled(draw, *arguments) for draw in (task.sample_test, show_of))
+    batch, show = sampled(task.sample_test, *arguments), sampled(show_of, *arguments)
     wanted = (show.scene == ROLES.index("bear")) & (
         show.answer == ANSWERS.index("wolf")
     )
