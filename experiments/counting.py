@@ -162,15 +162,16 @@ def trained(config: Config, language: str, cell: str) -> tuple[np.ndarray, np.nd
 def _right(cell: lj.Cell, models: Any, letters: int, config: Config) -> jax.Array:
     """Returns whether the string of each n is right, (seed, n)."""
     task = lj.tasks.counting(letters, predict="legal")
-    n = jnp.arange(1, config.num_tested + 1)
-    batch = strings(letters, n, letters * config.num_tested + 1, predict="legal")
+    length = letters * config.num_tested + 1
 
-    def one_by_one(models, batch):
+    def one_by_one(models):
+        n = jnp.arange(1, config.num_tested + 1)
+        batch = strings(letters, n, length, predict="legal")
         answers = partial(loop.predict, cell, task, batch=batch)
         right = partial(correct_of_legal, batch=batch)
         return jax.lax.map(lambda model: right(answers(model)), models)
 
-    return jax.jit(one_by_one, compiler_options=compiling.soon())(models, batch)
+    return jax.jit(one_by_one, compiler_options=compiling.soon())(models)
 
 
 def reach(right: Any) -> np.ndarray:
@@ -191,25 +192,23 @@ def counter() -> loop.ModelParams:
         T        if b was shown and c = 0
     """
     shut, opened = -100.0, 100.0  # sigmoids that are 0 and 1 in float32
-    drive = jnp.zeros((3, 3)).at[1, 0].set(0.1).at[2, 0].set(-0.1)
-    drive = drive.at[0, 1].set(3.0).at[2, 2].set(3.0)
-    forget = jnp.array([opened, shut, shut])
-    cell = lj.LSTMParams(
-        w_ih=jnp.concatenate([0 * drive, 0 * drive, drive, 0 * drive], axis=1),
-        w_hh=jnp.zeros((3, 12)),
-        b=jnp.concatenate(
-            [jnp.full(3, opened), forget, jnp.zeros(3), jnp.full(3, opened)]
-        ),
-    )
+    w_ih = np.zeros((3, 12))  # columns: i, f, g, o
+    w_ih[:, 6:9] = [[0.0, 3.0, 0.0], [0.1, 0.0, 0.0], [-0.1, 0.0, 3.0]]
+    biases = [[opened] * 3, [opened, shut, shut], [0.0] * 3, [opened] * 3]
+    cell = lj.LSTMParams(*map(_float32, (w_ih, np.zeros((3, 12)), np.ravel(biases))))
     # Rows: the count, 0 or at least 0.099; after S; after b. Columns: a, b, T.
     weights = [[0.0, 1000.0, -1000.0], [0.0, 0.0, 0.0], [-90.0, 0.0, 90.0]]
-    readout = LinearParams(w=jnp.array(weights), b=jnp.array([10.0, -50.0, -30.0]))
+    readout = LinearParams(w=_float32(weights), b=_float32([10.0, -50.0, -30.0]))
     return loop.ModelParams(cell=cell, readout=readout)
+
+
+def _float32(numbers: Any) -> jax.Array:
+    return jnp.asarray(np.array(numbers, np.float32))  # compiles nothing
 
 
 def counter_right(largest: int, model: loop.ModelParams) -> np.ndarray:
     """Returns whether an LSTM is right at n = 1 ... `largest` of a^n b^n."""
-    one = jax.tree.map(lambda leaf: leaf[None], model)
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[None], model)
     return np.asarray(_right(lj.LSTM, one, 2, Config(num_tested=largest)))[0]
 
 

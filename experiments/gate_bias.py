@@ -140,12 +140,12 @@ def gates_alone(forget_bias: Any, *, write: bool) -> lj.LSTMParams:
 
     With `write`, i = g = 1; else i = 1/2 and g = 0, so that nothing is written.
     """
-    b_f = jnp.atleast_1d(jnp.asarray(forget_bias, jnp.float64))
-    nothing, full = jnp.zeros_like(b_f), jnp.full_like(b_f, 100.0 if write else 0.0)
+    b_f = np.atleast_1d(np.asarray(forget_bias, np.float64))
+    nothing, full = np.zeros_like(b_f), np.full_like(b_f, 100.0 if write else 0.0)
     return lj.LSTMParams(
         w_ih=jnp.zeros((1, 4 * b_f.size)),
         w_hh=jnp.zeros((b_f.size, 4 * b_f.size)),
-        b=jnp.concatenate([full, b_f, full, nothing]),
+        b=jnp.asarray(np.concatenate([full, b_f, full, nothing])),
     )
 
 
@@ -159,7 +159,8 @@ def shares(forget_bias: Any, lags: Any) -> np.ndarray:
         begun = lj.LSTM.init_carry(params, (lags.size,))._replace(c=c)
         return lj.unroll(lj.LSTM, params, silence, begun, lengths=lags)[0].c
 
-    return np.asarray(jax.jvp(kept, (start,), (jnp.ones_like(start),))[1])
+    slope = jax.jit(lambda c: jax.jvp(kept, (c,), (jnp.ones_like(c),))[1])
+    return np.asarray(slope(start))
 
 
 def horizons(forget_bias: Sequence[float]) -> np.ndarray:

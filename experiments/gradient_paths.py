@@ -59,6 +59,7 @@ from experiments.common import (
     wording,
 )
 from experiments.common.cli import option
+from experiments.common.gradient_shares import sampled
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record, take
 from experiments.common.report import INITIAL, TRAINED
@@ -204,11 +205,9 @@ def _measurer(config: Config) -> Callable[[loop.ModelParams], Measured]:
     cell, task = lj.CELLS[config.cell], lj.tasks.nature_show(config.rendering)
     length = config.lag + 2
     ambiguous = lj.tasks.nature_show(config.rendering, goldfish_rate=0.0)
-    shows = ambiguous.sample_test(
-        jax.random.key(config.seed), config.num_examples, length
-    )
-    batch = task.sample(jax.random.key(2), config.batch_size, length)
-    jax.block_until_ready((shows, batch))
+    key = jax.random.key(config.seed)
+    shows = sampled(ambiguous.sample_test, key, config.num_examples, length)
+    batch = sampled(task.sample, jax.random.key(2), config.batch_size, length)
 
     def one(model):
         def score(ys):

@@ -44,6 +44,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -193,8 +194,9 @@ def nets_of_2a(keys: jax.Array, lag: int, gate: float = 0.0) -> loop.ModelParams
     """
     sizes = (lag + 1, 1, lag + 1)
     nets = online.initial_nets(keys, MEMORY, sizes, BOUND, biased=False)
-    w_ih = nets.cell.w_ih.at[..., 0].add(gate)
-    return nets._replace(cell=nets.cell._replace(w_ih=w_ih))
+    w_ih = np.array(nets.cell.w_ih)
+    w_ih[..., 0] += gate
+    return nets._replace(cell=nets.cell._replace(w_ih=jnp.asarray(w_ih)))
 
 
 def nets_of_2c(keys: jax.Array, q: int) -> loop.ModelParams:

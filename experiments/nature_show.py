@@ -37,6 +37,7 @@ import lstm_jax as lj
 from experiments.common import cli, memory_limit, records, training, wording
 from experiments.common.cli import option
 from experiments.common.cores import on_all_cores
+from experiments.common.gradient_shares import sampled
 from experiments.common.laws import Found
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
@@ -180,9 +181,9 @@ def _train(config: Config, name: str, lag: int, advance: Advance) -> Trained:
     same_shows = jnp.stack([jax.random.key(1)] * len(keys))
     accuracy = program.test(same_shows, states, TEST_SHOWS, lag + 2).accuracy
     shape = (len(variants), config.num_seeds)
+    found = jax.tree.map(np.asarray, (states.params, accuracy))
     return Trained(
-        jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), states.params),
-        np.asarray(accuracy).reshape(shape),
+        *jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), found)
     )
 
 
@@ -216,7 +217,7 @@ def _story(config: Config, tellers: dict[str, Trained], lag: int) -> Found:
     """
     task = lj.tasks.nature_show(config.rendering)
     arguments = jax.random.key(config.seed), 64, lag + 2
-    batch, show = task.sample_test(*arguments), show_of(*arguments)
+    batch, show = sampled(task.sample_test, *arguments), sampled(show_of, *arguments)
     wanted = (show.scene == ROLES.index("bear")) & (
         show.answer == ANSWERS.index("wolf")
     )
@@ -254,7 +255,7 @@ def _median(trained: Trained) -> loop.ModelParams:
     """Returns, of the variant that is best on average, the network in the middle."""
     variant = trained.accuracy.mean(axis=1).argmax()
     seed = median_index(trained.accuracy[variant])
-    return jax.tree.map(lambda leaf: leaf[variant, seed], trained.models)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[variant, seed]), trained.models)
 
 
 def _answers(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> jax.Array:
@@ -275,7 +276,7 @@ def _inside(cell: lj.Cell, model: loop.ModelParams, inputs: jax.Array) -> Quanti
 def _from_last_image(config: Config, image: np.ndarray, lag: int) -> np.ndarray:
     """Returns the probabilities of a predictor fitted on last images alone."""
     task = lj.tasks.nature_show(config.rendering)
-    batch = task.sample(jax.random.key(config.seed + 1), LAST_IMAGES, 3)
+    batch = sampled(task.sample, jax.random.key(config.seed + 1), LAST_IMAGES, 3)
     predictor = LogisticRegression(max_iter=2000)
     predictor.fit(np.asarray(batch.inputs[-1]), np.asarray(batch.targets))
     return predictor.predict_proba(image[None])[0]

@@ -263,7 +263,7 @@ def _copying(config: Config) -> Found:
     trained = {name: copy_nets.trained(config, *net) for name, net in nets.items()}
     losses = np.stack([loss for _, loss, _ in trained.values()])
     tested = np.stack([test for _, _, test in trained.values()])
-    turns = jax.vmap(skew_exp)(trained[COPIES][0].cell.w_hh)
+    turns = jax.jit(jax.vmap(skew_exp))(trained[COPIES][0].cell.w_hh)
     apart = np.abs(np.asarray(turns @ turns.mT) - np.eye(config.hidden_size))
     floor, axes = copy_nets.TASK.floor(copy_nets.length_of(config)), ("network", "seed")
     rows = [

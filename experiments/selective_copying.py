@@ -45,7 +45,7 @@ found: .42 and .59, and .82 and .87 with real candidates.
 
 import time
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -57,6 +57,7 @@ import optax
 import lstm_jax as lj
 from experiments.common import cli, compiling, memory_limit, records
 from experiments.common.cli import option
+from experiments.common.gradient_shares import sampled
 from experiments.common.memoryless import DENSE, EMBEDDING
 from experiments.common.progress import progress
 from experiments.common.records import Quantity, Record, take
@@ -223,7 +224,7 @@ def trained(
     losses = np.asarray(history.loss)[:, -max(1, updates // 10) :].mean(1)
     # A key of its own: no test sequence is one of training's.
     key = jax.random.key(config.seed + 1)
-    batch = task.sample_test(key, config.num_test, steps + items)
+    batch = sampled(task.sample_test, key, config.num_test, steps + items)
     right = right_of(cell, task, states.params, batch)[:, -items:]
     return number_of(cell, task, units), losses, right, states.params
 
@@ -241,15 +242,19 @@ def cell_of(network: Network) -> lj.Cell:
 
 
 def units_of(cell: lj.Cell, task: lj.Task, num_weights: int) -> int:
-    """Returns the largest number of units with at most so many weights, at least 1."""
-    low, high = 1, MOST_UNITS
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = number_of(cell, task, middle) <= num_weights
-        low, high = (middle, high) if fits else (low, middle)
-    return low
+    """Returns the largest number of units with at most so many weights, at least 1.
+
+    The number of weights is a polynomial of degree two in that of units.
+    """
+    one, two, three = (number_of(cell, task, units) for units in (1, 2, 3))
+    more = np.arange(MOST_UNITS - 1)  # than one unit
+    weights = (
+        one + more * (two - one) + more * (more - 1) // 2 * (three - 2 * two + one)
+    )
+    return max(1, int(np.searchsorted(weights, num_weights, side="right")))
 
 
+@cache
 def number_of(cell: lj.Cell, task: lj.Task, units: int) -> int:
     """Returns how many weights a network of so many units has, readout included."""
     sizes = task.input_size, task.output_size
@@ -284,9 +289,10 @@ def paths(
     task = lj.tasks.selective_copy(NUM_SYMBOLS, config.far_items)
     length = config.far_steps + config.far_items
     key = jax.random.key(config.seed + 2)
-    xs = task.sample_test(key, config.num_paths, length).inputs
+    xs = sampled(task.sample_test, key, config.num_paths, length).inputs
     one = jax.jit(partial(kept, items=config.far_items, xs=xs))
-    nets = [jax.tree.map(itemgetter(k), models.cell) for k in range(config.num_seeds)]
+    cells = jax.tree.map(np.asarray, models.cell)
+    nets = [jax.tree.map(itemgetter(k), cells) for k in range(config.num_seeds)]
     found = [one(net) for net in nets]
     kept_of, typical, factors = (np.stack(of) for of in zip(*found, strict=True))
     return kept_of, typical, factors

@@ -133,13 +133,13 @@ def spectra(cell: lj.Cell, size: int, gains: Any, config: Config) -> Any:
 
 def summed_up(found: Any, prefix: str, axes: tuple[str, ...]) -> dict[str, Quantity]:
     """Returns what is read off spectra (..., rank), per number of the state."""
-    exponents = jnp.asarray(found.exponents)
-    size, positive = exponents.shape[-1], np.asarray(exponents > 0)
+    exponents = np.asarray(found.exponents)
+    size, of_all = exponents.shape[-1], jnp.asarray(exponents)
     per_unit = {
-        "largest": (np.asarray(exponents[..., 0]), "nats/step"),
-        "positive_share": (positive.mean(-1), "1"),
-        "entropy": (np.asarray(entropy_rate(exponents)) / size, "nats/step"),
-        "dimension": (np.asarray(kaplan_yorke_dimension(exponents)) / size, "1"),
+        "largest": (exponents[..., 0], "nats/step"),
+        "positive_share": ((exponents > 0).mean(-1), "1"),
+        "entropy": (np.asarray(entropy_rate(of_all)) / size, "nats/step"),
+        "dimension": (np.asarray(kaplan_yorke_dimension(of_all)) / size, "1"),
     }
     return {
         prefix + name: Quantity(values, axes, unit)

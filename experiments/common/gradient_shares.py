@@ -1,7 +1,7 @@
 """How far back the gradient of an answer reaches: networks in, numpy arrays out."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -86,8 +86,13 @@ def with_tests(watched: Watched) -> Watched:
 
 def sampled(sample: Callable[..., Tree], key: jax.Array, *sizes: int) -> Tree:
     """Returns what one of the samplers of a task draws, as one program."""
-    draw = jax.jit(lambda key: sample(key, *sizes), compiler_options=compiling.soon())
-    return jax.block_until_ready(draw(key))
+    return jax.block_until_ready(_compiled(sample)(key, *sizes))
+
+
+@cache
+def _compiled(sample: Callable[..., Tree]) -> Callable[..., Tree]:
+    options = compiling.soon()
+    return jax.jit(sample, static_argnums=(1, 2), compiler_options=options)
 
 
 def watched_sequence(found: Read, lag: int) -> Watched:

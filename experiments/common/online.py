@@ -119,7 +119,7 @@ def initial_nets(
 
 def num_weights(nets: loop.ModelParams) -> int:
     """Returns the weights of one net, biases among them."""
-    return sum(leaf[0].size for leaf in jax.tree.leaves(nets))
+    return sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(nets))
 
 
 def train(
@@ -186,6 +186,8 @@ def _reading(
 ) -> loop.ModelParams:
     """Returns the nets, the first rows of the readout being `weights` in `which`."""
     rows = weights.shape[1]
+    if rows == 0:
+        return nets
     chosen = jnp.where(which[:, None, None], weights, nets.readout.w[:, :rows])
     w = nets.readout.w.at[:, :rows].set(chosen)
     return nets._replace(readout=nets.readout._replace(w=w))

@@ -44,7 +44,8 @@ def side_by_side(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns keys and forget biases of all networks, (variant * seed,) each."""
     biases = [variant.forget_bias or 0.0 for variant in variants]
-    return jnp.tile(keys, len(variants)), jnp.repeat(jnp.array(biases), len(keys))
+    of_all = jnp.asarray(np.repeat(biases, len(keys)))
+    return jnp.tile(keys, len(variants)), of_all
 
 
 def initial_models(

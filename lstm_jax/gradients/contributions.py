@@ -123,13 +123,21 @@ def effective_window(
     """
     check_curve("log_contributions", log_contributions)
     check_number("fraction", fraction, "(0, 1)")
+    fraction = jnp.asarray(fraction, log_contributions.dtype)
+    return _effective_window(log_contributions, fraction)
+
+
+@jax.jit
+def _effective_window(
+    log_contributions: LogNorms, fraction: Array
+) -> Int[Array, "*batch"]:
     begun = ~before_beginning(log_contributions)
     log_contributions = jnp.where(begun, log_contributions, -jnp.inf)
     largest = jnp.max(log_contributions, axis=0)
     silent = largest == -jnp.inf
     norms = jnp.exp(log_contributions - jnp.where(silent, 0, largest))
     summed = jnp.cumsum(norms[::-1], axis=0)
-    wanted = jnp.asarray(fraction, summed.dtype) * summed[-1]
+    wanted = fraction * summed[-1]
     after_last = jnp.argmax(log_contributions[::-1] != -jnp.inf, axis=0)
     count = jnp.where(silent, 0, 1 + jnp.sum(summed < wanted, axis=0) - after_last)
     unknown = jnp.isnan(largest) | (largest == jnp.inf)

@@ -9,8 +9,10 @@ NaN at the start of a curve, before its sequence began (`by_lag`), is left out; 
 later NaN, or a curve of nothing but NaN, is unknown.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -78,6 +80,11 @@ def fit_decay(log_norms: LogNorms, window: tuple[int, int] | None = None) -> Dec
             f"window: got {(start, stop)}; it must be (start, stop) with two steps or "
             f"more of the {log_norms.shape[0]}"
         )
+    return _fitted(log_norms, start, stop)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _fitted(log_norms: LogNorms, start: int, stop: int) -> DecayFit:
     values = log_norms[start:stop]
     kept = (values != -jnp.inf) & ~before_beginning(log_norms)[start:stop]
     count = jnp.sum(kept, axis=0).astype(values.dtype)
@@ -193,12 +200,14 @@ def _steps_after_last(logs: LogNorms) -> Int[Array, "*batch"]:
     return jnp.where(jnp.any(kept, axis=0), jnp.argmax(kept, axis=0), 0)
 
 
+@jax.jit
 def _at_last(logs: LogNorms) -> Float[Array, "*batch"]:
     last = logs.shape[0] - 1 - _steps_after_last(logs)
     value = jnp.take_along_axis(logs, last[None], axis=0)[0]
     return jnp.where(value == -jnp.inf, jnp.nan, value)
 
 
+@jax.jit
 def _lag_at(logs: LogNorms, wanted: Array) -> Float[Array, "*batch"]:
     """Returns the lag at which the curve first falls to `wanted`."""
     left, wanted = logs[::-1], wanted.astype(logs.dtype)

@@ -171,6 +171,11 @@ def kaplan_yorke_dimension(
       Kaplan & Yorke (1979), https://doi.org/10.1007/BFb0064319
     """
     check_array("exponents", exponents, "an array (*batch, n)")
+    return _dimension(exponents)
+
+
+@jax.jit
+def _dimension(exponents: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
     sums = jnp.cumsum(exponents, axis=-1)
     sums = jnp.concatenate([jnp.zeros_like(sums[..., :1]), sums], axis=-1)
     # A sum that has turned negative stays so, because the exponents descend.

@@ -68,8 +68,12 @@ def _values(
         batch = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
         return batch.lengths, batch.weights
 
+    # Traced out here: in there, all that does not depend on the key, which is most of
+    # it, would be compiled operation by operation.
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    compiled = jax.jit(run).lower(program.consts, key).compile()
     with jax.ensure_compile_time_eval():
-        lengths, weights = jax.jit(run)(program.consts, jax.random.key(0))
+        lengths, weights = compiled(program.consts, jax.random.key(0))
         return np.asarray(lengths), np.asarray(weights).astype(np.float64)
 
 

@@ -1,7 +1,7 @@
 """The records of small runs, made once for all tests that read them."""
 
 import os
-from functools import cache
+from functools import partial
 
 import pytest
 from filelock import FileLock
@@ -12,29 +12,47 @@ from experiments.common import records, rows
 
 
 @pytest.fixture(scope="session")
-def decay_record():
-    return gradient_decay.run(gradient_decay.Config(num_steps=4, recorder=2, **SMALL))
-
-
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory):
-    """Returns the record of a row at smoke size, by the name of its experiment.
+def made_once(tmp_path_factory):
+    """Returns a record by its name, which `make()` makes, and `plot` draws.
 
     Whichever of the processes that test asks first makes it, for all of them.
     """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
+    loaded = {}
 
-    @cache
-    def record_of(name):
-        stored, module = folder / "smoke" / name, rows.modules()[name]
+    def record_of(name, make, plot):
+        stored = folder / "records" / name
         stored.parent.mkdir(exist_ok=True)
         with FileLock(f"{stored}.lock"):
             if not records.is_in(stored):
-                record = module.run(rows.config_of(module, "smoke"))
-                record = rows.marked(record, module.ROW, "smoke", "this")
-                records.save(record, module.plot(record), stored)
-        return records.load(stored)
+                record = make()
+                records.save(record, plot(record), stored)
+        if name not in loaded:
+            loaded[name] = records.load(stored)
+        return loaded[name]
+
+    return record_of
+
+
+@pytest.fixture(scope="session")
+def decay_record(made_once):
+    config = gradient_decay.Config(num_steps=4, recorder=2, **SMALL)
+    make = partial(gradient_decay.run, config)
+    return made_once("small_decay", make, gradient_decay.plot)
+
+
+@pytest.fixture(scope="session")
+def smoke(made_once):
+    """Returns the record of a row at smoke size, by the name of its experiment."""
+
+    def made(module):
+        record = module.run(rows.config_of(module, "smoke"))
+        return rows.marked(record, module.ROW, "smoke", "this")
+
+    def record_of(name):
+        module = rows.modules()[name]
+        return made_once(name, partial(made, module), module.plot)
 
     return record_of

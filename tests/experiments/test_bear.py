@@ -1,5 +1,7 @@
 """The bear in the memory: what is exchanged, what is kept, what the figure says."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +19,11 @@ from lstm_jax.training import loop
 
 
 @pytest.fixture(scope="module")
-def record():
+def record(made_once):
     """Three updates: nothing is learned."""
     small = SMALL | {"lag": 3, "forget_bias": None, "panels": "bear", "num_steps": 3}
-    return gradient_decay.run(gradient_decay.Config(**small))
+    make = partial(gradient_decay.run, gradient_decay.Config(**small))
+    return made_once("small_bear", make, gradient_decay.plot)
 
 
 def test_the_two_shows_differ_in_the_first_scene_alone(key):

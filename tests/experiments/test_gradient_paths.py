@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_exampl
 
 
 @pytest.fixture(scope="module")
-def record():
-    return gradient_paths.run(gradient_paths.Config(**SMALL, num_steps=2, batch_size=4))
+def record(made_once):
+    config = gradient_paths.Config(**SMALL, num_steps=2, batch_size=4)
+    make = partial(gradient_paths.run, config)
+    return made_once("small_paths", make, gradient_paths.plot)
 
 
 def test_a_row_and_a_verdict_per_bias_and_stage(record):

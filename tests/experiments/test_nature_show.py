@@ -1,5 +1,7 @@
 """experiments.nature_show, small: accuracies, a story and its figure."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -9,16 +11,12 @@ from experiments.common.records import take
 
 
 @pytest.fixture(scope="module")
-def show_record():
-    return nature_show.run(
-        nature_show.Config(
-            cells=("rnn", "lstm"),
-            lags=(2,),
-            hidden_size=5,
-            num_seeds=2,
-            num_steps=3,
-        )
+def show_record(made_once):
+    config = nature_show.Config(
+        cells=("rnn", "lstm"), lags=(2,), hidden_size=5, num_seeds=2, num_steps=3
     )
+    make = partial(nature_show.run, config)
+    return made_once("small_show", make, nature_show.plot)
 
 
 def test_nature_show_has_accuracies_and_a_story(show_record):

@@ -74,9 +74,9 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
         for cell, layer_key in zip(
             cells, jax.random.split(key, len(cells)), strict=True
         ):
-            params = cell.init(layer_key, input_size, hidden_size, **options)
-            layers.append(params)
-            input_size = output_size(cell, params, input_size)
+            if layers:
+                input_size = output_size(cells[len(layers) - 1], layers[-1], input_size)
+            layers.append(cell.init(layer_key, input_size, hidden_size, **options))
         return tuple(layers)
 
     def init_carry(params: tuple, batch_shape: Shape = ()) -> tuple[Any, ...]:
