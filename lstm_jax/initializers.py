@@ -8,10 +8,12 @@ orthogonal (H, 4H) matrix.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lstm_jax.checks import Named, check_key, check_number, check_whole
@@ -42,6 +44,12 @@ def orthogonal(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Arra
       Saxe, McClelland & Ganguli (2013), https://arxiv.org/abs/1312.6120
       Mezzadri (2006), https://arxiv.org/abs/math-ph/0609050
     """
+    return _orthogonal(key, tuple(shape), dtype)
+
+
+# One program, compiled once for all gates, where the operations would be nine.
+@partial(jax.jit, static_argnums=(1, 2))
+def _orthogonal(key: PRNGKey, shape: tuple[int, int], dtype: Any) -> Array:
     rows, columns = shape
     tall = (max(shape), min(shape))
     q, r = _qr(jax.random.normal(key, tall, at_least_float32(dtype)))
@@ -68,7 +76,10 @@ def glorot(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
     References:
       Glorot & Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return jax.nn.initializers.glorot_uniform()(key, shape, dtype)
+    return _glorot(key, tuple(shape), dtype)
+
+
+_glorot = jax.jit(jax.nn.initializers.glorot_uniform(), static_argnums=(1, 2))
 
 
 def uniform(key: PRNGKey, shape: tuple[int, ...], dtype: Any = float) -> Array:
@@ -251,17 +262,22 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
       https://proceedings.mlr.press/v37/jozefowicz15.html
     """
 
+    # Without an array of JAX among them there is nothing to compile.
+    traced = any(isinstance(bias, jax.Array) for bias in gates.values())
+    numpy: Any = jnp if traced else np
+
     def stretched(name, bias):
         check_number(name, bias)
-        bias = jnp.asarray(bias, dtype)
+        bias = numpy.asarray(bias, dtype)
         if bias.shape not in ((), (hidden_size,)):
             raise ValueError(
                 f"{name}: shape is {bias.shape}; it must be () or ({hidden_size},), "
                 "one number per unit"
             )
-        return jnp.broadcast_to(bias, (hidden_size,))
+        return numpy.broadcast_to(bias, (hidden_size,))
 
-    return jnp.concatenate([stretched(name, bias) for name, bias in gates.items()])
+    stacked = numpy.concatenate([stretched(*gate) for gate in gates.items()])
+    return jnp.asarray(stacked, dtype)
 
 
 class ChronoBiases(NamedTuple):
