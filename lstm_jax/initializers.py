@@ -261,7 +261,6 @@ def biases(hidden_size: int, dtype: Any, **gates: PerUnit) -> Float[Array, " gat
       Jozefowicz, Zaremba & Sutskever (2015),
       https://proceedings.mlr.press/v37/jozefowicz15.html
     """
-
     # Without an array of JAX among them there is nothing to compile.
     traced = any(isinstance(bias, jax.Array) for bias in gates.values())
     numpy: Any = jnp if traced else np

@@ -98,7 +98,7 @@ def make_setting(cell, batch_shape=(BATCH,)):
         return Setting(params, cell.init_carry(params, batch_shape), xs)
 
     drawn = drawn_like(jax.eval_shape(shapes), seed=1)
-    return jax.tree.map(jnp.asarray, drawn)
+    return jax.tree.map(jax.device_put, drawn)
 
 
 @partial(jax.jit, static_argnames="reverse")  # compiled once for each cell

@@ -15,16 +15,17 @@ in_float64 = pytest.mark.usefixtures("x64")
 LINEAR = lj.rnn("linear")
 
 
-def draw(*shape, seed=0):
+def draw(*shape, seed=0, scale=1.0):
     """Normal numbers in float64; drawn by NumPy, which has nothing to compile."""
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
+    return jax.device_put(scale * np.random.default_rng(seed).standard_normal(shape))
 
 
 def drawn_like(tree, seed=0, scale=1.0) -> Any:
     """Every leaf drawn: no zero in it, biases included."""
     leaves, structure = jax.tree.flatten(tree)
-    drawn = [scale * draw(*leaf.shape, seed=seed + n) for n, leaf in enumerate(leaves)]
-    return structure.unflatten(drawn)
+    return structure.unflatten(
+        [draw(*leaf.shape, seed=seed + n, scale=scale) for n, leaf in enumerate(leaves)]
+    )
 
 
 def make_params(cell, input_size=3, hidden_size=4) -> Any:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 import lstm_jax as lj
 from experiments.common.cli import ConfigError
@@ -67,7 +67,7 @@ def _modules(path: str, names: str | None) -> list[lj.adapters.Loaded]:
 
 def check_finite(name: str, path: str, weights: Any) -> None:
     """Raises `ConfigError` if a weight, or a sum of two biases, is not finite."""
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(weights)):
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
         raise ConfigError(
             f"{name}: {path!r} holds weights that are NaN or infinite in float32; they "
             "must be finite"

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 if importlib.util.find_spec("orbax") is None:
@@ -262,7 +261,7 @@ def with_arrays(like: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainStat
     def leaf_of(path, leaf):
         if leaf.size == 0:
             return leaf
-        stored = jnp.asarray(arrays[_name(path)])
+        stored = jax.device_put(arrays[_name(path)])
         if _is_key(leaf):
             return jax.random.wrap_key_data(stored, impl=jax.random.key_impl(leaf))
         return stored

@@ -49,12 +49,13 @@ def drawn(tree):
     leaves, structure = jax.tree.flatten(tree)
     rng = np.random.default_rng(0)
     return structure.unflatten(
-        [jnp.asarray(0.7 * rng.standard_normal(leaf.shape)) for leaf in leaves]
+        [jax.device_put(0.7 * rng.standard_normal(leaf.shape)) for leaf in leaves]
     )
 
 
 def make_inputs():
-    return jnp.asarray(np.random.default_rng(1).standard_normal((TIME, BATCH, INPUT)))
+    drawn = np.random.default_rng(1).standard_normal((TIME, BATCH, INPUT))
+    return jax.device_put(drawn)
 
 
 def linen(make, fields=1):

@@ -15,8 +15,9 @@ Directions = lj.adapters.Directions
 
 def drawn(cell, input_size=INPUT, seed=1) -> Any:
     """Weights without a zero among them."""
-    params = cell.init(jax.random.key(0), input_size, HIDDEN)
-    return originals.drawn(params, seed)
+    key = jax.random.key(0)
+    shapes = jax.eval_shape(lambda: cell.init(key, input_size, HIDDEN))
+    return originals.drawn(shapes, seed)
 
 
 READOUT = originals.drawn(LinearParams(jnp.zeros((HIDDEN, ANSWERS)), jnp.zeros(2)))

@@ -103,7 +103,7 @@ def make_problem(
 
 
 def as_jax(tree):
-    return jax.tree.map(jnp.asarray, tree)
+    return jax.tree.map(jax.device_put, tree)
 
 
 def make_params(cell, dtype: Any = jnp.float32):

@@ -34,7 +34,8 @@ def drawn(tree, seed=0, scale=0.4):
     def draw(leaf):
         if not is_smooth(leaf):
             return leaf
-        return jnp.asarray(scale * rng.standard_normal(leaf.shape), leaf.dtype)
+        drawn = scale * rng.standard_normal(leaf.shape)
+        return jax.device_put(drawn.astype(leaf.dtype))
 
     return jax.tree.map(draw, tree)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -57,7 +58,9 @@ def params_of(kind: type, **weights: np.ndarray) -> Any:
     """Returns params, copied, in the widest dtype of the weights that JAX has."""
     dtype = _dtype_of(*weights.values())
     with np.errstate(over="ignore"):  # of summed biases; whoever cares looks
-        return kind(**{name: jnp.array(w, dtype) for name, w in weights.items()})
+        return kind(
+            **{name: jax.device_put(np.array(w, dtype)) for name, w in weights.items()}
+        )
 
 
 def _dtype_of(*arrays: np.ndarray) -> np.dtype:

@@ -56,7 +56,7 @@ def drawn(params, seed=1):
     """The same shapes, every number drawn: biases begin at zero in most libraries."""
     rng = np.random.default_rng(seed)
     return jax.tree.map(
-        lambda leaf: jnp.asarray(rng.uniform(-0.8, 0.8, jnp.shape(leaf))), params
+        lambda leaf: jax.device_put(rng.uniform(-0.8, 0.8, jnp.shape(leaf))), params
     )
 
 
