@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 from numpy.testing import assert_allclose
+from problems import slow_but
 
 import lstm_jax as lj
 
@@ -49,7 +50,7 @@ def everything(run, given):
 
 @pytest.mark.parametrize(
     ("cell", "method"),
-    [(lj.GRU, "newton"), (lj.LSTM, "quasi_newton")],
+    slow_but([(lj.GRU, "newton")], [(lj.GRU, "newton"), (lj.LSTM, "quasi_newton")]),
     ids=lambda of: getattr(of, "name", of),
 )
 def test_values_and_derivatives_are_those_of_the_scan(x64, cell, method):

@@ -113,7 +113,7 @@ TRAINED = {
 }
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", slow_but(["linen", "nnx", "function"], TRAINED))
 def test_init_draws_what_the_cell_takes_and_an_optimizer_trains(name):
     task = lj.tasks.nature_show("vectors")
     cell = TRAINED[name](task.input_size)

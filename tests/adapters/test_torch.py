@@ -149,7 +149,7 @@ def as_tensors(arrays):
 
 
 @pytest.mark.parametrize("bias", slow_but([True], [True, False]))
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("bidirectional", slow_but([True], [False, True]))
 @pytest.mark.parametrize("layers", slow_but([2], [1, 2, 3]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_states_and_gradients_agree(kind, layers, bidirectional, bias):

@@ -26,7 +26,7 @@ def answer(ys):
 
 
 @in_float64
-@pytest.mark.parametrize("name", slow_but(["lstm", "linen"], CELLS))
+@pytest.mark.parametrize("name", slow_but(["lstm"], CELLS))
 def test_values_are_those_of_a_dense_sum_and_add_up(name):
     cell, params = CELLS[name], params_of(name)
     xs, start = draw(TIME, BATCH, INPUT, seed=1), draw(INPUT, seed=2)

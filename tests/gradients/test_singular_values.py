@@ -216,6 +216,7 @@ def test_singular_values_are_those_of_the_product(case):
     assert_allclose(condition, np.log(svd[:, 0] / svd[:, count - 1]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_singular_values_at_1e_minus_3000_in_float32():
     """Powers of a symmetric matrix: ln σ_i = T ln |eig_i|; κ = e^4055 here."""
     time = 10_000

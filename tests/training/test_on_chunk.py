@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from problems import slow_but
 from training.signs import SIGNS, STEPS, momentum
 
 import lstm_jax as lj
@@ -42,7 +43,7 @@ def assert_same(found, wanted):
         assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 100])
+@pytest.mark.parametrize("chunk", slow_but([3], [1, 3, 100]))
 def test_who_looks_on_changes_no_bit(undisturbed, chunk):
     seen = []
     look = lambda state, history: seen.append((int(state.step), len(history.loss)))

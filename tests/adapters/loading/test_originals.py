@@ -73,7 +73,11 @@ def assert_same(original, dtype, tolerance):
     return loaded
 
 
-@pytest.mark.parametrize("case", TORCH)
+FEW_OF_TORCH = ["lstm both ways, 2 layers", "projection both ways", "gru of 2 layers"]
+FEW_OF_TORCH += ["rnn"]
+
+
+@pytest.mark.parametrize("case", slow_but(FEW_OF_TORCH, TORCH))
 def test_a_module_of_torch(case, x64):
     make, options = TORCH[case]
     original = originals.of_torch(make, **options)
@@ -82,8 +86,7 @@ def test_a_module_of_torch(case, x64):
     assert loaded.directions == 1 + options.get("bidirectional", False)
 
 
-FEW = ["linen.LSTMCell", "linen.GRUCell", "nnx.GRUCell", "hk.LSTM", "hk.GRU"]
-FEW += ["eqx.nn.GRUCell"]
+FEW = ["linen.LSTMCell", "nnx.GRUCell", "hk.LSTM", "eqx.nn.GRUCell"]
 
 
 @pytest.mark.parametrize("case", slow_but(FEW, OTHERS))
@@ -147,7 +150,7 @@ KERAS = ["LSTM, hard", "GRU", "GRU, reset before, hard", "Bidirectional"]
 KERAS += ["LSTM", "GRU without bias", "SimpleRNN"]
 
 
-@pytest.mark.parametrize("case", slow_but(KERAS[:4], KERAS))
+@pytest.mark.parametrize("case", slow_but(["GRU", "Bidirectional"], KERAS))
 def test_a_layer_of_keras(case):
     original = originals.of_keras(keras_layers()[case])
     assert_same(original, np.float32, 1e-5)

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import jax
 import pytest
+from training.saving import HISTORY, state_of
 
 from experiments.common import devices, environment
 from experiments.common.errors import ConfigError
 from experiments.train import Config
+from experiments.train.saving import folder_of
 from experiments.train.sharing import settled
+from lstm_jax.training import checkpoints
 
+MADE_ON_TWO = {"mesh": "seed:2"}
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
@@ -55,6 +59,10 @@ def test_devices_are_chosen_before_jax_begins():
 
 
 def test_two_devices_give_what_one_gives_and_a_run_keeps_its_two(tmp_path):
+    saved = state_of(0)
+    checkpoints.save(
+        folder_of(tmp_path), 1, saved, config={}, history=HISTORY, made=MADE_ON_TWO
+    )
     env = {**os.environ, "NPROC": "2", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, HERE / "on_two_devices.py", tmp_path],
@@ -69,7 +77,7 @@ def test_two_devices_give_what_one_gives_and_a_run_keeps_its_two(tmp_path):
         "devices": 2,
         "of one seed": "data:2",
         "of two seeds": "seed:2",
-        "again": "seed:2",
+        "of one seed again": "seed:2",
     }
     # This process has one device: the run can't keep its mesh.
     assert settled(Config(num_seeds=2), tmp_path, resume=True).mesh is None

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import compiled
+from problems import compiled, slow_but
 
 import lstm_jax as lj
 from experiments.common import msgd
@@ -27,7 +27,7 @@ def backward(init, model, batch):
     return msgd.backward(msgd.cell_of(init), TASK, model, batch)
 
 
-@pytest.fixture(params=SLOPES)
+@pytest.fixture(params=slow_but(["smart tanh"], SLOPES))
 def init(request):
     return request.param
 

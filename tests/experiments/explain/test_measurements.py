@@ -25,9 +25,8 @@ def log_sigmoid(b):
     return -np.log1p(np.exp(-np.asarray(b, np.float64)))
 
 
-@pytest.mark.parametrize(
-    "make", [lstm_params, pytest.param(gru_params, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [lstm_params, gru_params])
 def test_without_weights_gates_and_gradient_decay_at_ln_sigma(tmp_path, make):
     """f = σ(b) at every step, and the memory is reached along the gate alone."""
     biases = (2.0, 0.5, -1.0)

@@ -122,6 +122,7 @@ def _assert_measured(record, stage, params, w):
     )
 
 
+@pytest.mark.slow
 def test_the_figure_of_a_run_has_what_it_began_with(trained, of_trained):
     figure = explain.plot(of_trained)
     gates, gradient, answer = figure.axes

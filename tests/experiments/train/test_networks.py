@@ -29,6 +29,7 @@ def whole(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_cells_of_the_library(whole):
     net = lj.stack(LAYER, LAYER)
     state, _ = lj.train(
@@ -52,6 +53,7 @@ def test_a_run_is_that_of_the_cells_of_the_library(whole):
     assert not np.array_equal(before.cell[1].backward.b, run.params.cell[1].backward.b)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_bits(whole, tmp_path):
     part = changed(**FLAGS, num_steps=20, num_seeds=2, length=4)
     train.run(part, tmp_path)

@@ -92,6 +92,7 @@ def test_the_best_weights_are_a_checkpoint_too(whole):
             assert_array_equal(leaf, best[name][2])
 
 
+@pytest.mark.slow
 def test_training_and_the_final_test_are_those_of_a_run_without(whole, tmp_path):
     plain = changed(learning_rate=0.3, num_steps=21, eval_interval=7)
     train.run(plain, tmp_path / "plain")
