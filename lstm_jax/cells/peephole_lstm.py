@@ -139,7 +139,8 @@ def peephole_lstm(variant: str = "V", *, heads: int = 1) -> Cell:
 
     Args:
       variant: one of the names above.
-      heads: at least 1, as in `lj.cells.block_diagonal`.
+      heads: at least 1, as in `lj.cells.block_diagonal`; the gates that FGR reads are
+        those of every head.
 
     Raises:
       ValueError: another variant, or no heads.
