@@ -8,12 +8,15 @@ import jax.numpy as jnp
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.rnn import RNNCarry, RNNParams, init_carry, init_with
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
 from lstm_jax.types import Hidden, Input, any_rank
 
 
-def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) -> Cell:
+def antisymmetric_rnn(
+    gamma: int | float = 0.01, epsilon: int | float = 0.01, *, heads: int = 1
+) -> Cell:
     """Returns the antisymmetric RNN.
 
         A = W_hh - W_hhᵀ - γ I
@@ -30,9 +33,10 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     Args:
       gamma: diffusion γ, at least 0; it offsets the growth ε² ω² of Euler steps.
       epsilon: step ε, above 0.
+      heads: at least 1, as in `lj.cells.block_diagonal`.
 
     Raises:
-      ValueError: gamma or epsilon is not allowed.
+      ValueError: gamma, epsilon or heads is not allowed.
 
     Example:
       >>> lj.cells.antisymmetric_rnn() is lj.cells.ANTISYMMETRIC_RNN
@@ -45,7 +49,7 @@ def antisymmetric_rnn(gamma: int | float = 0.01, epsilon: int | float = 0.01) ->
     """
     check_number("gamma", gamma, "[0, inf)")
     check_number("epsilon", epsilon, "(0, inf)")
-    return _antisymmetric_rnn(float(gamma), float(epsilon))
+    return block_diagonal(_antisymmetric_rnn(float(gamma), float(epsilon)), heads)
 
 
 # Apart from `antisymmetric_rnn`, so that every way of calling it gives the same cell.

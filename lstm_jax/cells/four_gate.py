@@ -38,6 +38,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.checks import check_array, check_choice, check_number
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
@@ -226,15 +227,16 @@ def _join(
     return jnp.concatenate([stm, event], axis=-1)
 
 
-def four_gate(use_input: str = "kept") -> Cell:
+def four_gate(use_input: str = "kept", *, heads: int = 1) -> Cell:
     """Returns the cell of this file.
 
     Args:
       use_input: what the use gate reads: "kept", the forget gate's output, as printed
         in the lesson; or "ltm", the new long-term memory, as said in its lecture.
+      heads: at least 1, as in `lj.cells.block_diagonal`.
 
     Raises:
-      ValueError: another use_input.
+      ValueError: another use_input, or no heads.
 
     Example:
       >>> lj.four_gate() is lj.FOUR_GATE
@@ -243,7 +245,7 @@ def four_gate(use_input: str = "kept") -> Cell:
       ('n', 'i', 'f', 'v')
     """
     check_choice("use_input", use_input, ("kept", "ltm"))
-    return _four_gate(use_input)
+    return block_diagonal(_four_gate(use_input), heads)
 
 
 # Apart from `four_gate`, so that every way of calling it gives the same cell.

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.gate_activations import gate_activation_of
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
@@ -110,17 +111,19 @@ GRU = Cell(
 )
 
 
-def gru(gate_activation: str = "sigmoid") -> Cell:
+def gru(gate_activation: str = "sigmoid", *, heads: int = 1) -> Cell:
     """Returns the cell whose gates r and z are made by σ = `gate_activation`.
 
-    The equations are those of `lj.GRU`; names and errors as for `lj.cells.lstm`.
+    The equations are those of `lj.GRU`; arguments and errors as for
+    `lj.cells.lstm`.
 
     Example:
       >>> lj.cells.gru("hard_sigmoid_keras2")
       <Cell 'gru_hard_sigmoid_keras2'; gates r, z, n; memory h>
     """
     gate_activation_of(gate_activation)
-    return GRU if gate_activation == "sigmoid" else _gru(gate_activation)
+    cell = GRU if gate_activation == "sigmoid" else _gru(gate_activation)
+    return block_diagonal(cell, heads)
 
 
 @factory

@@ -10,6 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.gate_activations import gate_activation_of
 from lstm_jax.cells.gru import GRUCarry, init_carry
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, any_rank
@@ -93,22 +94,23 @@ GRU_RESET_BEFORE = Cell(
 )
 
 
-def gru_reset_before(gate_activation: str = "sigmoid") -> Cell:
+def gru_reset_before(gate_activation: str = "sigmoid", *, heads: int = 1) -> Cell:
     """Returns the cell whose gates r and z are made by σ = `gate_activation`.
 
-    The equations are those of `lj.cells.GRU_RESET_BEFORE`; names and errors as for
-    `lj.cells.lstm`.
+    The equations are those of `lj.cells.GRU_RESET_BEFORE`; arguments and errors
+    as for `lj.cells.lstm`.
 
     Example:
       >>> lj.cells.gru_reset_before("hard_sigmoid_keras2")
       <Cell 'gru_reset_before_hard_sigmoid_keras2'; gates r, z, n; memory h>
     """
     gate_activation_of(gate_activation)
-    return (
+    cell = (
         GRU_RESET_BEFORE
         if gate_activation == "sigmoid"
         else _gru_reset_before(gate_activation)
     )
+    return block_diagonal(cell, heads)
 
 
 @factory

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
 from lstm_jax.types import Hidden, Input, PerUnit, PRNGKey, Scalar, Shape, any_rank
@@ -58,7 +59,7 @@ def init_carry(params: JANETParams, batch_shape: Shape = ()) -> JANETCarry:
     return JANETCarry(c=jnp.zeros((*batch_shape, hidden_size), dtype))
 
 
-def janet(beta: int | float = 1.0) -> Cell:
+def janet(beta: int | float = 1.0, *, heads: int = 1) -> Cell:
     """Returns the JANET whose input gate is shifted by `beta` from its forget gate.
 
         s = x_t W_if + c_{t-1} W_hf + b_f
@@ -77,6 +78,10 @@ def janet(beta: int | float = 1.0) -> Cell:
 
     Args:
       beta: β; at 0 the two gates add up to 1.
+      heads: at least 1, as in `lj.cells.block_diagonal`.
+
+    Raises:
+      ValueError: no heads.
 
     Example:
       >>> lj.cells.janet(beta=0.0).gates
@@ -86,7 +91,7 @@ def janet(beta: int | float = 1.0) -> Cell:
       van der Westhuizen & Lasenby (2018), https://arxiv.org/abs/1804.04849
       its code, with β = 1, https://github.com/JosvanderWesthuizen/janet
     """
-    return _janet(float(beta))
+    return block_diagonal(_janet(float(beta)), heads)
 
 
 # Apart from `janet`, so that janet(), janet(1.0) and janet(beta=1) are one cell.

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input
 from lstm_jax.cells.lstm import LSTM, LSTMCarry, init_carry
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.checks import check_number
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
@@ -79,7 +80,7 @@ def init(
     )
 
 
-def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
+def layer_norm_lstm(epsilon: int | float = 1e-5, *, heads: int = 1) -> Cell:
     """Returns the LSTM with layer normalisation.
 
         LN(v) = (v - mean(v)) / sqrt(mean((v - mean(v))²) + ε)
@@ -101,9 +102,10 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
 
     Args:
       epsilon: ε, above 0; it matters only to variances as small as itself.
+      heads: at least 1, as in `lj.cells.block_diagonal`.
 
     Raises:
-      ValueError: epsilon is not above 0.
+      ValueError: epsilon is not above 0, or no heads.
 
     Example:
       >>> lj.cells.layer_norm_lstm() is lj.cells.LAYER_NORM_LSTM
@@ -114,7 +116,7 @@ def layer_norm_lstm(epsilon: int | float = 1e-5) -> Cell:
       its code, https://github.com/ryankiros/layer-norm
     """
     check_number("epsilon", epsilon, "(0, inf)")
-    return _layer_norm_lstm(float(epsilon))
+    return block_diagonal(_layer_norm_lstm(float(epsilon)), heads)
 
 
 # Apart from `layer_norm_lstm`, so that every way of calling it gives the same cell.

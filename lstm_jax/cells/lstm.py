@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.gate_activations import gate_activation_of
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.checks import check_array
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
@@ -155,7 +156,7 @@ LSTM = Cell(
 )
 
 
-def lstm(gate_activation: str = "sigmoid") -> Cell:
+def lstm(gate_activation: str = "sigmoid", *, heads: int = 1) -> Cell:
     """Returns the LSTM whose gates i, f and o are made by σ = `gate_activation`.
 
     The equations are those of `lj.LSTM`, with
@@ -169,13 +170,16 @@ def lstm(gate_activation: str = "sigmoid") -> Cell:
 
     Args:
       gate_activation: one of these names.
+      heads: at least 1, as in `lj.cells.block_diagonal`.
 
     Raises:
-      ValueError: another name.
+      ValueError: another name, or no heads.
 
     Example:
       >>> lj.cells.lstm("hard_sigmoid")
       <Cell 'lstm_hard_sigmoid'; gates i, f, g, o; memory c>
+      >>> lj.cells.lstm(heads=2)
+      <Cell 'lstm_2_heads'; gates i, f, g, o; memory c>
       >>> lj.cells.lstm() is lj.LSTM
       True
 
@@ -183,7 +187,8 @@ def lstm(gate_activation: str = "sigmoid") -> Cell:
       Keras, https://keras.io/api/layers/activations/
     """
     gate_activation_of(gate_activation)
-    return LSTM if gate_activation == "sigmoid" else _lstm(gate_activation)
+    cell = LSTM if gate_activation == "sigmoid" else _lstm(gate_activation)
+    return block_diagonal(cell, heads)
 
 
 @factory

@@ -17,6 +17,7 @@ from lstm_jax import initializers
 from lstm_jax.cells import full_gate_lstm
 from lstm_jax.cells.cell import Cell, check_input, gate_weights
 from lstm_jax.cells.lstm import LSTM, LSTMCarry, init_carry
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.checks import check_choice, check_given
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer, biases
@@ -98,7 +99,7 @@ def _init(
     return PeepholeLSTMParams(w_ih=w_ih, w_hh=w_hh, b=b, p=p.ravel())
 
 
-def peephole_lstm(variant: str = "V") -> Cell:
+def peephole_lstm(variant: str = "V", *, heads: int = 1) -> Cell:
     """Returns the LSTM with diagonal peepholes, or one of its variants.
 
         i = σ(x_t W_xi + h_{t-1} W_hi + p_i * c_{t-1} + b_i)
@@ -138,9 +139,11 @@ def peephole_lstm(variant: str = "V") -> Cell:
 
     Args:
       variant: one of the names above.
+      heads: at least 1, as in `lj.cells.block_diagonal`; the gates that FGR reads are
+        those of every head.
 
     Raises:
-      ValueError: another variant.
+      ValueError: another variant, or no heads.
 
     Example:
       >>> lj.cells.peephole_lstm("NOG").gates
@@ -152,7 +155,7 @@ def peephole_lstm(variant: str = "V") -> Cell:
       Greff et al. (2017), https://arxiv.org/abs/1503.04069
     """
     check_choice("variant", variant, VARIANTS)
-    return _peephole_lstm(variant)
+    return block_diagonal(_peephole_lstm(variant), heads)
 
 
 # Apart from `peephole_lstm`, so that every way of calling it gives the same cell.

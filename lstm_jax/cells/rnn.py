@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import initializers
 from lstm_jax.cells.cell import Cell, check_init, check_input
+from lstm_jax.cells.wrappers.block_diagonal import block_diagonal
 from lstm_jax.checks import check_choice
 from lstm_jax.factories import factory
 from lstm_jax.initializers import Initializer
@@ -73,7 +74,7 @@ def init_carry(params: Any, batch_shape: Shape = ()) -> RNNCarry:
     return RNNCarry(h=jnp.zeros((*batch_shape, *params.b.shape), params.b.dtype))
 
 
-def rnn(activation: str = "tanh") -> Cell:
+def rnn(activation: str = "tanh", *, heads: int = 1) -> Cell:
     """Returns the Elman RNN with the activation φ = `activation`.
 
         h_t = φ(x_t W_ih + h_{t-1} W_hh + b)          y_t = h_t
@@ -87,9 +88,10 @@ def rnn(activation: str = "tanh") -> Cell:
 
     Args:
       activation: "tanh", "relu", "logistic" or "linear".
+      heads: at least 1, as in `lj.cells.block_diagonal`.
 
     Raises:
-      ValueError: another activation.
+      ValueError: another activation, or no heads.
 
     Example:
       >>> lj.rnn("relu")
@@ -101,7 +103,7 @@ def rnn(activation: str = "tanh") -> Cell:
       Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
     """
     check_choice("activation", activation, ACTIVATIONS)
-    return _rnn(activation)
+    return block_diagonal(_rnn(activation), heads)
 
 
 # Apart from `rnn`, so that rnn(), rnn("tanh") and rnn(activation="tanh") are one cell.

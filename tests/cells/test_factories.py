@@ -134,6 +134,33 @@ def test_blocks_are_of_a_whole_number_of_cells(factory, block_size):
         unchecked(block_size)
 
 
+WITH_HEADS = [
+    *(lj.rnn, lj.four_gate, lj.cells.lstm, lj.cells.gru, lj.cells.gru_reset_before),
+    *(lj.cells.janet, lj.cells.layer_norm_lstm, lj.cells.peephole_lstm),
+    *(lj.cells.antisymmetric_rnn, lj.cells.slstm),
+]
+
+
+@pytest.mark.parametrize("factory", WITH_HEADS, ids=lambda factory: factory.__name__)
+def test_heads_of_a_factory_are_the_wrapper(factory, key):
+    cell = factory()
+    split = factory(heads=2)
+    assert factory(heads=1) is cell and cell is lj.CELLS[cell.name]
+    assert split is lj.cells.block_diagonal(cell, 2) is not cell
+    with pytest.raises(ValueError, match=r"^heads: got 0; it must be at least 1$"):
+        factory(heads=0)
+    with pytest.raises(TypeError, match=r"^heads: got 1\.5; it must be a whole number"):
+        factory(heads=1.5)
+    with pytest.raises(ValueError, match=r"^hidden_size: got 3; .* of heads=2$"):
+        split.init(key, 2, 3)
+
+
+def test_heads_keep_what_else_a_factory_is_asked_for():
+    name = lj.cells.gru_reset_before("hard_sigmoid", heads=2).name
+    assert name == "gru_reset_before_hard_sigmoid_2_heads"
+    assert lj.four_gate("ltm", heads=2).name == "four_gate_ltm_2_heads"
+
+
 # ---------------------------------------------------------------------------
 # Initial weights
 # ---------------------------------------------------------------------------

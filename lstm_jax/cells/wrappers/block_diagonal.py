@@ -32,6 +32,12 @@ def block_diagonal(cell: Cell, heads: int) -> Cell:
     Every block starts as the w_hh of a cell of hidden/heads units: with the defaults,
     orthogonal.
 
+    The whole W_hh is multiplied, zeros included. On a CPU the gradient of 64 units in
+    4 heads takes half the time of an einsum over the heads, that of 512 units in 8
+    heads 2.5 times: with many units in many heads the zeros cost more than they save.
+
+    The factories of such cells have it as an option: `lj.cells.lstm(heads=2)`.
+
     Args:
       cell: one with a w_hh (hidden, gates * hidden), such as an RNN, an LSTM, a GRU and
         their kin; or the four-gate cell, whose W_u and rows that read the STM are
