@@ -20,6 +20,7 @@ from benchmarks.cases import (
     layer,
     linear,
     lyapunov,
+    newton,
     trainer,
     training_run,
     update,
@@ -52,6 +53,7 @@ CASES: dict[str, tuple[Callable, tuple[Shape, ...]]] = {
     "lyapunov": (lyapunov.lyapunov, (shapes.SPECTRUM,)),
     "checkpoint": (checkpointing.checkpoint, (shapes.CHECKPOINT,)),
     "linear": (linear.linear, shapes.LINEAR),
+    "newton": (newton.newton, (shapes.NEWTON,)),
     "compile": (compiling.compile_time, shapes.LAYERS),
 }
 ON_SEVERAL_DEVICES = ("layer", "training", "step", "seeds", "trainer")
@@ -63,6 +65,7 @@ SHAPES = tuple(
         shapes.SPECTRUM,
         shapes.CHECKPOINT,
         *shapes.LINEAR,
+        shapes.NEWTON,
     )
 )
 

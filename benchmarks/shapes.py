@@ -28,5 +28,6 @@ LINEAR = (
     Shape("linear1k", 1024, 8, 32, 32),
     Shape("linear16k", 16384, 1, 32, 32),
 )
+NEWTON = Shape("newton4k", 4096, 1, 4, 16)
 # For trials of the benchmark; its numbers mean nothing and enter no table.
 TINY = Shape("tiny", 16, 4, 2, 5)

@@ -123,7 +123,10 @@ def _check_split(cell: Cell, params: Params, hidden_size: int) -> None:
     """Refuses params without the fields, or in which they have another shape."""
     found = [*_recurrent(params).values()]
     of_gates = all(w.ndim == 2 and w.shape[1] % hidden_size == 0 for w in found)
-    if not of_gates or min(map(len, found)) != hidden_size:
+    # Gates that cells share come in columns of another order, and have fewer biases.
+    biases = getattr(params, "b", None)
+    shared = biases is not None and biases.shape[-1] != found[0].shape[-1]
+    if not of_gates or shared or min(map(len, found)) != hidden_size:
         raise ValueError(
             f"cell: got {cell.name!r}; it must have a w_hh (hidden, gates * hidden), "
             "as lj.LSTM, or be lj.FOUR_GATE"

@@ -114,10 +114,15 @@ def test_around_a_cell_that_draws():
         ),
         *(
             (
-                lambda key, cell=cell: block_diagonal(cell, 2).init(key, 2, 4),
+                lambda key, cell=cell: block_diagonal(cell, 2).init(key, 2, 6),
                 f"cell: got '{cell.name}'; it must have a w_hh .hidden, gates . hidden",
             )
-            for cell in (lj.cells.LRU, lj.cells.LSTM97, lj.cells.LESSON_PEEPHOLE_LSTM)
+            for cell in (
+                lj.cells.LRU,
+                lj.cells.LSTM97,
+                lj.cells.lstm2000(block_size=3),
+                lj.cells.LESSON_PEEPHOLE_LSTM,
+            )
         ),
     ],
 )
