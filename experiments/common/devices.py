@@ -13,6 +13,7 @@ import jax
 from jax.sharding import Mesh
 
 from experiments.common import environment
+from experiments.common.cores import is_beside_others
 from experiments.common.errors import ConfigError
 from lstm_jax.training import sharding
 
@@ -91,6 +92,10 @@ def mesh_for(num_runs: int, batch_size: int | None, devices: int) -> str | None:
 
 
 def mesh_of_networks(count: int) -> Mesh | None:
-    """Returns the devices of a CPU, at most one per network; None for one device."""
-    devices = min(count, on_cpu())
+    """Returns the devices of a CPU, at most one per network; None for one device.
+
+    Parts of an experiment that run beside one another have a core each, and compiling
+    for several devices would only cost more.
+    """
+    devices = 1 if is_beside_others() else min(count, on_cpu())
     return sharding.mesh_of(f"seed:{devices}") if devices > 1 else None
