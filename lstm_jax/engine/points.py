@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import not_
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,8 @@ from lstm_jax.engine.weights import Weights
 # When a product with x moves out of the loop (docs/decisions/002-engine.md).
 LARGE_MATRIX = 4 * 2**20  # bytes
 FEW_ROWS = 32
+# Without differentiation, by how much what is held may be larger than the matrix.
+TIMES_THE_MATRIX = 4
 
 
 class Ready(NamedTuple):
@@ -61,12 +64,14 @@ def _is_narrow(plan: Plan, term: Term, matrix: Array) -> bool:
 
 
 def with_products_ahead(
-    plan: Plan, ready: list[Ready], xs: list
+    plan: Plan, ready: list[Ready], xs: list, *, kept_anyway: bool
 ) -> tuple[list[Ready], list[Any]]:
     """Moves products of large matrices with x out of the loop, all steps in one.
 
     XLA:CPU copies a matrix to a new layout for every product. With few rows and a
-    matrix larger than the cache, that costs more than multiplying.
+    matrix larger than the cache, that costs more than multiplying. `kept_anyway` says
+    that pre-activations of all steps are held in any case; if not, only those of few
+    steps are moved.
     """
     inputs = dict(zip(plan.program.x, xs, strict=True))
     left, ahead = [], []
@@ -75,8 +80,10 @@ def with_products_ahead(
             left.append(of_point)
             ahead.append(None)
             continue
-        taken = [pair for pair in of_point.wide if _pays_ahead(plan, *pair)]
-        kept = [pair for pair in of_point.wide if not _pays_ahead(plan, *pair)]
+        wide = of_point.wide
+        pays = [_pays_ahead(plan, *pair, inputs, kept_anyway) for pair in wide]
+        taken = [*compress(wide, pays)]
+        kept = [*compress(wide, map(not_, pays))]
         total = None
         for term, matrix in taken:
             rows = inputs[term.operand]
@@ -86,13 +93,17 @@ def with_products_ahead(
     return left, ahead
 
 
-def _pays_ahead(plan: Plan, term: Term, matrix: Array) -> bool:
-    if term.operand not in plan.program.x:
+def _pays_ahead(
+    plan: Plan, term: Term, matrix: Array, inputs: dict[int, Array], kept_anyway: bool
+) -> bool:
+    if term.operand not in inputs:
         return False
     operand = plan.program.avals[term.operand]
     features = operand.shape[term.operand_axis]
     few = at_most(operand.size, FEW_ROWS * features)
-    return few and at_most(LARGE_MATRIX, matrix.nbytes)
+    small = TIMES_THE_MATRIX * features * features  # all steps' rows, times features
+    fits = kept_anyway or at_most(inputs[term.operand].size, small)
+    return few and fits and at_most(LARGE_MATRIX, matrix.nbytes)
 
 
 def point_outputs(

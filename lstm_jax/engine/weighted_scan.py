@@ -51,12 +51,14 @@ def weighted_scan(plan: Plan, over_time: Callable) -> Callable:
         return over_time(as_written, inputs.carry, inputs.xs)
 
     def values(inputs):
-        ready = made_ready(plan, inputs.weights)
+        ready, ahead = with_products_ahead(
+            plan, made_ready(plan, inputs.weights), inputs.xs, kept_anyway=False
+        )
 
-        def body(carry, x):
-            return _forward(plan, ready, inputs.constants, carry, x)[:2]
+        def body(carry, at_t):
+            return _forward(plan, ready, inputs.constants, carry, *at_t)[:2]
 
-        return over_time(body, inputs.carry, inputs.xs)
+        return over_time(body, inputs.carry, (inputs.xs, ahead))
 
     @partial(run.defjvp, symbolic_zeros=True)
     def rule(primals, tangents):
@@ -86,7 +88,7 @@ def _saving_scan(
 ) -> tuple[Any, Saved]:
     """Returns (carry, ys), and what the backward pass needs from every step."""
     ready, ahead = with_products_ahead(
-        plan, made_ready(plan, inputs.weights), inputs.xs
+        plan, made_ready(plan, inputs.weights), inputs.xs, kept_anyway=True
     )
 
     def body(carry, at_t):

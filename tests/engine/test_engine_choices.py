@@ -1,6 +1,7 @@
 """What the engine chooses by size: products with x inside the loop, or ahead of it."""
 
 from collections import Counter
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -62,11 +63,19 @@ def test_a_large_matrix_and_few_rows_leave_the_loop(rows, width, is_ahead):
     def loss(params, xs):
         return jnp.sum(lj.unroll(lj.LSTM, params, xs)[1])
 
-    program = jax.make_jaxpr(jax.grad(loss))(sizes, xs)
-    with_x = ((rows, width), (width, 1024)) in dots_in_loops(program.jaxpr)
-    assert with_x == (not is_ahead)
-    forward = jax.make_jaxpr(loss)(sizes, xs)
-    assert ((rows, width), (width, 1024)) in dots_in_loops(forward.jaxpr)
+    for function in (loss, jax.grad(loss)):
+        program = jax.make_jaxpr(function)(sizes, xs)
+        with_x = ((rows, width), (width, 1024)) in dots_in_loops(program.jaxpr)
+        assert with_x == (not is_ahead)
+
+
+@pytest.mark.parametrize(("time", "is_ahead"), [(2048, True), (2049, False)])
+def test_a_forward_pass_holds_at_most_four_matrices_more(time, is_ahead):
+    """Products of 2 rows and 2048 steps take 4 times the memory of 1024 x 1024."""
+    sizes = jax.eval_shape(lambda k: lj.LSTM.init(k, 1024, 256), jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((time, 2, 1024), jnp.float32)
+    program = jax.make_jaxpr(partial(lj.unroll, lj.LSTM))(sizes, xs)
+    assert (((2, 1024), (1024, 1024)) in dots_in_loops(program.jaxpr)) != is_ahead
 
 
 def test_products_ahead_change_nothing(key, monkeypatch):
