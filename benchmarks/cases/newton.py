@@ -33,13 +33,13 @@ def newton(shape: Shape, setting: Setting) -> Iterator[Comparison]:
         scan = jax_side("scan", _scanned, (params, xs), setting)
         for method in METHODS:
             found = lj.parallel_unroll(lj.RNN, params, xs, method=method)[2]
-            said = f"{int(found.iterations)} iterations"
-            work = f"λ_1 = {float(found.exponent):+.2f}, gain {gain:g}, {said}"
+            work = f"λ_1 = {float(found.exponent):+.2f}, gain {gain:g}"
+            name = f"{method}, {int(found.iterations)} iterations"
 
             def parallel(params, xs, method=method):
                 return (lj.parallel_unroll(lj.RNN, params, xs, method=method)[1],)
 
-            ours = jax_side(method, parallel, (params, xs), setting)
+            ours = jax_side(name, parallel, (params, xs), setting)
             yield Comparison("newton", shape.name, work, ours, scan, ("time",))
 
 
