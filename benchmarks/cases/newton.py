@@ -1,4 +1,4 @@
-"""Newton's method over all steps at once against the scan, from order to chaos.
+"""Newton's method over all steps at once against the scan, by how fast a net forgets.
 
 The cell is an RNN of random weights of a gain g: the larger g, the larger λ_1, the
 exponent that `parallel_unroll` forecasts, and the more iterations it takes. From
