@@ -167,7 +167,7 @@ def start(
             _Parser(CPU_DEVICES),
             "cpu_devices",
             devices.AUTO,
-            f"as which the CPU acts, auto: one a core; {CPU_DEVICES.hint}",
+            f"how many the CPU acts as, auto for one per core; {CPU_DEVICES.hint}",
             module_name=sys.argv[0],
         )
     _run(config_type, in_folder)

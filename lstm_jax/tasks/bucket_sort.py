@@ -38,7 +38,7 @@ from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.binomial import binomial
 from lstm_jax.tasks.sampling import sampler, steps
-from lstm_jax.tasks.strings import ask_behind, random_strings
+from lstm_jax.tasks.strings import ask_behind, floor, random_strings
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -75,12 +75,6 @@ def _bucket_sort(num_symbols: int) -> Task:
         plateaus=partial(plateaus, num_symbols),
         correct=losses.all_right,
     )
-
-
-def floor(num_symbols: int, length: int) -> float:
-    """Returns ln v."""
-    del length
-    return float(np.log(num_symbols))
 
 
 def plateaus(num_symbols: int, length: int) -> Mapping[str, float]:

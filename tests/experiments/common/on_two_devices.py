@@ -14,6 +14,7 @@ import numpy as np
 import lstm_jax as lj
 from experiments import train
 from experiments.common import devices, training
+from experiments.common.cores import on_all_cores
 from experiments.train.sharing import settled
 from lstm_jax.training import runs
 
@@ -53,7 +54,10 @@ def main(folder):
     two = train.Config(num_seeds=2)
     with jax.enable_x64(True):
         apart = difference()
+    alone = devices.mesh_of_networks(3)
     found = {
+        "alone": None if alone is None else alone.size,
+        "beside others": on_all_cores([partial(devices.mesh_of_networks, 3)] * 2),
         "devices": jax.device_count(),
         "difference": apart,
         "of one seed": settled(one, folder, resume=False).mesh,
