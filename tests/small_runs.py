@@ -28,9 +28,10 @@ SMALL = Config(
 
 
 def start(out, config=SMALL, *flags):
-    """A real process on its way."""
+    """A real process on its way, on as many devices as this one."""
     values = dataclasses.asdict(config).items()
     given = [f"--{name}={value}" for name, value in values if value is not None]
+    given.append("--cpu_devices=1")
     return subprocess.Popen(
         [sys.executable, "-m", "experiments.train", *given, f"--out={out}", *flags],
         cwd=ROOT,
