@@ -16,6 +16,7 @@ import lstm_jax as lj
 from benchmarks import table as bench
 from experiments.common import describing, records, rows, usage, wording
 from experiments.figures.nature_show import SOLVED
+from lstm_jax.descriptions import whole
 from scripts import rows_table, which_memory
 from scripts.rows_table import markdown
 
@@ -235,7 +236,7 @@ def tasks() -> str:
     """Returns `docs/tasks.md`: every task of `lj.TASKS`, in the words of its file."""
     lines = [
         {
-            **_named(name, _module(task.floor)),
+            **_named(name, import_module(whole(task.floor).__module__)),
             "inputs": str(task.input_size),
             "outputs": str(task.output_size),
             "answers": task.answers.replace("_", " "),
@@ -254,13 +255,6 @@ def _named(name: str, module: ModuleType) -> dict[str, str]:
     path = module.__name__.replace(".", "/")
     first, *_ = inspect.cleandoc(module.__doc__ or "").split("\n\n")
     return {"name": f"[`{name}`](../{path}.py)", "": first.replace("\n", " ")}
-
-
-def _module(function: Callable) -> ModuleType:
-    """Returns the file in which a function is written."""
-    while isinstance(function, partial):
-        function = function.func
-    return import_module(function.__module__)
 
 
 DOCS = {

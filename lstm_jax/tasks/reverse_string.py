@@ -25,6 +25,7 @@ References:
   up to 500, https://arxiv.org/abs/2207.02098
 """
 
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -36,7 +37,7 @@ from lstm_jax.checks import check_whole
 from lstm_jax.factories import factory
 from lstm_jax.tasks import losses
 from lstm_jax.tasks.sampling import sampler
-from lstm_jax.tasks.strings import ask_behind, floor, random_strings
+from lstm_jax.tasks.strings import ask_behind, random_strings
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.types import PRNGKey
 
@@ -73,6 +74,12 @@ def _reverse_string(num_symbols: int) -> Task:
         plateaus=partial(plateaus, num_symbols),
         correct=losses.all_right,
     )
+
+
+def floor(num_symbols: int, length: int) -> float:
+    """Returns ln v: a marker says nothing."""
+    del length
+    return math.log(num_symbols)
 
 
 def plateaus(num_symbols: int, length: int) -> Mapping[str, float]:

@@ -7,20 +7,12 @@ A length is in steps, 2 n; of an odd one the last step is empty. Inputs are one-
 symbols, the marker.
 """
 
-import math
-
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from lstm_jax.tasks.sampling import ask_every, one_hot, random_symbols, steps
 from lstm_jax.tasks.task import Batch
 from lstm_jax.types import PRNGKey
-
-
-def floor(num_symbols: int, length: int) -> float:
-    """Returns ln v, the loss of who guesses: a marker says nothing."""
-    del length
-    return math.log(num_symbols)
 
 
 def random_strings(

@@ -116,7 +116,7 @@ config = train.Config(cell=np.str_("rnn"), hidden_size=np.int64(4), length=np.in
 assert config == train.Config(cell="rnn", hidden_size=4, length=6, learning_rate=0.5,
     num_steps=20, test_size=5)
 kinds = {type(value) for value in dataclasses.astuple(config)}
-assert kinds <= {int, float, str, type(None)}, kinds
+assert kinds <= {bool, int, float, str, type(None)}, kinds
 train.run(config, sys.argv[1])
 train.run(config, sys.argv[1], resume=True)
 """
