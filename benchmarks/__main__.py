@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import machine, shapes, table
+from benchmarks import gpu, machine, shapes, table
 from benchmarks.cases import (
     checkpointing,
     compiling,
@@ -31,12 +31,14 @@ from benchmarks.shapes import Shape
 from benchmarks.sides import Setting
 from experiments.common import cli
 from experiments.common.cli import (
+    ConfigError,
     Flags,
     integer,
     list_of,
     one_of,
     option,
     optional,
+    switch,
     text,
 )
 
@@ -82,12 +84,20 @@ class Config(Flags):
         list_of(one_of([*SHAPES, shapes.TINY.name])),
         "sizes; tiny is for trials and enters no table",
     )
-    rounds: int = option(15, integer(minimum=2), "quiet rounds A B per comparison")
+    rounds: int = option(
+        15, integer(minimum=2), "quiet rounds A B per comparison, at most 7 with --gpu"
+    )
     cpu_devices: int = option(
         1, integer(minimum=1), f"of JAX; above 1, only {', '.join(ON_SEVERAL_DEVICES)}"
     )
     compiler_options: str | None = option(
         None, optional(text()), "for every JAX program: name=value,name=value"
+    )
+    gpu: bool = option(
+        False, switch(), "one list for a GPU, of at most 8 minutes, in place of --cases"
+    )
+    rehearse: bool = option(
+        False, switch(), "with --gpu: that list on the CPU, at a tiny size"
     )
 
 
@@ -124,11 +134,34 @@ def _options(given: str | None) -> dict[str, str | bool] | None:
     return {name: value for name, value in (p.split("=", 1) for p in given.split(","))}
 
 
-def command(config: Config, out: Path) -> None:
-    """Runs the benchmark; every line goes to the record, and as text to stdout."""
+def run_on_gpu(config: Config, write: Callable[[dict[str, Any]], None]) -> None:
+    """Measures the list of `--gpu`, or rehearses it."""
+    parts = gpu.rehearsal() if config.rehearse else gpu.plan()
+    gpu.run(parts, Setting(rounds=config.rounds), write)
+
+
+def begin(config: Config) -> None:
+    """Chooses the device.
+
+    Raises:
+      ConfigError: a GPU is asked for, and there is none.
+    """
+    if config.gpu and not config.rehearse:
+        if not gpu.on_gpu():
+            raise ConfigError(
+                f"gpu: JAX finds no GPU here, only a {jax.default_backend()}; --gpu "
+                "--rehearse runs the same list on it at a tiny size, and without --gpu "
+                "the benchmark of the CPU runs"
+            )
+        return
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", config.cpu_devices)
-    record = out / "record.jsonl"
+
+
+def command(config: Config, out: Path) -> None:
+    """Runs the benchmark; every line goes to the record, and as text to stdout."""
+    begin(config)
+    record = out / ("gpu.jsonl" if config.gpu else "record.jsonl")
 
     def write(line):
         with record.open("a") as file:
@@ -136,7 +169,7 @@ def command(config: Config, out: Path) -> None:
         print(table.row(line), flush=True)
 
     try:
-        run(config, write)
+        (run_on_gpu if config.gpu else run)(config, write)
     except KeyboardInterrupt:
         sys.exit("interrupted; the lines measured so far are in the record")
     print(f"\nlines appended to {record.resolve()}")

@@ -24,7 +24,7 @@ def measure(
     """
     ours, peer = comparison.ours, comparison.peer
     if "time" in comparison.measures:
-        check(ours, peer)
+        check(ours, peer, setting.tolerance)
     for measure in comparison.measures:
         found = MEASURES[measure](ours, peer, setting)
         if found is not None:
@@ -90,6 +90,7 @@ def line(
         "D": shape.input,
         "H": shape.hidden,
         "dtype": "float32",
+        "precision": setting.precision,
         "devices": setting.devices,
         "work": comparison.work,
         "measure": measure,

@@ -1,6 +1,5 @@
 """The header of a run: everything that its numbers depend on."""
 
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
@@ -11,8 +10,9 @@ import torch
 
 from benchmarks import timing
 from benchmarks.sides import Setting
-from experiments.common import records
+from experiments.common import environment, records
 
+NUMBERS = ("cpu family", "model")
 PEERS = ("torch", "flax", "dm-haiku", "equinox", "keras")
 
 
@@ -26,6 +26,7 @@ def header(setting: Setting) -> dict[str, Any]:
         "commit": made["commit"],
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
+        "device": jax.devices()[0].device_kind,
         "torch_threads": torch.get_num_threads(),
         "devices": setting.devices,
         "matmul_precision": {
@@ -35,23 +36,21 @@ def header(setting: Setting) -> dict[str, Any]:
         "compiler_options": setting.compiler_options or {},
         "rounds": setting.rounds,
         "sees_other_processes": timing.STAT.exists(),
-        "versions": {**made["versions"], **{name: _version(name) for name in PEERS}},
+        "versions": {
+            **made["versions"],
+            **{name: environment.version(name) for name in PEERS},
+        },
         "ratio": "peer / lstm_jax, above 1: lstm_jax is faster, or needs less memory",
     }
 
 
 def cpu_model() -> str:
-    """Returns the name of the processor."""
+    """Returns the name of the processor, with the numbers that tell its kind."""
     listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        for row in listing.read_text().splitlines():
-            if row.startswith("model name"):
-                return row.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed: left out"
+    if not listing.exists():
+        return platform.processor() or platform.machine()
+    rows = (row.partition(":") for row in listing.read_text().splitlines())
+    found = {name.strip(): value.strip() for name, _, value in rows}
+    numbers = [f"{name} {found[name]}" for name in NUMBERS if name in found]
+    kind = f" ({', '.join(numbers)})" if numbers else ""
+    return found.get("model name", platform.machine()) + kind

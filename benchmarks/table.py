@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.shapes import TINY
 
 HERE = Path(__file__).parent
-README, RECORD = HERE / "README.md", HERE / "results" / "record.jsonl"
+README, RESULTS = HERE / "README.md", HERE / "results"
+RECORD, OF_GPU = RESULTS / "record.jsonl", RESULTS / "gpu.jsonl"
 RULE = "one or two devices by the rule"
 RULED = {"layer": "forward+backward", "training": "10 steps"}  # case: work
 MOST_WEIGHTS = 2 * 2**20  # bytes
@@ -24,6 +25,8 @@ def row(line: Line) -> str:
     """Returns one line of the record for a terminal."""
     if line["kind"] == "header":
         return "\n".join(f"{name}: {value}" for name, value in line.items()) + "\n"
+    if line["kind"] == "not run":
+        return f"{line['case']:10} {line['what']}: not run: {line['why']}"
     quiet = "" if line["quiet"] else f"  NOT QUIET, {line['dropped']} rounds disturbed"
     return (
         f"{line['case']:10} {line['shape']:10} {line['work']:17} {line['measure']:8}"
@@ -40,7 +43,7 @@ def read(path: Path) -> list[Line]:
         line = json.loads(written)
         if line["kind"] == "header":
             header = line
-        elif line["shape"] != TINY.name:
+        elif line["kind"] == "ratio" and line["shape"] != TINY.name:
             lines.append({**line, "header": header})
     return lines
 
@@ -62,6 +65,16 @@ def tables(lines: Sequence[Line], case: str) -> str:
         title = f"**{work}, {measure}** ({unit}), {_devices(devices)}"
         blocks += [title, _table(group)]
     return "\n\n".join(blocks) + "\n"
+
+
+def tables_of_gpu(path: Path) -> str:
+    """Returns the tables of a record of `--gpu`, by case and precision."""
+    groups = _grouped(read(path), ("case", "precision"))
+    blocks = [
+        f"### {case}, products in {precision}\n\n{tables(lines, case)}"
+        for (case, precision), lines in groups.items()
+    ]
+    return "\n".join(blocks) or "Not run yet.\n"
 
 
 def _grouped(lines: Iterable[Line], names: Sequence[str]) -> dict[tuple, list[Line]]:
@@ -146,7 +159,13 @@ def _summed_up(group: Sequence[Line], note: str = "") -> list[str]:
 
 def with_tables(text: str, lines: Sequence[Line]) -> str:
     """Returns the README's text with the tables of a record between its marks."""
-    return BLOCK.sub(lambda m: f"{m[1]}\n{tables(lines, m[2])}\n{m[3]}", text)
+
+    def made(mark):
+        of_gpu = mark[2] == "gpu"
+        found = tables_of_gpu(OF_GPU) if of_gpu else tables(lines, mark[2])
+        return f"{mark[1]}\n{found}\n{mark[3]}"
+
+    return BLOCK.sub(made, text)
 
 
 def _table(group: Sequence[Line]) -> str:

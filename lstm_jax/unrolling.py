@@ -15,6 +15,7 @@ from lstm_jax.associative import check_has_transition, run_as_tree
 from lstm_jax.backward import cut_backward
 from lstm_jax.cells.cell import Cell, check_cell
 from lstm_jax.checks import check_choice, check_type, check_whole, shown
+from lstm_jax.cudnn import check_cudnn, run_layer
 from lstm_jax.engine.scanning import check_pieces
 from lstm_jax.inputs import batch_shape_of, starting_carry, unbatched_leaves
 from lstm_jax.masking import Masks, Steps, over_time, prepare, select, unless_idle
@@ -63,7 +64,10 @@ def unroll(
       scan_unroll: steps per iteration of the compiled loop.
       implementation: "auto" or "plain", see `scan`; "associative" for a cell that is
         linear in its state (`Cell.transition`): pieces of `checkpoint_every` steps,
-        about sqrt(time) of them by default, are each run at once.
+        about sqrt(time) of them by default, are each run at once; "cudnn" for `lj.LSTM`
+        in float32 on an NVIDIA GPU, with `lengths` but without mask, resets and
+        checkpoints: it has no forward mode, no second derivatives and no `vmap`, and so
+        is never chosen by "auto".
 
     Returns:
       The carry that leaves the last step run, and ys (time, *batch, output).
@@ -92,7 +96,7 @@ def unroll(
     return _unrolled(cell, params, xs, carry, masks, how)
 
 
-IMPLEMENTATIONS = ("auto", "plain", "associative")
+IMPLEMENTATIONS = ("auto", "plain", "associative", "cudnn")
 
 
 class How(NamedTuple):
@@ -107,19 +111,27 @@ def _unrolled(
     cell: Cell, params: Params, xs: Any, carry: Any, masks: Masks, how: How
 ) -> tuple[Carry, Any]:
     """Runs the step of the cell, or hands each part of a cell of cells to itself."""
-    if cell.over is None and how.implementation == "associative":
-        check_has_transition(cell)
-        steps = prepare(cell, params, xs, carry, **masks)
-        check_pieces(how.checkpoint_every, steps.time)
-        return run_as_tree(cell, steps, how.checkpoint_every)
     if cell.over is None:
-        return _run(prepare(cell, params, xs, carry, **masks), how)
+        if how.implementation == "associative":
+            check_has_transition(cell)
+        if how.implementation == "cudnn":
+            check_cudnn(cell, params, xs, masks, how.checkpoint_every)
+        return _run_as_asked(cell, prepare(cell, params, xs, carry, **masks), how)
 
     def run(cell, params, xs, carry, reverse=False):
         turned: Masks = {**masks, "reverse": masks.get("reverse", False) != reverse}
         return _unrolled(cell, params, xs, carry, turned, how)
 
     return cell.over(run, params, xs, starting_carry(cell, params, xs, carry))
+
+
+def _run_as_asked(cell: Cell, steps: Steps, how: How) -> tuple[Carry, Any]:
+    if how.implementation == "associative":
+        check_pieces(how.checkpoint_every, steps.time)
+        return run_as_tree(cell, steps, how.checkpoint_every)
+    if how.implementation == "cudnn":
+        return run_layer(steps)
+    return _run(steps, how)
 
 
 # Compiled once per cell and shapes, also without a `jit` around it.

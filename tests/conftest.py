@@ -7,11 +7,7 @@ import time
 
 from compiling import quick_flags
 
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Compiling is what the tests pay for, not running. The results are those of the default
-# to rounding; the benchmark and the demo run with the default.
-os.environ.setdefault("XLA_FLAGS", quick_flags())
 
 import jax
 import jax.monitoring
@@ -27,6 +23,36 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def pytest_configure(config):
+    """Chooses the device and the folder of programs, before JAX begins."""
+    if not of_a_gpu(config):
+        begin_on_cpu()
+    keep_programs(config)
+
+
+def of_a_gpu(config):
+    """Whether only the tests of a GPU are asked for."""
+    return config.option.markexpr == "gpu"
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leaves all other files out, then: they import packages that may be absent."""
+    file = collection_path.suffix == ".py"
+    if of_a_gpu(config) and file and collection_path.parent.name != "gpu":
+        return True
+    return None
+
+
+def begin_on_cpu():
+    """Chooses the CPU, and a compiler in a hurry, for the subprocesses too.
+
+    Compiling is what the tests pay for, not running. The results are those of the
+    default to rounding; the benchmark and the demo run with the default.
+    """
+    os.environ.setdefault("XLA_FLAGS", quick_flags())
+    jax.config.update("jax_platforms", os.environ.setdefault("JAX_PLATFORMS", "cpu"))
+
+
+def keep_programs(config):
     """Keeps what was compiled for the next run, which takes half the time.
 
     JAX finds a program by all that it was compiled from. `pytest --cache-clear` empties

@@ -28,7 +28,7 @@ LAYERS = [
     {"lstm_jax.cells", "lstm_jax.tasks", "lstm_jax.theory"},
     {"lstm_jax.inputs"},
     {"lstm_jax.masking"},
-    {"lstm_jax.associative", "lstm_jax.tracing"},
+    {"lstm_jax.associative", "lstm_jax.cudnn", "lstm_jax.tracing"},
     {"lstm_jax.unrolling"},
     {"lstm_jax.adapters", "lstm_jax.gradients", "lstm_jax.training"},
     {"lstm_jax.newton", "lstm_jax.plots"},

@@ -20,7 +20,9 @@ class TorchModel(torch.nn.Module):
         super().__init__()
         self.lstm = pytorch.lstm(model.cell)
         self.lstm.bias_hh_l0.requires_grad_(False)  # only one b, like ours
-        self.readout = torch.nn.Linear(len(model.readout.w), len(model.readout.b))
+        self.readout = torch.nn.Linear(
+            len(model.readout.w), len(model.readout.b), device=pytorch.device()
+        )
         with torch.no_grad():
             self.readout.weight.copy_(pytorch.tensor(model.readout.w).T)
             self.readout.bias.copy_(pytorch.tensor(model.readout.b))
@@ -41,7 +43,7 @@ class TorchModel(torch.nn.Module):
         w: Any = pytorch.tensor_gradient(self.readout.weight).T
         b: Any = pytorch.tensor_gradient(self.readout.bias)
         cell = pytorch.gradients(self.lstm)
-        return value.detach().numpy(), ModelParams(cell, LinearParams(w, b))
+        return pytorch.array(value), ModelParams(cell, LinearParams(w, b))
 
 
 class Training:
@@ -67,8 +69,9 @@ class Training:
 
 def sample(time: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Draws numbers in [0, 1), one mark in each half of the time."""
-    numbers, marks = torch.rand(time, batch), torch.zeros(time, batch)
-    columns = torch.arange(batch)
-    marks[torch.randint(0, time // 2, (batch,)), columns] = 1
-    marks[torch.randint(time // 2, time, (batch,)), columns] = 1
+    with torch.device(pytorch.device()):
+        numbers, marks = torch.rand(time, batch), torch.zeros(time, batch)
+        columns = torch.arange(batch)
+        marks[torch.randint(0, time // 2, (batch,)), columns] = 1
+        marks[torch.randint(time // 2, time, (batch,)), columns] = 1
     return torch.stack([numbers, marks], dim=-1), (numbers * marks).sum(0)

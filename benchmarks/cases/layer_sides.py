@@ -142,6 +142,11 @@ def _weights_home(layer: Layer, problem: Problem, gradient: Any) -> Any:
 # --- PyTorch --------------------------------------------------------------------------
 
 
+def torch_side(run: Callable[[], Any], answer: Callable[[], Any]) -> Side:
+    """Returns a side of PyTorch, which waits for its device."""
+    return Side("PyTorch", pytorch.waited(run), answer)
+
+
 def torch_forward(problem: Problem) -> Side:
     """As `forward`."""
     module, xs = pytorch.lstm(problem.params), pytorch.tensor(problem.xs)
@@ -150,7 +155,7 @@ def torch_forward(problem: Problem) -> Side:
         with torch.no_grad():
             return module(xs)[0]
 
-    return Side("PyTorch", run, answer=lambda: (run().numpy(),))
+    return torch_side(run, answer=lambda: (pytorch.array(run()),))
 
 
 def torch_backward(problem: Problem) -> Side:
@@ -167,10 +172,10 @@ def torch_backward(problem: Problem) -> Side:
         return loss
 
     def answer():
-        loss = run().detach().numpy()
+        loss = pytorch.array(run())
         return loss, pytorch.gradients(module), pytorch.tensor_gradient(xs)
 
-    return Side("PyTorch", run, answer)
+    return torch_side(run, answer)
 
 
 def torch_training(problem: Problem) -> Side:
@@ -193,7 +198,8 @@ def torch_training(problem: Problem) -> Side:
 
     def answer():
         run()
-        after = lj.from_torch(module.state_dict())
+        state = module.state_dict()
+        after = lj.from_torch({name: leaf.cpu() for name, leaf in state.items()})
         return (jax.tree.map(jnp.subtract, after, problem.params),)
 
-    return Side("PyTorch", run, answer)
+    return torch_side(run, answer)

@@ -85,11 +85,12 @@ def torch_side(problem: Problem, work: str) -> Side:
 
     def gradients():
         loss, (*of_weights, of_xs) = backward()
-        params = type(problem.params)(*(leaf.numpy() for leaf in of_weights))
-        return loss.numpy(), params, of_xs.numpy()
+        params = type(problem.params)(*map(pytorch.array, of_weights))
+        return pytorch.array(loss), params, pytorch.array(of_xs)
 
     if work == "forward":
-        return Side("PyTorch loop", forward, answer=lambda: (forward().numpy(),))
+        run = pytorch.waited(forward)
+        return Side("PyTorch loop", run, answer=lambda: (pytorch.array(forward()),))
     for leaf in leaves:
         leaf.requires_grad_()
-    return Side("PyTorch loop", backward, answer=gradients)
+    return Side("PyTorch loop", pytorch.waited(backward), answer=gradients)

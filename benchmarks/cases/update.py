@@ -17,6 +17,7 @@ from benchmarks import devices
 from benchmarks.cases import adding
 from benchmarks.cases.adding_torch import Training
 from benchmarks.devices import can_split
+from benchmarks.peers import pytorch
 from benchmarks.shapes import Shape
 from benchmarks.sides import Comparison, Setting, Side, jax_side
 
@@ -40,7 +41,7 @@ def step(shape: Shape, setting: Setting) -> Iterator[Comparison]:
     torch_training = Training(state.model, shape)
     peer = Side(
         "PyTorch",
-        run=torch_training.step,
+        run=pytorch.waited(torch_training.step),
         answer=lambda: Training(state.model, shape).model.loss_and_gradient(batch),
     )
     yield Comparison("step", shape.name, "one update", our, peer)
@@ -63,7 +64,7 @@ def seeds(shape: Shape, setting: Setting) -> Iterator[Comparison]:
 
     peer = Side(
         "PyTorch, one by one",
-        run=lambda: [training.step() for training in trainings],
+        run=pytorch.waited(lambda: [training.step() for training in trainings]),
         answer=torch_answer,
     )
     ways = {"vmap": jax.vmap, "lax.map": lambda of_one: partial(jax.lax.map, of_one)}

@@ -5,20 +5,17 @@ layout; it is affine, so its transpose converts the library's gradients back, an
 way back need not be written. PyTorch is in `benchmarks/peers/pytorch.py`.
 
 Every library gets what suits it best: time-major arrays if it takes them, and nnx split
-once, outside the compiled program.
+once, outside the compiled program. It is imported where it is used: it may be absent.
 """
 
 import os
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-import equinox as eqx
-import flax.linen as nn
-import haiku as hk
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 import lstm_jax as lj
 from benchmarks.shapes import Shape
@@ -60,9 +57,11 @@ def ours_otherwise() -> list[Layer]:
     return [ours(implementation="plain")]
 
 
-def linen_layer(shape: Shape, cell_type: Any) -> Layer:
+def linen_layer(shape: Shape, cell_type: str) -> Layer:
     """Flax linen: `nn.RNN` around a cell."""
-    cell = cell_type(features=shape.hidden)
+    import flax.linen as nn
+
+    cell = getattr(nn, cell_type)(features=shape.hidden)
     rnn = nn.RNN(cell, time_major=True)
 
     def apply(weights, xs):
@@ -71,19 +70,21 @@ def linen_layer(shape: Shape, cell_type: Any) -> Layer:
     def step(weights, carry, x):
         return cell.apply({"params": weights}, carry, x)
 
-    name = f"Flax linen {cell_type.__name__}"
+    name = f"Flax linen {cell_type}"
     return Layer(name, _kernels_by_gate, apply, step, partial(_zeros, shape))
 
 
-def nnx_layer(shape: Shape, cell_type: Any) -> Layer:
+def nnx_layer(shape: Shape, cell_type: str) -> Layer:
     """Flax nnx: `nnx.RNN` around a cell."""
-    cell = cell_type(shape.input, shape.hidden, rngs=nnx.Rngs(0))
+    from flax import nnx
+
+    cell = getattr(nnx, cell_type)(shape.input, shape.hidden, rngs=nnx.Rngs(0))
     cell_graph, cell_weights = nnx.split(cell)
     rnn_graph, rnn_weights, rest = nnx.split(
         nnx.RNN(cell, time_major=True), nnx.Param, ...
     )
     copy = partial(_kernels_by_gate, input_forget="if_")
-    if cell_type is nnx.OptimizedLSTMCell:
+    if cell_type == "OptimizedLSTMCell":
         copy = _nnx_optimized
 
     def apply(weights, xs):
@@ -93,12 +94,13 @@ def nnx_layer(shape: Shape, cell_type: Any) -> Layer:
     def step(weights, carry, x):
         return nnx.merge(cell_graph, _with_values(cell_weights, weights))(carry, x)
 
-    name = f"Flax nnx {cell_type.__name__}"
+    name = f"Flax nnx {cell_type}"
     return Layer(name, copy, apply, step, partial(_zeros, shape))
 
 
 def haiku_layer(shape: Shape) -> Layer:
     """Haiku: `hk.dynamic_unroll(hk.LSTM)`."""
+    import haiku as hk
 
     def whole(xs):
         core = hk.LSTM(shape.hidden)
@@ -133,6 +135,8 @@ def haiku_layer(shape: Shape) -> Layer:
 
 def equinox_layer(shape: Shape) -> Layer:
     """Equinox: `lax.scan` over a vmapped `eqx.nn.LSTMCell`."""
+    import equinox as eqx
+
     cell = eqx.nn.LSTMCell(shape.input, shape.hidden, key=jax.random.key(0))
 
     def copy(params):
@@ -172,14 +176,7 @@ def keras_layer(shape: Shape) -> Layer | None:
 
 def library_cells(shape: Shape) -> list[Layer]:
     """The JAX libraries whose cells can be used in another loop."""
-    return [
-        linen_layer(shape, nn.OptimizedLSTMCell),
-        linen_layer(shape, nn.LSTMCell),
-        nnx_layer(shape, nnx.OptimizedLSTMCell),
-        nnx_layer(shape, nnx.LSTMCell),
-        haiku_layer(shape),
-        equinox_layer(shape),
-    ]
+    return _installed(LIBRARIES, shape)
 
 
 def jax_layers(shape: Shape) -> list[Layer]:
@@ -188,6 +185,41 @@ def jax_layers(shape: Shape) -> list[Layer]:
     if keras is None:
         print("Keras on JAX is not installed: left out (pip install keras)")
     return library_cells(shape) + ([] if keras is None else [keras])
+
+
+Builder = Callable[[Shape], Layer]
+FASTEST: dict[str, list[Builder]] = {
+    "flax": [
+        partial(linen_layer, cell_type="OptimizedLSTMCell"),
+        partial(nnx_layer, cell_type="OptimizedLSTMCell"),
+    ],
+    "equinox": [equinox_layer],
+}
+LIBRARIES: dict[str, list[Builder]] = {
+    "flax": [
+        partial(linen_layer, cell_type="OptimizedLSTMCell"),
+        partial(linen_layer, cell_type="LSTMCell"),
+        partial(nnx_layer, cell_type="OptimizedLSTMCell"),
+        partial(nnx_layer, cell_type="LSTMCell"),
+    ],
+    "haiku": [haiku_layer],
+    "equinox": [equinox_layer],
+}
+
+
+def fastest_layers(shape: Shape) -> list[Layer]:
+    """The fastest cell of each library that is installed."""
+    return _installed(FASTEST, shape)
+
+
+def _installed(libraries: dict[str, list[Builder]], shape: Shape) -> list[Layer]:
+    found = []
+    for library, builders in libraries.items():
+        if find_spec(library) is None:
+            print(f"{library} is not installed: left out")
+            continue
+        found += [build(shape) for build in builders]
+    return found
 
 
 def _by_gate(params: lj.LSTMParams):
@@ -224,6 +256,8 @@ def _copied(state: Any) -> Any:
 
 def _with_values(state: Any, values: Any) -> Any:
     """Returns a copy of an nnx state with other values."""
+    from flax import nnx
+
     state = _copied(state)
     nnx.replace_by_pure_dict(state, values)
     return state

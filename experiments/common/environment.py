@@ -41,6 +41,14 @@ def threads() -> int:
     return max(cores(), len(devices) if devices[0].platform == "cpu" else 1)
 
 
+def version(package: str) -> str:
+    """Returns the version of a package, or that it isn't installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def cores() -> int:
     """Returns NPROC, or else the cores that this process may use, and starts nothing.
 

@@ -6,7 +6,6 @@ that a process killed between two moves leaves one record, and never parts of tw
 """
 
 import datetime
-import importlib.metadata
 import io
 import json
 import os
@@ -133,7 +132,7 @@ def new(
 def provenance(wall_seconds: float) -> dict[str, Any]:
     """Returns versions, device, CPU threads, commit, date and wall time."""
     device = jax.devices()[0]
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions = {name: environment.version(name) for name in PACKAGES}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "device": f"{device.platform}: {device.device_kind}, {os.cpu_count()} cores",

@@ -15,8 +15,10 @@ def in_pieces(
     """Runs whole pieces in an outer scan, and the last, shorter piece on its own.
 
     `run(carry, xs, length) -> (carry, ys)` runs so many steps; its inside is recomputed
-    in the backward pass.
+    in the backward pass. A single piece would only be run twice.
     """
+    if every == time:
+        return run(carry, xs, every)
     piece = jax.checkpoint(lambda carry, xs: run(carry, xs, every), prevent_cse=False)
     whole, left = time - time % every, time % every
 

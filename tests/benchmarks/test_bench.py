@@ -33,7 +33,8 @@ PEERS = {
 }
 QUICK = Setting(rounds=2, compile_rounds=0)
 FIELDS = {
-    *("kind", "case", "shape", "T", "B", "D", "H", "dtype", "devices", "work"),
+    *("kind", "case", "shape", "T", "B", "D", "H", "dtype", "precision", "devices"),
+    *("work",),
     *("measure", "unit", "our_side", "peer_side", "ours", "peer", "ratio", "q1", "q3"),
     *("rounds", "dropped", "quiet"),
 }
@@ -286,7 +287,7 @@ def test_writing_the_tables_twice_changes_nothing(tmp_path):
 
 def test_the_readme_holds_the_tables_of_the_record_and_one_for_every_family():
     text = table.README.read_text()
-    assert {name for _, name, _ in table.BLOCK.findall(text)} == set(command.CASES)
+    assert {name for _, name, _ in table.BLOCK.findall(text)} == {*command.CASES, "gpu"}
     assert table.with_tables(text, table.read(table.RECORD)) == text, HOW_TO_REGENERATE
 
 
