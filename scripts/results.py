@@ -34,7 +34,7 @@ Above 1, lstm_jax is faster; mean, lowest and highest are over the shapes of
 `benchmarks/README.md`, which has every number with its spread. On the shared machine of
 those days the layer, on one or two devices of the CPU by a rule of its size, was level
 with PyTorch's, and ten updates in one program were faster; on one device PyTorch's
-layer was faster on five shapes of six. Every JAX peer's layer was slower on every
+layer was faster on four shapes of six. Every JAX peer's layer was slower on every
 shape, forward and backward together on one device.
 """
 
