@@ -4,7 +4,7 @@ Question: how soon does the LSTM of 1997 add two numbers over 100 steps, trained
 letter of its paper, and which networks do so by Adam?
 
   python -m experiments.adding
-  python -m experiments.adding --cells=janet,indrnn --num_nets=1
+  python -m experiments.adding --cells=mgu,indrnn --num_nets=1
 
 Sources: Hochreiter & Schmidhuber (1997), experiment 4, section 5.4 and table 7,
 https://doi.org/10.1162/neco.1997.9.8.1735; Le, Jaitly & Hinton (2015),

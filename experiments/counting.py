@@ -4,7 +4,7 @@ Question: trained on n = 1 ... 10, up to which n does it predict every legal nex
 and no other one?
 
   python -m experiments.counting
-  python -m experiments.counting --cells=cifg_lstm,janet --num_tested=1000
+  python -m experiments.counting --cells=cifg_lstm,mgu --num_tested=1000
 
 Source: Gers & Schmidhuber (2001), LSTM recurrent networks learn simple context-free and
 context-sensitive languages, https://doi.org/10.1109/72.963769. The numbers beside ours

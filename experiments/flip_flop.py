@@ -4,7 +4,7 @@ Question: trained on FFL(0.8), does a network err on strings in which a bit is k
 far longer, FFL(0.98), or overwritten far more often, FFL(0.1)?
 
   python -m experiments.flip_flop
-  python -m experiments.flip_flop --cells=janet,indrnn --num_steps=1000
+  python -m experiments.flip_flop --cells=mgu,indrnn --num_steps=1000
 
 Source: Liu, Ash, Goel, Krishnamurthy & Zhang (2023), Exposing Attention Glitches with
 Flip-Flop Language Modeling, https://arxiv.org/abs/2306.00946: an LSTM of one layer and

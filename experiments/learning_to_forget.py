@@ -4,7 +4,7 @@ Question: where nothing marks the end of a string, which networks go on predicti
 symbol that repeats the second one of its string, and what becomes of their state?
 
   python -m experiments.learning_to_forget
-  python -m experiments.learning_to_forget --cells=lstm,lstm_nfg,janet --num_seeds=2
+  python -m experiments.learning_to_forget --cells=lstm,lstm_nfg,mgu --num_seeds=2
 
 Source: Gers, Schmidhuber & Cummins (2000), Learning to forget: continual prediction
 with LSTM, https://doi.org/10.1162/089976600300015015, the continual embedded Reber

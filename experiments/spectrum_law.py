@@ -4,7 +4,7 @@ Question: does one integral give every exponent of h_t = tanh(W h_{t-1}), dimens
 entropy of its attractor, and how do GRU, LSTM and four_gate differ, which have no law?
 
   python -m experiments.spectrum_law
-  python -m experiments.spectrum_law --sizes=64,128 --cells=mgu,janet
+  python -m experiments.spectrum_law --sizes=64,128 --cells=mgu,minimal_rnn
 
 Source: Clark (2026), https://arxiv.org/abs/2610.12426, whose data of one net of 4096
 units at each gain are the published numbers; the integral is that of

@@ -13,7 +13,7 @@ from lstm_jax.cells import block_diagonal, whole_params
 
 HIDDEN = SIZES.hidden
 SPLIT = [
-    *(lj.CELLS[name] for name in ("lstm", "four_gate", "rnn", "gru", "mgu", "janet")),
+    *(lj.CELLS[name] for name in ("lstm", "four_gate", "rnn", "gru", "mgu")),
     *(lj.CELLS[name] for name in ("peephole_lstm", "cifg_lstm", "layer_norm_lstm")),
     *(lj.CELLS[name] for name in ("gru_reset_before", "minimal_rnn", "slstm")),
     *(lj.CELLS[name] for name in ("antisymmetric_rnn", "exp_rnn", "irnn")),
