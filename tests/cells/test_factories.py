@@ -141,7 +141,7 @@ def takes_heads(what):
 
 
 PUBLIC = [getattr(lj.cells, name) for name in lj.cells.__all__]
-WITH_HEADS = [lj.rnn, lj.four_gate, *filter(takes_heads, PUBLIC)]
+WITH_HEADS = [*filter(takes_heads, PUBLIC)]
 
 
 def test_the_dense_gated_cells_take_heads():
