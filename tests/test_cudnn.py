@@ -79,6 +79,16 @@ def test_what_lies_beyond_lengths_is_never_read():
     assert not np.any(gradients[1][:, 2])
 
 
+@pytest.mark.usefixtures("x64")
+def test_where_nothing_counts_nothing_is_read():
+    params, xs, carry = problem()
+    unread = jax.tree.map(lambda leaf: leaf * jnp.nan, (xs, carry))
+    run = with_gradients(partial(by_layer, {"lengths": jnp.zeros(BATCH, jnp.int32)}))
+    (_, (_, ys)), (of_params, of_xs, _) = run(params, *unread)
+    for zeros in (ys, *of_params, of_xs):
+        assert_close(zeros, jnp.zeros_like(zeros))
+
+
 def test_batch_axes_are_kept():
     params, xs, _ = problem(jnp.float32)
     xs = jnp.stack([xs, -xs], axis=1)
