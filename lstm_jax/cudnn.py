@@ -80,7 +80,6 @@ def run_layer(steps: Steps, layer: Callable = by_jax) -> tuple[LSTMCarry, Array]
     runs = lengths > 0
     counts = jnp.arange(time, dtype=lengths.dtype)[:, None] < lengths
     xs = steps.inputs.x.reshape(time, len(lengths), -1)
-    xs = jnp.where(counts[..., None], xs, 0)
     turned = partial(_turned, lengths) if steps.reverse else lambda rows: rows
     entering = jax.tree.map(lambda leaf: leaf.reshape(len(lengths), -1), steps.carry)
     shown = jax.tree.map(lambda leaf: jnp.where(runs[:, None], leaf, 0), entering)
