@@ -83,26 +83,24 @@ def run_layer(steps: Steps, layer: Callable = by_jax) -> tuple[LSTMCarry, Array]
     turned = partial(_turned, lengths) if steps.reverse else lambda rows: rows
     entering = jax.tree.map(lambda leaf: leaf.reshape(len(lengths), -1), steps.carry)
     shown = jax.tree.map(lambda leaf: jnp.where(runs[:, None], leaf, 0), entering)
-    ys, h, c = layer(
-        turned(xs).swapaxes(0, 1),
-        shown.h[None],
-        shown.c[None],
-        packed(params),
-        jnp.maximum(lengths, 1),
-        *params.w_ih.shape[:1],
-        *params.w_hh.shape[:1],
-        1,  # layers
-        0.0,  # dropout
-        False,  # in both directions
-    )
-    ys = jnp.where(counts[..., None], turned(ys.swapaxes(0, 1)), 0)
-    left = LSTMCarry(h=h[0], c=c[0])
+    left, ys = _called(layer, params, turned(xs), shown, jnp.maximum(lengths, 1))
+    ys = jnp.where(counts[..., None], turned(ys), 0)
     leaving = jax.tree.map(partial(jnp.where, runs[:, None]), left, entering)
     shape = (*steps.batch_shape, -1)
     return (
         jax.tree.map(lambda leaf: leaf.reshape(shape), leaving),
         ys.reshape(time, *shape),
     )
+
+
+def _called(
+    layer: Callable, params: LSTMParams, xs: Any, carry: LSTMCarry, lengths: Any
+) -> tuple[LSTMCarry, Array]:
+    """Returns the carry and ys of one layer, in one direction, without dropout."""
+    sizes = (len(params.w_ih), len(params.w_hh), 1, 0.0, False)
+    h, c = (leaf[None] for leaf in carry)
+    ys, h, c = layer(xs.swapaxes(0, 1), h, c, packed(params), lengths, *sizes)
+    return LSTMCarry(h=h[0], c=c[0]), ys.swapaxes(0, 1)
 
 
 def packed(params: LSTMParams) -> Float[Array, " weights"]:
