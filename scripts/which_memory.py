@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import lstm_jax as lj
+from benchmarks import table as bench
 from experiments.common.records import Record, take
 from experiments.criteria import families as of_families
 from experiments.criteria import learning_to_forget as of_streams
@@ -214,9 +215,9 @@ def _parallel(load: Load) -> list[str]:
     kept = of_groups.solved(groups)[[groups.axes["network"].index(n) for n in LINEAR]]
     told = (
         f"Cells that are linear in their memory, {_listed(linear)}, run over a whole "
-        'sequence at once: `lj.unroll(..., implementation="associative")`. No record '
-        "here times that, and the tables above leave out the newest of these. The "
-        "long lag is bridged in "
+        'sequence at once: `lj.unroll(..., implementation="associative")`. '
+        f"{_timed()} "
+        "The tables above leave out the newest of these. The long lag is bridged in "
         f"most seeds of {_listed(c for c in linear if c in learn)}, and not of "
         f"{_listed(c for c in linear if c in {*cells} - learn)}. Of the "
         f"{kept.shape[1]} groups, most seeds keep "
@@ -224,6 +225,24 @@ def _parallel(load: Load) -> list[str]:
         f"order in a share of {_each(LAYERS, exact, '.2f')}."
     )
     return [told, _read_on("families", "state_tracking", "selective_copying")]
+
+
+def _timed() -> str:
+    """Says how fast a tree in pieces was beside the scan, by the benchmark."""
+    lines = bench.latest(bench.read(bench.RECORD))
+    sides = ("linear", "time", "pieces", "auto")
+    names = ("case", "measure", "our_side", "peer_side")
+    lines = [line for line in lines if tuple(line[name] for name in names) == sides]
+    speeds = [
+        [line["ratio"] for line in lines if line["work"].endswith(f", {work}")]
+        for work in ("forward", "forward+backward")
+    ]
+    forward, both = (f"{min(each):.2f} to {max(each):.2f}" for each in speeds)
+    return (
+        f"On a CPU of two cores that has {forward} times the speed of the scan "
+        f"forward, and {both} times with the gradient "
+        "([benchmark](../benchmarks/README.md))."
+    )
 
 
 COPYING = ("exp_rnn", "rnn")
