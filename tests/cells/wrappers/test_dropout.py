@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
+from problems import compiled, make_params
 
 import lstm_jax as lj
 from lstm_jax.cells.stochastic import joint_span, span_of, without_noise
@@ -29,10 +30,10 @@ def test_a_stack_with_dropout_is_what_its_steps_say(x64, key):
     parts = lj.cells.dropout(lj.LSTM, RATE), lj.zoneout(lj.GRU, 0.5)
     dropped = lj.cells.dropout(lj.cells.variational_dropout(lj.RNN, input_rate=0.5), 0)
     net = lj.stack(*parts, lj.RNN, dropped)
-    params = net.init(key, INPUT, HIDDEN, dtype=jnp.float64)
-    xs = sequence(key)
+    params, xs = make_params(net, INPUT, HIDDEN), sequence(key)
     keyed = lj.with_keys(key, xs, joint_span([span_of(net)]))
-    close(lj.unroll(net, params, keyed), lj.unroll_reference(net, params, keyed), 1e-12)
+    runs = (compiled(run, net) for run in (lj.unroll, lj.unroll_reference))
+    close(*(run(params, keyed) for run in runs), 1e-12)
     assert without_noise(net) == lj.stack(lj.LSTM, lj.GRU, lj.RNN, lj.RNN)
 
 
