@@ -1,6 +1,7 @@
 """The cells that are linear in their memory: closed forms, and what they can keep."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,10 @@ from problems import draw, make_params
 
 import lstm_jax as lj
 
+# They hold what NumPy made.
+GRUCarry: Any = lj.cells.GRUCarry
+RotationRNNCarry: Any = lj.cells.RotationRNNCarry
+LRUCarry: Any = lj.cells.LRUCarry
 unroll = jax.jit(lj.unroll, static_argnames="implementation")
 in_float64 = pytest.mark.usefixtures("x64")
 RINGS = [(0.0, 0.9), (0.5, 0.99), (0.9, 0.999)]
@@ -71,7 +76,7 @@ def test_white_noise_in_an_lru_grows_as_its_ring_says(r_min, r_max):
 def test_the_memory_of_an_lru_decays_and_turns():
     """h_t = λ^t h_0 without input."""
     params = begun(lj.cells.LRU, 2, 3, dtype=jnp.float64)
-    start = lj.cells.LRUCarry(re=np.ones((3,)), im=np.zeros((3,)))
+    start = LRUCarry(re=np.ones((3,)), im=np.zeros((3,)))
     final, _ = unroll(lj.cells.LRU, params, np.zeros((50, 2)), start)
     exponents = -np.exp(params.nu_log) + 1j * np.exp(params.theta_log)
     wanted = np.exp(50 * exponents)
@@ -113,7 +118,7 @@ def test_a_min_lstm_keeps_a_mean_also_where_both_gates_are_shut():
     cell = lj.cells.MIN_LSTM
     params = without_weights(cell, 1)
     params = params._replace(b=np.array([-1000.0, -1000.0, 3.0]))
-    carry = lj.cells.GRUCarry(h=np.array([1.0]))
+    carry = GRUCarry(h=np.array([1.0]))
     y = jax.jit(cell.step)(params, carry, np.zeros(1))[1]
     assert_close(y, np.array([2.0]))
 
@@ -149,7 +154,7 @@ def test_one_reflection_keeps_parity_at_any_length():
     params = without_weights(cell, 2)._replace(
         w_beta=np.array([[80.0]]), b_beta=np.array([-40.0]), b_v=np.array([1.0, 0.0])
     )
-    start = lj.cells.GRUCarry(h=np.array([1.0, 0.0]))
+    start = GRUCarry(h=np.array([1.0, 0.0]))
     xs = bits(10_000)
     for implementation in ("auto", "associative"):
         _, ys = unroll(cell, params, xs, start, implementation=implementation)
@@ -183,7 +188,7 @@ def test_the_factors_of_a_selective_ssm_lie_in_their_range(signed):
     cell = lj.cells.selective_ssm(3, (-1, 1) if signed else (0, 1))
     params = begun(cell, 2, 4, dtype=jnp.float64)
     long, short = params._replace(b_delta=np.full(4, 50.0)), params
-    start = lj.cells.GRUCarry(h=np.ones((4, 3))), np.zeros(2)
+    start = GRUCarry(h=np.ones((4, 3))), np.zeros(2)
     lowest, factors = (jax.jit(cell.step)(of, *start)[0].h for of in (long, short))
     np.testing.assert_allclose(lowest, -1.0 if signed else 0.0, atol=1e-12)
     factors = np.asarray(factors)
@@ -235,7 +240,7 @@ def test_a_block_is_a_rotation_times_what_is_kept():
     cell = lj.cells.ROTATION_RNN
     params, x = make_params(cell, 2, 5), draw(2, seed=100)
     params = jax.tree.map(np.asarray, params)
-    start = lj.cells.RotationRNNCarry(p=np.zeros(5), q=np.zeros(5))
+    start = RotationRNNCarry(p=np.zeros(5), q=np.zeros(5))
     (p, q), _ = jax.jit(jax.jacobian(cell.step, 1))(params, start, x)
     parts = [[np.diagonal(part) for part in row] for row in (p, q)]
     blocks = np.moveaxis(np.asarray(parts), -1, 0)
@@ -251,7 +256,7 @@ def test_a_forget_bias_is_what_a_pair_keeps_of_its_length():
     """σ(b) a step without input, all of it at 1000."""
     cell, time, biases = lj.cells.ROTATION_RNN, 300, np.array([2.5, 3, 4, 5, 1000.0])
     params = begun(cell, 2, 5, forget_bias=biases, dtype=jnp.float64)
-    start = lj.cells.RotationRNNCarry(p=np.ones(5), q=np.ones(5))
+    start = RotationRNNCarry(p=np.ones(5), q=np.ones(5))
     final, _ = unroll(cell, params, np.zeros((time, 2)), start)
     p, q = map(np.asarray, final)
     kept = 2 * sigmoid(biases) ** (2 * time)
@@ -265,7 +270,7 @@ def test_no_pair_gets_longer_than_the_longest_value():
     xs = np.asarray(draw(300, 2, seed=100))
     p, q = np.split(xs @ params.w_ih[:, 10:] + params.b[10:], 2, axis=-1)
     read = params._replace(c_p=np.eye(5), c_q=np.zeros((5, 5)))
-    start = lj.cells.RotationRNNCarry(p=np.zeros(5), q=np.zeros(5))
+    start = RotationRNNCarry(p=np.zeros(5), q=np.zeros(5))
     _, ys = unroll(cell, read, xs, start)
     assert (np.abs(ys) <= np.sqrt(p**2 + q**2).max(axis=0)).all()
 
@@ -280,7 +285,7 @@ def test_an_rg_lru_starts_on_its_ring():
     """Without input r = 1/2: h_t = ρ^4t h_0, ρ² uniform on [r_min², r_max²]."""
     cell = lj.cells.RG_LRU
     params = begun(cell, 2, 10_000, dtype=jnp.float64)
-    start = lj.cells.GRUCarry(h=np.ones(10_000))
+    start = GRUCarry(h=np.ones(10_000))
     h = unroll(cell, params, np.zeros((3, 2)), start)[0].h
     squares = np.asarray(h) ** (1 / 6)  # h = ρ^12
     assert 0.9**2 < squares.min() < 0.811 and 0.997 < squares.max() < 0.999**2
@@ -319,7 +324,7 @@ def test_a_shut_gate_of_an_rg_lru_keeps_all_and_has_a_slope(shut):
         lambda leaf: np.asarray(leaf, np.float32), make_params(cell, 2, 3)
     )
     params.b[:3] = shut
-    start = lj.cells.GRUCarry(h=np.arange(1, 4, dtype=np.float32))
+    start = GRUCarry(h=np.arange(1, 4, dtype=np.float32))
     after, slopes = kept_and_slopes(params, start)
     np.testing.assert_allclose(after, start.h, rtol=1e-6)
     assert all(np.isfinite(leaf).all() for leaf in slopes)

@@ -49,8 +49,10 @@ def drawn(*shape):
     return np.random.default_rng(0).standard_normal(shape)
 
 
+# They hold what NumPy made.
+MatrixCarry: Any = lj.cells.MatrixCarry
 unroll = jax.jit(lj.unroll)
-NOTHING = lj.cells.MatrixCarry(s=np.zeros((VALUES, KEYS)))
+NOTHING = MatrixCarry(s=np.zeros((VALUES, KEYS)))
 TIME = 2 * KEYS  # of every run, so that one program has them all
 
 
@@ -126,7 +128,7 @@ def test_a_gated_delta_net_is_a_delta_net_that_fades():
     assert_close(one, other)
     softplus_is_one = np.full(1, np.log(np.e - 1))
     fading = gated._replace(b_alpha=softplus_is_one, a_log=np.log(np.full(1, 0.25)))
-    start = lj.cells.MatrixCarry(s=drawn(VALUES, KEYS))
+    start = MatrixCarry(s=drawn(VALUES, KEYS))
     final, _ = unroll(GATED_DELTA_NET, fading, 0 * xs, start)
     assert_close(final.s, start.s * np.exp(-0.25 * len(xs)))
 
@@ -138,7 +140,7 @@ def test_the_keys_of_gated_linear_attention_fade_each_at_its_rate():
     init = partial(cell.init, input_size=2, hidden_size=3, dtype=jnp.float64)
     params = jax.jit(init)(jax.random.key(0))
     bias = np.array([0.0, 2.0, -1.0])
-    start = lj.cells.MatrixCarry(s=drawn(3, 3))
+    start = MatrixCarry(s=drawn(3, 3))
     params = params._replace(b_alpha=np.asarray(params.b_alpha) + bias)
     final = jax.tree.map(
         np.asarray, unroll(cell, params, np.zeros((time, 2)), start)[0]

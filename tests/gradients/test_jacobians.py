@@ -31,6 +31,8 @@ from lstm_jax.theory.transients import kreiss_bound, transient_growth
 TIME, INPUT, HIDDEN, BATCH = 5, 2, 3, (2,)
 
 
+# They hold what NumPy made.
+LSTMCarry: Any = lj.LSTMCarry
 make_params = partial(problems.make_params, input_size=INPUT, hidden_size=HIDDEN)
 
 
@@ -68,7 +70,7 @@ def lstm_loop(params, xs, carry, **masks):
         x = np.asarray(xs)[t]
 
         def after(vector, x=x, rules=rules):
-            entering = lj.LSTMCarry(*np.split(vector, 2, axis=-1))
+            entering = LSTMCarry(*np.split(vector, 2, axis=-1))
             left, _ = one_step(lj.LSTM, params, entering, x, **rules, reverse=reverse)
             return np.concatenate([left.h, left.c], -1)
 
@@ -78,7 +80,7 @@ def lstm_loop(params, xs, carry, **masks):
             for unit in np.eye(step)
         ]
         found[t] = np.stack(columns, -1)
-        carry = lj.LSTMCarry(*np.split(after(at), 2, axis=-1))
+        carry = LSTMCarry(*np.split(after(at), 2, axis=-1))
     return np.stack([found[t] for t in range(len(xs))])
 
 
@@ -86,7 +88,7 @@ def lstm_loop(params, xs, carry, **masks):
 @pytest.mark.parametrize("reverse", slow_but([True], [False, True]))
 def test_jacobians_of_an_lstm_under_masks_are_those_of_a_python_loop(reverse):
     params, xs = make_params(lj.LSTM), draw(3, *BATCH, INPUT, seed=100)
-    carry = lj.LSTMCarry(h=draw(*BATCH, HIDDEN, seed=7), c=draw(*BATCH, HIDDEN, seed=8))
+    carry = LSTMCarry(h=draw(*BATCH, HIDDEN, seed=7), c=draw(*BATCH, HIDDEN, seed=8))
     masks = {
         "mask": np.array([[True, True], [True, False], [True, True]]),
         "resets": np.array([[False, False], [False, False], [True, False]]),

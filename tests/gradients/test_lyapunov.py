@@ -23,6 +23,8 @@ from lstm_jax.gradients.lyapunov import (
     mean_over_time,
 )
 
+# They hold what NumPy made.
+RNNCarry: Any = lj.RNNCarry
 OPTIONS = ("num_exponents", "burn_in", "qr_every")
 
 
@@ -160,7 +162,7 @@ def test_saturated_units_keep_their_exponents(gain):
     # Slopes of e^-40 beside slopes of 1, in one step; by QR in the given order of the
     # rows the sum is nats off.
     w, start = gain * np.asarray(draw(16, 16, seed=3)) / 4, np.asarray(draw(16))
-    params, carry = recurrence(w), lj.RNNCarry(h=start)
+    params, carry = recurrence(w), RNNCarry(h=start)
     states = np.asarray(jax.jit(lj.unroll)(lj.RNN, params, silence(40), carry)[1])
     sizes = np.abs(np.concatenate([start[None], states[:-1]]) @ w.T)
     assert sizes.max() > 10
@@ -175,7 +177,7 @@ def test_a_stable_tanh_net_decays_at_its_spectral_radius():
     """λ_1 = ln ρ(W): the smart tanh start of Pascanu et al. decays at ln .95."""
     init = jax.jit(initializers.sparse(0.95), static_argnums=(1, 2))
     w = np.asarray(init(jax.random.key(1), (20, 20), jnp.float64))
-    start = lj.RNNCarry(h=0.1 * draw(20, seed=3))
+    start = RNNCarry(h=0.1 * draw(20, seed=3))
     found = exponents_of(
         lj.RNN, recurrence(w), silence(2000), burn_in=1000, carry=start
     )
@@ -229,7 +231,7 @@ def of_two_nets(measure, gain):
         key_params, key_state = jax.random.split(key)
         init = {"gain": gain, "recurrent_init": initializers.gaussian}
         params = lj.RNN.init(key_params, 1, 96, **init)
-        start = lj.RNNCarry(h=jax.random.normal(key_state, (96,)))
+        start = RNNCarry(h=jax.random.normal(key_state, (96,)))
         return measure(params, silence(400, jnp.float32), start), params.w_hh
 
     return jax.vmap(one)(jax.random.split(jax.random.key(4), 2))

@@ -1,8 +1,7 @@
 """Heads: the cell itself with zeros between its heads, and each starts as a cell."""
 
-from functools import partial
-
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from cells.sequences import SIZES, float64_problem, solve, unrolled
@@ -43,7 +42,7 @@ def spread(params, heads=2):
 @pytest.mark.parametrize("cell", slow_but(FEW, SPLIT), ids=lambda cell: cell.name)
 def test_it_is_the_cell_with_zeros_between_the_heads(cell, x64):
     split = block_diagonal(cell, 2)
-    problem = jax.tree.map(np.asarray, float64_problem(split))
+    problem = float64_problem(split)
     *got, dparams, dcarry, dxs = solve(unrolled(split), problem)
     dense = problem._replace(params=spread(problem.params))
     assert_close(whole_params(problem.params, 2), dense.params)
@@ -80,24 +79,22 @@ def test_the_scan_finds_its_products(x64):
 
 
 def test_every_gate_of_every_head_starts_orthogonal_and_drawn_anew(key, x64):
-    bias = np.arange(6.0)
+    bias = jnp.arange(6.0)
     options = {"gain": 0.5, "forget_bias": bias, "dtype": jnp.float64}
-    init = partial(block_diagonal(lj.LSTM, 2).init, input_size=2, hidden_size=6)
-    params = jax.jit(partial(init, **options))(key)
-    blocks = np.moveaxis(np.asarray(params.w_hh).reshape(3, 8, 3), 1, 0)
+    params = block_diagonal(lj.LSTM, 2).init(key, 2, 6, **options)
+    blocks = np.moveaxis(params.w_hh.reshape(3, 8, 3), 1, 0)
     overlaps = np.einsum("kab,lac->klbc", blocks, blocks)
     assert_close(
         overlaps[np.arange(8), np.arange(8)], np.tile(np.eye(3) / 4, (8, 1, 1))
     )
     assert len(np.unique(blocks[:, 0, 0])) == 8
-    np.testing.assert_array_equal(np.asarray(params.b)[6:12], bias)
+    np.testing.assert_array_equal(params.b[6:12], bias)
 
 
 def test_four_gate_heads_start_with_what_the_lesson_starts_with(key):
-    init = partial(block_diagonal(lj.FOUR_GATE, 2).init, input_size=3, hidden_size=4)
-    params = jax.jit(partial(init, use_gain=2.0))(key)
+    params = block_diagonal(lj.FOUR_GATE, 2).init(key, 3, 4, use_gain=2.0)
     np.testing.assert_array_equal(params.w_u, 2 * np.tile(np.eye(2), 2))
-    assert params.w_n.shape == (2 + 3, 4) and (np.asarray(params.b_i) == -3).all()
+    assert params.w_n.shape == (2 + 3, 4) and bool((params.b_i == -3).all())
 
 
 def test_around_a_cell_that_draws():

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import pytest
 from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
-from problems import compiled, make_params
 
 import lstm_jax as lj
 from lstm_jax.cells.stochastic import joint_span, span_of, without_noise
@@ -30,10 +29,10 @@ def test_a_stack_with_dropout_is_what_its_steps_say(x64, key):
     parts = lj.cells.dropout(lj.LSTM, RATE), lj.zoneout(lj.GRU, 0.5)
     dropped = lj.cells.dropout(lj.cells.variational_dropout(lj.RNN, input_rate=0.5), 0)
     net = lj.stack(*parts, lj.RNN, dropped)
-    params, xs = make_params(net, INPUT, HIDDEN), sequence(key)
+    params = net.init(key, INPUT, HIDDEN, dtype=jnp.float64)
+    xs = sequence(key)
     keyed = lj.with_keys(key, xs, joint_span([span_of(net)]))
-    runs = (compiled(run, net) for run in (lj.unroll, lj.unroll_reference))
-    close(*(run(params, keyed) for run in runs), 1e-12)
+    close(lj.unroll(net, params, keyed), lj.unroll_reference(net, params, keyed), 1e-12)
     assert without_noise(net) == lj.stack(lj.LSTM, lj.GRU, lj.RNN, lj.RNN)
 
 
