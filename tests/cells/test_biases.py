@@ -83,13 +83,14 @@ def test_input_bias_lands_on_the_gate_that_learns_and_on_no_other(name, key):
         assert_close(said[0], jax.nn.sigmoid(jnp.broadcast_to(wanted, HIDDEN)))
 
 
-@pytest.mark.parametrize("name", slow_but(KINDS, KEEPING))
+@pytest.mark.parametrize("name", slow_but(["four_gate", "gru"], KEEPING))
 @pytest.mark.usefixtures("x64")
 def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
     """dc_T/dc_0 = σ(b)^T, 2^-T at b = 0."""
-    cell, time, bias = lj.CELLS[name], 5, jnp.array([0.0, 1.0, -1.0])
+    cell, time, bias = lj.CELLS[name], 5, np.array([0.0, 1.0, -1.0])
     memory = str(cell.memory)
-    options = biases_only({"forget_bias": bias, "dtype": jnp.float64}, cell)
+    given = {"forget_bias": jnp.asarray(bias), "dtype": jnp.float64}
+    options = biases_only(given, cell)
     params = without_weights(cell.init(jax.random.key(0), 2, HIDDEN, **options))
     carry = cell.init_carry(params, (2,))
 
@@ -99,8 +100,9 @@ def test_without_weights_the_memory_keeps_to_the_power_of_the_lag(name):
         return getattr(final, memory)
 
     kept = getattr(carry, memory)
-    _, moved = jax.jvp(last, (kept + 0.3,), (jnp.ones_like(kept),))
-    assert_close(moved, np.tile(jax.nn.sigmoid(bias) ** time, (2, 1)))
+    push = lambda kept: jax.jvp(last, (kept,), (jnp.ones_like(kept),))[1]
+    moved = jax.jit(push)(np.asarray(kept) + 0.3)
+    assert_close(moved, np.tile((1 + np.exp(-bias)) ** -time, (2, 1)))
 
 
 @pytest.mark.parametrize("name", slow_but(KINDS, FORGET_BIAS))

@@ -106,6 +106,7 @@ def test_what_is_learned_reaches_the_stm_a_step_later_or_at_once(use_input, x64)
     params, carry, event = make_moment()
     cell = FOUR_GATES[use_input]
 
+    @jax.jit
     @jax.jacobian
     def memories(b_n):
         first, _ = cell.step(params._replace(b_n=b_n), carry, event)

@@ -1,26 +1,49 @@
 """The cells that are linear in their memory: closed forms, and what they can keep."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from comparing import assert_close
+from problems import draw, make_params
 
 import lstm_jax as lj
 
+# They hold what NumPy made.
+GRUCarry: Any = lj.cells.GRUCarry
+RotationRNNCarry: Any = lj.cells.RotationRNNCarry
+LRUCarry: Any = lj.cells.LRUCarry
+unroll = jax.jit(lj.unroll, static_argnames="implementation")
 in_float64 = pytest.mark.usefixtures("x64")
 RINGS = [(0.0, 0.9), (0.5, 0.99), (0.9, 0.999)]
 
 
 def bits(time):
-    return jnp.asarray(np.random.default_rng(0).integers(0, 2, (time, 1)), float)
+    return np.random.default_rng(0).integers(0, 2, (time, 1)).astype(float)
 
 
-def without_weights(cell, hidden, input_size=1, **options):
-    params = cell.init(jax.random.key(0), input_size, hidden, **options)
-    return jax.tree.map(jnp.zeros_like, params)
+def begun(cell, input_size, hidden_size, **options):
+    """Initial params, of one program; NumPy arrays, of which all else is NumPy's."""
+    sizes = {"input_size": input_size, "hidden_size": hidden_size}
+    init = jax.jit(partial(cell.init, **sizes, **options))
+    return jax.tree.map(np.asarray, init(jax.random.key(0)))
+
+
+def without_weights(cell, hidden, input_size=1):
+    """Params of zeros, in float64."""
+    params = make_params(cell, input_size, hidden)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape), params)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softplus(z):
+    return np.log1p(np.exp(z))
 
 
 # ---------------------------------------------------------------------------
@@ -28,26 +51,33 @@ def without_weights(cell, hidden, input_size=1, **options):
 # ---------------------------------------------------------------------------
 
 
+@jax.jit
+def of_the_ring(r_min, r_max):
+    """What an LRU of many numbers has of its ring; its matrices would fill a disk."""
+    init = partial(lj.cells.LRU.init, r_min=r_min, r_max=r_max, dtype=jnp.float64)
+    params = init(jax.random.key(0), 1, 200_000)
+    return params.nu_log, params.gamma_log
+
+
 @in_float64
 @pytest.mark.parametrize(("r_min", "r_max"), RINGS)
 def test_white_noise_in_an_lru_grows_as_its_ring_says(r_min, r_max):
     """E|h|² / E|x B|² = Σ_n |λ|^2n, in the mean over the ring."""
-    init = partial(lj.cells.LRU.init, r_min=r_min, r_max=r_max, dtype=jnp.float64)
-    params = init(jax.random.key(0), 1, 200_000)
-    squares = jnp.exp(-2 * jnp.exp(params.nu_log))
-    plain = jnp.mean(1 / (1 - squares))
+    nu_log, gamma_log = map(np.asarray, of_the_ring(r_min, r_max))
+    squares = np.exp(-2 * np.exp(nu_log))
+    plain = np.mean(1 / (1 - squares))
     wanted = lj.theory.lru_ring_variance(r_min, r_max)
     np.testing.assert_allclose(plain, wanted, rtol=0.03)
-    normalised = jnp.exp(2 * params.gamma_log) / (1 - squares)
+    normalised = np.exp(2 * gamma_log) / (1 - squares)
     np.testing.assert_allclose(normalised, 1, rtol=1e-9)
 
 
 @in_float64
 def test_the_memory_of_an_lru_decays_and_turns():
     """h_t = λ^t h_0 without input."""
-    params = lj.cells.LRU.init(jax.random.key(0), 2, 3, dtype=jnp.float64)
-    start = lj.cells.LRUCarry(re=jnp.ones((3,)), im=jnp.zeros((3,)))
-    final, _ = lj.unroll(lj.cells.LRU, params, jnp.zeros((50, 2)), start)
+    params = begun(lj.cells.LRU, 2, 3, dtype=jnp.float64)
+    start = LRUCarry(re=np.ones((3,)), im=np.zeros((3,)))
+    final, _ = unroll(lj.cells.LRU, params, np.zeros((50, 2)), start)
     exponents = -np.exp(params.nu_log) + 1j * np.exp(params.theta_log)
     wanted = np.exp(50 * exponents)
     assert_close(tuple(final), (wanted.real, wanted.imag))
@@ -74,35 +104,36 @@ def test_a_ring_that_is_none_is_refused(cell, options):
 # ---------------------------------------------------------------------------
 
 
+@in_float64
 @pytest.mark.parametrize("cell", [lj.cells.min_gru, lj.cells.min_lstm])
 def test_the_memory_of_the_log_space_form_is_positive(cell):
     cell = cell(log_space=True)
-    params = cell.init(jax.random.key(0), 2, 5)
-    xs = jax.random.normal(jax.random.key(1), (30, 4, 2))
-    assert bool((lj.unroll(cell, params, xs)[1] > 0).all())
+    params, xs = make_params(cell, 2, 5), draw(30, 4, 2)
+    assert (np.asarray(unroll(cell, params, xs)[1]) > 0).all()
 
 
 @in_float64
 def test_a_min_lstm_keeps_a_mean_also_where_both_gates_are_shut():
     """f and i of e^-1000 make shares of one half."""
     cell = lj.cells.MIN_LSTM
-    params = without_weights(cell, 1, dtype=jnp.float64)
-    params = params._replace(b=jnp.array([-1000.0, -1000.0, 3.0]))
-    carry = lj.cells.GRUCarry(h=jnp.array([1.0]))
-    assert_close(cell.step(params, carry, jnp.zeros(1))[1], jnp.array([2.0]))
+    params = without_weights(cell, 1)
+    params = params._replace(b=np.array([-1000.0, -1000.0, 3.0]))
+    carry = GRUCarry(h=np.array([1.0]))
+    y = jax.jit(cell.step)(params, carry, np.zeros(1))[1]
+    assert_close(y, np.array([2.0]))
 
 
 @in_float64
 def test_a_signed_min_gru_keeps_parity_at_any_length():
     """h = 1 - h at every one: a = -1, z n = 1; h = h at a zero: a = 1, z n = 0."""
     cell = lj.cells.SIGNED_MIN_GRU
-    params = without_weights(cell, 1, dtype=jnp.float64)._replace(
-        w_ih=jnp.array([[-80.0, 0.0, 2.0]]), b=jnp.array([40.0, 0.0, 0.0])
+    params = without_weights(cell, 1)._replace(
+        w_ih=np.array([[-80.0, 0.0, 2.0]]), b=np.array([40.0, 0.0, 0.0])
     )
     xs = bits(10_000)
     for implementation in ("auto", "associative"):
-        _, ys = lj.unroll(cell, params, xs, implementation=implementation)
-        np.testing.assert_allclose(ys, jnp.cumsum(xs, axis=0) % 2, atol=1e-9)
+        _, ys = unroll(cell, params, xs, implementation=implementation)
+        np.testing.assert_allclose(ys, np.cumsum(xs, axis=0) % 2, atol=1e-9)
 
 
 @in_float64
@@ -110,40 +141,40 @@ def test_a_signed_min_gru_keeps_parity_at_any_length():
 def test_positive_factors_forget_the_parity_of_what_is_far(weights):
     """Long runs of ones of either parity end in one state: h cannot tell them apart."""
     cell = lj.cells.MIN_GRU
-    params = cell.init(jax.random.key(weights), 1, 8, dtype=jnp.float64)
-    ends = [lj.unroll(cell, params, jnp.ones((n, 1)))[1][-1] for n in (2000, 2001)]
-    np.testing.assert_allclose(*ends, atol=1e-12)
+    params = make_params(cell, 1, 8)
+    params = jax.tree.map(lambda leaf: (1 + weights) / 2 * np.asarray(leaf), params)
+    ys = np.asarray(unroll(cell, params, np.ones((2001, 1)))[1])
+    np.testing.assert_allclose(*ys[-2:], atol=1e-12)
 
 
 @in_float64
 def test_one_reflection_keeps_parity_at_any_length():
     """β = 2 at a one turns the sign of h_1, β = 0 at a zero leaves it."""
     cell = lj.cells.delta_product(1)
-    params = without_weights(cell, 2, dtype=jnp.float64)._replace(
-        w_beta=jnp.array([[80.0]]), b_beta=jnp.array([-40.0]), b_v=jnp.array([1.0, 0.0])
+    params = without_weights(cell, 2)._replace(
+        w_beta=np.array([[80.0]]), b_beta=np.array([-40.0]), b_v=np.array([1.0, 0.0])
     )
-    start = lj.cells.GRUCarry(h=jnp.array([1.0, 0.0]))
+    start = GRUCarry(h=np.array([1.0, 0.0]))
     xs = bits(10_000)
     for implementation in ("auto", "associative"):
-        run = partial(lj.unroll, cell, implementation=implementation)
-        _, ys = run(params, xs, start)
-        wanted = 1 - 2 * (jnp.cumsum(xs[:, 0]) % 2)
-        np.testing.assert_allclose(ys[:, 0], wanted, atol=1e-9)
+        _, ys = unroll(cell, params, xs, start, implementation=implementation)
+        wanted = 1 - 2 * (np.cumsum(xs[:, 0]) % 2)
+        np.testing.assert_allclose(np.asarray(ys)[:, 0], wanted, atol=1e-9)
 
 
 @in_float64
 def test_a_min_gru_is_a_flip_flop_by_its_gate():
     """z = 1 writes the bit, z = 0 keeps it: right at any length."""
     cell, time = lj.cells.MIN_GRU, 10_000
-    params = without_weights(cell, 1, input_size=2, dtype=jnp.float64)._replace(
-        w_ih=jnp.array([[80.0, 0.0], [0.0, 1.0]]), b=jnp.array([-40.0, 0.0])
+    params = without_weights(cell, 1, input_size=2)._replace(
+        w_ih=np.array([[80.0, 0.0], [0.0, 1.0]]), b=np.array([-40.0, 0.0])
     )
     writes, values = bits(time) * (bits(time)[::-1]), bits(time)[::-1]
-    writes = writes.at[0].set(1)
-    xs = jnp.concatenate([writes, values], axis=-1)
-    _, ys = lj.unroll(cell, params, xs, implementation="associative")
-    last = jax.lax.cummax(jnp.where(writes[:, 0] > 0, jnp.arange(time), 0))
-    np.testing.assert_allclose(ys[:, 0], values[last, 0], atol=1e-9)
+    writes[0] = 1
+    xs = np.concatenate([writes, values], axis=-1)
+    _, ys = unroll(cell, params, xs, implementation="associative")
+    last = np.maximum.accumulate(np.where(writes[:, 0] > 0, np.arange(time), 0))
+    np.testing.assert_allclose(np.asarray(ys)[:, 0], values[last, 0], atol=1e-9)
 
 
 # ---------------------------------------------------------------------------
@@ -155,22 +186,21 @@ def test_a_min_gru_is_a_flip_flop_by_its_gate():
 @pytest.mark.parametrize("signed", [False, True])
 def test_the_factors_of_a_selective_ssm_lie_in_their_range(signed):
     cell = lj.cells.selective_ssm(3, (-1, 1) if signed else (0, 1))
-    params = cell.init(jax.random.key(0), 2, 4, dtype=jnp.float64)
-    long, short = params._replace(b_delta=jnp.full(4, 50.0)), params
-    xs = jnp.zeros((1, 2))
-    carry = lj.cells.GRUCarry(h=jnp.ones((4, 3)))
-    lowest = lj.unroll(cell, long, xs, carry)[0].h
+    params = begun(cell, 2, 4, dtype=jnp.float64)
+    long, short = params._replace(b_delta=np.full(4, 50.0)), params
+    start = GRUCarry(h=np.ones((4, 3))), np.zeros(2)
+    lowest, factors = (jax.jit(cell.step)(of, *start)[0].h for of in (long, short))
     np.testing.assert_allclose(lowest, -1.0 if signed else 0.0, atol=1e-12)
-    factors = lj.unroll(cell, short, xs, carry)[0].h
-    assert bool((factors > (-1 if signed else 0)).all() and (factors < 1).all())
+    factors = np.asarray(factors)
+    assert (factors > (-1 if signed else 0)).all() and (factors < 1).all()
 
 
 def test_a_selective_ssm_starts_with_the_time_steps_of_mamba():
-    params = lj.cells.SELECTIVE_SSM.init(jax.random.key(0), 2, 1000)
-    steps = jax.nn.softplus(params.b_delta)
+    params = begun(lj.cells.SELECTIVE_SSM, 2, 1000)
+    steps = softplus(params.b_delta)
     assert 0.00099 < steps.min() < 0.0012 and 0.08 < steps.max() < 0.101
-    np.testing.assert_allclose(jnp.median(steps), 0.01, rtol=0.2)
-    np.testing.assert_allclose(jnp.exp(params.a_log)[0], jnp.arange(1, 17), rtol=1e-6)
+    np.testing.assert_allclose(np.median(steps), 0.01, rtol=0.2)
+    np.testing.assert_allclose(np.exp(params.a_log)[0], np.arange(1, 17), rtol=1e-6)
 
 
 # ---------------------------------------------------------------------------
@@ -180,10 +210,10 @@ def test_a_selective_ssm_starts_with_the_time_steps_of_mamba():
 
 def turning_by(angle, cell=lj.cells.ROTATION_RNN):
     """Writes (1, 0) at the first of two inputs, turns by the angle at the second."""
-    eye, nothing = jnp.eye(1), jnp.zeros((1, 1))
-    return without_weights(cell, 1, input_size=2, dtype=jnp.float64)._replace(
-        w_ih=jnp.array([[0.0, 80.0, 1.0, 0.0], [angle, 0.0, 0.0, 0.0]]),
-        b=jnp.array([0.0, -40.0, 0.0, 0.0]),
+    eye, nothing = np.eye(1), np.zeros((1, 1))
+    return without_weights(cell, 1, input_size=2)._replace(
+        w_ih=np.array([[0.0, 80.0, 1.0, 0.0], [angle, 0.0, 0.0, 0.0]]),
+        b=np.array([0.0, -40.0, 0.0, 0.0]),
         c_p=eye,
         c_q=nothing,
     )
@@ -193,13 +223,14 @@ def turning_by(angle, cell=lj.cells.ROTATION_RNN):
 @pytest.mark.parametrize("modulus", [3, 7])
 def test_a_rotation_counts_at_any_length(modulus):
     """p = cos(2π n/m) after n ones, read from the tree and step by step."""
-    cell, ones = lj.cells.ROTATION_RNN, bits(10_000).at[0].set(0)
-    xs = jnp.concatenate([jnp.zeros_like(ones).at[0].set(1), ones], axis=-1)
-    counts = jnp.cumsum(ones, axis=0) % modulus
+    cell, ones = lj.cells.ROTATION_RNN, bits(10_000)
+    ones[0] = 0
+    xs = np.concatenate([np.arange(10_000)[:, None] == 0, ones], axis=-1)
+    counts = np.cumsum(ones, axis=0) % modulus
+    params = turning_by(2 * np.pi / modulus)
     for implementation in ("auto", "associative"):
-        run = partial(lj.unroll, cell, implementation=implementation)
-        _, ys = run(turning_by(2 * jnp.pi / modulus), xs)
-        wanted = jnp.cos(2 * jnp.pi * counts / modulus)
+        _, ys = unroll(cell, params, xs, implementation=implementation)
+        wanted = np.cos(2 * np.pi * counts / modulus)
         np.testing.assert_allclose(ys, wanted, atol=1e-9)
 
 
@@ -207,13 +238,13 @@ def test_a_rotation_counts_at_any_length(modulus):
 def test_a_block_is_a_rotation_times_what_is_kept():
     """det A = (1 - z)², Aᵀ A = (1 - z)² I; with z = 0 the length stays."""
     cell = lj.cells.ROTATION_RNN
-    params = cell.init(jax.random.key(0), 2, 5, dtype=jnp.float64)
-    x = jax.random.normal(jax.random.key(1), (2,), jnp.float64)
-    start = cell.init_carry(params)
-    (p, q), _ = jax.jacobian(cell.step, 1)(params, start, x)
+    params, x = make_params(cell, 2, 5), draw(2, seed=100)
+    params = jax.tree.map(np.asarray, params)
+    start = RotationRNNCarry(p=np.zeros(5), q=np.zeros(5))
+    (p, q), _ = jax.jit(jax.jacobian(cell.step, 1))(params, start, x)
     parts = [[np.diagonal(part) for part in row] for row in (p, q)]
     blocks = np.moveaxis(np.asarray(parts), -1, 0)
-    kept = jax.nn.sigmoid(-(x @ params.w_ih[:, 5:10] + params.b[5:10]))
+    kept = sigmoid(-(x @ params.w_ih[:, 5:10] + params.b[5:10]))
     np.testing.assert_allclose(np.linalg.det(blocks), kept**2, rtol=1e-12)
     squares = blocks.mT @ blocks
     wanted = np.asarray(kept**2)[:, None, None] * np.eye(2)
@@ -223,24 +254,25 @@ def test_a_block_is_a_rotation_times_what_is_kept():
 @in_float64
 def test_a_forget_bias_is_what_a_pair_keeps_of_its_length():
     """σ(b) a step without input, all of it at 1000."""
-    for bias, time in [(2.5, 3), (1000.0, 500)]:
-        init = partial(lj.cells.ROTATION_RNN.init, forget_bias=bias)
-        params = init(jax.random.key(0), 2, 5, dtype=jnp.float64)
-        start = lj.cells.RotationRNNCarry(p=jnp.ones(5), q=jnp.ones(5))
-        final, _ = lj.unroll(lj.cells.ROTATION_RNN, params, jnp.zeros((time, 2)), start)
-        kept = 2 * jax.nn.sigmoid(bias) ** (2 * time)
-        np.testing.assert_allclose(final.p**2 + final.q**2, kept, rtol=1e-12)
+    cell, time, biases = lj.cells.ROTATION_RNN, 300, np.array([2.5, 3, 4, 5, 1000.0])
+    params = begun(cell, 2, 5, forget_bias=biases, dtype=jnp.float64)
+    start = RotationRNNCarry(p=np.ones(5), q=np.ones(5))
+    final, _ = unroll(cell, params, np.zeros((time, 2)), start)
+    p, q = map(np.asarray, final)
+    kept = 2 * sigmoid(biases) ** (2 * time)
+    np.testing.assert_allclose(p**2 + q**2, kept, rtol=1e-12)
 
 
 @in_float64
 def test_no_pair_gets_longer_than_the_longest_value():
     cell = lj.cells.ROTATION_RNN
-    params = cell.init(jax.random.key(0), 2, 5, dtype=jnp.float64)
-    xs = jax.random.normal(jax.random.key(1), (300, 2), jnp.float64)
-    p, q = jnp.split(xs @ params.w_ih[:, 10:] + params.b[10:], 2, axis=-1)
-    read = params._replace(c_p=jnp.eye(5), c_q=jnp.zeros((5, 5)))
-    _, ys = lj.unroll(cell, read, xs)
-    assert bool((jnp.abs(ys) <= jnp.sqrt(p**2 + q**2).max(axis=0)).all())
+    params = jax.tree.map(np.asarray, make_params(cell, 2, 5))
+    xs = np.asarray(draw(300, 2, seed=100))
+    p, q = np.split(xs @ params.w_ih[:, 10:] + params.b[10:], 2, axis=-1)
+    read = params._replace(c_p=np.eye(5), c_q=np.zeros((5, 5)))
+    start = RotationRNNCarry(p=np.zeros(5), q=np.zeros(5))
+    _, ys = unroll(cell, read, xs, start)
+    assert (np.abs(ys) <= np.sqrt(p**2 + q**2).max(axis=0)).all()
 
 
 # ---------------------------------------------------------------------------
@@ -252,10 +284,10 @@ def test_no_pair_gets_longer_than_the_longest_value():
 def test_an_rg_lru_starts_on_its_ring():
     """Without input r = 1/2: h_t = ρ^4t h_0, ρ² uniform on [r_min², r_max²]."""
     cell = lj.cells.RG_LRU
-    params = cell.init(jax.random.key(0), 2, 10_000, dtype=jnp.float64)
-    start = lj.cells.GRUCarry(h=jnp.ones(10_000))
-    h = lj.unroll(cell, params, jnp.zeros((3, 2)), start)[0].h
-    squares = h ** (1 / 6)  # h = ρ^12
+    params = begun(cell, 2, 10_000, dtype=jnp.float64)
+    start = GRUCarry(h=np.ones(10_000))
+    h = unroll(cell, params, np.zeros((3, 2)), start)[0].h
+    squares = np.asarray(h) ** (1 / 6)  # h = ρ^12
     assert 0.9**2 < squares.min() < 0.811 and 0.997 < squares.max() < 0.999**2
     np.testing.assert_allclose(squares.mean(), (0.9**2 + 0.999**2) / 2, atol=0.002)
 
@@ -264,30 +296,38 @@ def test_an_rg_lru_starts_on_its_ring():
 def test_white_noise_leaves_an_rg_lru_as_strong_as_it_enters():
     """Σ_k (a^k sqrt(1 - a²))² = 1, of an impulse whose gates are open."""
     cell = lj.cells.RG_LRU
-    params = without_weights(cell, 1, dtype=jnp.float64)._replace(
-        w_ih=jnp.array([[0.0, 0.0, 1.0]]), b=jnp.array([0.3, 50.0, 0.0])
+    params = without_weights(cell, 1)._replace(
+        w_ih=np.array([[0.0, 0.0, 1.0]]), b=np.array([0.3, 50.0, 0.0])
     )
-    _, ys = lj.unroll(cell, params, jnp.zeros((400, 1)).at[0].set(1))
-    np.testing.assert_allclose(jnp.sum(ys**2), 1, rtol=1e-12)
-    a = jnp.exp(-8 * jnp.log(2.0) * jax.nn.sigmoid(0.3))
-    constant = lj.unroll(cell, params, jnp.ones((400, 1)))[1]
-    np.testing.assert_allclose(constant.max(), jnp.sqrt((1 + a) / (1 - a)), rtol=1e-12)
+    impulse = (np.arange(400) == 0).astype(float)[:, None]
+    run = lambda xs: np.asarray(unroll(cell, params, xs)[1])
+    np.testing.assert_allclose(np.sum(run(impulse) ** 2), 1, rtol=1e-12)
+    a = 2 ** (-8 * sigmoid(0.3))
+    constant = run(np.ones((400, 1)))
+    np.testing.assert_allclose(constant.max(), np.sqrt((1 + a) / (1 - a)), rtol=1e-12)
 
 
+@jax.jit
+def kept_and_slopes(params, start):
+    """What an RG-LRU keeps for 20 steps, and its derivatives."""
+    xs = jnp.ones((20, 2), jnp.float32)
+    kept = lambda params: lj.unroll(lj.cells.RG_LRU, params, xs, start)[0].h
+    return kept(params), jax.jacobian(kept)(params)
+
+
+@in_float64  # to draw in; it runs in float32
 @pytest.mark.parametrize("shut", [-100.0, -1000.0])
 def test_a_shut_gate_of_an_rg_lru_keeps_all_and_has_a_slope(shut):
     """r = 0 by rounding: h stays, and no slope is NaN, though that of sqrt is not."""
     cell = lj.cells.RG_LRU
-    params = cell.init(jax.random.key(0), 2, 3)
-    params = params._replace(b=params.b.at[:3].set(shut))
-    start = lj.cells.GRUCarry(h=jnp.arange(1.0, 4.0))
-
-    def kept(params):
-        return lj.unroll(cell, params, jnp.ones((20, 2)), start)[0].h
-
-    np.testing.assert_allclose(kept(params), start.h, rtol=1e-6)
-    slopes = jax.jacobian(kept)(params)
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in slopes)
+    params = jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float32), make_params(cell, 2, 3)
+    )
+    params.b[:3] = shut
+    start = GRUCarry(h=np.arange(1, 4, dtype=np.float32))
+    after, slopes = kept_and_slopes(params, start)
+    np.testing.assert_allclose(after, start.h, rtol=1e-6)
+    assert all(np.isfinite(leaf).all() for leaf in slopes)
 
 
 # ---------------------------------------------------------------------------

@@ -125,7 +125,8 @@ def test_a_mask_of_h_is_a_factor_on_the_rows_of_its_matrix(key, x64, cell):
     noisy = lj.cells.variational_dropout(cell, hidden_rate=RATE)
     m = mask_of(jax.random.split(key)[1], (HIDDEN,))
     fewer = params._replace(w_hh=m[:, None] * params.w_hh)
-    close(noisy.step(params, carry, lj.Keyed(x, key)), cell.step(fewer, carry, x))
+    found = jax.jit(noisy.step)(params, carry, lj.Keyed(x, key))
+    close(found, jax.jit(cell.step)(fewer, carry, x))
 
 
 @pytest.mark.slow

@@ -36,9 +36,9 @@ GRID = (2, 2)
 def make_masks(**changes: Any) -> dict[str, Any]:
     """All the masks of a batch GRID; those that are not given change nothing."""
     return {
-        "mask": jnp.ones((TIME, *GRID), bool),
-        "resets": jnp.zeros((TIME, *GRID), bool),
-        "lengths": jnp.full(GRID, TIME, jnp.int32),
+        "mask": np.ones((TIME, *GRID), bool),
+        "resets": np.zeros((TIME, *GRID), bool),
+        "lengths": np.full(GRID, TIME, np.int32),
         "reverse": False,
     } | changes
 
@@ -46,7 +46,7 @@ def make_masks(**changes: Any) -> dict[str, Any]:
 def at_step(*steps):
     """True at these steps of every sequence of GRID."""
     flags = np.isin(np.arange(TIME), steps)
-    return jnp.asarray(np.broadcast_to(flags[:, None, None], (TIME, *GRID)))
+    return np.broadcast_to(flags[:, None, None], (TIME, *GRID))
 
 
 # Losses are pytrees, so that they pass through jit with the arrays they hold.
@@ -72,6 +72,9 @@ def _last_along(direction, ys):
 @Partial
 def sum_of_last(ys):
     return jnp.sum(ys[-1])
+
+
+slopes = jax.jit(lambda loss_fn, ys: jax.grad(loss_fn)(ys))
 
 
 @partial(jax.jit, static_argnames="reverse")
@@ -102,7 +105,7 @@ def adjoints_of_the_loop(cell, params, xs, loss_fns, carry=None, **masks):
 
     a_t = J_tᵀ a_{t+1} + C_tᵀ dL/dy_t, with J_t and C_t the Jacobians of carry and y.
     """
-    steps, reverse = xs.shape[:-1], masks.get("reverse", False)
+    xs, steps, reverse = np.asarray(xs), xs.shape[:-1], masks.get("reverse", False)
     counts = np.asarray(masks.get("mask", np.ones(steps, bool)))
     if "lengths" in masks:
         counts = counts & np.array([t < masks["lengths"] for t in range(TIME)])
@@ -121,8 +124,8 @@ def adjoints_of_the_loop(cell, params, xs, loss_fns, carry=None, **masks):
         carry, ys[t] = one_step(*args, **rules)
 
     def pulled_back(loss_fn):
-        dys = jax.grad(loss_fn)(jnp.stack([ys[t] for t in range(TIME)]))
-        adjoint, entries = jax.tree.map(jnp.zeros_like, carry), {}
+        dys = np.asarray(slopes(loss_fn, np.stack([ys[t] for t in range(TIME)])))
+        adjoint, entries = jax.tree.map(np.zeros_like, carry), {}
         for t in reversed(order):
             args, rules = inputs(t)
             adjoint = one_step_back(*args, (adjoint, dys[t]), **rules)
@@ -143,6 +146,18 @@ def measured(measure, cell, params, xs, loss_fn, carry=None, **masks):
 carry_gradients = partial(measured, lj.carry_gradients)
 gradient_norms = partial(measured, lj.gradient_norms)
 log_gradient_norms = partial(measured, lj.log_gradient_norms)
+
+
+@jax.jit
+def every_measure(cell, params, xs, loss_fn):
+    """Gradients, norms and log-norms, of one program."""
+    args = cell, params, xs, loss_fn
+    return (
+        lj.carry_gradients(*args),
+        lj.gradient_norms(*args),
+        lj.log_gradient_norms(*args),
+    )
+
 
 both_measures = pytest.mark.parametrize(
     "measure",

@@ -2,9 +2,8 @@
 
 from functools import cache
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+from problems import draw, make_params
 
 import lstm_jax as lj
 
@@ -14,9 +13,7 @@ CELL = lj.LSTM
 
 @cache
 def float64_run():
-    params = CELL.init(jax.random.key(0), 3, 4, dtype=jnp.float64)
-    xs = jax.random.normal(jax.random.key(1), (TIME, len(LENGTHS), 3), jnp.float64)
-    return params, xs
+    return make_params(CELL, 3, 4), draw(TIME, len(LENGTHS), 3, seed=100)
 
 
 def last(ys):

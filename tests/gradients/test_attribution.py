@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import draw, drawn_like, in_float64, make_params, slow_but
+from problems import compiled, draw, drawn_like, in_float64, make_params, slow_but
 
 import lstm_jax as lj
 
@@ -54,12 +54,14 @@ def test_values_are_those_of_a_dense_sum_and_add_up(name):
 @in_float64
 def test_one_point_is_exact_where_the_network_is_linear():
     cell = lj.rnn("linear")
-    params, xs = make_params(cell, INPUT, HIDDEN), draw(TIME, INPUT, seed=1)
-    found = lj.gradients.integrated_gradients(
-        cell, params, xs, lambda ys: ys[-1].sum(), num_points=1
+    params, xs = make_params(cell, INPUT, HIDDEN), np.asarray(draw(TIME, INPUT, seed=1))
+    loss = lambda ys: ys[-1].sum()
+    measure = compiled(
+        lj.gradients.integrated_gradients, cell, loss_fn=loss, num_points=1
     )
+    found = measure(params, xs)
     power = np.stack([np.linalg.matrix_power(params.w_hh, k) for k in range(TIME)])
-    wanted = xs * (params.w_ih @ power[::-1]).sum(axis=-1)
+    wanted = xs * (np.asarray(params.w_ih) @ power[::-1]).sum(axis=-1)
     assert_allclose(found.values, wanted, rtol=0, atol=1e-13)
     # And the bias is in the baseline's answer too, so nothing is missing.
     assert_allclose(found.gap, 0, atol=1e-13)

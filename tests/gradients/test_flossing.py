@@ -7,9 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 from problems import (
     LINEAR,
+    compiled,
     draw,
     drawn_like,
     in_float64,
+    make_params,
     recurrence,
     silence,
     slow_but,
@@ -25,9 +27,8 @@ def test_of_a_linear_net_it_is_the_mean_square_of_the_largest_exponents():
     eigenvalues = np.array([0.3, -1.1, 0.9, 0.5])
     params = recurrence(basis @ np.diag(eigenvalues) @ np.linalg.inv(basis))
     squares = np.sort(np.log(np.abs(eigenvalues)))[::-1] ** 2
-    whole = flossing(LINEAR, params, silence(400), burn_in=200)
-    assert_allclose(whole, squares.mean(), atol=1e-11)
-    first = flossing(LINEAR, params, silence(400), 2, burn_in=200, qr_every=4)
+    options = {"num_exponents": 2, "burn_in": 200, "qr_every": 4}
+    first = compiled(flossing, LINEAR, **options)(params, silence(400))
     assert_allclose(first, squares[:2].mean(), atol=1e-11)
 
 
@@ -42,40 +43,51 @@ def test_its_gradient_of_a_scaled_rotation_is_known():
     assert_allclose(gradient, wanted, atol=1e-12)
 
 
+@jax.jit
+def loss_and_slopes(cell, params, xs):
+    loss = lambda params: flossing(cell, params, xs, 3, burn_in=4, qr_every=2)
+    return jax.value_and_grad(loss)(params)
+
+
+def of_numbers(tree):
+    """NumPy's arrays, which have nothing to compile."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def moved(params, change, size):
+    return jax.tree.map(lambda p, d: p + size * d, params, change)
+
+
 @in_float64
 @pytest.mark.parametrize(
     "cell", slow_but([lj.RNN], [lj.RNN, lj.LSTM]), ids=lambda cell: cell.name
 )
 def test_its_gradient_is_that_of_central_differences(cell):
     """Of all weights of a net that reads a batch, along one direction."""
-    params = cell.init(jax.random.key(0), 2, 4, gain=1.5, dtype=jnp.float64)
-    xs, change, size = draw(12, 2, 2), drawn_like(params, seed=3), 1e-5
-    loss = lambda p: flossing(cell, p, xs, 3, burn_in=4, qr_every=2)
+    params, xs, size = of_numbers(make_params(cell, 2, 4)), draw(12, 2, 2), 1e-5
+    change = of_numbers(drawn_like(params, seed=3))
     ahead, behind = (
-        loss(jax.tree.map(lambda p, d: p + by * d, params, change))  # noqa: B023
-        for by in (size, -size)
+        loss_and_slopes(cell, moved(params, change, by), xs)[0] for by in (size, -size)
     )
-    products = jax.tree.map(jnp.vdot, jax.jit(jax.grad(loss))(params), change)
-    slope = sum(jax.tree.leaves(products))
+    _, slopes = loss_and_slopes(cell, params, xs)
+    slope = sum(map(np.vdot, jax.tree.leaves(slopes), jax.tree.leaves(change)))
     assert_allclose(slope, (ahead - behind) / 2 / size, rtol=1e-6)
 
 
 @in_float64
 def test_a_batch_is_averaged():
-    params = lj.RNN.init(jax.random.key(0), 2, 4, dtype=jnp.float64)
-    xs = draw(12, 2, 2)
-    apart = [flossing(lj.RNN, params, xs[:, b], 3) for b in range(2)]
-    assert_allclose(flossing(lj.RNN, params, xs, 3), np.mean(apart), rtol=1e-12)
+    params, xs = make_params(lj.RNN, 2, 4), np.asarray(draw(12, 2, 2))
+    apart = [loss_and_slopes(lj.RNN, params, xs[:, b])[0] for b in range(2)]
+    whole, _ = loss_and_slopes(lj.RNN, params, xs)
+    assert_allclose(whole, np.mean(apart), rtol=1e-12)
     assert apart[0] != apart[1]
 
 
 @in_float64
 def test_descending_it_brings_the_exponents_to_zero():
-    params = lj.RNN.init(jax.random.key(0), 2, 6, gain=0.5, dtype=jnp.float64)
-    xs = draw(20, 2)
-    loss = jax.jit(jax.value_and_grad(lambda p: flossing(lj.RNN, p, xs, 4)))
-    before, _ = loss(params)
+    params, xs = of_numbers(make_params(lj.RNN, 2, 4)), draw(12, 2)
+    before, _ = loss_and_slopes(lj.RNN, params, xs)
     for _ in range(100):
-        _, gradients = loss(params)
-        params = jax.tree.map(lambda p, g: p - 0.2 * g, params, gradients)
-    assert loss(params)[0] < 0.05 * before
+        _, slopes = loss_and_slopes(lj.RNN, params, xs)
+        params = moved(params, of_numbers(slopes), -0.2)
+    assert loss_and_slopes(lj.RNN, params, xs)[0] < 0.05 * before

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import problems
 import pytest
+from gradients.loops import one_step
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import (
     LINEAR,
@@ -30,6 +31,8 @@ from lstm_jax.theory.transients import kreiss_bound, transient_growth
 TIME, INPUT, HIDDEN, BATCH = 5, 2, 3, (2,)
 
 
+# They hold what NumPy made.
+LSTMCarry: Any = lj.LSTMCarry
 make_params = partial(problems.make_params, input_size=INPUT, hidden_size=HIDDEN)
 
 
@@ -63,15 +66,12 @@ def lstm_loop(params, xs, carry, **masks):
     reverse = masks.get("reverse", False)
     found = {}
     for t in range(len(xs))[:: -1 if reverse else 1]:
-        at_t = slice(t, t + 1)
-        rules = {
-            name: value if name == "reverse" else value[at_t]
-            for name, value in masks.items()
-        }
+        rules = {name: masks[name][t] for name in ("mask", "resets")}
+        x = np.asarray(xs)[t]
 
-        def after(vector, at_t=at_t, rules=rules):
-            entering = lj.LSTMCarry(*jnp.split(vector, 2, axis=-1))
-            left, _ = lj.unroll_reference(lj.LSTM, params, xs[at_t], entering, **rules)
+        def after(vector, x=x, rules=rules):
+            entering = LSTMCarry(*np.split(vector, 2, axis=-1))
+            left, _ = one_step(lj.LSTM, params, entering, x, **rules, reverse=reverse)
             return np.concatenate([left.h, left.c], -1)
 
         at = np.concatenate([carry.h, carry.c], -1)
@@ -80,7 +80,7 @@ def lstm_loop(params, xs, carry, **masks):
             for unit in np.eye(step)
         ]
         found[t] = np.stack(columns, -1)
-        carry = lj.LSTMCarry(*jnp.split(jnp.asarray(after(at)), 2, axis=-1))
+        carry = LSTMCarry(*np.split(after(at), 2, axis=-1))
     return np.stack([found[t] for t in range(len(xs))])
 
 
@@ -88,7 +88,7 @@ def lstm_loop(params, xs, carry, **masks):
 @pytest.mark.parametrize("reverse", slow_but([True], [False, True]))
 def test_jacobians_of_an_lstm_under_masks_are_those_of_a_python_loop(reverse):
     params, xs = make_params(lj.LSTM), draw(3, *BATCH, INPUT, seed=100)
-    carry = lj.LSTMCarry(h=draw(*BATCH, HIDDEN, seed=7), c=draw(*BATCH, HIDDEN, seed=8))
+    carry = LSTMCarry(h=draw(*BATCH, HIDDEN, seed=7), c=draw(*BATCH, HIDDEN, seed=8))
     masks = {
         "mask": np.array([[True, True], [True, False], [True, True]]),
         "resets": np.array([[False, False], [False, False], [True, False]]),

@@ -111,8 +111,12 @@ def test_a_cell_of_others_has_its_gates_found(name):
     assert [int(at) for _, at in gates] == [*range(len(gates))]
 
 
+# Those of linen read their memory as the LSTM of nnx does.
+LINEN = {"linen LSTM", "linen GRU"}
+
+
 @in_float64
-@pytest.mark.parametrize("name", slow_where(AGAIN.__contains__, FOREIGN))
+@pytest.mark.parametrize("name", slow_where((AGAIN | LINEN).__contains__, FOREIGN))
 def test_a_cell_of_others_has_its_paths_untouched(name):
     cell, params = FOREIGN[name][0]()
     xs = draw(2, BATCH, INPUT, seed=100)

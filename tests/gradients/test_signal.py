@@ -29,8 +29,8 @@ def silenced(params, where):
 def test_first_step_signal_equals_the_count_by_hand(cell):
     time, examples = 3, 9
     params = make_params(cell)
-    xs = 1 + 0.5 * draw(time, examples, INPUT, seed=1)
-    targets = 2 + 0.5 * draw(examples, HIDDEN, seed=2)
+    xs = 1 + np.asarray(draw(time, examples, INPUT, seed=1, scale=0.5))
+    targets = 2 + np.asarray(draw(examples, HIDDEN, seed=2, scale=0.5))
 
     def loss(params, x, target, only_first):
         carry, ys = cell.init_carry(params), []
@@ -97,29 +97,29 @@ def test_a_signal_below_what_the_examples_show_is_zero_and_never_nan():
     assert np.all(found.resolution > 0) and np.all(found.noise > 0)
 
 
-@pytest.mark.parametrize(("factor", "steps"), [(0.3, 60), (3.0, 50)])
-def test_first_step_signal_where_squares_leave_float32(key, factor, steps):
-    xs = jax.random.normal(key, (steps, 16, 1))
+@jax.jit
+def signal_of_one_unit(factor, xs):
+    return lj.gradients.first_step_signal(
+        LINEAR,
+        lj.RNNParams(
+            w_ih=jnp.eye(1, dtype=xs.dtype),
+            w_hh=factor * jnp.eye(1, dtype=xs.dtype),
+            b=jnp.zeros(1, xs.dtype),
+        ),
+        xs,
+        lambda ys, target: ys[-1, 0] * (1 + 0 * target),
+        jnp.ones(16, xs.dtype),
+        4,
+    )
 
-    @jax.jit
-    def found(xs):
-        return lj.gradients.first_step_signal(
-            LINEAR,
-            lj.RNNParams(
-                w_ih=jnp.eye(1, dtype=xs.dtype),
-                w_hh=factor * jnp.eye(1, dtype=xs.dtype),
-                b=jnp.zeros(1, xs.dtype),
-            ),
-            xs,
-            lambda ys, target: ys[-1, 0] * (1 + 0 * target),
-            jnp.ones(16, xs.dtype),
-            4,
-        )
 
-    single = found(xs)
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+def test_first_step_signal_where_squares_leave_float32(factor):
+    xs = np.random.default_rng(0).standard_normal((60, 16, 1)).astype(np.float32)
+    single = signal_of_one_unit(np.float32(factor), xs)
     with jax.enable_x64(True):
-        xs = xs.astype(jnp.float64)
-        assert_allclose(single, found(xs), rtol=1e-3)
+        double = signal_of_one_unit(np.float64(factor), xs.astype(np.float64))
+    assert_allclose(single, double, rtol=1e-3)
     assert single.resolution > 0
 
 

@@ -53,9 +53,9 @@ def spectrum_of(jacobians, dtype=jnp.float64, **options):
     return lj.gradients.product_singular_values(GIVEN, jacobians, xs, **options)
 
 
-@partial(jax.jit, static_argnames="reverse")
-def linear_spectrum(params, xs, **options):
-    return lj.gradients.product_singular_values(lj.rnn("linear"), params, xs, **options)
+@jax.jit
+def linear_spectrum(params, xs):
+    return lj.gradients.product_singular_values(lj.rnn("linear"), params, xs)
 
 
 def errors(found, exact):
@@ -183,6 +183,15 @@ def lstm_spectrum(params, xs, **options):
     return lj.gradients.product_singular_values(lj.LSTM, params, xs, **options)
 
 
+def lstm_run():
+    random = np.random.default_rng(9)
+    params = jax.tree.map(
+        lambda leaf: 0.5 * random.normal(size=leaf.shape),
+        jax.eval_shape(lambda: lj.LSTM.init(jax.random.key(0), INPUT, HIDDEN)),
+    )
+    return params, random.normal(size=(4, *BATCH, INPUT))
+
+
 condition_number = jax.jit(lj.gradients.log_condition_number)
 OPTIONS: dict[str, dict[str, Any]] = {
     "all": {},
@@ -195,19 +204,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", slow_but(["in reverse"], OPTIONS))
 def test_singular_values_are_those_of_the_product(case):
     options = OPTIONS[case]
-    random = np.random.default_rng(9)
-    params = jax.tree.map(
-        lambda leaf: jnp.asarray(0.5 * random.normal(size=leaf.shape)),
-        jax.eval_shape(lambda: lj.LSTM.init(jax.random.key(0), INPUT, HIDDEN)),
-    )
-    xs = jnp.asarray(random.normal(size=(4, *BATCH, INPUT)))
-    masks = {"lengths": jnp.array([4, 3]), "reverse": options.get("reverse", False)}
+    params, xs = lstm_run()
+    masks: Any = {
+        "lengths": np.array([4, 3]),
+        "resets": np.zeros((4, *BATCH), bool),
+        "reverse": options.get("reverse", False),
+    }
     found = lstm_spectrum(params, xs, **masks | options)
     jacobians = jax.jit(partial(lj.step_jacobians, lj.LSTM, **masks))(params, xs)
-    (product,) = jax.jit(lj.gradients.jacobian_products, static_argnums=1)(
-        jacobians[:: -1 if masks["reverse"] else 1], 4
-    )
-    svd = np.linalg.svd(np.asarray(product), compute_uv=False)
+    product = np.eye(2 * HIDDEN)
+    for jacobian in np.asarray(jacobians)[:: -1 if masks["reverse"] else 1]:
+        product = jacobian @ product
+    svd = np.linalg.svd(product, compute_uv=False)
     count = options.get("num_values", 2 * HIDDEN)
     assert svd.max() / svd.min() < 1e10  # the oracle has digits left
     assert_allclose(found.log_singular_values, np.log(svd)[:, :count], atol=1e-6)
@@ -235,19 +243,17 @@ def test_singular_values_at_1e_minus_3000_in_float32():
 
 @in_float64
 def test_zeros_are_minus_infinity_and_known_to_be():
-    resets = jnp.array([False, True, False])
-    (turn,) = rotations(np.random.default_rng(0), 1, 2)
-    params = lj.RNNParams(
-        w_ih=jnp.zeros((1, 2)), w_hh=jnp.asarray(turn), b=jnp.zeros(2)
-    )
-    found = linear_spectrum(params, jnp.zeros((3, 1)), resets=resets)
-    assert_array_equal(found.log_singular_values, [-np.inf, -np.inf])
-    assert_array_equal(found.change, [0, 0])
+    resets = np.array([[False, False], [True, True], [False, False], [False, False]])
+    masks: Any = {"lengths": np.array([4, 3]), "reverse": True}
+    found = lstm_spectrum(*lstm_run(), resets=resets, **masks)
+    assert_array_equal(found.log_singular_values, np.full((2, 2 * HIDDEN), -np.inf))
+    assert_array_equal(found.change, np.zeros((2, 2 * HIDDEN)))
     assert np.all(found.reached)
-    dead = np.diag([0.5, 0.0, 0.25])  # a unit that is switched off
-    found = spectrum_of(np.stack([dead, dead]))
-    assert_allclose(found.log_singular_values[:2], 2 * np.log([0.5, 0.25]), atol=1e-12)
-    assert found.log_singular_values[2] < -60
+    kept = np.array([0.9, 0.8, 0.5, 0.25])
+    dead = np.diag([0.5, 0.0, 0.25, 0.9, 0.8])  # a unit that is switched off
+    found = np.asarray(spectrum_of(np.stack([dead] * 12)).log_singular_values)
+    assert_allclose(found[:4], 12 * np.log(kept), atol=1e-12)
+    assert found[4] < -60
 
 
 @pytest.mark.slow
