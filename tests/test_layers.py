@@ -141,6 +141,8 @@ def test_every_name_of_a_face_is_the_object_it_says(space):
 def test_what_takes_long_to_load_is_loaded_on_first_use():
     code = """
 import sys, lstm_jax as lj
+import lstm_jax.adapters.linen, lstm_jax.adapters.nnx, lstm_jax.adapters.haiku
+import lstm_jax.adapters.equinox, lstm_jax.adapters.function
 lj.tasks.nature_show("vectors")
 slow = "scipy", "sklearn", "matplotlib", "torch", "flax", "haiku", "equinox", "pandas"
 print(*[name for name in slow if name in sys.modules])

@@ -291,7 +291,7 @@ def test_of_a_gru_everything_but_b_hn_is_in_bias_ih():
     assert not written["bias_hh_l0"][: 2 * HIDDEN].any()
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bias", slow_but([True], [True, False]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_float64_stays_float64(kind, bias):
     with jax.enable_x64(True):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from itertools import product
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 from training.signs import SIGNS, STEPS, momentum, numbers_of
 
 import lstm_jax as lj
@@ -241,8 +243,13 @@ def test_an_lstm_learns_a_lag_of_three(key, held_out):
     assert SHOW.loss(outputs, held_out) < SHOW.floor(5) / 2 < history.loss[0]
 
 
-@pytest.mark.parametrize("rendering", ["digits", "vectors"])
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float64])
+@pytest.mark.parametrize(
+    ("rendering", "dtype"),
+    slow_but(
+        [("vectors", jnp.bfloat16), ("digits", jnp.float64)],
+        [*product(("digits", "vectors"), (jnp.bfloat16, jnp.float64))],
+    ),
+)
 def test_the_nature_show_is_read_in_the_dtype_of_the_weights(
     key, x64, rendering, dtype
 ):
