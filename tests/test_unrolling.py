@@ -195,7 +195,7 @@ def test_carries_in_reverse_stay_in_time_order(cell):
 
 def test_a_counter_in_the_carry_counts_the_steps_that_count():
     params, _, xs = make_setting(LEAKY)
-    final, ys = lj.unroll(LEAKY, params, xs, lengths=LENGTHS, mask=MASK)
+    final, ys = run(LEAKY, params, xs, None, masks(lengths=LENGTHS, mask=MASK))
     assert_equal(final.steps, COUNTS.sum(0))
     assert ys.shape == (TIME, BATCH, 1)
 

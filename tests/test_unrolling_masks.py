@@ -118,9 +118,15 @@ def test_lengths_under_jit_are_clipped():
 def test_lengths_may_be_any_integers(x64):
     params, carry, xs = make_setting(lj.RNN)
     wanted = reference(lj.RNN, params, xs, carry, lengths=LENGTHS)
-    for dtype in (np.int8, np.uint8, np.int16, np.int32, np.int64):
-        lengths = LENGTHS.astype(dtype)
-        assert_close(lj.unroll(lj.RNN, params, xs, carry, lengths=lengths), wanted)
+    dtypes = (np.int8, np.uint8, np.int16, np.int32, np.int64)
+
+    @jax.jit
+    def of_every_kind(*given):
+        run = partial(lj.unroll, lj.RNN, *given)
+        return [run(lengths=LENGTHS.astype(dtype)) for dtype in dtypes]
+
+    for found in of_every_kind(params, xs, carry):
+        assert_close(found, wanted)
 
 
 # ---------------------------------------------------------------------------

@@ -6,16 +6,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import lstm_jax as lj
-from lstm_jax.tasks import counting
+from lstm_jax.tasks.counting import strings
 
 LEGAL = {
     letters: lj.tasks.counting(letters, predict="legal") for letters in (2, 3)
 }  # fmt: skip
 
 
-def strings(letters, n, length):
+def drawn(letters, n, length):
     """As one program, and as NumPy arrays."""
-    draw = lambda n: counting.strings(letters, n, length, predict="legal")
+    draw = lambda n: strings(letters, n, length, predict="legal")
     return jax.tree.map(np.asarray, jax.jit(draw)(np.asarray(n, np.int32)))
 
 
@@ -24,7 +24,7 @@ def entropy(p):
 
 
 def test_all_legal_symbols_are_asked_for_and_no_others():
-    batch = strings(3, [2, 1], 8)
+    batch = drawn(3, [2, 1], 8)
     asked = [["abcT"[k] for k in np.flatnonzero(row)] for row in batch.targets[:, 0]]
     assert ["".join(row) for row in asked] == ["a", "ab", "ab", "b", "c", "c", "T", ""]
     assert_array_equal(batch.lengths, [7, 4])
@@ -35,7 +35,7 @@ def test_all_legal_symbols_are_asked_for_and_no_others():
 @pytest.mark.parametrize("letters", LEGAL)
 def test_the_floor_is_the_least_loss_of_who_sees_the_current_symbol(letters):
     length = 5 * letters + 1
-    batch = strings(letters, range(1, 6), length)
+    batch = drawn(letters, range(1, 6), length)
     shown = np.argmax(batch.inputs, -1)
     counts = np.asarray(batch.weights) > 0
     least = 0.0
@@ -51,7 +51,7 @@ def test_the_floor_is_the_least_loss_of_who_sees_the_current_symbol(letters):
 
 
 def test_a_single_wrong_unit_spoils_a_string():
-    batch = strings(2, [3, 3], 7)
+    batch = drawn(2, [3, 3], 7)
     wrong = np.float32(2 * batch.targets - 1)
     wrong[2, 0, 2] = 0.1
 

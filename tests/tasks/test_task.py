@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import slow_but
 from tasks.batches import (
     MANY,
     TASKS,
@@ -50,7 +51,7 @@ def test_double_precision_elsewhere_changes_no_dtype_and_is_understood(name, x64
     jax.eval_shape(task.correct, outputs, batch)
 
 
-@every_task
+@pytest.mark.parametrize("name", slow_but(("adding", "anbn"), TASKS))
 def test_eager_with_a_number_for_a_length_draws_what_jit_draws_with_a_traced_one(name):
     max_length, length = lengths_of(name)
     eager = TASKS[name].sample(jax.random.key(0), MANY, max_length, length)
