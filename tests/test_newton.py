@@ -78,7 +78,7 @@ def test_a_linear_recurrence_takes_one_iteration_and_its_exponent_is_known(x64):
 def test_where_differences_grow_it_is_not_begun_unless_it_cannot_fail(x64):
     # Gaussian weights of gain 3: chaos, λ_1 near 0.3 for many units.
     w = draw(16, 16, seed=2, scale=3 / 4)
-    params = lj.RNNParams(np.zeros((INPUT, 16)), w, np.zeros(16))
+    params = lj.RNNParams(jnp.zeros((INPUT, 16)), w, jnp.zeros(16))
     given = params, np.zeros((60, 1, INPUT)), lj.RNNCarry(h=draw(1, 16, seed=3))
     wanted = lj.unroll(lj.RNN, *given)[1]
     _, ys, report = lj.parallel_unroll(lj.RNN, *given)

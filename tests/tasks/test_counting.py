@@ -52,7 +52,7 @@ def test_the_floor_is_the_least_loss_of_who_sees_the_current_symbol(letters):
 
 def test_a_single_wrong_unit_spoils_a_string():
     batch = drawn(2, [3, 3], 7)
-    wrong = np.float32(2 * batch.targets - 1)
+    wrong = np.asarray(2 * batch.targets - 1, np.float32)
     wrong[2, 0, 2] = 0.1
 
     @jax.jit

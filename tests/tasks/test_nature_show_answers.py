@@ -67,12 +67,13 @@ def test_who_sees_the_scene_as_well_can_tell(rendering):
 def answered(targets):
     """A batch of which only the answers matter."""
     count = len(targets)
-    return lj.Batch(
-        inputs=np.zeros((3, count, 10), np.float32),
-        targets=np.array(targets, np.int32),
-        weights=np.ones(count, np.float32),
-        lengths=np.full(count, 3, np.int32),
-    )
+    given: Any = {
+        "inputs": np.zeros((3, count, 10), np.float32),
+        "targets": np.array(targets, np.int32),
+        "weights": np.ones(count, np.float32),
+        "lengths": np.full(count, 3, np.int32),
+    }
+    return lj.Batch(**given)
 
 
 FIVE = answered([DOG, WOLF, DOG, WOLF, GOLDFISH])
