@@ -257,7 +257,8 @@ KINDS = {
     "a seed for a batch": (lambda: ADDING.sample(0, 2, 6), f"key: got 0; {A_KEY}"),
     "a seed for noise": (lambda: lj.with_keys(0, XS), f"key: got 0; {A_KEY}"),
     "params without a readout": (
-        lambda: lj.evaluate(KEY, lj.RNN, ADDING, RNN_PARAMS, batch_size=2, length=6),
+        lambda: jax.eval_shape(lambda: lj.evaluate(
+            KEY, lj.RNN, ADDING, RNN_PARAMS, batch_size=2, length=6)),
         "params: got RNNParams; it must be ModelParams, of a cell and its readout"),
     "text for a bias": (initialised(lj.LSTM, forget_bias="3"),
                         "forget_bias: got '3'; it must be a number, finite"),

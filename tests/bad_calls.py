@@ -144,7 +144,7 @@ TASKS = {
         ValueError, "lengths: found 6; each must be in [0, 5], "),
     "lengths beyond the arrays, under vmap": Bad(
         lambda: jax.vmap(lambda key: loop.train(
-            key, lj.RNN, drawing(lengths=lambda t, b: jnp.full(b, -2)),
+            key, lj.cells.IRNN, drawing(lengths=lambda t, b: jnp.full(b, -2)),
             optax.sgd(0.1), hidden_size=3, num_steps=1, batch_size=4, length=5,
         )[1])(jax.random.split(KEY, 2)),
         ValueError, "lengths: found -2; each must be in [0, 5], "),

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from cells.sequences import TODAY
 from comparing import assert_close
-from problems import slow_but
+from problems import draw, drawn_like, slow_but
 
 import lstm_jax as lj
 from lstm_jax import associative
 
 LINEAR = [cell for cell in (*lj.CELLS.values(), *TODAY) if cell.transition]
 TIME, BATCH, INPUT, HIDDEN = 12, 3, 2, 4
-LENGTHS = jnp.array([TIME, 5, 0])
-RESETS = jnp.zeros((TIME, BATCH), bool).at[4, 0].set(True).at[7, 1].set(True)
-MASK = jnp.ones((TIME, BATCH), bool).at[2:4, 0].set(False)
+LENGTHS = np.array([TIME, 5, 0])
+RESETS, MASK = np.zeros((TIME, BATCH), bool), np.ones((TIME, BATCH), bool)
+RESETS[4, 0] = RESETS[7, 1] = True
+MASK[2:4, 0] = False
 MASKS = {
     "whole": {},
     "lengths": {"lengths": LENGTHS},
@@ -41,12 +42,24 @@ FEW = [(lj.cells.LRU, "resets"), (lj.cells.MIN_GRU, "reverse")]
 
 
 def problem_of(cell, time=TIME, batch=BATCH, hidden=HIDDEN, dtype=jnp.float64):
-    key_params, key_carry, key_xs = jax.random.split(jax.random.key(0), 3)
-    params = cell.init(key_params, INPUT, hidden, dtype=dtype)
-    xs = jax.random.normal(key_xs, (time, batch, INPUT), dtype)
-    fresh = cell.init_carry(params, (batch,))
-    carry = jax.tree.map(lambda leaf: jax.random.normal(key_carry, leaf.shape), fresh)
-    return params, xs, jax.tree.map(lambda leaf: leaf.astype(dtype), carry)
+    params = new_params(cell, INPUT, hidden, dtype)
+    fresh = jax.eval_shape(lambda: cell.init_carry(params, (batch,)))
+    drawn = draw(time, batch, INPUT, seed=1), drawn_like(fresh, seed=2)
+    return params, *jax.tree.map(lambda leaf: np.asarray(leaf, dtype), drawn)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def new_params(cell, input_size, hidden_size, dtype):
+    return cell.init(jax.random.key(0), input_size, hidden_size, dtype=dtype)
+
+
+@partial(jax.jit, static_argnums=(0,))
+def both(cell, params, xs, carry, **masks):
+    """(final, ys) as a tree, and step by step."""
+    return [
+        lj.unroll(cell, params, xs, carry, implementation=name, **masks)
+        for name in ("associative", "auto")
+    ]
 
 
 def shown_and_gradients(cell, masks, implementation):
@@ -75,11 +88,8 @@ def test_values_and_gradients_are_those_of_the_scan(cell, masks):
 @for_every_form
 def test_a_long_sequence_differs_by_rounding(cell):
     params, xs, carry = problem_of(cell, time=4096, batch=1)
-    (final, ys), (wanted, by_step) = (
-        lj.unroll(cell, params, xs, carry, implementation=name)
-        for name in ("associative", "auto")
-    )
-    scale = float(jnp.abs(by_step).max())
+    (final, ys), (wanted, by_step) = both(cell, params, xs, carry)
+    scale = np.abs(by_step).max()
     np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-12)
     for one, other in zip(jax.tree.leaves(final), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12 * scale)
@@ -90,22 +100,16 @@ def test_a_long_sequence_differs_by_rounding(cell):
 @for_every_form
 def test_a_very_long_sequence_differs_by_little(cell):
     params, xs, carry = problem_of(cell, time=65_536, batch=1, hidden=16)
-    ys, by_step = (
-        lj.unroll(cell, params, xs, carry, implementation=name)[1]
-        for name in ("associative", "auto")
-    )
-    scale = float(jnp.abs(by_step).max())
+    (_, ys), (_, by_step) = both(cell, params, xs, carry)
+    scale = np.abs(by_step).max()
     np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-10)
 
 
 @for_every_form
 def test_in_float32_within_a_hundred_thousandth_of_the_largest_entry(cell):
     params, xs, carry = problem_of(cell, time=4096, batch=1, dtype=jnp.float32)
-    ys, by_step = (
-        lj.unroll(cell, params, xs, carry, implementation=name)[1]
-        for name in ("associative", "auto")
-    )
-    scale = float(jnp.abs(by_step).max())
+    (_, ys), (_, by_step) = both(cell, params, xs, carry)
+    scale = np.abs(by_step).max()
     np.testing.assert_allclose(ys / scale, by_step / scale, rtol=0, atol=1e-5)
 
 
@@ -113,21 +117,26 @@ def test_in_float32_within_a_hundred_thousandth_of_the_largest_entry(cell):
 def test_pieces_make_up_the_whole():
     cell = lj.cells.min_gru(log_space=True)
     params, xs, _ = problem_of(cell)
-    run = partial(lj.unroll, cell, params, implementation="associative")
-    carry, first = run(xs[:5])
-    final, rest = run(xs[5:], carry)
-    assert_close((final, jnp.concatenate([first, rest])), run(xs))
+
+    @jax.jit
+    def in_two_and_whole(params, xs):
+        run = partial(lj.unroll, cell, params, implementation="associative")
+        carry, first = run(xs[:5])
+        final, rest = run(xs[5:], carry)
+        return (final, jnp.concatenate([first, rest])), run(xs)
+
+    assert_close(*in_two_and_whole(params, xs))
 
 
 @in_float64
 def test_what_is_nan_in_the_padding_reaches_nothing():
     cell = lj.cells.MIN_GRU
     params, xs, carry = problem_of(cell)
-    padding = jnp.arange(TIME, dtype=LENGTHS.dtype)[:, None] >= LENGTHS
-    spoilt = jnp.where(padding[..., None], jnp.nan, xs)
-    both = shown_and_gradients(cell, {"lengths": LENGTHS}, "associative")
-    _, (of_params, _, _) = both(params, spoilt, carry)
-    _, (wanted, _, _) = both(params, xs, carry)
+    padding = np.arange(TIME)[:, None] >= LENGTHS
+    spoilt = np.where(padding[..., None], np.nan, xs)
+    run = shown_and_gradients(cell, {"lengths": LENGTHS}, "associative")
+    _, (of_params, _, _) = run(params, spoilt, carry)
+    _, (wanted, _, _) = run(params, xs, carry)
     assert_close(of_params, wanted)
 
 
@@ -138,13 +147,9 @@ def test_a_stack_and_wrappers_that_keep_the_carry_run_as_trees():
         lj.residual(lj.cells.MIN_GRU),
         lj.cells.shortcut(lj.cells.MIN_LSTM),
     )
-    params = cell.init(jax.random.key(0), HIDDEN, HIDDEN, dtype=jnp.float64)
-    xs = jax.random.normal(jax.random.key(1), (TIME, BATCH, HIDDEN), jnp.float64)
-    as_tree, by_step = (
-        lj.unroll(cell, params, xs, lengths=LENGTHS, implementation=name)
-        for name in ("associative", "auto")
-    )
-    assert_close(as_tree, by_step)
+    params = new_params(cell, HIDDEN, HIDDEN, jnp.float64)
+    xs = draw(TIME, BATCH, HIDDEN, seed=1)
+    assert_close(*both(cell, params, xs, None, lengths=LENGTHS))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def room_of(module: str) -> str | None:
     return max(rooms, key=len, default=None)
 
 
+@cache
 def imported_names(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -139,6 +141,8 @@ def test_every_name_of_a_face_is_the_object_it_says(space):
 def test_what_takes_long_to_load_is_loaded_on_first_use():
     code = """
 import sys, lstm_jax as lj
+import lstm_jax.adapters.linen, lstm_jax.adapters.nnx, lstm_jax.adapters.haiku
+import lstm_jax.adapters.equinox, lstm_jax.adapters.function
 lj.tasks.nature_show("vectors")
 slow = "scipy", "sklearn", "matplotlib", "torch", "flax", "haiku", "equinox", "pandas"
 print(*[name for name in slow if name in sys.modules])

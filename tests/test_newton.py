@@ -1,12 +1,14 @@
 """A whole sequence by Newton's method: what the scan gives, and when it is begun."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 from numpy.testing import assert_allclose
-from problems import slow_but
+from problems import draw, make_carry, slow_but
 
 import lstm_jax as lj
 
@@ -16,9 +18,9 @@ LINEAR = lj.rnn("linear")
 
 
 def problem(cell, time=TIME, **init):
-    params = cell.init(jax.random.key(0), INPUT, HIDDEN, dtype=jnp.float64, **init)
-    xs = jax.random.normal(jax.random.key(1), (time, BATCH, INPUT), jnp.float64)
-    return params, xs
+    options = {"input_size": INPUT, "hidden_size": HIDDEN, "dtype": jnp.float64}
+    params = jax.jit(partial(cell.init, **options, **init))(jax.random.key(0))
+    return params, draw(time, BATCH, INPUT, seed=1)
 
 
 def in_parallel(cell, method, **how):
@@ -56,8 +58,9 @@ def everything(run, given):
 def test_values_and_derivatives_are_those_of_the_scan(x64, cell, method):
     params, xs = problem(cell)
     # What lies beyond a sequence's length is not read.
-    xs = xs.at[7:, 1].set(jnp.nan)
-    carry = jax.tree.map(lambda leaf: leaf + 0.5, cell.init_carry(params, (BATCH,)))
+    xs = np.array(xs)
+    xs[7:, 1] = np.nan
+    carry = make_carry(cell, params, (BATCH,))
     given = (params, xs, carry)
     got = everything(in_parallel(cell, method, tolerance=1e-15), given)
     # The gradient by an input that is not read is zero on both sides.
@@ -74,16 +77,15 @@ def test_a_linear_recurrence_takes_one_iteration_and_its_exponent_is_known(x64):
 
 def test_where_differences_grow_it_is_not_begun_unless_it_cannot_fail(x64):
     # Gaussian weights of gain 3: chaos, λ_1 near 0.3 for many units.
-    w = 3 / 4 * jax.random.normal(jax.random.key(2), (16, 16), jnp.float64)
+    w = draw(16, 16, seed=2, scale=3 / 4)
     params = lj.RNNParams(jnp.zeros((INPUT, 16)), w, jnp.zeros(16))
-    xs = jnp.zeros((60, 1, INPUT))
-    start = lj.RNNCarry(h=jax.random.normal(jax.random.key(3), (1, 16), jnp.float64))
-    wanted = lj.unroll(lj.RNN, params, xs, start)[1]
-    _, ys, report = lj.parallel_unroll(lj.RNN, params, xs, start)
+    given = params, np.zeros((60, 1, INPUT)), lj.RNNCarry(h=draw(1, 16, seed=3))
+    wanted = lj.unroll(lj.RNN, *given)[1]
+    _, ys, report = lj.parallel_unroll(lj.RNN, *given)
     assert report.exponent > 0
     assert (int(report.iterations), bool(report.fell_back)) == (0, True)
     assert_allclose(ys, wanted, rtol=1e-12, atol=1e-14)
-    _, ys, report = lj.parallel_unroll(lj.RNN, params, xs, start, max_iterations=60)
+    _, ys, report = lj.parallel_unroll(lj.RNN, *given, max_iterations=60)
     assert not report.fell_back
     assert 10 < report.iterations <= 60
     assert_allclose(ys, wanted, rtol=1e-9, atol=1e-12)
@@ -100,7 +102,7 @@ def test_what_is_not_reached_is_run_step_by_step(x64):
 
 def test_a_batch_of_nothing_holds_its_carry(x64):
     params, xs = problem(lj.GRU)
-    lengths = jnp.zeros(BATCH, int)
+    lengths = np.zeros(BATCH, int)
     carry, ys, report = lj.parallel_unroll(lj.GRU, params, xs, lengths=lengths)
     assert not np.any(ys)
     assert not np.any(carry.h)

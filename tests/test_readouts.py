@@ -3,32 +3,34 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from masked_batch import BATCH, LENGTHS, TIME, assert_equal, make_setting
+from masked_batch import BATCH, LENGTHS, TIME, assert_equal, make_setting, run
 
 import lstm_jax as lj
 from lstm_jax import readouts
 
+last_step = jax.jit(readouts.last_step)
+
 
 def test_last_step_reads_what_each_sequence_showed_last():
-    ys = jnp.arange(1.0, 1 + TIME * BATCH * 2).reshape(TIME, BATCH, 2)
-    got = readouts.last_step(ys, jnp.asarray(LENGTHS))
+    ys = np.arange(1.0, 1 + TIME * BATCH * 2).reshape(TIME, BATCH, 2)
+    got = last_step(ys, LENGTHS)
     assert_equal(got, np.stack([ys[4, 0], ys[2, 1], np.zeros(2)]))
 
 
 def test_last_step_without_and_with_two_batch_axes():
-    ys = jnp.arange(1.0, 1 + TIME * 6 * 2).reshape(TIME, 2, 3, 2)
-    lengths = jnp.array([[1, 2, 3], [0, 4, 5]])
-    got = readouts.last_step(ys, lengths)
+    ys = np.arange(1.0, 1 + TIME * 6 * 2).reshape(TIME, 2, 3, 2)
+    lengths = np.array([[1, 2, 3], [0, 4, 5]])
+    got = np.asarray(last_step(ys, lengths))
     for k in np.ndindex(2, 3):
-        one = readouts.last_step(ys[:, *k], lengths[k])
+        one = last_step(ys[:, *k], lengths[k])
         wanted = ys[lengths[k] - 1, *k] if lengths[k] else np.zeros(2)
         assert_equal((got[k], one), (wanted, wanted))
 
 
 def test_last_step_is_the_final_memory_of_an_rnn():
     params, _, xs = make_setting(lj.RNN)
-    final, ys = lj.unroll(lj.RNN, params, xs, lengths=LENGTHS)
-    assert_equal(readouts.last_step(ys, jnp.asarray(LENGTHS)), final.h)
+    final, ys = run(lj.RNN, params, xs, None, {"lengths": LENGTHS})
+    assert_equal(last_step(ys, LENGTHS), final.h)
 
 
 def test_a_readout_without_biases_is_a_product(x64):

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from problems import slow_but
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ("bench", "demo", "run", "docs", "notebooks", "reproduce", "results", "test")
+FEW = ("docs", "test")  # all begin with the same lines
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def run(command, folder=None, **environment):
     )
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", slow_but(FEW, SCRIPTS))
 def test_a_missing_python_is_one_clear_line(checkout, name):
     done = run([checkout / "scripts" / name], PYTHON="python-that-is-not-there")
     assert done.returncode == 1
@@ -40,7 +42,7 @@ def test_a_missing_python_is_one_clear_line(checkout, name):
     assert not (checkout / ".venv").exists()
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", slow_but(FEW, SCRIPTS))
 def test_a_python_without_venv_is_told_what_to_install(checkout, tmp_path, name):
     # A real Python that can't import ensurepip, as Debian's without python3-venv.
     blocked = tmp_path / "blocked"

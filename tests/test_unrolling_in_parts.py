@@ -8,21 +8,29 @@ import numpy as np
 import pytest
 from cells.short_runs import BATCH, HIDDEN, INPUT, close, sequence
 from comparing import drawn_like
-from problems import ONE_OF_EACH_KIND, assert_trees_close, slow_but
+from problems import ONE_OF_EACH_KIND, assert_trees_close, draw, make_params, slow_but
 
 import lstm_jax as lj
 
 
-@pytest.mark.parametrize("lengths", [None, jnp.array([7, 0, 4])])
+@pytest.mark.parametrize("lengths", [None, np.array([7, 0, 4])])
 def test_bidirectional_is_one_cell_each_way(key, x64, lengths):
     cells = (lj.LSTM, lj.GRU)
-    params = tuple(c.init(key, INPUT, HIDDEN, dtype=jnp.float64) for c in cells)
-    xs = sequence(key)
-    carries, ys = lj.unroll_bidirectional(cells, params, xs, lengths=lengths)
-    forward = lj.unroll(lj.LSTM, params[0], xs, lengths=lengths)
-    backward = lj.unroll(lj.GRU, params[1], xs, lengths=lengths, reverse=True)
+    params = make_params(lj.LSTM, INPUT, HIDDEN), make_params(lj.GRU, INPUT, HIDDEN)
+    xs = draw(7, BATCH, INPUT)
+
+    @jax.jit
+    def three(params, xs):
+        how = {"lengths": lengths}
+        return (
+            lj.unroll_bidirectional(cells, params, xs, **how),
+            lj.unroll(lj.LSTM, params[0], xs, **how),
+            lj.unroll(lj.GRU, params[1], xs, **how, reverse=True),
+        )
+
+    (carries, ys), forward, backward = three(params, xs)
     close(carries, (forward[0], backward[0]))
-    close(ys, jnp.concatenate([forward[1], backward[1]], -1))
+    close(ys, np.concatenate([forward[1], backward[1]], -1))
     if lengths is not None:
         # Element 2 has 4 steps: what its backward cell shows at step 3 is the first
         # thing it shows, and knows of x_3 alone.
@@ -38,7 +46,7 @@ def test_a_sequence_in_pieces_is_the_sequence_whole(key, x64, name):
     init = partial(cell.init, key, INPUT, HIDDEN, dtype=jnp.float64)
     params = drawn_like(jax.eval_shape(init), seed=1)
     start = cell.init_carry(params, (BATCH,))
-    xs = sequence(key)[:time]
+    xs = np.asarray(draw(time, BATCH, INPUT))
     lengths = np.array([6, 0, 4])
     resets = np.zeros((time, BATCH), bool)
     resets[[1, 5], [0, 2]] = True

@@ -58,6 +58,11 @@ def make_inputs():
     return jax.device_put(drawn)
 
 
+def new_params(init):
+    """What a cell begins with, in shapes and dtypes: nothing is drawn."""
+    return jax.eval_shape(lambda key: init(key, INPUT, HIDDEN), jax.random.key(0))
+
+
 def linen(make, fields=1):
     module = make(features=HIDDEN, param_dtype=default_dtype())
     cell = from_linen(module)
@@ -66,9 +71,7 @@ def linen(make, fields=1):
         layer = nn.RNN(module, time_major=True)
         return layer.apply({"params": {"cell": variables["params"]}}, xs)
 
-    return Foreign(
-        cell, drawn(cell.init(jax.random.key(0), INPUT, HIDDEN)), loop, fields
-    )
+    return Foreign(cell, drawn(new_params(cell.init)), jax.jit(loop), fields)
 
 
 def of_nnx(make, fields=1):
@@ -85,7 +88,7 @@ def of_nnx(make, fields=1):
         nnx.update(layer.cell, params)
         return layer(xs)
 
-    return Foreign(from_nnx(module, module_of), params, loop, fields)
+    return Foreign(from_nnx(module, module_of), params, jax.jit(loop), fields)
 
 
 def haiku(make, fields=1):
@@ -96,9 +99,7 @@ def haiku(make, fields=1):
         return hk.dynamic_unroll(core, xs, core.initial_state(xs.shape[1]))[0]
 
     loop = hk.without_apply_rng(hk.transform(whole)).apply
-    return Foreign(
-        cell, drawn(cell.init(jax.random.key(0), INPUT, HIDDEN)), loop, fields
-    )
+    return Foreign(cell, drawn(new_params(cell.init)), jax.jit(loop), fields)
 
 
 def equinox(make, fields=1):
@@ -123,7 +124,7 @@ def equinox(make, fields=1):
 
         return jax.vmap(of_one, in_axes=1, out_axes=1)(xs)
 
-    return Foreign(from_equinox(module, module_of), params, loop, fields)
+    return Foreign(from_equinox(module, module_of), params, jax.jit(loop), fields)
 
 
 def leaky(params, carry, x):
@@ -156,8 +157,7 @@ def function():
         return jnp.stack(ys)
 
     cell = from_function(leaky, empty_memory, leaky_params)
-    params = drawn(leaky_params(jax.random.key(0), INPUT, HIDDEN))
-    return Foreign(cell, params, loop, 1)
+    return Foreign(cell, drawn(new_params(leaky_params)), jax.jit(loop), 1)
 
 
 FOREIGN = {

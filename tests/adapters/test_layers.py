@@ -1,5 +1,6 @@
 """Cells as layers of Flax: what lj.unroll gives, trained by Flax's own means."""
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,7 +11,7 @@ import optax
 import pytest
 from flax import nnx
 from flax.training.train_state import TrainState
-from problems import assert_trees_close
+from problems import assert_trees_close, make_carry
 
 import lstm_jax as lj
 
@@ -24,7 +25,7 @@ NOISY = lj.cells.zoneout(lj.LSTM, 0.5)
 def linen(cell, **fields):
     """A run `(xs, *arguments, method, key) -> (carry, ys)`, and params of the cell."""
     layer = lj.adapters.to_linen(cell)(features=4, **fields)
-    variables = layer.init(KEY, XS)
+    variables = jax.jit(layer.init)(KEY, XS)
 
     def run(*arguments, key=None, method="__call__", **masks):
         rngs = None if key is None else {"dropout": key}
@@ -54,16 +55,20 @@ LIBRARIES = {"linen": linen, "nnx": of_nnx}
 @pytest.mark.parametrize("kind", LIBRARIES)
 def test_it_gives_what_unroll_gives(kind):
     run, params = LIBRARIES[kind](lj.LSTM)
+    ours: Any = partial(lj.unroll, lj.LSTM, params)
     runs: Any = ({}, {"lengths": LENGTHS, "reverse": True}, {"resets": RESETS})
-    for masks in runs:
-        wanted = lj.unroll(lj.LSTM, params, XS, **masks)
-        assert_trees_close(run(XS, **masks), wanted, rtol=0, atol=0)
-    carry, _ = run(XS)
-    again = lj.unroll(lj.LSTM, params, XS, carry)
-    assert_trees_close(run(XS, carry), again, rtol=0, atol=0)
-    wanted = lj.unroll_carries(lj.LSTM, params, XS, lengths=LENGTHS)
-    found = run(XS, method="carries", lengths=LENGTHS)
-    assert_trees_close(found, wanted, rtol=0, atol=0)
+    carry = make_carry(lj.LSTM, params, (2,))
+    carry = jax.tree.map(lambda leaf: leaf.astype(np.float32), carry)
+
+    @jax.jit
+    def both(xs, carry):
+        found = [run(xs, **masks) for masks in runs]
+        found += [run(xs, carry), run(xs, method="carries", lengths=LENGTHS)]
+        wanted = [ours(xs, **masks) for masks in runs]
+        carries = lj.unroll_carries(lj.LSTM, params, xs, lengths=LENGTHS)
+        return found, [*wanted, ours(xs, carry), carries]
+
+    assert_trees_close(*both(XS, carry), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", LIBRARIES)
@@ -92,7 +97,8 @@ def loss_of(ys):
 
 def updated(cell, params):
     """One step of gradient descent, by hand."""
-    gradient = jax.grad(lambda p: loss_of(lj.unroll(cell, p, XS)[1]))(params)
+    loss = lambda p: loss_of(lj.unroll(cell, p, XS)[1])
+    gradient = jax.jit(jax.grad(loss))(params)
     return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
 
 

@@ -19,6 +19,7 @@ from adapters.foreign import (
     default_dtype,
     drawn,
     make_inputs,
+    new_params,
     refusal,
     weighted_last,
 )
@@ -33,7 +34,7 @@ from lstm_jax.adapters.nnx import from_nnx
 
 
 def value_and_slopes(loop, params, xs):
-    weights = jnp.cos(jnp.arange(1.0, 4.0))
+    weights = jnp.asarray(np.cos(np.arange(1.0, 4.0)))
 
     def loss(params, xs):
         of_steps = jnp.sum(loop(params, xs), axis=tuple(range(1, xs.ndim)))
@@ -94,7 +95,7 @@ def test_weights_of_half_precision_are_drawn_in_float32_and_rounded():
         )
         for dtype in (HALF, jnp.float32)
     )
-    all_close(halves, jax.tree.map(lambda leaf: leaf.astype(HALF), whole), 0)
+    all_close(halves, jax.tree.map(lambda leaf: np.asarray(leaf, HALF), whole), 0)
 
 
 def test_nnx_cells_in_half_precision():
@@ -102,9 +103,9 @@ def test_nnx_cells_in_half_precision():
     cell, xs = from_nnx(module), make_inputs().astype(HALF)
     params = nnx.state(module, nnx.Param)
     ys = lj.unroll(cell, params, xs)[1]
+    wanted: Any = nnx.jit(lambda m, xs: nnx.RNN(m, time_major=True)(xs))(module, xs)
     assert ys.dtype == HALF
-    wanted: Any = nnx.RNN(module, time_major=True)(xs)
-    close(ys.astype(float), wanted.astype(float), 1e-2)
+    close(np.asarray(ys, float), np.asarray(wanted, float), 1e-2)
 
 
 def linen_images():
@@ -152,8 +153,9 @@ def test_resets_do_what_a_reset_core_does(x64):
 
     loop = hk.without_apply_rng(hk.transform(whole)).apply
     cell, xs = from_haiku(partial(hk.LSTM, HIDDEN)), make_inputs()
-    params = drawn(cell.init(jax.random.key(0), INPUT, HIDDEN))
-    resets = jnp.zeros((TIME, BATCH), bool).at[1, 0].set(True)
+    params = drawn(new_params(cell.init))
+    resets = np.zeros((TIME, BATCH), bool)
+    resets[1, 0] = True
     found = value_and_slopes(
         lambda *given: lj.unroll(cell, *given, resets=resets)[1], params, xs
     )
@@ -172,7 +174,8 @@ def test_a_module_of_nnx_is_its_own_params(x64):
     xs, found = make_inputs(), []
 
     def loss(run):
-        return nnx.value_and_grad(lambda module: jnp.sum(jnp.sin(run(module))))(module)
+        derive = nnx.value_and_grad(lambda module: jnp.sum(jnp.sin(run(module))))
+        return nnx.jit(derive)(module)
 
     for cell in (own, from_nnx(module)):
         found.append(loss(lambda module, cell=cell: lj.unroll(cell, module, xs)[1]))

@@ -1,5 +1,6 @@
 """Exported weights in the libraries they are for: values, gradients, and back."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -121,23 +122,30 @@ def test_a_gru_of_nnx_has_no_bias_inside(x64):
     assert_equal(loaded.params, without(params[:3]))
 
 
-def keras_layers():
+def keras_layer(case):
     from keras import layers
 
-    options: Any = {"return_sequences": True}
-    hard: Any = {"recurrent_activation": "hard_sigmoid"}
-    return {
-        "LSTM": (lj.LSTM, layers.LSTM(HIDDEN, **options)),
-        "GRU": (lj.GRU, layers.GRU(HIDDEN, **options)),
+    hard: Any = {"reset_after": False, "recurrent_activation": "hard_sigmoid"}
+    cell, make, options = {
+        "LSTM": (lj.LSTM, layers.LSTM, {}),
+        "GRU": (lj.GRU, layers.GRU, {}),
         "GRU, reset before, hard": (
             lj.cells.gru_reset_before("hard_sigmoid"),
-            layers.GRU(HIDDEN, reset_after=False, **hard, **options),
+            layers.GRU,
+            hard,
         ),
-        "SimpleRNN": (lj.RNN, layers.SimpleRNN(HIDDEN, **options)),
-    }
+        "SimpleRNN": (lj.RNN, layers.SimpleRNN, {}),
+    }[case]
+    return cell, make(HIDDEN, return_sequences=True, **options)
 
 
 KERAS = ("LSTM", "GRU", "GRU, reset before, hard", "SimpleRNN")
+
+
+def drawn(cell):
+    init = partial(cell.init, input_size=INPUT, hidden_size=HIDDEN)
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return jax.tree.map(jnp.float32, originals.drawn(shapes))
 
 
 def run_keras(layer):
@@ -151,8 +159,8 @@ def run_keras(layer):
 
 @pytest.mark.parametrize("case", slow_but(["GRU"], KERAS))
 def test_keras_gives_our_values_and_gradients(case):
-    cell, layer = keras_layers()[case]
-    params = originals.drawn(cell.init(jax.random.key(0), INPUT, HIDDEN))
+    cell, layer = keras_layer(case)
+    params = drawn(cell)
     layer.build((None, None, INPUT))
     layer.set_weights(to_keras(params))
     assert_same(run_keras(layer), ours_of(cell), params, np.float32, 1e-5)
@@ -167,14 +175,17 @@ def test_keras_takes_both_directions():
     one = layers.GRU(HIDDEN, return_sequences=True)
     layer = layers.Bidirectional(one, name="both")
     layer.build((None, None, INPUT))
-    forward = lj.GRU.init(jax.random.key(0), INPUT, HIDDEN)
-    both = Directions(forward, jax.tree.map(jnp.cos, forward))
+    forward = drawn(lj.GRU)
+    both = Directions(forward, jax.tree.map(np.cos, forward))
     layer.set_weights(to_keras(both))
     loaded = lj.adapters.load(layer)
     assert_equal(loaded.params, both)
-    xs = jnp.asarray(originals.inputs(np.float32))
-    found = jnp.swapaxes(layer(jnp.swapaxes(xs, 0, 1)), 0, 1)
-    np.testing.assert_allclose(found, lj.adapters.run(loaded, xs)[1], atol=1e-5)
+
+    @jax.jit
+    def run(xs):
+        return layer(xs.swapaxes(0, 1)).swapaxes(0, 1), lj.adapters.run(loaded, xs)[1]
+
+    np.testing.assert_allclose(*run(originals.inputs(np.float32)), atol=1e-5)
 
 
 LSTM = lj.LSTM.init(jax.random.key(0), 3, 4)

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 import re
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -45,6 +45,7 @@ def read_by(lengths):
     return lambda ys: jnp.sum(lj.last_step(ys, lengths) ** 2)
 
 
+@cache
 def measures(cell):
     """From params, inputs, lengths and resets to what is compared: batch axis last."""
 
@@ -76,6 +77,7 @@ def measures(cell):
     return [*few, masked, of_inputs, norms, plain_norms, in_pieces]
 
 
+@cache
 def weight_gradients(cell, across=lambda x: x):
     """dL/dW of masked, plain and checkpointed runs; `across` sums over devices."""
 

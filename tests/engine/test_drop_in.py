@@ -114,11 +114,16 @@ def test_a_module_whose_activation_is_a_leaf():
         h = jax.vmap(module)(jnp.concatenate([h, x], -1))
         return h, h
 
-    def slopes(scan):
-        return eqx.filter_grad(lambda m: scan(step, m, H0, XS)[1].sum())(module)
+    @eqx.filter_jit
+    def shown_and_slopes(module):
+        def loss(module, scan):
+            out = scan(step, module, H0, XS)
+            return out[1].sum(), out
 
-    same(lj.scan(step, module, H0, XS), plain_scan(step, module, H0, XS))
-    same(*(eqx.filter(slopes(s), eqx.is_array) for s in (lj.scan, plain_scan)))
+        derive = eqx.filter_value_and_grad(loss, has_aux=True)
+        return [derive(module, scan) for scan in (lj.scan, plain_scan)]
+
+    same(*eqx.filter(shown_and_slopes(module), eqx.is_array))
 
 
 def test_a_module_of_nnx():
@@ -128,9 +133,9 @@ def test_a_module_of_nnx():
         return module(h, x)
 
     graph, state = nnx.split(module)
-    got = lj.scan(step, module, H0, XS)
-    wanted = plain_scan(lambda s, h, x: nnx.merge(graph, s)(h, x), state, H0, XS)
-    same(got, wanted)
+    merged = lambda s, h, x: nnx.merge(graph, s)(h, x)
+    got = nnx.jit(lambda module: lj.scan(step, module, H0, XS))(module)
+    same(got, jax.jit(partial(plain_scan, merged))(state, H0, XS))
 
 
 # What has no derivative, and zeros that stay zeros
@@ -190,8 +195,9 @@ def test_a_zero_tangent_meets_no_infinite_slope(scans, derivative, x64):
 
         return jax.lax.scan(piece, start, xs.reshape(2, 2, 1, 2))[1].sum()
 
-    derive = DERIVE[derivative]
-    ours, wanted = (derive(partial(loss, scan))(w) for scan in (lj.scan, plain_scan))
+    derive, pair = DERIVE[derivative], (lj.scan, plain_scan)
+    both = jax.jit(lambda w: [derive(partial(loss, scan))(w) for scan in pair])
+    ours, wanted = both(w)
     assert np.all(np.isfinite(wanted))
     same(ours, wanted, rtol=1e-12, atol=1e-12)
 
@@ -243,7 +249,7 @@ def test_a_wide_step_keeps_no_more_than_lax_does(step):
 
 def test_forward_mode_keeps_nothing():
     cell, xs = lj.LSTM, jnp.ones((2000, 2, 3))
-    params = cell.init(jax.random.key(0), 3, 8)
+    params = jax.eval_shape(lambda key: cell.init(key, 3, 8), jax.random.key(0))
 
     def loss(scan, params):
         return scan(cell.step, params, cell.init_carry(params, (2,)), xs)[0].h.sum()

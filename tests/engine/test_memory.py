@@ -144,7 +144,7 @@ def test_checkpoints_save_memory():
 @pytest.mark.parametrize("every", [None, 16])
 def test_programs_do_not_grow_with_time(every):
     def equations(time):
-        run = cell_run("lstm", time=time)
+        run = cell_run("rnn", time=time)
         derive = gradient_of(run, checkpoint_every=every)
         return len(list(equations_of(jax.make_jaxpr(derive)(*run[1:]).jaxpr)))
 

@@ -108,7 +108,7 @@ def probed(run):
 # Engine = plain, for every cell
 
 
-@pytest.mark.parametrize("name", slow_but(["rnn", "lstm97"], EVERY_DERIVATIVE))
+@pytest.mark.parametrize("name", slow_but(["lstm97"], EVERY_DERIVATIVE))
 def test_every_derivative_is_that_of_the_plain_scan(name, x64):
     run = cell_run(name)
     wanted = plainly(second, run)
@@ -123,7 +123,7 @@ def test_probes_in_reverse_have_the_derivatives_of_the_plain_scan(name, x64):
     close(first(run, reverse=True), plainly(first, run, reverse=True))
 
 
-@pytest.mark.parametrize("name", slow_but(["layer_norm_lstm", "mgu", "indrnn"], OTHERS))
+@pytest.mark.parametrize("name", slow_but(["layer_norm_lstm", "indrnn"], OTHERS))
 def test_first_derivatives_are_those_of_the_plain_scan(name, x64):
     run = cell_run(name)
     close(first(run), plainly(first, run))
@@ -172,11 +172,12 @@ def test_vmap_is_a_loop(x64):
         return jax.jvp(loss, given, moves), slopes(*given)
 
     one = jax.jit(derivatives)
-    example = [one(run.params, at(run.carry, b), run.xs[:, b]) for b in range(BATCH)]
+    xs = np.asarray(run.xs)
+    example = [one(run.params, at(run.carry, b), xs[:, b]) for b in range(BATCH)]
     examples = jax.jit(jax.vmap(derivatives, in_axes=(None, 0, 1)))(*run[1:])
     close(examples, stacked(example))
 
-    first = at(run.carry, 0), run.xs[:, 0]
+    first = at(run.carry, 0), xs[:, 0]
     close(
         jax.jit(jax.vmap(derivatives, in_axes=(0, None, None)))(seeds, *first),
         stacked([one(at(seeds, seed), *first) for seed in range(2)]),
@@ -184,8 +185,8 @@ def test_vmap_is_a_loop(x64):
 
 
 def at(tree, place):
-    return jax.tree.map(lambda leaf: leaf[place], tree)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[place], tree)
 
 
 def stacked(trees):
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

@@ -1,7 +1,6 @@
 """Counting, asked for the legal symbols: levels, scores, and who counts."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,12 +13,18 @@ LEGAL = {
 }  # fmt: skip
 
 
+def drawn(letters, n, length):
+    """As one program, and as NumPy arrays."""
+    draw = lambda n: strings(letters, n, length, predict="legal")
+    return jax.tree.map(np.asarray, jax.jit(draw)(np.asarray(n, np.int32)))
+
+
 def entropy(p):
     return -p * np.log(p) - (1 - p) * np.log(1 - p) if 0 < p < 1 else 0.0
 
 
 def test_all_legal_symbols_are_asked_for_and_no_others():
-    batch = strings(3, jnp.array([2, 1]), 8, predict="legal")
+    batch = drawn(3, [2, 1], 8)
     asked = [["abcT"[k] for k in np.flatnonzero(row)] for row in batch.targets[:, 0]]
     assert ["".join(row) for row in asked] == ["a", "ab", "ab", "b", "c", "c", "T", ""]
     assert_array_equal(batch.lengths, [7, 4])
@@ -30,7 +35,7 @@ def test_all_legal_symbols_are_asked_for_and_no_others():
 @pytest.mark.parametrize("letters", LEGAL)
 def test_the_floor_is_the_least_loss_of_who_sees_the_current_symbol(letters):
     length = 5 * letters + 1
-    batch = strings(letters, jnp.arange(1, 6), length, predict="legal")
+    batch = drawn(letters, range(1, 6), length)
     shown = np.argmax(batch.inputs, -1)
     counts = np.asarray(batch.weights) > 0
     least = 0.0
@@ -46,18 +51,24 @@ def test_the_floor_is_the_least_loss_of_who_sees_the_current_symbol(letters):
 
 
 def test_a_single_wrong_unit_spoils_a_string():
-    batch = strings(2, jnp.array([3, 3]), 7, predict="legal")
-    outputs = 2 * batch.targets - 1
-    wrong = outputs.at[2, 0, 2].set(0.1)
-    correct = LEGAL[2].correct
-    assert correct is not None
-    assert_array_equal(correct(wrong, batch), [False, True])
-    assert LEGAL[2].accuracy(wrong, batch) == 0.5
+    batch = drawn(2, [3, 3], 7)
+    wrong = np.asarray(2 * batch.targets - 1, np.float32)
+    wrong[2, 0, 2] = 0.1
+
+    @jax.jit
+    def scores(outputs):
+        assert LEGAL[2].correct is not None
+        return LEGAL[2].correct(outputs, batch), LEGAL[2].accuracy(outputs, batch)
+
+    correct, accuracy = scores(wrong)
+    assert_array_equal(correct, [False, True])
+    assert accuracy == 0.5
 
 
 def test_samples_are_those_of_the_next_symbol(key):
-    draw = jax.jit(LEGAL[2].sample, static_argnums=(1, 2))(key, 6, 21)
-    assert_array_equal(draw.inputs, lj.TASKS["anbn"].sample(key, 6, 21).inputs)
+    tasks = LEGAL[2], lj.TASKS["anbn"]
+    draw = jax.jit(lambda key: [task.sample(key, 6, 21).inputs for task in tasks])
+    assert_array_equal(*draw(key))
     assert lj.tasks.counting(2) == lj.tasks.ANBN
 
 

@@ -54,4 +54,7 @@ def numbers_of(state):
 
 
 def small_start(key, optimizer, task=SIGNS):
-    return init_train_state(key, lj.RNN, task, optimizer, hidden_size=2)
+    def start(key):
+        return init_train_state(key, lj.RNN, task, optimizer, hidden_size=2)
+
+    return jax.jit(start)(key)

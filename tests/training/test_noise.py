@@ -49,11 +49,15 @@ def test_an_update_of_a_noisy_cell_goes_down_the_gradient_under_its_noise(per, k
 @pytest.mark.parametrize("per", slow_but(["both"], NOISY))
 def test_a_noisy_cell_is_evaluated_without_its_noise(per, key):
     params = small_start(key, momentum()).params
-    found, wanted = (
-        lj.evaluate(key, cell, SIGNS, params, batch_size=5, length=4)
-        for cell in (NOISY[per], lj.RNN)
-    )
-    jax.tree.map(assert_array_equal, found, wanted)
+
+    @jax.jit
+    def evaluated(params):
+        return [
+            lj.evaluate(key, cell, SIGNS, params, batch_size=5, length=4)
+            for cell in (NOISY[per], lj.RNN)
+        ]
+
+    jax.tree.map(assert_array_equal, *evaluated(params))
 
 
 def test_noise_is_refused_where_there_is_none_and_where_devices_would_share_it(key):

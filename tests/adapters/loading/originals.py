@@ -78,6 +78,10 @@ def wide(tree):
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), tree)
 
 
+def hidden_shapes(begin):
+    return jax.eval_shape(lambda: wide(begin()))
+
+
 def run_linen(make, variables):
     module = make(HIDDEN, param_dtype=jnp.float64)
     empty = module.initialize_carry(jax.random.key(0), (BATCH, INPUT))
@@ -86,9 +90,9 @@ def run_linen(make, variables):
 
 
 def of_linen(make):
-    module, xs = make(HIDDEN, param_dtype=jnp.float64), jnp.zeros((BATCH, INPUT))
-    empty = module.initialize_carry(jax.random.key(0), xs.shape)
-    variables = drawn(module.init(jax.random.key(0), wide(empty), xs))
+    module, xs = make(HIDDEN, param_dtype=jnp.float64), np.zeros((BATCH, INPUT))
+    empty = hidden_shapes(lambda: module.initialize_carry(jax.random.key(0), xs.shape))
+    variables = drawn(jax.eval_shape(module.init, jax.random.key(0), empty, xs))
     source = {"params": {"rnn": variables["params"]}}
     return Original(source, run_linen(make, variables))
 
@@ -122,9 +126,8 @@ def of_haiku(make):
         core = make(HIDDEN)
         return core(x, core.initial_state(BATCH))
 
-    params = drawn(
-        hk.transform(first).init(jax.random.key(0), jnp.zeros((BATCH, INPUT)))
-    )
+    init, xs = hk.transform(first).init, np.zeros((BATCH, INPUT))
+    params = drawn(jax.eval_shape(init, jax.random.key(0), xs))
     return Original(params, run_haiku(make, params))
 
 
@@ -146,8 +149,7 @@ def of_equinox(make):
 
 def of_keras(layer, build=True):
     """A layer of Keras, its weights drawn; batch first there."""
-    xs = inputs(np.float32)
-    layer(jnp.asarray(xs.swapaxes(0, 1)))
+    layer.build((BATCH, TIME, INPUT))
     rng = np.random.default_rng(2)
     layer.set_weights([rng.uniform(-0.8, 0.8, w.shape) for w in layer.weights])
     return Original(layer, lambda xs: jnp.swapaxes(layer(jnp.swapaxes(xs, 0, 1)), 0, 1))

@@ -4,8 +4,10 @@ import json
 import os
 import pickle
 import zipfile
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -204,7 +206,8 @@ def test_carries_enter_and_leave_in_pieces():
     loaded = lj.adapters.load(module)
     xs = np.random.default_rng(0).standard_normal((6, 4, 2)).astype(np.float32)
     lengths = np.array([6, 3, 1, 0])
-    carry, ys = lj.adapters.run(loaded, xs, lengths=lengths)
+    run = jax.jit(partial(lj.adapters.run, loaded))
+    carry, ys = jax.tree.map(np.asarray, run(xs, lengths=lengths))
     packed = torch.nn.utils.rnn.pack_padded_sequence(
         torch.tensor(xs[:, :3]), lengths[:3].tolist(), enforce_sorted=False
     )
@@ -214,7 +217,7 @@ def test_carries_enter_and_leave_in_pieces():
     np.testing.assert_allclose(ys[:, :3], wanted, rtol=0, atol=1e-6)
     found = [side.h[:3] for layer in carry for side in layer]
     np.testing.assert_allclose(np.stack(found), last, rtol=0, atol=1e-6)
-    entering, _ = lj.adapters.run(loaded, xs[:3], carry)
+    entering, _ = run(xs[:3], carry)
     with torch.no_grad():
         state = torch.tensor(np.stack([side.h for layer in carry for side in layer]))
         wanted = module(torch.tensor(xs[:3]), state)[1]
