@@ -21,9 +21,8 @@ def streams():
 
 
 def test_a_gate_held_open_forgets_nothing_and_learns_nothing():
-    params = lj.LSTM.init(
-        jax.random.key(0), 7, 4, forget_bias=FORGET_BIASES["lstm_nfg"]
-    )
+    held = FORGET_BIASES["lstm_nfg"]
+    params = lj.LSTM.init(jax.random.key(0), 7, 4, forget_bias=held)
     xs = jax.random.normal(jax.random.key(1), (20, 3, 7))
     assert (lj.trace(lj.LSTM, params, xs)["f"] == 1).all()
     gradient = jax.grad(lambda p: lj.unroll(lj.LSTM, p, xs)[1].sum())(params)
