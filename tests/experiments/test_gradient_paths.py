@@ -17,7 +17,6 @@ from experiments.common.variants import Variant
 INF, NAN = math.inf, math.nan
 
 SMALL: dict[str, Any] = {
-    "cell": "mgu",  # one gate fewer than any other memory has
     "lag": 4,
     "hidden_size": 5,
     "num_seeds": 2,
@@ -35,7 +34,7 @@ def record(made_once):
 
 def test_a_row_and_a_verdict_per_bias_and_stage(record):
     stages = [(row["cell"], row["when"]) for row in record.rows]
-    labels = ["mgu b_f=1", "mgu b_f=2.6"]
+    labels = ["lstm b_f=1", "lstm b_f=2.6"]
     assert stages == [(b, when) for b in labels for when in ("initial", "trained")]
     assert sum("an update is made of the last" in line for line in record.verdict) == 4
     # -1 / ln σ(1) = 3.19; σ(1)^4 = 0.286
@@ -46,9 +45,9 @@ def test_a_row_and_a_verdict_per_bias_and_stage(record):
 
 def test_arrays_count_the_lag_from_the_last_step(record):
     at = {"variant": record.axes["variant"][0], "stage": "trained"}
-    assert record.axes["path"] == "cell f n".split()
+    assert record.axes["path"] == "cell i f g o".split()
     shares = take(record, "path_share", **at)
-    assert shares.shape == (3, 2, 3, 6)  # path, seed, example, lag
+    assert shares.shape == (5, 2, 3, 6)  # path, seed, example, lag
     np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-5)
     total, carousel, rest = take(record, "log_share", **at)
     np.testing.assert_array_equal(total[..., 0], 0)
@@ -71,7 +70,7 @@ def test_the_figure_draws_from_a_record_that_was_saved(record):
     saved = record._replace(config=json.loads(json.dumps(record.config)))
     axes = gradient_paths.plot(saved).axes
     assert len(axes) == 2 * 5
-    assert [len(a.get_lines()) for a in axes[:2]] == [4, 4]  # three paths and the scene
+    assert [len(a.get_lines()) for a in axes[:2]] == [6, 6]  # five paths and the scene
 
 
 def test_a_cell_that_never_forgets_has_no_end(record):
