@@ -225,8 +225,8 @@ ROW = Row(
     ),
     sizes={
         "smoke": {
-            "cells": ("lstm",), "length": 64, "hidden_size": 16, "num_seeds": 2,
-            "num_steps": 400, "learning_rate": 2e-2, "num_test": 200,
+            "cells": ("lstm",), "length": 32, "hidden_size": 16, "num_seeds": 2,
+            "num_steps": 250, "learning_rate": 2e-2, "num_test": 100,
         },
         "standard": {},
         "paper": {"hidden_size": 128, "num_seeds": 100, "num_test": 100_000},

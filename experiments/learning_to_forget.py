@@ -83,7 +83,7 @@ COMPARED = (
     *("lstm", "lstm2000", "lstm_nfg", "lstm97", "lstm_nfg_resets", "lstm97_resets"),
     *("rnn", "gru", "four_gate"),
 )
-HELD_OPEN = 100.0
+FORGET_BIASES = {"lstm": 1.0, "lstm_nfg": 100.0}  # the library's, and f = 1
 LONGEST_STRING = 40  # steps; of 1000 strings two are longer
 STRING = 12  # symbols on average
 
@@ -170,8 +170,11 @@ def _trained_and_tested(config: Config, name: str) -> tuple[np.ndarray, Tested]:
     """Returns losses (seed, update), and tests with leaves (seed, updates, ...)."""
     cell, resets = name.removesuffix(RESETS), name.endswith(RESETS)
     keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
-    held = {"forget_bias": jnp.full(config.num_seeds, HELD_OPEN)}
-    settings = Settings(init_options=held if cell == "lstm_nfg" else {})
+    options = {}
+    if cell in FORGET_BIASES:  # as an argument: one program for both
+        bias = np.full(config.num_seeds, FORGET_BIASES[cell], np.float32)
+        options = {"forget_bias": bias}
+    settings = Settings(init_options=options)
     program = _program(config, CELLS[cell], resets)
     test = _tester(config.num_test, config.test_length, CELLS[cell], resets)
     key = jax.random.fold_in(jax.random.key(config.seed), 1)

@@ -127,14 +127,16 @@ def run(config: Config) -> Record:
     far = config.far_steps, config.far_items
     todo = [(near, name) for name in config.networks]
     todo += [(far, name) for name in config.far_networks]
-    start, found = time.monotonic(), []
-    with progress(len(todo)) as advance:
-        for (steps, items), name in todo:
+    start, found = time.monotonic(), {}
+    with progress(len({*todo})) as advance:
+        for (steps, items), name in dict.fromkeys(todo):  # the tasks may be the same
             what = f"{name}, {items} of {steps} steps"
             advance(what, 0)
-            found.append(trained(config, NETWORKS[name], steps, items))
+            networks = trained(config, NETWORKS[name], steps, items)
+            found[(steps, items), name] = networks
             advance(what, 1)
-    record = _record(config, start, [name for _, name in todo], found)
+    names, networks = [name for _, name in todo], [found[of] for of in todo]
+    record = _record(config, start, names, networks)
     return record._replace(rows=_rows(record), verdict=_verdict(record))
 
 
@@ -364,7 +366,7 @@ ROW = Row(
     sizes={
         "smoke": {
             "networks": ("gru", "min_gru", "min_gru_two_layers"),
-            "far_networks": ("min_gru",), "num_steps": 12, "num_items": 3,
+            "far_networks": ("min_gru",), "num_steps": 14, "num_items": 4,
             "far_steps": 14, "far_items": 4, "num_weights": 6000,
             "num_seeds": 1, "num_updates": 300, "learning_rate": 1e-2, "num_test": 500,
         },

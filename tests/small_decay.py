@@ -10,5 +10,6 @@ SMALL: dict[str, Any] = {
     "num_seeds": 2,
     "num_examples": 3,
     "panels": "all",
+    "rendering": "vectors",
     "forget_bias": (1.0, "matched"),
 }

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 from filelock import FileLock
+from matplotlib.figure import Figure
 from small_decay import SMALL
 
 from experiments import gradient_decay
@@ -15,7 +16,8 @@ from experiments.common import records, rows
 def made_once(tmp_path_factory):
     """Returns a record by its name, which `make()` makes, and `plot` draws.
 
-    Whichever of the processes that test asks first makes it, for all of them.
+    Whichever of the processes that test asks first makes it, for all of them. Its
+    figure is laid out, but is not stored: to draw it in two formats takes seconds.
     """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -28,7 +30,8 @@ def made_once(tmp_path_factory):
         with FileLock(f"{stored}.lock"):
             if not records.is_in(stored):
                 record = make()
-                records.save(record, plot(record), stored)
+                plot(record).draw_without_rendering()
+                records.save(record, Figure(), stored)
         if name not in loaded:
             loaded[name] = records.load(stored)
         return loaded[name]

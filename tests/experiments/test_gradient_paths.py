@@ -16,7 +16,13 @@ from experiments.common.variants import Variant
 
 INF, NAN = math.inf, math.nan
 
-SMALL: dict[str, Any] = {"lag": 4, "hidden_size": 5, "num_seeds": 2, "num_examples": 3}
+SMALL: dict[str, Any] = {
+    "lag": 4,
+    "hidden_size": 5,
+    "num_seeds": 2,
+    "num_examples": 3,
+    "rendering": "vectors",
+}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import lstm_jax as lj
 from experiments.common.records import take
 from experiments.criteria.learning_to_forget import learnt_after
 from experiments.figures.learning_to_forget import finding
-from experiments.learning_to_forget import HELD_OPEN, begins, checkpoints, scored
+from experiments.learning_to_forget import FORGET_BIASES, begins, checkpoints, scored
 from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL, symbols_of
 from lstm_jax.tasks.grammar import legal_next
 
@@ -21,7 +21,8 @@ def streams():
 
 
 def test_a_gate_held_open_forgets_nothing_and_learns_nothing():
-    params = lj.LSTM.init(jax.random.key(0), 7, 4, forget_bias=HELD_OPEN)
+    held = FORGET_BIASES["lstm_nfg"]
+    params = lj.LSTM.init(jax.random.key(0), 7, 4, forget_bias=held)
     xs = jax.random.normal(jax.random.key(1), (20, 3, 7))
     assert (lj.trace(lj.LSTM, params, xs)["f"] == 1).all()
     gradient = jax.grad(lambda p: lj.unroll(lj.LSTM, p, xs)[1].sum())(params)

@@ -40,7 +40,7 @@ def held(record):
 
 
 def test_each_network_and_slot_is_tested(record):
-    assert take(record, "slot_accuracy").shape == (3, 1, 3)  # network, seed, slot
+    assert take(record, "slot_accuracy").shape == (3, 1, 4)  # network, seed, slot
     assert take(record, "far_slot_accuracy").shape == (1, 1, 4)
     assert (take(record, "exact") <= take(record, "slot_accuracy").min(-1)).all()
     weights = take(record, "num_weights")
@@ -114,7 +114,7 @@ def test_criteria_fail_of_a_record_that_lacks_them(record):
 
 def test_its_figure_says_who_copies(record):
     title = selective_copying.plot(record).get_suptitle().replace("\n", " ")
-    assert title.startswith("3 symbols of 12 steps copied in order by one layer: GRU")
+    assert title.startswith("4 symbols of 14 steps copied in order by one layer: GRU")
 
 
 def test_a_task_has_older_slots_than_the_last_two():

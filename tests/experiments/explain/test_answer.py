@@ -11,8 +11,8 @@ from experiments.common.records import take
 
 
 def test_the_parts_add_up_and_name_the_input_that_made_it(tmp_path):
-    params = lj.GRU.init(jax.random.key(0), INPUT, HIDDEN)
-    params = params._replace(w_ih=params.w_ih.at[1].set(0), b=jnp.zeros(3 * HIDDEN))
+    params = lj.RNN.init(jax.random.key(0), INPUT, HIDDEN)
+    params = params._replace(w_ih=params.w_ih.at[1].set(0), b=jnp.zeros(HIDDEN))
     sequence = np.random.default_rng(0).standard_normal((9, INPUT))
     sequence[-4:] = 0  # so that nothing can come from the last four steps
     np.savetxt(
@@ -27,8 +27,8 @@ def test_the_parts_add_up_and_name_the_input_that_made_it(tmp_path):
         )
     )
     xs = jnp.asarray(sequence, jnp.float32)
-    # Nothing in, nothing out: without biases a GRU stays at zero.
-    length = jnp.linalg.norm(lj.unroll(lj.GRU, params, xs)[1][-1])
+    # Nothing in, nothing out: without biases an RNN stays at zero.
+    length = jnp.linalg.norm(lj.unroll(lj.RNN, params, xs)[1][-1])
     parts = take(record, "attribution")[0, 0]
     np.testing.assert_allclose(parts.sum(), length, rtol=1e-5)
     np.testing.assert_array_equal(parts[:4], 0)
