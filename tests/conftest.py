@@ -42,14 +42,6 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-def pytest_collection_modifyitems(items):
-    """Begins with the experiments, whose tests are the longest.
-
-    What workers do last is then short, and none waits long for another.
-    """
-    items.sort(key=lambda item: "experiments" not in item.path.parts)
-
-
 def begin_on_cpu():
     """Chooses the CPU, and a compiler in a hurry, for the subprocesses too.
 
