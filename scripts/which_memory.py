@@ -241,7 +241,7 @@ def _timed() -> str:
     return (
         f"On a CPU of two cores that has {forward} times the speed of the scan "
         f"forward, and {both} times with the gradient "
-        "([benchmark](../benchmarks/README.md))."
+        "(`benchmarks/README.md`)."
     )
 
 
