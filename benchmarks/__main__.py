@@ -144,8 +144,10 @@ def begin(config: Config) -> None:
     """Chooses the device.
 
     Raises:
-      ConfigError: a GPU is asked for, and there is none.
+      ConfigError: a GPU is asked for, and there is none; or a rehearsal of nothing.
     """
+    if config.rehearse and not config.gpu:
+        raise ConfigError("rehearse: got True without --gpu, whose list it rehearses")
     if config.gpu and not config.rehearse:
         if not gpu.on_gpu():
             raise ConfigError(

@@ -102,6 +102,8 @@ def test_without_a_gpu_one_line_says_what_would_run():
     line = "gpu: JAX finds no GPU here, only a cpu; --gpu --rehearse runs the same list"
     with pytest.raises(ConfigError, match=line):
         command.begin(command.Config(gpu=True))
+    with pytest.raises(ConfigError, match="rehearse: got True without --gpu"):
+        command.begin(command.Config(rehearse=True))
 
 
 def test_the_header_names_what_is_absent(monkeypatch):
