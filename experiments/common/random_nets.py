@@ -49,13 +49,16 @@ def spectra(
     num_seeds: int,
     num_steps: int,
     burn_in: int,
+    num_exponents: int | None = None,
 ) -> Any:
     """Returns the spectra of nets without input, leaves (gain, seed, ...)."""
     inputs = jnp.zeros((burn_in + num_steps, 1))
 
     def measure(key, gain):
         params, start = net(cell, key, size, gain)
-        return lyapunov_spectrum(cell, params, inputs, burn_in=burn_in, carry=start)
+        return lyapunov_spectrum(
+            cell, params, inputs, num_exponents, burn_in=burn_in, carry=start
+        )
 
     return side_by_side(measure, seed, num_seeds, gains)
 

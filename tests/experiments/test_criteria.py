@@ -62,6 +62,7 @@ def test_a_stored_record_knows_its_size_and_settings(smoke, name):
         ("spectrum_law", "dimension", lambda share: 0.4 * share, 0),
         ("spectrum_law", "dimension", lambda share: share[:, ::-1], 2),
         ("spectrum_law", "dimension", lambda share: share[::-1], 3),
+        ("spectrum_law", "large_largest", lambda nats: nats + 0.6, 4),
         ("spectrum_law", "sum_rule", lambda apart: apart + 1e-7, 5),
         ("spectrum_law", "exponent", lambda exponent: exponent + 0.3, 6),
         ("predictability", "exponent", lambda exponent: -exponent, 0),

@@ -1,5 +1,8 @@
 """The experiment on whole spectra, small: what it measures."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from numpy.testing import assert_allclose
 
 import lstm_jax as lj
 from experiments import spectrum_law
+from experiments.common import random_nets
 from experiments.common.cli import ConfigError
 from experiments.common.records import take
 
@@ -22,6 +26,17 @@ def test_what_is_read_off_a_spectrum_is_that_of_its_exponents(smoke):
     dimension = lj.gradients.kaplan_yorke_dimension(jnp.asarray(exponents))
     assert_allclose(take(record, "dimension", size=64), dimension / size, rtol=1e-5)
     assert np.ptp(largest) > 0
+
+
+def test_the_largest_exponent_needs_no_whole_spectrum():
+    measure = partial(random_nets.spectra, lj.RNN, 12, (0.5, 3.0), seed=0, num_seeds=2)
+    with jax.enable_x64(True):
+        whole, alone = (
+            measure(num_steps=60, burn_in=40, num_exponents=count)
+            for count in (None, 1)
+        )
+    assert alone.exponents.shape == (2, 2, 1)
+    assert_allclose(alone.exponents[..., 0], whole.exponents[..., 0], rtol=0.05)
 
 
 def test_a_state_of_two_parts_has_half_the_units(smoke):
