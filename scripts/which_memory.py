@@ -136,7 +136,9 @@ def _long_lag(load: Load) -> list[str]:
 def _state(load: Load) -> list[str]:
     counting, groups = load("counting"), load("state_tracking")
     networks, length = groups.axes["network"], groups.config["length"]
-    reach = np.median(take(counting, "reach", language="anbn"), axis=-1)
+    reach = np.median(
+        take(counting, "reach", method="momentum", language="anbn"), axis=-1
+    )
     kept = of_groups.solved(groups)
     told = (
         f"Counting: trained on a^n b^n to n = {counting.config['largest_n']}, the "

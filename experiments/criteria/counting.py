@@ -31,8 +31,14 @@ def checks(record: Record) -> list[Check]:
     ]
 
 
+def _reach(record: Record, language: str, cell: str) -> np.ndarray:
+    """Returns how far networks of the first training count, (seed,)."""
+    method = record.axes["method"][0]
+    return take(record, "reach", method=method, language=language, cell=cell)
+
+
 def _far(record: Record, language: str) -> Check:
-    found = take(record, "reach", language=language, cell=SOURCE_CELL)
+    found = _reach(record, language, SOURCE_CELL)
     times, share = WANTED[language]
     shown = record.config["largest_n"]
     least = times * shown if shown >= WHOLE else shown + 1
@@ -50,10 +56,7 @@ def _far(record: Record, language: str) -> Check:
 
 def _lower(record: Record, cell: str) -> Check:
     both = [
-        [
-            float(np.median(take(record, "reach", language=language, cell=of)))
-            for of in (cell, SOURCE_CELL)
-        ]
+        [float(np.median(_reach(record, language, of))) for of in (cell, SOURCE_CELL)]
         for language in record.axes["language"]
     ]
     told = [

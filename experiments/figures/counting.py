@@ -1,5 +1,7 @@
 """The figure of `experiments.counting`: how many networks are right to which n."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,14 +22,22 @@ def plot(record: Record) -> Figure:
     row = figure.subplots(1, len(languages), squeeze=False, sharey=True)[0]
     for axes, language in zip(row, languages, strict=True):
         _plot_language(axes, record, language)
-    row[0].set_ylabel("right to this n")
+    row[0].set_ylabel(f"right to this n ({_key(record.axes['method'])})")
     return figure
+
+
+def _key(methods: Sequence[str]) -> str:
+    return "; ".join(
+        f"{how}: {name}"
+        for how, name in zip(("filled", "hollow"), methods, strict=False)
+    )
 
 
 def finding(record: Record) -> str:
     """Returns how far the first cell counts, in the median."""
     cell = record.axes["cell"][0]
-    medians = np.median(take(record, "reach", cell=cell), axis=-1)
+    at = {"method": record.axes["method"][0], "cell": cell}
+    medians = np.median(take(record, "reach", **at), axis=-1)
     told = " and ".join(
         f"{n:g} ({SPELT[of]})"
         for n, of in zip(medians, record.axes["language"], strict=True)
@@ -35,19 +45,33 @@ def finding(record: Record) -> str:
     return f"Shown at most {record.config['largest_n']}, {cell} counts to {told}"
 
 
+def _plot_networks(
+    axes: Axes, place: float, found: np.ndarray, cell: str, judged: bool
+) -> None:
+    spread = np.linspace(-0.15, 0.15, found.size) if found.size > 1 else np.zeros(1)
+    shown, colour = np.maximum(found, 0.7), plots.colour_of(cell)
+    face = colour if judged else "none"
+    style = {"color": colour, "markersize": 4, "markerfacecolor": face}
+    axes.plot(place + spread, shown, plots.marker_of(cell), **style)
+    if judged:
+        axes.hlines(np.median(shown), place - 0.2, place + 0.2, colour, linewidth=2)
+
+
 def _plot_language(axes: Axes, record: Record, language: str) -> None:
-    """Draws a dot for a network, a bar for the median, and the catalogue's range."""
+    """Draws a mark for a network, a bar for the median, and the catalogue's range.
+
+    Of several trainings the first is filled, with its medians; the second beside it.
+    """
     cells, config = record.axes["cell"], record.config
     least, median, most = CATALOGUE[language]
     bars = [[median - least], [most - median]]
     axes.errorbar([-1], [median], bars, fmt="D", color="black", capsize=3, markersize=4)
+    methods = record.axes["method"]
     for place, cell in enumerate(cells):
-        found = np.sort(take(record, "reach", language=language, cell=cell))
-        spread = np.linspace(-0.2, 0.2, found.size) if found.size > 1 else [0]
-        shown, colour = np.maximum(found, 0.7), plots.colour_of(cell)
-        style = {"color": colour, "markersize": 5, "markerfacecolor": "none"}
-        axes.plot(place + np.array(spread), shown, plots.marker_of(cell), **style)
-        axes.hlines(np.median(shown), place - 0.35, place + 0.35, colour, linewidth=2)
+        for at, method in enumerate(methods):
+            found = take(record, "reach", method=method, language=language, cell=cell)
+            middle = place + 0.42 * (at - (len(methods) - 1) / 2)
+            _plot_networks(axes, middle, np.sort(found), cell, judged=at == 0)
     for level, text in (
         (config["largest_n"], "shown"),
         (config["num_tested"], "tested"),

@@ -1,7 +1,9 @@
 """Counting, small: how far is read off right strings, and the counter is exact."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from experiments import counting
 from experiments.common.records import take
@@ -18,7 +20,7 @@ def record(smoke):
 def spoilt(record, reach, **axes):
     """The record as if five networks of ten shown had reached this."""
     quantity = record.arrays["reach"]
-    values = np.array(reach).reshape(1, -1, 5)
+    values = np.array(reach).reshape(1, 1, -1, 5)
     names = {**record.axes, "seed": list(range(5)), **axes}
     arrays = record.arrays | {"reach": quantity._replace(values=values)}
     config = record.config | {"largest_n": N}
@@ -26,7 +28,7 @@ def spoilt(record, reach, **axes):
 
 
 def test_a_peephole_lstm_counts_beyond_what_it_was_shown(record):
-    assert take(record, "reach").shape == (1, 1, 2)  # language, cell, seed
+    assert take(record, "reach").shape == (1, 1, 1, 2)  # method, ..., seed
     assert (take(record, "reach") > record.config["largest_n"]).all()
     assert take(record, "counter_reach") == record.config["counter_n"]
 
@@ -54,6 +56,25 @@ def test_criteria_of_a_record(record):
     assert len(checks(others)) == 1
     csl = spoilt(record, [[15, 15, 20, 30, 3]], language=["anbncn"])
     assert checks(csl)[0].holds
+
+
+def test_what_a_training_takes_from_its_language():
+    config = counting.Config()
+    steps = {
+        (method, language): counting.training_of(config, method, language).num_steps
+        for method in counting.METHODS
+        for language in counting.LANGUAGES
+    }
+    assert [*steps.values()] == [100_000, 100_000, 4000, 8000]
+    weight = jnp.ones(())
+    moved = []
+    for language in counting.LANGUAGES:
+        optimizer = counting.training_of(config, "momentum", language).optimizer
+        state = optimizer.init(weight)
+        for _ in range(2):  # r g, then r (g + .99 g), of a gradient that isn't clipped
+            step, state = optimizer.update(0.5 * weight, state)
+        moved.append(step)
+    assert_allclose(moved, [-1e-3 * 0.5 * 1.99, -2e-3 * 0.5 * 1.99], rtol=1e-6)
 
 
 def test_its_figure_says_how_far(record):
