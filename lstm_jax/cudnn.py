@@ -84,7 +84,9 @@ def run_layer(steps: Steps, layer: Callable = by_jax) -> tuple[LSTMCarry, Array]
     entering = jax.tree.map(lambda leaf: leaf.reshape(len(lengths), -1), steps.carry)
     shown = jax.tree.map(lambda leaf: jnp.where(runs[:, None], leaf, 0), entering)
     left, ys = _called(layer, params, turned(xs), shown, jnp.maximum(lengths, 1))
-    ys = jnp.where(counts[..., None], turned(ys), 0)
+    ys = turned(ys)
+    if steps.inputs.counts is not None:
+        ys = jnp.where(counts[..., None], ys, 0)
     leaving = jax.tree.map(partial(jnp.where, runs[:, None]), left, entering)
     shape = (*steps.batch_shape, -1)
     return (

@@ -101,6 +101,7 @@ class Plan(NamedTuple):
       remade: places of the points whose outputs are recomputed, not saved.
       in_loop: places of the points whose weight gradients are summed in the loop.
       on_a_mesh: whether the batch may be sharded over devices.
+      on_a_gpu: whether every array that a step stores costs a kernel of its own.
     """
 
     program: Program
@@ -111,6 +112,7 @@ class Plan(NamedTuple):
     remade: frozenset[int] = frozenset()
     in_loop: frozenset[int] = frozenset()
     on_a_mesh: bool = False
+    on_a_gpu: bool = False
 
     @property
     def points(self) -> list[Point]:

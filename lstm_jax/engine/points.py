@@ -227,6 +227,25 @@ def split(point: Point, total: Array) -> list[Array]:
     return [*jax.lax.split(total, point.widths, axis=point.axis)]
 
 
+def packed(plan: Plan, point: Point, outputs: list[Array]) -> list[Array]:
+    """Returns what is saved of a point: on a GPU one array, stored by one kernel.
+
+    Not one of the shape of the pre-activations: XLA then makes the zeros that their
+    cotangents are written into together with those of this array, before both loops.
+    """
+    alike = len(outputs) > 1 and len({*point.widths}) == 1
+    if alike and plan.on_a_gpu and not plan.on_a_mesh:
+        return [jnp.stack(outputs)]
+    return outputs
+
+
+def unpacked(point: Point, saved: list[Array], axis: int) -> list[Array]:
+    """Returns the outputs of a point from what is saved, stacked along `axis`."""
+    if len(saved) == len(point.outputs):
+        return saved
+    return [*jnp.unstack(saved[0], axis=axis)]
+
+
 def plus(total: Any, part: Any) -> Any:
     """Returns the sum, None meaning zero; missing leading axes have size 1."""
     if total is None or part is None:

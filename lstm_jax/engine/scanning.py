@@ -210,7 +210,8 @@ def _planned(plan: Plan, arrays: list, over_time: Callable) -> Callable:
 
     def run(carry: Carry, xs: Any, length: Any) -> tuple[Carry, Any]:
         on_a_mesh = any(map(lies_on_a_mesh, jax.tree.leaves((arrays, carry, xs))))
-        here = plan._replace(on_a_mesh=on_a_mesh)
+        on_a_gpu = jax.default_backend() == "gpu"
+        here = plan._replace(on_a_mesh=on_a_mesh, on_a_gpu=on_a_gpu)
         on_leaves = weighted_scan(here, partial(over_time, length=length))
         inputs = Inputs(weights, constants, jax.tree.leaves(carry), jax.tree.leaves(xs))
         return plan.program.unflattened(on_leaves(of_params, inputs))

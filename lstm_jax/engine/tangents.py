@@ -26,6 +26,7 @@ from lstm_jax.engine.points import (
     product,
     split,
     turned_product,
+    unpacked,
 )
 from lstm_jax.engine.programs import Op, Value, evaluate, numbers, read
 from lstm_jax.engine.weights import Weights
@@ -45,7 +46,7 @@ class Saved(NamedTuple):
 
     Attributes:
       carry: the leaves that enter the step.
-      points: by place, the outputs of every point in `Plan.saved_points`.
+      points: by place, the outputs of every point in `Plan.saved_points`, `packed`.
       operands: by number, `Plan.saved_operands`.
     """
 
@@ -100,7 +101,8 @@ def _shifts(plan: Plan, inputs: Inputs, saved: Saved, moving: Inputs) -> dict[in
     operands = dict(zip(program.carry, saved.carry, strict=True)) | saved.operands
     operands |= dict(zip(program.x, inputs.xs, strict=True))
     for point in plan.saved_points:
-        operands |= dict(zip(point.outputs, saved.points[point.place], strict=True))
+        outputs = unpacked(point, saved.points[point.place], 1)
+        operands |= dict(zip(point.outputs, outputs, strict=True))
     d_operands = dict(zip(program.x, moving.xs, strict=True))
 
     time = jax.tree.leaves((saved, inputs.xs))[0].shape[0]
@@ -171,8 +173,9 @@ def _linear_step(
             elif item.place in after_the_loop:
                 continue
             else:
-                outputs = saved.points.get(item.place)
-                if outputs is None:
+                if item.place in saved.points:
+                    outputs = unpacked(item, saved.points[item.place], 0)
+                else:
                     outputs = point_outputs(item, ready[item.place], values, None)
                 moved = of_point(item, values, tangents, shifts.get(item.place))
                 moved = activation_tangents(item, outputs, moved)

@@ -28,7 +28,13 @@ from lstm_jax.engine.linear_maps import linear_map
 from lstm_jax.engine.memory import within_memory
 from lstm_jax.engine.moving import as_differentiated, moving_values, pushed_forward
 from lstm_jax.engine.plans import Plan
-from lstm_jax.engine.points import Ready, made_ready, point_outputs, with_products_ahead
+from lstm_jax.engine.points import (
+    Ready,
+    made_ready,
+    packed,
+    point_outputs,
+    with_products_ahead,
+)
 from lstm_jax.engine.programs import Op, read, run_step
 from lstm_jax.engine.tangents import Inputs, Saved, entering, linear_scan
 
@@ -120,7 +126,10 @@ def _forward(
         values |= dict(zip(item.outputs, outputs, strict=True))
     saved = Saved(
         carry,
-        {p.place: [values[n] for n in p.outputs] for p in plan.saved_points},
+        {
+            point.place: packed(plan, point, [values[n] for n in point.outputs])
+            for point in plan.saved_points
+        },
         {number: values[number] for number in plan.saved_operands},
     )
     outputs = [read(value, values) for value in plan.program.outputs]
