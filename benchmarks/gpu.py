@@ -58,9 +58,10 @@ def layer(shape: Shape, setting: Setting, works: tuple[str, ...]) -> Iterator:
 
 
 def our_layers() -> list[layers.Layer]:
-    """Returns the engine, and cuDNN where there is a GPU."""
+    """Returns the engine, by one step and by four at once, and cuDNN on a GPU."""
+    four = layers.ours(scan_unroll=4)._replace(name="lstm_jax, 4 steps at once")
     by_cudnn = [layers.ours(implementation="cudnn")] if on_gpu() else []
-    return [layers.ours(), *by_cudnn]
+    return [layers.ours(), four, *by_cudnn]
 
 
 def on_gpu() -> bool:
