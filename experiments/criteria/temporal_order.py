@@ -1,5 +1,7 @@
 """When `experiments.temporal_order` shows what gates do, and what a clip does."""
 
+from typing import Any
+
 import numpy as np
 
 from experiments.common import rows
@@ -11,7 +13,10 @@ LEARNS = "lstm"
 RIGHT, SHARE = 0.995, 0.8  # of the sequences, of the seeds
 CHANCE = (0.19, 0.33)
 MORE = 1 / 3  # of the runs: 5 of 15
+LEVELS = np.log(2) * np.array([1.5, 1.0, 0.75])  # half-way to ln 4 and ½ ln 2
 NEAR, LEFT = 0.05, 1.2  # nats
+LEFT_FOR = 500  # updates
+LONGER = 2  # times as long as beside it: a pause
 
 
 def checks(record: Record) -> list[Check]:
@@ -23,9 +28,8 @@ def checks(record: Record) -> list[Check]:
     found, methods = [], record.axes["method"]
     if LEARNS in record.axes["cell"]:
         found.append(_gates(record))
-    losses = take(record, "loss").reshape(-1, len(record.axes["test"]))
-    if pauses(losses)[1]:
-        found.append(_plateau(losses))
+    if len(dwells(record)):
+        found.append(_plateau(record))
     if METHODS[0] in methods:
         found.append(_unclipped(record))
     if {*METHODS} <= {*methods}:
@@ -47,16 +51,22 @@ def runs_of_a_method(record: Record) -> int:
     return take(record, "learnt").size // len(record.axes["method"])
 
 
-def pauses(losses: np.ndarray) -> tuple[int, int]:
-    """Returns how many runs stay near ln 2, and how many leave ln 4.
+def dwells(record: Record, **entries: Any) -> np.ndarray:
+    """Returns how many updates each RNN's loss is near each of `LEVELS`, (run, level).
 
-    Of losses (run, test), means between two tests: two in a row are near ln 2; one is
-    below `LEFT`.
+    Of the runs that leave ln 4, at these entries of axes: their loss is below `LEFT`
+    for `LEFT_FOR` updates. Where it ends, at NaN, all had learnt, and it counts as low.
     """
-    near = np.abs(losses - np.log(2)) < NEAR
-    left = (losses < LEFT).any(1)
-    stays = (near[:, 1:] & near[:, :-1]).any(1)
-    return int(stays.sum()), int(left.sum())
+    means = take(record, "loss", **entries).reshape(-1, len(record.axes["mean"]))
+    every = record.axes["mean"][0]
+    means = means[every * (~(means >= LEFT)).sum(1) >= LEFT_FOR]
+    return every * (np.abs(means[..., None] - LEVELS) < NEAR).sum(1)
+
+
+def pauses(updates: np.ndarray) -> np.ndarray:
+    """Returns which runs are longer near ln 2 than beside it, of `dwells`: (run,)."""
+    above, at, below = updates.T
+    return (at > 0) & (at >= LONGER * np.maximum(above, below))
 
 
 def _gates(record: Record) -> Check:
@@ -71,13 +81,17 @@ def _gates(record: Record) -> Check:
     )
 
 
-def _plateau(losses: np.ndarray) -> Check:
-    stay, left = pauses(losses)
+def _plateau(record: Record) -> Check:
+    updates = dwells(record)
+    paused = pauses(updates)
+    above, at, below = np.median(updates, 0)
     return Check(
-        "of the RNNs' losses that leave ln 4, at least half pause at ln 2",
+        "of the RNNs' losses that leave ln 4, at least half are near ln 2 for twice as "
+        "many updates as half-way to ln 4, and as half-way to ½ ln 2",
         "",
-        f"{stay} of {left}; {len(losses)} runs",
-        bool(stay >= left / 2),
+        f"{paused.sum()} of {len(paused)}; medians {at:.0f}, {above:.0f} and "
+        f"{below:.0f} updates",
+        bool(paused.mean() >= 1 / 2),
     )
 
 

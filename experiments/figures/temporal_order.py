@@ -5,7 +5,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common.records import Record, take
-from experiments.criteria.temporal_order import runs_of_a_method, successes
+from experiments.criteria.temporal_order import (
+    LONGER,
+    dwells,
+    pauses,
+    runs_of_a_method,
+    successes,
+)
 from lstm_jax import plots
 
 WINDOW = 10  # updates over which a loss is averaged
@@ -14,13 +20,15 @@ LOOKS = {"MSGD": ("v", ":"), "MSGD-C": ("s", "--"), "MSGD-CR": ("o", "-")}
 
 @plots.styled
 def plot(record: Record) -> Figure:
-    """Draws the share of runs that learn against the length, and losses by Adam."""
+    """Draws the share of runs that learn by length, pauses at ln 2, losses by Adam."""
     inits = record.axes["init"]
-    figure = Figure(figsize=(3.2 + 2.2 * (len(inits) + 0.4), 3), layout="constrained")
+    figure = Figure(figsize=(3.2 + 2.2 * (len(inits) + 1.4), 3), layout="constrained")
     plots.headline(figure, finding(record))
-    panels = figure.subplots(1, len(inits) + 1, width_ratios=[1.3] * len(inits) + [1.7])
+    widths = [1.3] * (len(inits) + 1) + [1.7]
+    panels = figure.subplots(1, len(widths), width_ratios=widths)
     for axes, init in zip(panels, inits, strict=False):
         _plot_success(axes, record, init)
+    _plot_dwells(panels[-2], record)
     _plot_losses(panels[-1], record)
     return figure
 
@@ -62,6 +70,33 @@ def _plot_success(axes: Axes, record: Record, init: str) -> None:
     axes.minorticks_off()
     axes.set(ylim=(0, 1.03), xlabel="length, steps", title=f"RNN, {init}")
     axes.set_ylabel("runs that learn the task")
+
+
+def _plot_dwells(axes: Axes, record: Record) -> None:
+    """Draws how long each loss stays near ln 2 against how long beside it."""
+    least = record.axes["mean"][0]  # drawn for none as well
+    ends = np.array([least, LONGER * record.axes["mean"][-1]])
+    for method in record.axes["method"]:
+        above, at, below = np.maximum(dwells(record, method=method), least).T
+        marker = LOOKS[method][0]
+        axes.plot(
+            np.maximum(above, below),
+            at,
+            marker,
+            color=plots.colour_of("rnn"),
+            markerfacecolor="white" if method == "MSGD-C" else None,
+            markersize=4,
+            alpha=0.8,
+            label=method,
+            clip_on=False,
+        )
+    axes.plot(ends, LONGER * ends, color=plots.GREY, lw=0.6, zorder=0)
+    told = f"above the line,\n{LONGER} × as long: a pause"
+    plots.note(axes, told, (1, 0.08), coords="axes fraction", ha="right")
+    paused = pauses(dwells(record))
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    axes.set(xlabel="updates beside ln 2", ylabel="updates near ln 2")
+    axes.set_title(f"{paused.sum()} of {len(paused)} losses pause at ln 2")
 
 
 def _plot_losses(axes: Axes, record: Record) -> None:

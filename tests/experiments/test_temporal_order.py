@@ -7,9 +7,14 @@ from numpy.testing import assert_allclose
 from experiments import temporal_order
 from experiments.common import msgd
 from experiments.common.records import Quantity, take
-from experiments.criteria.temporal_order import checks, pauses
+from experiments.criteria.temporal_order import checks, dwells, pauses
 from experiments.figures.temporal_order import finding
-from experiments.temporal_order import Config, when_tested
+from experiments.temporal_order import (
+    Config,
+    updates_of_a_mean,
+    when_averaged,
+    when_tested,
+)
 
 
 def with_runs(record, counts):
@@ -39,11 +44,41 @@ def test_methods_are_ordered_by_the_runs_that_learn(smoke, counts, wanted):
     assert f"MSGD-CR {counts[-1]} of 15" in found[0].ours
 
 
-def test_a_loss_pauses_at_ln_2_or_passes_it():
-    stays, passes, never = [1.38, 0.7, 0.68, 0.2], [1.1, 0.7, 0.1, 0.6], [1.38] * 4
-    assert pauses(np.array([stays, passes, never])) == (1, 2)
-    ended = [0.7, 0.69, np.nan, np.nan]
-    assert pauses(np.array([ended])) == (1, 1)
+def with_losses(record, losses):
+    """The record with so many runs of one method, each a list of means over 100."""
+    axes = {"seed": [*range(len(losses))], "mean": [100, 200, 300, 400, 500, 600]}
+    of = Quantity(
+        np.array(losses)[None, None, None], record.arrays["loss"].axes, "nats"
+    )
+    arrays = record.arrays | {"loss": of}
+    return record._replace(arrays=arrays, axes=record.axes | axes)
+
+
+NEVER = [1.38] * 6
+DIPS = [1.38, 0.7, 0.7, 1.38, 1.38, 1.38]
+STAYS = [1.1, 1.04, 0.7, 0.68, 0.5, 0.1]
+LEARNS = [0.7, *[np.nan] * 5]  # with the last of the seeds
+LINGERS_ABOVE = [1.1, 1.05, 1.03, 0.7, 0.68, 0.66]
+LINGERS_BELOW = [1.1, 0.7, 0.68, 0.53, 0.51, 0.1]
+FALLS = [1.38, 1.1, 0.8, 0.6, 0.4, 0.1]
+
+
+def test_a_loss_pauses_at_ln_2_or_passes_it(smoke):
+    losses = [NEVER, DIPS, STAYS, LEARNS, LINGERS_ABOVE, LINGERS_BELOW, FALLS]
+    updates = dwells(with_losses(smoke("temporal_order"), losses))
+    beside = [[100, 200, 100], [0, 100, 0], [200, 300, 0], [0, 200, 200]]
+    assert updates.tolist() == [*beside, [0, 0, 0]]
+    assert pauses(updates).tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("losses", "holds"), [([STAYS, FALLS, NEVER], True), ([STAYS, FALLS, FALLS], False)]
+)
+def test_half_of_the_losses_that_leave_ln_4_pause(smoke, losses, holds):
+    record = with_losses(smoke("temporal_order"), losses)
+    plateau = next(of for of in checks(record) if "leave ln 4" in of.what)
+    assert plateau.holds == holds
+    assert plateau.ours.startswith("1 of 2" if holds else "1 of 3")
 
 
 def test_what_was_trained_is_in_the_record(smoke):
@@ -59,3 +94,9 @@ def test_what_was_trained_is_in_the_record(smoke):
 def test_tests_are_between_the_updates():
     assert when_tested(Config(num_steps=1200, log_interval=500)) == [500, 1000]
     assert when_tested(Config(num_steps=50)) == [50]
+
+
+def test_a_mean_is_over_a_divisor_of_the_updates_between_tests():
+    assert when_averaged(Config(num_steps=1200, log_interval=500))[-2:] == [950, 1000]
+    assert when_averaged(Config(num_steps=20)) == [10, 20]
+    assert updates_of_a_mean(Config(log_interval=45)) == 5
