@@ -15,6 +15,7 @@ README, RESULTS = HERE / "README.md", HERE / "results"
 RECORD, OF_GPU = RESULTS / "record.jsonl", RESULTS / "gpu.jsonl"
 RULE = "one or two devices by the rule"
 RULED = {"layer": "forward+backward", "training": "10 steps"}  # case: work
+SPELT = {"layer": "a layer, forward and backward", "training": "ten updates"}
 MOST_WEIGHTS = 2 * 2**20  # bytes
 BLOCK = re.compile(r"(<!-- (\w+): [^\n]*-->\n).*?(<!-- end -->)", flags=re.S)
 
@@ -106,6 +107,22 @@ def summary(lines: Sequence[Line]) -> str:
     rows = [_summed_up(group, RULE) for group in chosen if group]
     rows += map(_summed_up, _grouped(lines, names).values())
     return f"{_machines(lines)}\n\n{_markdown(head, rows)}\n"
+
+
+def in_words(lines: Sequence[Line]) -> str:
+    """Returns what a stranger asks first: PyTorch's time over ours, and of a GPU."""
+    told = []
+    for case, what in SPELT.items():
+        group = _on_chosen_devices(latest(lines), case)
+        if group:
+            _, _, _, mean, lowest, highest = _summed_up(group)
+            told.append(f"{what}: {mean}, from {lowest} to {highest}")
+    timed = OF_GPU.exists() and not json.loads(OF_GPU.open().readline())["rehearsed"]
+    on_a_gpu = "is timed beside them" if timed else "was not timed yet"
+    return (
+        "PyTorch's time divided by ours on two cores, mean and extremes over shapes: "
+        f"{'; '.join(told) or 'not run yet'}. A GPU {on_a_gpu}."
+    )
 
 
 def _markdown(head: list[str], rows: list[list[str]]) -> str:

@@ -31,11 +31,8 @@ UNSTORED = "not run at full size yet"
 REFERENCE = ROOT / "experiments" / "reference"
 HOW_TO_READ = """
 Above 1, lstm_jax is faster; mean, lowest and highest are over the shapes of
-`benchmarks/README.md`, which has every number with its spread. On the shared machine of
-those days the layer, on one or two devices of the CPU by a rule of its size, was level
-with PyTorch's, and ten updates in one program were faster; on one device PyTorch's
-layer was faster on four shapes of six. Every JAX peer's layer was slower on every
-shape, forward and backward together on one device.
+`benchmarks/README.md`, which has every number with its spread. By the rule, a layer and
+ten updates run on two devices of the CPU where weights are small and the batch is even.
 """
 
 
@@ -204,7 +201,13 @@ CLAUSES: dict[str, Callable[[records.Record], str]] = {
 def with_results(readme: str) -> str:
     """Returns the README with all that is made from records."""
     readme = _filled(readme, "found", f"\n{remembered()}\n\n")
+    readme = _filled(readme, "speed", f"\n{speed()}\n\n")
     return _filled(readme, "experiments", f"\n{experiments()}\n\n")
+
+
+def speed() -> str:
+    """Returns the benchmark in two sentences."""
+    return bench.in_words(bench.read(bench.RECORD))
 
 
 def all_results() -> str:
@@ -215,7 +218,7 @@ def all_results() -> str:
     for name in TABLES:
         parts += [f"## {name}", usage.questions()[name], block(name)]
     parts += ["## The others, in the words of their records", findings()]
-    parts += ["## Speed", bench.summary(bench.read(bench.RECORD)), HOW_TO_READ]
+    parts += ["## Speed", bench.summary(bench.read(bench.RECORD)), HOW_TO_READ, speed()]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

@@ -1,7 +1,5 @@
 """The figure of `experiments.counting`: how many networks are right to which n."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,15 +20,11 @@ def plot(record: Record) -> Figure:
     row = figure.subplots(1, len(languages), squeeze=False, sharey=True)[0]
     for axes, language in zip(row, languages, strict=True):
         _plot_language(axes, record, language)
-    row[0].set_ylabel(f"right to this n ({_key(record.axes['method'])})")
+    row[0].set_ylabel("right to this n")
+    hows = zip(("filled", "hollow"), record.axes["method"], strict=False)
+    key = ", ".join(f"{how}: {method}" for how, method in hows)
+    row[0].set_title(f"{SPELT[languages[0]]} ({key})")
     return figure
-
-
-def _key(methods: Sequence[str]) -> str:
-    return "; ".join(
-        f"{how}: {name}"
-        for how, name in zip(("filled", "hollow"), methods, strict=False)
-    )
 
 
 def finding(record: Record) -> str:

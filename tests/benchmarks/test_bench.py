@@ -270,6 +270,19 @@ def test_a_table_is_made_from_the_latest_lines(tmp_path):
     assert cells[4] == "2.00"  # of 4 and 1
 
 
+def test_in_words_it_is_pytorch_on_the_devices_of_the_rule(tmp_path):
+    mine = {"work": "forward+backward", "peer_side": "PyTorch", "devices": 2}
+    lines = [
+        a_line(**mine, ratio=4.0),
+        a_line(**mine, ratio=1.0, shape="mid"),
+        a_line(**mine | {"devices": 1}, ratio=9.0, shape="long"),  # not by the rule
+    ]
+    told = table.in_words(write_record(tmp_path / "record.jsonl", lines))
+    assert "backward: **2.00**, from 1.00 (mid) to 4.00 (lm). " in told
+    assert told.endswith("A GPU was not timed yet.") or table.OF_GPU.exists()
+    assert "not run yet" in table.in_words([])
+
+
 def test_a_disturbed_line_says_so_in_both_tables(tmp_path):
     lines = [a_line(quiet=False, dropped=7)]
     assert "NOT QUIET, 7 rounds" in table.row(lines[0])
