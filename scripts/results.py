@@ -201,7 +201,7 @@ CLAUSES: dict[str, Callable[[records.Record], str]] = {
 def with_results(readme: str) -> str:
     """Returns the README with all that is made from records."""
     readme = _filled(readme, "found", f"\n{remembered()}\n\n")
-    readme = _filled(readme, "speed", f"\n{speed()}\n\n")
+    readme = _filled(readme, "speed", f"{speed()}\n")
     return _filled(readme, "experiments", f"\n{experiments()}\n\n")
 
 
