@@ -109,19 +109,19 @@ def summary(lines: Sequence[Line]) -> str:
     return f"{_machines(lines)}\n\n{_markdown(head, rows)}\n"
 
 
-def in_words(lines: Sequence[Line]) -> str:
+def in_words(lines: Sequence[Line], of_gpu: Path = OF_GPU) -> str:
     """Returns what a stranger asks first: PyTorch's time over ours, and of a GPU."""
     told = []
     for case, what in SPELT.items():
         group = _on_chosen_devices(latest(lines), case)
         if group:
             _, _, _, mean, lowest, highest = _summed_up(group)
-            told.append(f"{what}: {mean}, from {lowest} to {highest}")
-    timed = OF_GPU.exists() and not json.loads(OF_GPU.open().readline())["rehearsed"]
-    on_a_gpu = "is timed beside them" if timed else "was not timed yet"
+            told.append(f"{mean} for {what}, from {lowest} to {highest}")
+    on_a_gpu = any(not line["header"].get("rehearsed") for line in read(of_gpu))
     return (
-        "PyTorch's time divided by ours on two cores, mean and extremes over shapes: "
-        f"{'; '.join(told) or 'not run yet'}. A GPU {on_a_gpu}."
+        "PyTorch's time divided by ours on a CPU of two cores, geometric mean and "
+        f"extremes over shapes: {'; '.join(told) or 'not run yet'}. "
+        f"{'A GPU has' if on_a_gpu else 'No GPU has'} been timed."
     )
 
 

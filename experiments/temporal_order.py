@@ -33,7 +33,7 @@ the two symbols is known. It pauses if means over 50 updates are within .05 nats
 twice as often as within .05 of 1.5 ln 2, and of .75 ln 2: half-way to ln 4, and to ½ ln
 2, a plateau too, where the second symbol is known after one value of the first.
 
-Found: 28 to 44 minutes on one core. Learnt within 20 000 updates, of 5 seeds at lengths
+Found: 44 minutes beside other work. Learnt within 20 000 updates, of 5 seeds at lengths
 20, 50 and 100: MSGD 5, 0, 0; MSGD-C 4, 2, 0; MSGD-CR 5, 5, 0. So the order of the three
 is the paper's in all, though at 20 steps plain descent does as well, and no RNN learns
 100 steps in 20 000 updates, of the 5 million that the paper allows. By Adam, at 100

@@ -78,7 +78,6 @@ def run_layer(steps: Steps, layer: Callable = by_jax) -> tuple[LSTMCarry, Array]
         return over_time(steps, steps.step, steps.inputs)
     lengths = _lengths(steps)
     runs = lengths > 0
-    counts = jnp.arange(time, dtype=lengths.dtype)[:, None] < lengths
     xs = steps.inputs.x.reshape(time, len(lengths), -1)
     turned = partial(_turned, lengths) if steps.reverse else lambda rows: rows
     entering = jax.tree.map(lambda leaf: leaf.reshape(len(lengths), -1), steps.carry)
@@ -86,6 +85,7 @@ def run_layer(steps: Steps, layer: Callable = by_jax) -> tuple[LSTMCarry, Array]
     left, ys = _called(layer, params, turned(xs), shown, jnp.maximum(lengths, 1))
     ys = turned(ys)
     if steps.inputs.counts is not None:
+        counts = jnp.arange(time, dtype=lengths.dtype)[:, None] < lengths
         ys = jnp.where(counts[..., None], ys, 0)
     leaving = jax.tree.map(partial(jnp.where, runs[:, None]), left, entering)
     shape = (*steps.batch_shape, -1)

@@ -218,7 +218,7 @@ def all_results() -> str:
     for name in TABLES:
         parts += [f"## {name}", usage.questions()[name], block(name)]
     parts += ["## The others, in the words of their records", findings()]
-    parts += ["## Speed", bench.summary(bench.read(bench.RECORD)), HOW_TO_READ, speed()]
+    parts += ["## Speed", bench.summary(bench.read(bench.RECORD)), HOW_TO_READ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

@@ -21,9 +21,10 @@ def plot(record: Record) -> Figure:
     for axes, language in zip(row, languages, strict=True):
         _plot_language(axes, record, language)
     row[0].set_ylabel("right to this n")
-    hows = zip(("filled", "hollow"), record.axes["method"], strict=False)
-    key = ", ".join(f"{how}: {method}" for how, method in hows)
-    row[0].set_title(f"{SPELT[languages[0]]} ({key})")
+    methods = record.axes["method"]
+    if len(methods) > 1:
+        key = f"filled: {methods[0]}, hollow: {methods[1]}"
+        row[0].set_title(f"{SPELT[languages[0]]} ({key})")
     return figure
 
 

@@ -230,8 +230,8 @@ def split(point: Point, total: Array) -> list[Array]:
 def packed(plan: Plan, point: Point, outputs: list[Array]) -> list[Array]:
     """Returns what is saved of a point: on a GPU one array, stored by one kernel.
 
-    Not one of the shape of the pre-activations: XLA then makes the zeros that their
-    cotangents are written into together with those of this array, before both loops.
+    Stacked, not concatenated: in the shape of the pre-activations, XLA would make the
+    zeros for their cotangents together with this array's, before both loops.
     """
     alike = len(outputs) > 1 and len({*point.widths}) == 1
     if alike and plan.on_a_gpu and not plan.on_a_mesh:

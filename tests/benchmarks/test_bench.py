@@ -277,9 +277,14 @@ def test_in_words_it_is_pytorch_on_the_devices_of_the_rule(tmp_path):
         a_line(**mine, ratio=1.0, shape="mid"),
         a_line(**mine | {"devices": 1}, ratio=9.0, shape="long"),  # not by the rule
     ]
-    told = table.in_words(write_record(tmp_path / "record.jsonl", lines))
-    assert "backward: **2.00**, from 1.00 (mid) to 4.00 (lm). " in told
-    assert told.endswith("A GPU was not timed yet.") or table.OF_GPU.exists()
+    read, of_gpu = write_record(tmp_path / "record.jsonl", lines), tmp_path / "gpu"
+    told = table.in_words(read, of_gpu)
+    assert "**2.00** for a layer, forward and backward, from 1.00 (mid) to 4.00" in told
+    assert told.endswith("No GPU has been timed.")
+    for rehearsed, end in ((True, "No GPU has"), (False, "A GPU has")):
+        header = HEADER | {"rehearsed": rehearsed}
+        of_gpu.write_text(json.dumps(header) + "\n" + json.dumps(a_line()) + "\n")
+        assert table.in_words(read, of_gpu).endswith(f"{end} been timed.")
     assert "not run yet" in table.in_words([])
 
 

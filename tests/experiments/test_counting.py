@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from experiments import counting
 from experiments.common.records import take
+from experiments.counting import METHODS
 from experiments.criteria.counting import checks
 
 N = 10
@@ -20,8 +21,8 @@ def record(smoke):
 def spoilt(record, reach, **axes):
     """The record as if five networks of ten shown had reached this."""
     quantity = record.arrays["reach"]
-    values = np.array(reach).reshape(1, 1, -1, 5)
     names = {**record.axes, "seed": list(range(5)), **axes}
+    values = np.array(reach).reshape(len(names["method"]), 1, -1, 5)
     arrays = record.arrays | {"reach": quantity._replace(values=values)}
     config = record.config | {"largest_n": N}
     return record._replace(arrays=arrays, axes=names, config=config)
@@ -58,14 +59,24 @@ def test_criteria_of_a_record(record):
     assert checks(csl)[0].holds
 
 
+def test_the_first_training_is_judged(record):
+    two = spoilt(record, [[30] * 5, [5] * 5], method=["momentum", "Adam"])
+    assert checks(two)[0].holds
+    assert "counts to 30" in " ".join(counting.plot(two).get_suptitle().split())
+    turned = spoilt(record, [[5] * 5, [30] * 5], method=["Adam", "momentum"])
+    assert not checks(turned)[0].holds
+
+
 def test_what_a_training_takes_from_its_language():
     config = counting.Config()
     steps = {
         (method, language): counting.training_of(config, method, language).num_steps
-        for method in counting.METHODS
+        for method in METHODS
         for language in counting.LANGUAGES
     }
     assert [*steps.values()] == [100_000, 100_000, 4000, 8000]
+    biases = [counting.training_of(config, of, "anbn").forget_bias for of in METHODS]
+    assert biases == [0, 1]  # momentum, Adam
     weight, moved = jnp.ones(()), []
     for language in counting.LANGUAGES:
         optimizer = counting.training_of(config, "momentum", language).optimizer
