@@ -87,7 +87,6 @@ def _plot_dwells(axes: Axes, record: Record) -> None:
             markerfacecolor="white" if method == "MSGD-C" else None,
             markersize=4,
             alpha=0.8,
-            label=method,
             clip_on=False,
         )
     axes.plot(ends, LONGER * ends, color=plots.GREY, lw=0.6, zorder=0)
