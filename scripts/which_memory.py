@@ -136,13 +136,13 @@ def _long_lag(load: Load) -> list[str]:
 def _state(load: Load) -> list[str]:
     counting, groups = load("counting"), load("state_tracking")
     networks, length = groups.axes["network"], groups.config["length"]
-    reach = np.median(
-        take(counting, "reach", method="momentum", language="anbn"), axis=-1
-    )
+    method = counting.axes["method"][0]
+    reach = np.median(take(counting, "reach", method=method, language="anbn"), axis=-1)
     kept = of_groups.solved(groups)
     told = (
-        f"Counting: trained on a^n b^n to n = {counting.config['largest_n']}, the "
-        f"median network is right to n = {_each(counting.axes['cell'], reach, '.0f')}."
+        f"Counting: trained on a^n b^n to n = {counting.config['largest_n']} "
+        f"({method}), the median network is right to "
+        f"n = {_each(counting.axes['cell'], reach, '.0f')}."
     )
     smallest, largest = (
         f"{groups.axes['group'][j]}, is kept by {_listed(_which(networks, kept[:, j]))}"
