@@ -119,8 +119,9 @@ def in_words(lines: Sequence[Line], of_gpu: Path = OF_GPU) -> str:
             told.append(f"{mean} for {what}, from {lowest} to {highest}")
     on_a_gpu = any(not line["header"].get("rehearsed") for line in read(of_gpu))
     return (
-        "PyTorch's time divided by ours on a CPU of two cores, geometric mean and "
-        f"extremes over shapes: {'; '.join(told) or 'not run yet'}. "
+        "PyTorch's time divided by ours (above 1, ours is faster) on a CPU of two "
+        "cores, geometric mean and extremes over shapes: "
+        f"{'; '.join(told) or 'not run yet'}. "
         f"{'A GPU has' if on_a_gpu else 'No GPU has'} been timed."
     )
 
