@@ -66,7 +66,8 @@ from experiments.criteria.counting import checks
 from experiments.figures.counting import plot
 from lstm_jax.readouts import LinearParams
 from lstm_jax.tasks.counting import correct_of_legal, strings
-from lstm_jax.training import loop
+from lstm_jax.training import loop, runs
+from lstm_jax.training.runs import Recipe, Settings
 
 NAME = "counting"
 CELLS = ("peephole_lstm", "rnn", "lstm", "gru", "four_gate")
@@ -183,26 +184,43 @@ def trained(
     config: Config, method: str, language: str, cell: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the loss of the last tenth, (seed,), and what is right, (seed, n)."""
+    recipe = recipe_of(config, method, language, cell)
+    num_steps = training_of(config, method, language).num_steps
+
+    def learn(key):
+        step = runs.step_of(recipe, Settings())
+        return loop.train_steps(begun(recipe, key), num_steps, step)
+
+    keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
+    side_by_side = jax.jit(jax.vmap(learn), compiler_options=compiling.soon())
+    states, history = side_by_side(keys)
+    last = np.asarray(history.loss)[:, -max(1, num_steps // 10) :].mean(1)
     letters = LANGUAGES[language]
-    task = lj.tasks.counting(letters, predict="legal")
-    how = training_of(config, method, language)
+    return last, np.asarray(_right(lj.CELLS[cell], states.params, letters, config))
+
+
+def recipe_of(config: Config, method: str, language: str, cell: str) -> Recipe:
+    """Returns what all seeds of a kind of network share."""
+    letters, how = LANGUAGES[language], training_of(config, method, language)
     start = START | {"forget_bias": how.forget_bias}
-    train = partial(
-        lj.train_many,
-        cell=lj.CELLS[cell],
-        task=task,
-        optimizer_of=lambda: how.optimizer,
-        hyperparams={},
-        init_options={name: start[name] for name in start if name in options_of(cell)},
+    return Recipe(
+        lj.CELLS[cell],
+        lj.tasks.counting(letters, predict="legal"),
+        lambda: how.optimizer,
         hidden_size=letters * config.units_per_letter,
-        num_steps=how.num_steps,
         batch_size=config.batch_size,
         length=letters * config.largest_n + 1,
+        init_options={name: start[name] for name in start if name in options_of(cell)},
     )
-    keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
-    states, history = jax.jit(train, compiler_options=compiling.soon())(keys)
-    last = np.asarray(history.loss)[:, -max(1, how.num_steps // 10) :].mean(1)
-    return last, np.asarray(_right(lj.CELLS[cell], states.params, letters, config))
+
+
+def begun(recipe: Recipe, key: jax.Array) -> loop.TrainState:
+    """Returns a network before its first update; its readout too starts small."""
+    state = runs.begin(recipe, key, Settings())
+    cell, readout = state.params
+    w = SMALL(jax.random.fold_in(key, 1), readout.w.shape, readout.w.dtype)
+    models = loop.ModelParams(cell=cell, readout=readout._replace(w=w))
+    return state._replace(params=models)
 
 
 def _right(cell: lj.Cell, models: Any, letters: int, config: Config) -> jax.Array:

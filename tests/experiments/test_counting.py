@@ -1,5 +1,8 @@
 """Counting, small: how far is read off right strings, and the counter is exact."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -65,6 +68,15 @@ def test_the_first_training_is_judged(record):
     assert "counts to 30" in " ".join(counting.plot(two).get_suptitle().split())
     turned = spoilt(record, [[5] * 5, [30] * 5], method=["Adam", "momentum"])
     assert not checks(turned)[0].holds
+
+
+def test_all_weights_start_small_the_readouts_too():
+    recipe = counting.recipe_of(counting.Config(), "Adam", "anbn", "peephole_lstm")
+    begin = jax.vmap(partial(counting.begun, recipe))
+    cell, readout = begin(jax.random.split(jax.random.key(0), 100)).params
+    for weights in (cell.w_ih, cell.w_hh, cell.p, readout.w):
+        assert_allclose(np.std(weights), 0.1, rtol=0.1)
+    assert not readout.b.any()
 
 
 def test_what_a_training_takes_from_its_language():
