@@ -183,19 +183,7 @@ def _of_1997(config: Config, advance: Advance) -> dict[str, Quantity]:
         tell = online.teller(advance, f"1997, {output} output")
         of = two_blocks.train(setting, config.num_nets, key, key_test, tell)
         trained.append(of)
-    solved_at, curves = (
-        np.stack([getattr(of.learned, name) for of in trained])
-        for name in ("solved_at", "curve")
-    )
-    weights = online.num_weights(trained[0].learned.params)
-    return {
-        "num_weights": Quantity(np.array(weights), (), "1"),
-        "solved_at": Quantity(solved_at, ("output", "net"), "sequences"),
-        "wrong": Quantity(
-            np.stack([of.wrong for of in trained]), ("output", "net"), "1"
-        ),
-        "error": Quantity(curves, ("output", "net", "sequence"), "1"),
-    }
+    return two_blocks.quantities(trained, "output")
 
 
 # -- Today ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ Source: Hochreiter & Schmidhuber (1997), sections 5.4 and 5.6,
 https://doi.org/10.1162/neco.1997.9.8.1735
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import numpy as np
 
 import lstm_jax as lj
 from experiments.common import online, rows
-from experiments.common.records import Record
+from experiments.common.records import Quantity, Record
 from experiments.common.rows import Check
 from lstm_jax.training import loop
 from lstm_jax.training.runs import Recipe
@@ -50,10 +50,19 @@ class Setting(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """Nets after their training, and how many test sequences each has wrong, (net,)."""
+    """Nets after their training.
 
-    learned: online.Learned
+    Attributes:
+      solved_at: (net,), the sequence that met the criterion; inf where none did.
+      wrong: (net,), of `NUM_TEST` test sequences.
+      error: (net, sequence), the curve of `online.train`.
+      num_weights: of one net.
+    """
+
+    solved_at: np.ndarray
     wrong: np.ndarray
+    error: np.ndarray
+    num_weights: int
 
 
 def nets(
@@ -94,7 +103,24 @@ def train(
     begun = nets(of_weights, setting.task, setting.input_biases)
     learned = online.train(begun, recipe, keys, most=setting.most, tell=tell)
     wrong = online.num_wrong(recipe, learned.params, key_test, NUM_TEST)
-    return Trained(learned, wrong)
+    num_weights = online.num_weights(learned.params)
+    return Trained(learned.solved_at, wrong, learned.curve, num_weights)
+
+
+def quantities(
+    trained: Sequence[Trained], axis: str | None = None
+) -> dict[str, Quantity]:
+    """Returns what a record holds of trainings: along an axis, or net after net."""
+    solved_at, wrong, error, num_weights = zip(*trained, strict=True)
+    join, axes = np.concatenate, ("net",)
+    if axis is not None:
+        join, axes = np.stack, (axis, "net")
+    return {
+        "num_weights": Quantity(np.array(num_weights[0]), (), "1"),
+        "solved_at": Quantity(join(solved_at), axes, "sequences"),
+        "wrong": Quantity(join(wrong), axes, "1"),
+        "error": Quantity(join(error), (*axes, "sequence"), "1"),
+    }
 
 
 def last_errors(curves: np.ndarray) -> np.ndarray:

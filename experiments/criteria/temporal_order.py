@@ -94,7 +94,7 @@ def _of_1997(record: Record) -> Check:
     config = record.config
     return check_solved(
         "nets of 1997 (6a) that end with a row of right sequences, at least 8 of 10",
-        f"20 of 20, after {PUBLISHED:,} sequences; 1 of {NUM_TEST} wrong",
+        f"after {PUBLISHED:,} sequences on average of 20 nets; 1 of {NUM_TEST} wrong",
         sequences_of_1997(record),
         take(record, "wrong"),
         f"{config['max_sequences']:,}, T = {config['lag_of_1997']}",
@@ -106,7 +106,7 @@ def _gates(record: Record) -> Check:
     holds = right >= RIGHT
     return Check(
         "sequences that the LSTM has right, at least 99.5 % in 4 of 5 seeds (Adam)",
-        "",
+        "1997: learnt after 31 390 sequences on average, 1 of 2560 wrong",
         f"{rows.mean(100 * right, '.2f')} %; "
         f"{rows.count(int(holds.sum()), holds.size)}",
         bool(holds.mean() >= SHARE),
