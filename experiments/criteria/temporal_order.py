@@ -184,8 +184,11 @@ def table(record: Record) -> list[dict[str, str]]:
         found.append(_row(record, cell, "Adam, modern", told))
     if "num_weights" in record.arrays:
         after = sequences_of_1997(record)
-        share = f"{np.isfinite(after).sum()}/{after.size} learnt"
-        told = {"1997": f"{share}, median {np.median(after):,.0f} sequences"}
+        done = after[np.isfinite(after)]
+        share = f"{done.size}/{after.size} learnt"
+        if done.size:
+            share = f"{share}, median {np.median(done):,.0f} sequences"
+        told = {"1997": share}
         weights = f"lstm97, {int(take(record, 'num_weights'))} weights"
         found.append(_row(record, weights, "on-line, as in 1997", told))
     return found
