@@ -203,7 +203,9 @@ def run(config: Config) -> Record:
             "sequence": online.ends_of_calls(config.max_sequences),
         },
     )
-    return record._replace(rows=table(record), verdict=_verdict(record))
+    about = f"RNNs: as in the paper, but for up to {config.num_steps} updates."
+    told = [f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)]
+    return record._replace(rows=table(record), verdict=["", about, *told])
 
 
 def when_tested(config: Config) -> list[int]:
@@ -356,17 +358,6 @@ def _of_1997(config: Config, advance: Advance) -> dict[str, Quantity]:
     setting = setting_of_1997(config)
     trained = two_blocks.train(setting, config.nets_of_1997, key, key_test, tell)
     return two_blocks.quantities([trained])
-
-
-# -- Verdict, row --------------------------------------------------------------------
-
-
-def _verdict(record: Record) -> list[str]:
-    return [
-        "",
-        f"As in the paper, but for up to {record.config['num_steps']} updates.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
-    ]
 
 
 ROW = Row(

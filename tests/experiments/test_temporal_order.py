@@ -111,7 +111,7 @@ def test_means_end_where_tests_are():
 
 def test_no_update_is_drawn_below_one_mean(smoke):
     beside = temporal_order.plot(with_losses(smoke("temporal_order"), [FALLS])).axes[1]
-    assert beside.lines[0].get_xydata().tolist() == [[50, 50]]
+    np.testing.assert_array_equal(beside.lines[0].get_xydata(), [[50, 50]])
     shown = [label.get_text() for label in beside.get_xticklabels()]
     assert shown == ["0", "100", "1000"]
 
