@@ -107,12 +107,12 @@ def reproduce(config: Config) -> int:
             say(f"{name}, {size}: {what}, not run: {why}")
     wanted = [name for name, (what, _) in plans.items() if what == RUN]
     failed = [ended.name for ended in ran(wanted, size, out) if ended.error]
-    if out.resolve() == results.REFERENCE.resolve():
-        results.main([])
     kept = [name for name, (what, _) in plans.items() if what == KEPT]
     for what, which in (("failed", failed), ("kept", kept)):
         if which:
             say(f"{what}: {', '.join(which)}")
+    if out.resolve() == results.REFERENCE.resolve():
+        results.main([])
     return 1 if failed or kept else 0
 
 
@@ -174,7 +174,7 @@ def stored_checks(row: rows.Row, folder: Path) -> Sequence[Check] | None:
     if not (folder / "record.json").exists():
         return None
     record = records.load(folder)
-    return row.checks(record) if rows.size_of(record) else None
+    return rows.checked(record, row, folder) if rows.size_of(record) else None
 
 
 def say(line: str) -> None:

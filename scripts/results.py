@@ -14,7 +14,8 @@ import numpy as np
 
 import lstm_jax as lj
 from benchmarks import table as bench
-from experiments.common import describing, records, rows, usage, wording
+from experiments.common import cli, describing, records, rows, usage, wording
+from experiments.common.errors import ConfigError
 from experiments.figures.nature_show import SOLVED
 from lstm_jax.descriptions import whole
 from scripts import rows_table, which_memory
@@ -295,4 +296,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except ConfigError as error:
+        cli.stop(str(error), 2)

@@ -33,7 +33,7 @@ def stored(reference: Path) -> list[Found]:
             continue
         record = records.load(reference / name)
         if rows.size_of(record):
-            checks = module.ROW.checks(record)
+            checks = rows.checked(record, module.ROW, reference / name)
             found.append(Found(name, module.ROW, record, checks))
     return found
 

@@ -121,6 +121,19 @@ def test_the_table_has_the_rows_that_are_stored(toy, tmp_path, monkeypatch):
     assert "| the value is 2 | 2 units | 1 | **no** |" in text
 
 
+def test_a_record_without_what_the_criteria_ask_for_is_named(
+    toy, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rows, "modules", lambda: {"toy": toy})
+    one_row.run("toy", "standard", tmp_path)
+    path = tmp_path / "toy" / "record.json"
+    path.write_text(path.read_text().replace('"value"', '"worth"'))
+    arrays = {"worth": np.array(2)}
+    np.savez(tmp_path / "toy" / "record.npz", **arrays)
+    with pytest.raises(ConfigError, match=r"toy: .* no 'value', .* --replace makes"):
+        rows_table.stored(tmp_path)
+
+
 def test_a_check_compares_criteria_with_those_stored(
     toy, tmp_path, monkeypatch, capsys
 ):

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.stats
 
 from experiments.common import usage
+from experiments.common.errors import ConfigError
 from experiments.common.records import Record
 from lstm_jax.training import success_rate
 
@@ -79,6 +80,21 @@ def verdict(row: Row, checks: Sequence[Check]) -> str:
         return NOTHING_PUBLISHED
     held = [check.holds for check in checks]
     return REPRODUCED if all(held) else PARTLY if any(held) else NOT
+
+
+def checked(record: Record, row: Row, folder: Path) -> Sequence[Check]:
+    """Returns the criteria of a record that is stored in a folder.
+
+    Raises:
+      ConfigError: it has not all that they ask for; an older version made it.
+    """
+    try:
+        return row.checks(record)
+    except KeyError as missing:
+        raise ConfigError(
+            f"{folder}: the record there has no {missing}, so that an older version "
+            "made it; ./scripts/reproduce --replace makes it anew"
+        ) from missing
 
 
 # -- All rows ------------------------------------------------------------------------
