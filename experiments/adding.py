@@ -40,32 +40,36 @@ the GRU 209, the four-gate cell 424; at 1/12 each less than 50 more. The RNN at 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax as lj
-from experiments.common import cli, compiling, memory_limit, online, records, training
+from experiments.common import (
+    cli,
+    compiling,
+    memory_limit,
+    online,
+    records,
+    training,
+    two_blocks,
+)
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
 from experiments.common.rows import Row
-from experiments.criteria.adding import NUM_TEST, checks, table
+from experiments.common.two_blocks import NUM_TEST, Setting
+from experiments.criteria.adding import checks, table
 from experiments.figures.adding import plot
-from lstm_jax.training import loop, runs
-from lstm_jax.training.runs import Recipe
+from lstm_jax.training import runs
 
 NAME = "adding"
 CELLS = ("rnn", "lstm", "gru", "four_gate")
-NET_OF_1997 = lj.cells.lstm97(block_size=2, truncated=True)
 TASKS_OF_1997 = {
     "logistic": lj.tasks.logistic_outputs(lj.TASKS["adding_1997"]),
     "linear": lj.TASKS["adding_1997"],
 }
-HIDDEN_OF_1997 = 4
-BOUND = 0.1
 INPUT_BIASES = (-3.0, -6.0)
 
 
@@ -163,49 +167,23 @@ def run(config: Config) -> Record:
 # -- 1997 ----------------------------------------------------------------------------
 
 
-def nets_of_1997(keys: jax.Array) -> loop.ModelParams:
-    """Returns the net of experiment 4 for each key, untrained."""
-    biases = jnp.array(INPUT_BIASES)
-    sizes = (2, HIDDEN_OF_1997, 1)
-    return online.initial_nets(keys, NET_OF_1997, sizes, BOUND, input_bias=biases)
-
-
 def _of_1997(config: Config, advance: Advance) -> dict[str, Quantity]:
     """Trains the same nets on the same sequences, by their output units."""
-    drawn = jax.random.split(jax.random.key(config.seed))
-    keys = [jax.random.split(key, config.num_nets) for key in drawn]
-    nets = nets_of_1997(keys[0])
-    learned, wrong = [], []
+    key, key_test = (jax.random.key(config.seed + k) for k in range(2))
+    trained = []
     for output in config.outputs:
-        recipe = _recipe(config, TASKS_OF_1997[output])
-        told = online.teller(advance, f"1997, {output} output")
-        most = config.max_sequences
-        learned.append(online.train(nets, recipe, keys[1], most=most, tell=told))
-        key = jax.random.key(config.seed + 1)
-        of = online.num_wrong(recipe, learned[-1].params, key, NUM_TEST)
-        wrong.append(of)
-    solved_at, curves = (
-        np.stack([getattr(of, name) for of in learned])
-        for name in ("solved_at", "curve")
-    )
-    return {
-        "num_weights": Quantity(np.array(online.num_weights(nets)), (), "1"),
-        "solved_at": Quantity(solved_at, ("output", "net"), "sequences"),
-        "wrong": Quantity(np.stack(wrong), ("output", "net"), "1"),
-        "error": Quantity(curves, ("output", "net", "sequence"), "1"),
-    }
-
-
-def _recipe(config: Config, task: lj.Task) -> Recipe:
-    return Recipe(
-        NET_OF_1997,
-        task,
-        partial(online.sgd, config.rate),
-        hidden_size=HIDDEN_OF_1997,
-        batch_size=1,
-        length=config.lag + config.lag // 10,
-        stop_after=config.in_a_row,
-    )
+        setting = Setting(
+            TASKS_OF_1997[output],
+            INPUT_BIASES,
+            config.lag,
+            config.rate,
+            config.in_a_row,
+            config.max_sequences,
+        )
+        tell = online.teller(advance, f"1997, {output} output")
+        of = two_blocks.train(setting, config.num_nets, key, key_test, tell)
+        trained.append(of)
+    return two_blocks.quantities(trained, "output")
 
 
 # -- Today ---------------------------------------------------------------------------

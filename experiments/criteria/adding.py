@@ -7,13 +7,18 @@ import numpy as np
 from experiments.common import rows
 from experiments.common.records import Record, take
 from experiments.common.rows import Check
+from experiments.common.two_blocks import (
+    NUM_TEST,
+    check_solved,
+    check_weights,
+    last_errors,
+)
 from lstm_jax.tasks import adding_1997
 
 WINDOW = 50  # updates over which a loss of today is averaged
 MEAN_OF_TWO, MEAN_OF_ONE = 1 / 6, 1 / 12
 FIRST_LEFT, SECOND_LEFT = 1 / 8, 1 / 24  # halfway down to the next plateau
 WEIGHTS = 93
-NUM_TEST = 2560
 PUBLISHED = 74_000  # sequences, T = 100
 SMALL = 0.01
 
@@ -80,7 +85,7 @@ def of_1997(record: Record, output: str) -> Stays:
 def checks(record: Record) -> list[Check]:
     """Returns the criteria: the nets of 1997, then those of today that were trained."""
     found = [_solved(record, output) for output in record.axes["output"]]
-    found.append(_weights(record))
+    found.append(check_weights(record, WEIGHTS))
     if "lstm" in record.axes["cell"]:
         found.append(_learns(record))
     if {"lstm", "rnn"} <= set(record.axes["cell"]):
@@ -91,28 +96,14 @@ def checks(record: Record) -> list[Check]:
 
 
 def _solved(record: Record, output: str) -> Check:
-    solved_at, config = take(record, "solved_at", output=output), record.config
-    solved, told = np.isfinite(solved_at), ""
-    if solved.any():
-        wrong = np.median(take(record, "wrong", output=output)[solved])
-        told = (
-            f"; median {np.median(solved_at[solved]):,.0f} sequences of those, median "
-            f"{wrong:.0f} of {NUM_TEST} test sequences wrong"
-        )
-    return Check(
+    config = record.config
+    return check_solved(
         f"nets of 1997 with a {output} output unit that end with a row of right "
         "sequences, at least 8 of 10",
         f"10 of 10, after {PUBLISHED:,} sequences; 1 of {NUM_TEST} wrong",
-        f"{rows.count(int(solved.sum()), solved.size)} within "
-        f"{config['max_sequences']:,}, T = {config['lag']}{told}",
-        bool(solved.mean() >= 0.8),
-    )
-
-
-def _weights(record: Record) -> Check:
-    found = int(take(record, "num_weights"))
-    return Check(
-        "weights of the net of 1997", str(WEIGHTS), str(found), found == WEIGHTS
+        take(record, "solved_at", output=output),
+        take(record, "wrong", output=output),
+        f"{config['max_sequences']:,}, T = {config['lag']}",
     )
 
 
@@ -173,16 +164,11 @@ def table(record: Record) -> list[dict[str, str]]:
 def _row_of_1997(record: Record, output: str) -> dict[str, str]:
     solved = int(np.isfinite(take(record, "solved_at", output=output)).sum())
     curves = take(record, "error", output=output)
-    last = np.array([_last(curve) for curve in curves])
+    last = last_errors(curves)
     setting = f"1997, T = {record.config['lag']}"
     return _row(
         setting, f"lstm97, {output} output", solved, last, of_1997(record, output)
     )
-
-
-def _last(curve: np.ndarray) -> float:
-    """Returns the last entry of a curve that took place."""
-    return curve[np.isfinite(curve)][-1]
 
 
 def _row(

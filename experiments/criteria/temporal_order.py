@@ -8,6 +8,12 @@ from experiments.common import rows
 from experiments.common.msgd import METHODS
 from experiments.common.records import Record, take
 from experiments.common.rows import Check
+from experiments.common.two_blocks import (
+    NUM_TEST,
+    check_solved,
+    check_weights,
+    last_errors,
+)
 
 LEARNS = "lstm"
 RIGHT, SHARE = 0.995, 0.8  # of the sequences, of the seeds
@@ -17,15 +23,20 @@ LEVELS = np.log(2) * np.array([1.5, 1.0, 0.75])  # half-way to ln 4 and ½ ln 2
 NEAR, LEFT = 0.05, 1.2  # nats
 LEFT_FOR = 500  # updates
 LONGER = 2  # times as long as beside it: a pause
+WEIGHTS = 156
+PUBLISHED = 31_390  # sequences
+SMALL = 0.1  # mean error of a net that is done
 
 
 def checks(record: Record) -> list[Check]:
-    """Returns the criteria: the gates', the plateau's, and the methods'.
+    """Returns the criteria: of 1997, the gates', the plateau's, and the methods'.
 
     How much more MSGD-CR learns is asked of runs at three lengths, and a plateau where
     a loss left ln 4: neither at the size "smoke".
     """
     found, methods = [], record.axes["method"]
+    if "num_weights" in record.arrays:
+        found += [_of_1997(record), check_weights(record, WEIGHTS)]
     if LEARNS in record.axes["cell"]:
         found.append(_gates(record))
     if len(dwells(record)):
@@ -67,6 +78,27 @@ def pauses(updates: np.ndarray) -> np.ndarray:
     """Returns which runs are longer near ln 2 than beside it, of `dwells`: (run,)."""
     above, at, below = updates.T
     return (at > 0) & (at >= LONGER * np.maximum(above, below))
+
+
+def sequences_of_1997(record: Record) -> np.ndarray:
+    """Returns after how many sequences each net of 1997 was done, inf if it never was.
+
+    Its last 2000 sequences were right, and its mean error is below `SMALL`: the squared
+    error, summed over output units, by the last entry of its curve.
+    """
+    small = last_errors(take(record, "error")) < SMALL
+    return np.where(small, take(record, "solved_at"), np.inf)
+
+
+def _of_1997(record: Record) -> Check:
+    config = record.config
+    return check_solved(
+        "nets of 1997 (6a) that end with a row of right sequences, at least 8 of 10",
+        f"after {PUBLISHED:,} sequences on average of 20 nets; 1 of {NUM_TEST} wrong",
+        sequences_of_1997(record),
+        take(record, "wrong"),
+        f"{config['max_sequences']:,}, T = {config['lag_of_1997']}",
+    )
 
 
 def _gates(record: Record) -> Check:
@@ -127,3 +159,46 @@ def _margin(record: Record) -> Check:
         f"{more} of {runs}",
         bool(more >= MORE * runs),
     )
+
+
+# -- Table ---------------------------------------------------------------------------
+
+
+def table(record: Record) -> list[dict[str, str]]:
+    """Returns a row for each kind of RNN, each cell by Adam, and the nets of 1997."""
+    found, lengths = [], record.axes["length"]
+    for init in record.axes["init"]:
+        for method in record.axes["method"]:
+            told = {}
+            for length in lengths:
+                at = {"init": init, "method": method, "length": length}
+                learnt = take(record, "learnt", **at)
+                share = f"{np.isfinite(learnt).sum()}/{learnt.size}"
+                right = take(record, "accuracy", **at).mean()
+                told[length] = f"{share} learnt, {right:.2f} right"
+            row = f"rnn, {init}", f"{method}, as in the paper"
+            found.append(_row(record, *row, told))
+    for cell in record.axes["cell"]:
+        right = rows.mean(take(record, "modern_accuracy", cell=cell), ".3f")
+        told = {max(lengths): f"{right} right"}
+        found.append(_row(record, cell, "Adam, modern", told))
+    if "num_weights" in record.arrays:
+        after = sequences_of_1997(record)
+        done = after[np.isfinite(after)]
+        share = f"{done.size}/{after.size} learnt"
+        if done.size:
+            share = f"{share}, median {np.median(done):,.0f} sequences"
+        told = {"1997": share}
+        weights = f"lstm97, {int(take(record, 'num_weights'))} weights"
+        found.append(_row(record, weights, "on-line, as in 1997", told))
+    return found
+
+
+def _row(record: Record, network: str, trained: str, told: dict) -> dict[str, str]:
+    row = {"network": network, "trained": trained}
+    for length in record.axes["length"]:
+        row[f"{length} steps"] = told.get(length, "-")
+    if "num_weights" in record.arrays:
+        lag = record.config["lag_of_1997"]
+        row[f"6a, {lag} to {lag + lag // 10} steps"] = told.get("1997", "-")
+    return row

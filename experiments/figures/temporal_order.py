@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from experiments.common.records import Record, take
 from experiments.criteria.temporal_order import (
@@ -73,11 +74,16 @@ def _plot_success(axes: Axes, record: Record, init: str) -> None:
 
 
 def _plot_dwells(axes: Axes, record: Record) -> None:
-    """Draws how long each loss stays near ln 2 against how long beside it."""
-    least = record.axes["mean"][0]  # drawn for none as well
-    ends = np.array([least, LONGER * record.axes["mean"][-1]])
+    """Draws how long each loss stays near ln 2 against how long beside it.
+
+    None is drawn a factor of `LONGER` below the least, one mean: there the line still
+    parts what pauses from what does not.
+    """
+    least = record.axes["mean"][0]
+    none = least / LONGER
+    ends = np.array([none, LONGER * record.axes["mean"][-1]])
     for method in record.axes["method"]:
-        above, at, below = np.maximum(dwells(record, method=method), least).T
+        above, at, below = np.maximum(dwells(record, method=method), none).T
         marker = LOOKS[method][0]
         axes.plot(
             np.maximum(above, below),
@@ -94,6 +100,10 @@ def _plot_dwells(axes: Axes, record: Record) -> None:
     plots.note(axes, told, (1, 0.08), coords="axes fraction", ha="right")
     paused = pauses(dwells(record))
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    powers = 10 ** np.arange(np.ceil(np.log10(least)), np.log10(ends[1]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([none, *powers], ["0", *(f"{power:.0f}" for power in powers)])
+        axis.set_minor_locator(NullLocator())
     axes.set(xlabel="updates beside ln 2", ylabel="updates near ln 2")
     axes.set_title(f"{paused.sum()} of {len(paused)} losses pause at ln 2")
 

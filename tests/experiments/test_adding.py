@@ -7,19 +7,21 @@ import pytest
 import lstm_jax as lj
 from experiments import adding
 from experiments.adding import Config
-from experiments.common import online
+from experiments.common import online, two_blocks
 from experiments.common.cli import ConfigError
 from experiments.criteria.adding import stays
 
 
 def test_the_net_of_1997_is_the_papers():
-    nets = adding.nets_of_1997(jax.random.split(jax.random.key(0), 3))
+    task = adding.TASKS_OF_1997["logistic"]
+    keys = jax.random.split(jax.random.key(0), 3)
+    nets = two_blocks.nets(keys, task, adding.INPUT_BIASES)
     assert online.num_weights(nets) == 93
     gates = np.asarray(nets.cell.b[:, :2])
     np.testing.assert_array_equal(gates, np.tile(adding.INPUT_BIASES, (3, 1)))
     drawn = [nets.cell.w_ih, nets.cell.w_hh, nets.readout.w]
     assert all(0.05 < np.abs(w).max() <= 0.1 for w in drawn)
-    assert adding.NET_OF_1997 is lj.cells.lstm97(2, truncated=True)
+    assert two_blocks.CELL is lj.cells.lstm97(2, truncated=True)
 
 
 def test_a_step_of_1997_is_on_half_the_squared_error():

@@ -1,17 +1,20 @@
 """Temporal order, small: what counts as learnt, and as a plateau."""
 
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import lstm_jax as lj
 from experiments import temporal_order
-from experiments.common import msgd
+from experiments.common import msgd, online, two_blocks
+from experiments.common.cli import ConfigError
 from experiments.common.records import Quantity, take
-from experiments.criteria.temporal_order import checks, dwells, pauses
+from experiments.criteria.temporal_order import checks, dwells, pauses, table
 from experiments.figures.temporal_order import finding
 from experiments.temporal_order import (
     Config,
-    updates_of_a_mean,
+    setting_of_1997,
     when_averaged,
     when_tested,
 )
@@ -96,7 +99,61 @@ def test_tests_are_between_the_updates():
     assert when_tested(Config(num_steps=50)) == [50]
 
 
-def test_a_mean_is_over_a_divisor_of_the_updates_between_tests():
+def test_means_end_where_tests_are():
     assert when_averaged(Config(num_steps=1200, log_interval=500))[-2:] == [950, 1000]
-    assert when_averaged(Config(num_steps=20)) == [10, 20]
-    assert updates_of_a_mean(Config(log_interval=45)) == 5
+    with pytest.raises(
+        ConfigError, match=r"^mean_interval: got 50; it must divide 499"
+    ):
+        Config(log_interval=499)
+    with pytest.raises(ConfigError, match="must divide 20,"):
+        Config(num_steps=20)
+
+
+def test_no_update_is_drawn_below_one_mean(smoke):
+    beside = temporal_order.plot(with_losses(smoke("temporal_order"), [FALLS])).axes[1]
+    np.testing.assert_array_equal(beside.lines[0].get_xydata(), [[50, 50]])
+    shown = [label.get_text() for label in beside.get_xticklabels()]
+    assert shown == ["0", "100", "1000"]
+
+
+def test_the_net_of_6a_is_the_papers():
+    setting = setting_of_1997(Config())
+    assert setting[1:] == ((-2.0, -4.0), 100, 0.5, 2000, 200_000)
+    keys = jax.random.split(jax.random.key(0), 2)
+    nets = two_blocks.nets(keys, setting.task, setting.input_biases)
+    assert online.num_weights(nets) == 156
+    biases = [[-2.0, -4.0, *[0.0] * 6]] * 2
+    np.testing.assert_array_equal(nets.cell.b, biases)
+    np.testing.assert_array_equal(nets.readout.b, np.zeros((2, 4)))
+    assert setting.task is lj.tasks.temporal_order(2, units="logistic")
+
+
+def with_nets(record, solved_at, error):
+    """The record with nets of 1997 that were done then, with this last error."""
+    trained = two_blocks.Trained(
+        np.array(solved_at),
+        np.arange(float(len(solved_at))),
+        np.column_stack([np.full(len(error), 0.75), error]),
+        156,
+    )
+    axes = {"net": [*range(len(error))], "sequence": [1000, 2000]}
+    arrays = record.arrays | two_blocks.quantities([trained])
+    return record._replace(arrays=arrays, axes=record.axes | axes)
+
+
+@pytest.mark.parametrize(
+    ("solved_at", "error", "count"),
+    [
+        ([1500.0] * 4 + [np.inf], [0.01] * 5, "4 of 5"),
+        ([1500.0] * 3 + [np.inf] * 2, [0.01] * 5, "3 of 5"),
+        ([1500.0] * 5, [0.01] * 3 + [0.11, 0.2], "3 of 5"),
+    ],
+)
+def test_a_net_of_6a_is_done_with_a_small_error(smoke, solved_at, error, count):
+    record = with_nets(smoke("temporal_order"), solved_at, error)
+    done, weights = checks(record)[:2]
+    assert done.holds == (count == "4 of 5") and done.ours.startswith(count)
+    assert "median 1,500 sequences" in done.ours and weights.holds
+    *others, of_1997 = table(record)
+    assert of_1997["6a, 100 to 110 steps"].startswith(count.replace(" of ", "/"))
+    assert all(row["6a, 100 to 110 steps"] == "-" for row in others)
