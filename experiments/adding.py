@@ -58,7 +58,7 @@ from experiments.common import (
 from experiments.common.cli import option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.common.two_blocks import NUM_TEST, Setting
 from experiments.criteria.adding import checks, table
 from experiments.figures.adding import plot
@@ -158,9 +158,7 @@ def run(config: Config) -> Record:
         "long_cell": config.long_cells,
     }
     record = records.new(NAME, asdict(config), start, found, axes=axes)
-    lines = [
-        f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)
-    ]
+    lines = verdict_lines(checks(record))
     return record._replace(rows=table(record), verdict=["", *lines])
 
 

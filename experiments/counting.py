@@ -60,7 +60,7 @@ from experiments.common import cli, compiling, memory_limit, records, training
 from experiments.common.cli import option
 from experiments.common.progress import progress
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.common.variants import options_of
 from experiments.criteria.counting import checks
 from experiments.figures.counting import plot
@@ -300,7 +300,7 @@ def _verdict(record: Record) -> list[str]:
         f"Trained on n = 1 ... {config['largest_n']}, tested on n = 1 ... "
         f"{config['num_tested']}; the counter set by hand is right to "
         f"{int(take(record, 'counter_reach'))} of {config['counter_n']}.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

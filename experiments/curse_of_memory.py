@@ -53,7 +53,7 @@ from experiments.common.cli import option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.memory_nets import INPUTS, NETS, Net, label_of
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Check, Row
+from experiments.common.rows import Check, Row, verdict_lines
 from experiments.figures.curse_of_memory import plot
 from lstm_jax import theory
 
@@ -99,9 +99,7 @@ def run(config: Config) -> Record:
     parts = {"the units": _measured, "the networks": _networks}
     with jax.enable_x64(True):
         record = record_of(NAME, config, parts)
-    lines = [
-        f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)
-    ]
+    lines = verdict_lines(checks(record))
     return record._replace(verdict=["", *lines])
 
 

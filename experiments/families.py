@@ -69,7 +69,7 @@ from experiments.common.gradient_shares import Watched
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record, take
 from experiments.common.report import INITIAL, TRAINED
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.common.variants import (
     Variant,
     forget_biases,
@@ -278,7 +278,7 @@ def _verdict(record: Record) -> list[str]:
         "",
         "Before training to after it; medians over seeds and shows. Learned: seeds "
         f"with {SOLVED:g} of the ambiguous shows right, where 1/2 needs no memory.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

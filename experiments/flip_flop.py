@@ -43,7 +43,7 @@ from experiments.common import cli, compiling, memory_limit, records, training
 from experiments.common.cli import option
 from experiments.common.progress import progress
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Check, Row
+from experiments.common.rows import Check, Row, verdict_lines
 from experiments.figures.flip_flop import plot
 from lstm_jax.training import loop
 
@@ -186,7 +186,7 @@ def _verdict(record: Record) -> list[str]:
         "",
         "Shares of the bits read that were wrong: mean over seeds (largest); bits "
         f"read per seed: {reads}.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

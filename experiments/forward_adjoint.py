@@ -66,7 +66,7 @@ from experiments.common.forwards import (
 )
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Check, Row
+from experiments.common.rows import Check, Row, verdict_lines
 from experiments.figures.forward_adjoint import plot
 from lstm_jax.types import PRNGKey
 
@@ -114,9 +114,7 @@ def run(config: Config) -> Record:
     one_thread = threadpool_limits(limits=1, user_api="blas")
     with jax.enable_x64(True), one_thread:
         record = record_of(NAME, config, parts)
-    lines = [
-        f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)
-    ]
+    lines = verdict_lines(checks(record))
     return record._replace(verdict=["", *lines])
 
 

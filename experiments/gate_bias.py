@@ -28,8 +28,8 @@ with b_i = 0 a cell of bias 5 fills with noise, and is no faster (docs/decisions
 014-calibration-gate_bias.md). Beside it, in the same way, the paper's net,
 `lj.cells.lstm2000`, 3 blocks of 2 cells whose weights are from U[-.1, .1] (the output
 units' are not). The paper's own training, string by string at a rate of 0.1, takes half
-a million sequences, and is not run; other cells by `--cells`. (3) RMSProp at 1e-3 with a decay of .9, 64 units, batches
-of 32, 3 seeds; T_max = 3 T / 2 is theirs.
+a million sequences, and is not run; other cells by `--cells`. (3) RMSProp at 1e-3 with
+a decay of .9, 64 units, batches of 32, 3 seeds; T_max = 3 T / 2 is theirs.
 
 Found: 8 minutes on two cores with four times as many jobs. (1) To 2e-13 at most. (2)
 Medians of 5 seeds: 1566 updates from b_f = 1 (two seeds not in 3000) and 518 from 5, a
@@ -58,7 +58,7 @@ from experiments.common import cli, compiling, memory_limit, rows, training, wor
 from experiments.common.cli import option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.common.variants import HAS_FORGET_BIAS, options_of
 from experiments.criteria.gate_bias import JUDGED_CELL, LAG, LONGEST, checks
 from experiments.figures.gate_bias import plot
@@ -126,9 +126,7 @@ def run(config: Config) -> Record:
         "temporal order": _temporal_order,
     } | ({"copying": _copying} if config.copy_seeds else {})
     record = record_of(NAME, config, parts)
-    found = [
-        f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)
-    ]
+    found = verdict_lines(checks(record))
     return record._replace(verdict=[*record.verdict, *found])
 
 

@@ -65,7 +65,7 @@ from experiments.common import cli, compiling, memory_limit, records, training
 from experiments.common.cli import option
 from experiments.common.progress import progress
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Row, mean
+from experiments.common.rows import Row, mean, verdict_lines
 from experiments.criteria.learning_to_forget import RIGHT, checks, late_norm
 from experiments.figures.learning_to_forget import plot
 from lstm_jax import readouts
@@ -293,7 +293,7 @@ def _verdict(record: Record) -> Sequence[str]:
         "n updates; no fault: share of the test streams without one.",
         f"A string costs {known:.3f} nats at best, {without:.3f} without its second "
         "symbol.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

@@ -54,7 +54,7 @@ from experiments.common.cli import option
 from experiments.common.online import Learned
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.criteria.long_time_lag import checks, table
 from experiments.figures.long_time_lag import plot
 from lstm_jax.training import loop
@@ -165,9 +165,7 @@ def run(config: Config) -> Record:
         "far_sequence": online.ends_of_calls(far),
     }
     record = records.new(NAME, asdict(config), start, found, axes=axes)
-    lines = [
-        f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)
-    ]
+    lines = verdict_lines(checks(record))
     return record._replace(rows=table(record), verdict=["", *lines])
 
 

@@ -60,7 +60,7 @@ from experiments.common.cores import on_all_cores
 from experiments.common.memoryless import DENSE
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Row, mean
+from experiments.common.rows import Row, mean, verdict_lines
 from experiments.criteria.lru_ring import PUBLISHED, RINGS, SIDES, WINDOWS, checks, last
 from experiments.figures.lru_ring import plot
 from lstm_jax import initializers
@@ -307,7 +307,7 @@ def _verdict(record: Record) -> list[str]:
         "Table: loss of the last quarter of the training, in nats, and right answers "
         f"of the test; medians over {record.config['num_seeds']} seeds.",
         "Theirs: right answers in % on sequential CIFAR, ListOps and Pathfinder.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

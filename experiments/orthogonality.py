@@ -78,7 +78,7 @@ from experiments.common import (
 from experiments.common.cli import ConfigError, option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row, mean
+from experiments.common.rows import Row, mean, verdict_lines
 from experiments.criteria.orthogonality import COPIES, STAYS, checks
 from experiments.figures.orthogonality import plot
 from lstm_jax import initializers, theory
@@ -162,7 +162,7 @@ def run(config: Config) -> Record:
         f"copy, T = {config.delay}": _copying,
     }
     record = record_of(NAME, config, parts)
-    held = [f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)]
+    held = verdict_lines(checks(record))
     return record._replace(verdict=["", *held])
 
 

@@ -47,7 +47,7 @@ from experiments.common import cli, memory_limit, random_nets
 from experiments.common.cli import option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.criteria.predictability import checks, few, many
 from experiments.figures.predictability import plot
 from lstm_jax.types import Carry, Params
@@ -112,9 +112,7 @@ def run(config: Config) -> Record:
     memory_limit.check(sizes, arrays, itemsize=8)
     with jax.enable_x64(True), random_nets.one_thread():
         record = record_of(NAME, config, {"iterations": _measured})
-    lines = [
-        f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)
-    ]
+    lines = verdict_lines(checks(record))
     return record._replace(verdict=["", *lines])
 
 

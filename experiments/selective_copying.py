@@ -61,7 +61,7 @@ from experiments.common.gradient_shares import sampled
 from experiments.common.memoryless import DENSE, EMBEDDING
 from experiments.common.progress import progress
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Row, mean
+from experiments.common.rows import Row, mean, verdict_lines
 from experiments.criteria.selective_copying import PUBLISHED, checks
 from experiments.figures.selective_copying import plot
 from lstm_jax.tasks.task import Batch
@@ -351,7 +351,7 @@ def _verdict(record: Record) -> list[str]:
         "",
         "exact: share of test sequences with every symbol right, mean over "
         f"{record.config['num_seeds']} seeds with its 95 % interval.",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

@@ -47,7 +47,7 @@ from experiments.common import cli, memory_limit, random_nets, wording
 from experiments.common.cli import ConfigError, option
 from experiments.common.laws import Found, record_of, row
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.criteria.spectrum_law import checks
 from experiments.figures.spectrum_law import plot
 from lstm_jax import theory
@@ -126,7 +126,7 @@ def run(config: Config) -> Record:
     }
     with jax.enable_x64(True), random_nets.one_thread():
         record = record_of(NAME, config, parts)
-    held = [f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)]
+    held = verdict_lines(checks(record))
     return record._replace(verdict=["", *held])
 
 

@@ -56,7 +56,7 @@ from experiments.common.cli import option
 from experiments.common.cores import on_all_cores
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record, take
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.criteria.state_tracking import GROUPS, SWAPS, checks, solved
 from experiments.figures.state_tracking import plot
 from lstm_jax.training import loop
@@ -205,7 +205,7 @@ def _verdict(record: Record) -> list[str]:
         "",
         f"Seeds with .9 of the elements right at steps {length + 1} to {2 * length} "
         f"(share right at {2 * length + 1} to {4 * length}, mean).",
-        *(f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)),
+        *verdict_lines(checks(record)),
     ]
 
 

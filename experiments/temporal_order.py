@@ -76,7 +76,7 @@ from experiments.common import (
 from experiments.common.cli import ConfigError, option
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
-from experiments.common.rows import Row
+from experiments.common.rows import Row, verdict_lines
 from experiments.common.two_blocks import NUM_TEST, Setting
 from experiments.criteria.temporal_order import checks, table
 from experiments.figures.temporal_order import plot
@@ -204,7 +204,7 @@ def run(config: Config) -> Record:
         },
     )
     about = f"RNNs: as in the paper, but for up to {config.num_steps} updates."
-    told = [f"{'yes' if c.holds else 'NO'}: {c.what}: {c.ours}" for c in checks(record)]
+    told = verdict_lines(checks(record))
     return record._replace(rows=table(record), verdict=["", about, *told])
 
 

@@ -129,17 +129,19 @@ def told(ended: Ended) -> str:
     """Returns how a row ended, in words."""
     if ended.error:
         return f"failed after {ended.seconds:.0f} s, nothing was stored: {ended.error}"
-    held = sum(check.holds for check in ended.checks)
+    held = rows.answers(ended.checks)
     found = rows.verdict(ROWS[ended.name].ROW, ended.checks)
     return (
-        f"done in {ended.seconds:.0f} s: {found}, {held} of {len(ended.checks)} "
+        f"done in {ended.seconds:.0f} s: {found}, {sum(held)} of {len(held)} "
         f"criteria hold{missed(ended.checks)}"
     )
 
 
 def missed(checks: Sequence[Check]) -> str:
     """Returns the criteria that don't hold, in words."""
-    failing = [f"{check.what}: {check.ours}" for check in checks if not check.holds]
+    failing = [
+        f"{check.what}: {check.ours}" for check in checks if check.holds is False
+    ]
     return "; not: " + "; ".join(failing) if failing else ""
 
 
@@ -157,16 +159,21 @@ def compared(ended: Ended, out: Path) -> bool:
     A criterion that holds in one of them must hold in the other, if it has it.
     """
     row = ROWS[ended.name].ROW
-    smoke = {check.what: check.holds for check in ended.checks}
+    smoke = _asked(ended.checks)
     stored = stored_checks(row, out / ended.name)
     if stored is None:
         say(f"{ended.name}: no record of a size of this row is stored to compare with")
         return all(smoke.values())
-    both = {check.what: check.holds for check in stored if check.what in smoke}
+    both = {what: h for what, h in _asked(stored).items() if what in smoke}
     apart = [what for what, holds in both.items() if holds != smoke[what]]
     said = f"; they differ in: {'; '.join(apart)}" if apart else ""
     say(f"{ended.name}: {len(both)} criteria compared with the stored record{said}")
     return not apart and all(smoke.values())
+
+
+def _asked(checks: Sequence[Check]) -> dict[str, bool]:
+    """Returns whether each criterion holds, by its sentence."""
+    return {check.what: check.holds for check in checks if check.holds is not None}
 
 
 def stored_checks(row: rows.Row, folder: Path) -> Sequence[Check] | None:

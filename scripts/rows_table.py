@@ -15,6 +15,8 @@ Ours has its 95 % interval over seeds in brackets, where there are seeds. The ve
 computed from the stored record: reproduced if all criteria hold, partly, or not.
 """
 
+HOLDS = {True: "yes", False: "**no**", None: "not asked"}
+
 
 class Found(NamedTuple):
     """A row with its stored record and what the criteria say of it."""
@@ -50,7 +52,7 @@ def text(found: Iterable[Found]) -> str:
 def _line(found: Found) -> dict[str, str]:
     row, made = found.row, found.record.made
     first = next((c for c in found.checks if c.published), found.checks[0])
-    held = sum(check.holds for check in found.checks)
+    held = rows.answers(found.checks)
     size = made["size"]
     return {
         "row": row.number,
@@ -58,7 +60,7 @@ def _line(found: Found) -> dict[str, str]:
         "source": _linked(row.source),
         "published": first.published or "-",
         "ours": first.ours,
-        "verdict": f"{rows.verdict(row, found.checks)}, {held} of {len(found.checks)}",
+        "verdict": f"{rows.verdict(row, found.checks)}, {sum(held)} of {len(held)}",
         "time": f"{made['wall_seconds']:.0f} s",
         "command": f"`./scripts/reproduce --only={found.name} --size={size}`",
     }
@@ -71,7 +73,7 @@ def _criteria(found: Found) -> str:
             "criterion": check.what,
             "published": check.published or "-",
             "ours": check.ours,
-            "holds": "yes" if check.holds else "**no**",
+            "holds": HOLDS[check.holds],
         }
         for check in found.checks
     ]

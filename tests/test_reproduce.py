@@ -121,6 +121,17 @@ def test_the_table_has_the_rows_that_are_stored(toy, tmp_path, monkeypatch):
     assert "| the value is 2 | 2 units | 1 | **no** |" in text
 
 
+def test_what_is_told_without_being_asked_counts_for_nothing(toy, monkeypatch):
+    monkeypatch.setitem(reproduce.ROWS, "toy", toy)
+    told = [Check("a", "1", "2", True), Check("b", "1", "3", None)]
+    assert rows.verdict(toy.ROW, told) == rows.REPRODUCED
+    assert rows.verdict_lines(told) == ["yes: a: 2", "not asked: b: 3"]
+    with pytest.raises(ValueError, match=r"checks: got none"):
+        rows.verdict(toy.ROW, told[1:])
+    ended = Ended("toy", 1.0, told, None)
+    assert "1 of 1 criteria hold" in reproduce.told(ended)
+
+
 def test_a_record_without_what_the_criteria_ask_for_is_named(
     toy, tmp_path, monkeypatch
 ):
@@ -128,8 +139,7 @@ def test_a_record_without_what_the_criteria_ask_for_is_named(
     one_row.run("toy", "standard", tmp_path)
     path = tmp_path / "toy" / "record.json"
     path.write_text(path.read_text().replace('"value"', '"worth"'))
-    arrays = {"worth": np.array(2)}
-    np.savez(tmp_path / "toy" / "record.npz", **arrays)
+    np.savez(tmp_path / "toy" / "record.npz", worth=np.array(2))
     with pytest.raises(ConfigError, match=r"toy: .* no 'value', .* --replace makes"):
         rows_table.stored(tmp_path)
 

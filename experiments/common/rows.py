@@ -37,13 +37,13 @@ class Check(NamedTuple):
       what: a sentence, the same at every size: "rate of the norm minus ln ρ(W)".
       published: as the source prints it, with its unit; "" where nothing is published.
       ours: with its 95 % interval over seeds where there are seeds.
-      holds: whether ours meets the criterion.
+      holds: whether ours meets the criterion; None where it is told and nothing asked.
     """
 
     what: str
     published: str
     ours: str
-    holds: bool
+    holds: bool | None
 
 
 class Row(NamedTuple):
@@ -74,12 +74,23 @@ def verdict(row: Row, checks: Sequence[Check]) -> str:
     Raises:
       ValueError: there are no criteria.
     """
-    if not checks:
+    held = answers(checks)
+    if not held:
         raise ValueError(f"checks: got none of {row.title!r}; it must be at least one")
     if not any(check.published for check in checks):
         return NOTHING_PUBLISHED
-    held = [check.holds for check in checks]
     return REPRODUCED if all(held) else PARTLY if any(held) else NOT
+
+
+def answers(checks: Sequence[Check]) -> list[bool]:
+    """Returns whether each criterion holds, of those that ask for something."""
+    return [check.holds for check in checks if check.holds is not None]
+
+
+def verdict_lines(checks: Sequence[Check]) -> list[str]:
+    """Returns a line for each criterion: whether it holds, what it is, and ours."""
+    words = {True: "yes", False: "NO", None: "not asked"}
+    return [f"{words[check.holds]}: {check.what}: {check.ours}" for check in checks]
 
 
 def checked(record: Record, row: Row, folder: Path) -> Sequence[Check]:
