@@ -33,7 +33,7 @@ import numpy as np
 from jaxtyping import Array
 
 import lstm_jax as lj
-from experiments.common import forget_net
+from experiments.common import compiling, forget_net
 from lstm_jax import readouts
 from lstm_jax.checks import check_choice, check_number, check_whole
 from lstm_jax.tasks import losses
@@ -185,28 +185,27 @@ def advance(setting: Setting, kind: Kind, net: Net, coin: Array) -> Net:
     wanted = _one_hot(follows) if setting.reading == "most_active" else legal
     at_end = kind.resets & (after == BEGUN)
 
-    x, target = (
-        v.astype(net.rate.dtype) for v in (_one_hot(net.symbol), wanted)
-    )
+    x, target = (v.astype(net.rate.dtype) for v in (_one_hot(net.symbol), wanted))
     found = forget_net.step(net.weights, net.memory, x, target)
     right = is_right(setting.reading, found.outputs, legal) | at_end
 
-    training = net.passed < 0
-    done = _done(setting, net)
+    training, done = net.passed < 0, _done(setting, net)
+    decay = jnp.asarray(kind.decay, net.rate.dtype)
     rate = jnp.where(training & ~done & ~at_end, net.rate, 0)
     weights = jax.tree.map(lambda w, g: w - rate * g, net.weights, found.gradient)
 
     ended = ~right | (net.steps + 1 == setting.most_symbols)
     memory = jax.tree.map(lambda v: jnp.where(ended | at_end, 0, v), found.memory)
     passed = jnp.where(training, 0, jnp.where(right, net.passed + 1, -1))
+    passed = jnp.where(ended & ~done, passed, net.passed)
     moved = Net(
         weights,
         memory,
         symbol=jnp.where(ended, ALPHABET.index("B"), follows),
         state=jnp.where(ended, BEGUN, after),
         steps=jnp.where(ended, 0, net.steps + 1),
-        rate=jnp.where(ended, setting.rate, net.rate * kind.decay).astype(rate.dtype),
-        passed=jnp.where(ended, passed, net.passed),
+        rate=jnp.where(ended, setting.rate, net.rate * decay),
+        passed=passed,
         counts=net.counts,
     )
     return moved._replace(counts=_counted(setting, net, moved, ended, done))
@@ -215,7 +214,7 @@ def advance(setting: Setting, kind: Kind, net: Net, coin: Array) -> Net:
 def is_right(reading: str, outputs: Array, legal: Array) -> Array:
     """Returns whether outputs (..., symbols) predict what may come next, (...)."""
     if reading == "within":
-        return (jnp.abs(outputs - legal) < TOLERANCE).all(-1)
+        return (jnp.abs(outputs - legal.astype(outputs.dtype)) < TOLERANCE).all(-1)
     least = jnp.where(legal, outputs, jnp.inf).min(-1)
     return least > jnp.where(legal, -jnp.inf, outputs).max(-1)
 
@@ -235,11 +234,12 @@ def _counted(
 ) -> Counts:
     """Returns the counts after a symbol; those of a net that is done stay."""
     old, training = net.counts, net.passed < 0
+    one = lambda happens: happens.astype(jnp.int32)
     new = Counts(
-        streams=old.streams + (training & ended),
-        symbols=old.symbols + training,
-        test_streams=old.test_streams + (~training & ended),
-        test_symbols=old.test_symbols + ~training,
+        streams=old.streams + one(training & ended),
+        symbols=old.symbols + one(training),
+        test_streams=old.test_streams + one(~training & ended),
+        test_symbols=old.test_symbols + one(~training),
         perfect_at=jnp.where(
             moved.passed >= setting.num_tests, old.streams, old.perfect_at
         ),
@@ -268,13 +268,12 @@ def train(
       TypeError, ValueError: an entry of the setting is not allowed.
     """
     check(setting)
-    init = jax.jit(jax.vmap(partial(forget_net.init, held=kind.held)))
-    nets = jax.vmap(partial(begin, rate=setting.rate))(init(keys))
+    nets = _begin(setting, kind.held)(keys)
     symbols, step = setting.num_symbols, _program(setting)
     entries: list[Counts] = []
     for call in range(-(-symbols // SYMBOLS_PER_CALL)):
         count = min(SYMBOLS_PER_CALL, symbols - call * SYMBOLS_PER_CALL)
-        nets, done = step(kind._replace(held=0), keys, nets, call, count)
+        nets, done = step(kind, keys, nets, call, count)
         entries.append(jax.tree.map(np.asarray, nets.counts))
         tell(count, int((entries[-1].perfect_at >= 0).sum()))
         if done.all():
@@ -282,6 +281,14 @@ def train(
     left = -(-symbols // SYMBOLS_PER_CALL) - len(entries)
     entries += left * entries[-1:]
     return Learned(nets.weights, Counts(*np.stack(entries, axis=-1)))
+
+
+@cache
+def _begin(setting: Setting, held: bool) -> Callable:
+    def begun(key):
+        return begin(forget_net.init(key, held=held), setting.rate)
+
+    return jax.jit(jax.vmap(begun), compiler_options=compiling.soon())
 
 
 @cache
@@ -297,7 +304,7 @@ def _program(setting: Setting) -> Callable:
         nets = jax.lax.fori_loop(0, count, lambda t, nets: step(nets, coins[t]), nets)
         return nets, jax.vmap(partial(_done, setting))(nets)
 
-    return jax.jit(call)
+    return jax.jit(call)  # minutes of running: not `compiling.soon`
 
 
 # -- Frozen nets ---------------------------------------------------------------------
@@ -348,4 +355,4 @@ def _tester(shape: tuple[int, int], resets: bool, reading: str) -> Callable:
         batch = lj.tasks.CONTINUAL_EMBEDDED_REBER.sample(key, *shape)
         return jax.lax.map(partial(of_one, batch), weights)
 
-    return jax.jit(call)
+    return jax.jit(call, compiler_options=compiling.soon())
