@@ -43,7 +43,7 @@ HELD = 100.0  # a forget bias: f = 1 and its slope 0, so that training can't cha
 
 
 class Weights(NamedTuple):
-    """Weights of the units i, f, o, g from [x, h, 1], and of the outputs from [h, x, 1].
+    """Weights of units i, f, o, g from [x, h, 1], and of outputs from [h, x, 1].
 
     The biases of g are there, and 0.
     """

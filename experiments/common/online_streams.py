@@ -32,18 +32,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-import lstm_jax as lj
 from experiments.common import compiling, forget_net
-from lstm_jax import readouts
 from lstm_jax.checks import check_choice, check_number, check_whole
-from lstm_jax.tasks import losses
-from lstm_jax.tasks.embedded_reber import (
-    ALPHABET,
-    CONTINUAL,
-    accuracy_of_outer,
-    symbols_of,
-)
-from lstm_jax.tasks.grammar import legal_next, states_after
+from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL
 
 READINGS = ("most_active", "within")
 TOLERANCE = 0.49
@@ -129,20 +120,6 @@ class Learned(NamedTuple):
 
     weights: forget_net.Weights
     counts: Counts
-
-
-class Tested(NamedTuple):
-    """What frozen nets do on endless streams, which all nets share.
-
-    Attributes:
-      accuracy: (net,), share of outer symbols that are right.
-      faultless: (net, stream), symbols before the first error.
-      norm: (net, time), of the cells' states after a symbol, mean over streams.
-    """
-
-    accuracy: Any
-    faultless: Any
-    norm: Any
 
 
 def check(setting: Setting) -> None:
@@ -262,24 +239,26 @@ def train(
       kind: of all nets.
       setting: of all nets.
       keys: one for each net: weights and streams follow from it.
-      tell: called with symbols and the perfect nets, after every call.
+      tell: called with symbols and the perfect nets, after every call; those that
+        nobody needs any more are told with the last.
 
     Raises:
       TypeError, ValueError: an entry of the setting is not allowed.
     """
     check(setting)
     nets = _begin(setting, kind.held)(keys)
-    symbols, step = setting.num_symbols, _program(setting)
+    calls, step = -(-setting.num_symbols // SYMBOLS_PER_CALL), _program(setting)
     entries: list[Counts] = []
-    for call in range(-(-symbols // SYMBOLS_PER_CALL)):
-        count = min(SYMBOLS_PER_CALL, symbols - call * SYMBOLS_PER_CALL)
-        nets, done = step(kind, keys, nets, call, count)
+    for call in range(calls):
+        left = setting.num_symbols - call * SYMBOLS_PER_CALL
+        nets, done = step(kind, keys, nets, call, min(SYMBOLS_PER_CALL, left))
         entries.append(jax.tree.map(np.asarray, nets.counts))
-        tell(count, int((entries[-1].perfect_at >= 0).sum()))
-        if done.all():
+        over = bool(done.all())
+        perfect = int((entries[-1].perfect_at >= 0).sum())
+        tell(left if over else min(SYMBOLS_PER_CALL, left), perfect)
+        if over:
             break
-    left = -(-symbols // SYMBOLS_PER_CALL) - len(entries)
-    entries += left * entries[-1:]
+    entries += (calls - len(entries)) * entries[-1:]
     return Learned(nets.weights, Counts(*np.stack(entries, axis=-1)))
 
 
@@ -305,54 +284,3 @@ def _program(setting: Setting) -> Callable:
         return nets, jax.vmap(partial(_done, setting))(nets)
 
     return jax.jit(call)  # minutes of running: not `compiling.soon`
-
-
-# -- Frozen nets ---------------------------------------------------------------------
-
-
-def test(
-    weights: forget_net.Weights,
-    key: Array,
-    shape: tuple[int, int],
-    *,
-    resets: bool = False,
-    reading: str = "most_active",
-) -> Tested:
-    """Returns what frozen nets do on the same fresh streams.
-
-    Args:
-      weights: leaves (net, ...).
-      key: of the streams.
-      shape: streams, and symbols of each.
-      resets: whether states are emptied at the end of every string.
-      reading: of a wrong prediction.
-    """
-    return _tester(shape, resets, reading)(weights, key)
-
-
-@cache
-def _tester(shape: tuple[int, int], resets: bool, reading: str) -> Callable:
-    def of_one(batch, weights):
-        params = forget_net.as_params(weights)
-        states = states_after(CONTINUAL, symbols_of(batch))
-        first = states == BEGUN
-        empties = first if resets else None
-        values = lj.trace(forget_net.CELL, params.cell, batch.inputs, resets=empties)
-        features = jnp.concatenate([values["h"], batch.inputs], -1)
-        outputs = jax.nn.sigmoid(readouts.linear(params.readout, features))
-        legal = legal_next(CONTINUAL, symbols_of(batch))
-        fault = ~is_right(reading, outputs, legal)
-        if resets:
-            fault &= states != 0  # the end of a string, whose next symbol is B
-        some, where = fault.any(0), fault.argmax(0)
-        return Tested(
-            accuracy=accuracy_of_outer(outputs, batch),
-            faultless=jnp.where(some, where, len(fault)),
-            norm=jnp.linalg.norm(values["c"], axis=-1).mean(-1),
-        )
-
-    def call(weights, key):
-        batch = lj.tasks.CONTINUAL_EMBEDDED_REBER.sample(key, *shape)
-        return jax.lax.map(partial(of_one, batch), weights)
-
-    return jax.jit(call, compiler_options=compiling.soon())
