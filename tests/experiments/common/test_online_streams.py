@@ -84,7 +84,7 @@ def test_tests_leave_the_weights_and_make_a_net_perfect_or_train_it_again():
 
 @in_float64
 def test_with_resets_a_string_ends_empty_and_what_follows_is_not_asked():
-    net = begun(knowing="TP")
+    net = begun()
     at_e = net._replace(symbol=jnp.array(ALPHABET.index("E")), state=jnp.array(0))
     asked, emptied = after(LONG, "nfg", at_e), after(LONG, "nfg_resets", at_e)
     assert (asked.counts.streams, emptied.counts.streams) == (1, 0)
