@@ -17,10 +17,12 @@ Kinds of nets, on the same first weights:
 
 What is a wrong prediction, in two readings (decision 014):
 
-  most_active   a symbol that may not come next is as active as one that may; targets
-                are the symbols that come next
   within        an output unit is .49 or more from its target; targets are all symbols
                 that may come next
+  most_active   a symbol that may not come next is as active as one that may; targets
+                are the symbols that come next
+
+Source: Gers, Schmidhuber & Cummins (2000), https://doi.org/10.1162/089976600300015015
 """
 
 from collections.abc import Callable
@@ -36,7 +38,7 @@ from experiments.common import compiling, forget_net
 from lstm_jax.checks import check_choice, check_number, check_whole
 from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL
 
-READINGS = ("most_active", "within")
+READINGS = ("within", "most_active")
 TOLERANCE = 0.49
 BEGUN = 1  # the grammar's state after the first B
 SYMBOLS_PER_CALL = 10_000  # one entry of a curve
@@ -75,7 +77,7 @@ class Setting(NamedTuple):
     max_streams: int = 30_000
     num_tests: int = 10
     rate: float = 0.5
-    reading: str = "most_active"
+    reading: str = "within"
 
 
 class Counts(NamedTuple):
