@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 import lstm_jax as lj
@@ -68,7 +69,7 @@ class Step(NamedTuple):
     gradient: Weights
 
 
-def init(key: PRNGKey, *, held: bool = False, dtype=jnp.float32) -> Weights:
+def init(key: PRNGKey, *, held: ArrayLike = False, dtype=jnp.float32) -> Weights:
     """Returns initial weights: U[-.2, .2], the gates' biases in steps of 1/2 by block.
 
     Args:
@@ -85,7 +86,7 @@ def init(key: PRNGKey, *, held: bool = False, dtype=jnp.float32) -> Weights:
         input_init=draw,
         recurrent_init=draw,
         input_bias=-steps,
-        forget_bias=jnp.full_like(steps, HELD) if held else steps,
+        forget_bias=jnp.where(held, HELD, steps).astype(dtype),
         output_bias=-steps,
         dtype=dtype,
     )

@@ -118,32 +118,31 @@ def test(
       resets: whether states are emptied at the end of every string.
       reading: of a wrong prediction.
     """
-    return _tester(shape, resets, reading)(weights, key)
+    return _tester(shape, reading)(weights, key, resets)
 
 
 @cache
-def _tester(shape: tuple[int, int], resets: bool, reading: str) -> Callable:
-    def of_one(batch, weights):
-        params = forget_net.as_params(weights)
-        states = states_after(CONTINUAL, symbols_of(batch))
-        first = states == BEGUN
-        empties = first if resets else None
-        values = lj.trace(forget_net.CELL, params.cell, batch.inputs, resets=empties)
+def _tester(shape: tuple[int, int], reading: str) -> Callable:
+    def of_one(batch, resets, weights):
+        params, symbols = forget_net.as_params(weights), symbols_of(batch)
+        states = states_after(CONTINUAL, symbols)
+        begins = (states == BEGUN) & resets
+        values = lj.trace(forget_net.CELL, params.cell, batch.inputs, resets=begins)
         features = jnp.concatenate([values["h"], batch.inputs], -1)
         outputs = jax.nn.sigmoid(readouts.linear(params.readout, features))
-        legal = legal_next(CONTINUAL, symbols_of(batch))
-        fault = ~online_streams.is_right(reading, outputs, legal)
-        if resets:
-            fault &= states != 0  # the end of a string, whose next symbol is B
-        some, where = fault.any(0), fault.argmax(0)
+        right = online_streams.is_right(
+            reading, outputs, legal_next(CONTINUAL, symbols)
+        )
+        at_end = (states == 0) & resets  # what follows is the B of the next string
+        fault = ~(right | at_end)
         return Tested(
             accuracy=accuracy_of_outer(outputs, batch),
-            faultless=jnp.where(some, where, len(fault)),
+            faultless=jnp.where(fault.any(0), fault.argmax(0), len(fault)),
             norm=jnp.linalg.norm(values["c"], axis=-1).mean(-1),
         )
 
-    def call(weights, key):
+    def call(weights, key, resets):
         batch = lj.tasks.CONTINUAL_EMBEDDED_REBER.sample(key, *shape)
-        return jax.lax.map(partial(of_one, batch), weights)
+        return jax.lax.map(partial(of_one, batch, resets), weights)
 
     return jax.jit(call, compiler_options=compiling.soon())

@@ -248,7 +248,7 @@ def train(
       TypeError, ValueError: an entry of the setting is not allowed.
     """
     check(setting)
-    nets = _begin(setting, kind.held)(keys)
+    nets = _begin(setting.rate)(keys, kind.held)
     calls, step = -(-setting.num_symbols // SYMBOLS_PER_CALL), _program(setting)
     entries: list[Counts] = []
     for call in range(calls):
@@ -265,11 +265,11 @@ def train(
 
 
 @cache
-def _begin(setting: Setting, held: bool) -> Callable:
-    def begun(key):
-        return begin(forget_net.init(key, held=held), setting.rate)
+def _begin(rate: float) -> Callable:
+    def begun(key, held):
+        return begin(forget_net.init(key, held=held), rate)
 
-    return jax.jit(jax.vmap(begun), compiler_options=compiling.soon())
+    return jax.jit(jax.vmap(begun, (0, None)), compiler_options=compiling.soon())
 
 
 @cache

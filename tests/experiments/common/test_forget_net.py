@@ -14,7 +14,8 @@ from lstm_jax import readouts
 
 
 def drawn(**options):
-    return forget_net.init(jax.random.key(0), dtype=jnp.float64, **options)
+    init = jax.jit(forget_net.init, static_argnames="dtype")
+    return init(jax.random.key(0), dtype=jnp.float64, **options)
 
 
 def stream(length=40):

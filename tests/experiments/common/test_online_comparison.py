@@ -47,13 +47,11 @@ def test_every_symbol_is_counted_and_every_quantity_has_its_axes():
 
 def test_a_net_that_says_one_symbol_is_scored_so():
     """Without states, and T whatever is shown: right where T repeats."""
-    drawn = forget_net.init(jax.random.key(0))
-    silent = forget_net.Weights(*(jnp.zeros_like(w) for w in drawn))
-    says_t = silent._replace(outputs=silent.outputs.at[-1, 1].set(1))
-    nets = jax.tree.map(lambda w: w[None], says_t)
+    outputs = jnp.zeros((1, 16, 7)).at[:, -1, 1].set(1)
+    nets = forget_net.Weights(jnp.zeros((1, 16, 20)), outputs)
     key, shape = jax.random.key(1), (4, 30)
     tested = online_comparison.test(nets, key, shape, False, "most_active")
-    batch = CONTINUAL_EMBEDDED_REBER.sample(key, *shape)
+    batch = jax.jit(CONTINUAL_EMBEDDED_REBER.sample, static_argnums=(1, 2))(key, *shape)
     outer = is_outer(batch)
     wanted = ((batch.targets == 1) & outer).sum() / outer.sum()
     assert_allclose(tested.accuracy, wanted[None], rtol=1e-6)

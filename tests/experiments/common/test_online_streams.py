@@ -13,6 +13,7 @@ from experiments.common import forget_net, online_streams
 from experiments.common.online_streams import KINDS, Setting
 from lstm_jax.tasks.embedded_reber import ALPHABET
 
+init = jax.jit(forget_net.init, static_argnames="dtype")
 LONG = Setting(num_symbols=1, most_symbols=1000, reading="within")
 
 
@@ -22,7 +23,7 @@ def one_hot(symbol):
 
 def begun(setting=LONG, kind="forget", *, knowing=""):
     """A net at the first symbol; it always predicts the symbols that it knows."""
-    drawn = forget_net.init(jax.random.key(0), dtype=jnp.float64)
+    drawn = init(jax.random.key(0), dtype=jnp.float64)
     biases = 100 * sum(map(one_hot, knowing), jnp.full(7, -0.5))
     known = drawn._replace(outputs=drawn.outputs.at[-1].set(biases))
     return online_streams.begin(known if knowing else drawn, setting.rate)
