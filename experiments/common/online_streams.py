@@ -248,12 +248,13 @@ def train(
       TypeError, ValueError: an entry of the setting is not allowed.
     """
     check(setting)
-    nets = _begin(setting.rate)(keys, kind.held)
+    of_weights, of_streams = jax.vmap(jax.random.split, out_axes=1)(keys)
+    nets = _begin(setting.rate)(of_weights, kind.held)
     calls, step = -(-setting.num_symbols // SYMBOLS_PER_CALL), _program(setting)
     entries: list[Counts] = []
     for call in range(calls):
         left = setting.num_symbols - call * SYMBOLS_PER_CALL
-        nets, done = step(kind, keys, nets, call, min(SYMBOLS_PER_CALL, left))
+        nets, done = step(kind, of_streams, nets, call, min(SYMBOLS_PER_CALL, left))
         entries.append(jax.tree.map(np.asarray, nets.counts))
         over = bool(done.all())
         perfect = int((entries[-1].perfect_at >= 0).sum())
@@ -278,7 +279,7 @@ def _program(setting: Setting) -> Callable:
 
     def call(kind, keys, nets, number, count):
         draw = lambda key: jax.random.bernoulli(
-            jax.random.fold_in(key, number + 1), 0.5, (SYMBOLS_PER_CALL,)
+            jax.random.fold_in(key, number), 0.5, (SYMBOLS_PER_CALL,)
         )
         coins = jax.vmap(draw)(keys).T.astype(jnp.int32)
         step = jax.vmap(partial(advance, setting, kind))
