@@ -1,0 +1,59 @@
+"""Nets with and without forget gates: their counts, and tests once frozen."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+
+from experiments.common import forget_net, online_comparison
+from experiments.common.online_streams import Setting
+from lstm_jax.tasks import CONTINUAL_EMBEDDED_REBER
+from lstm_jax.tasks.embedded_reber import is_outer
+
+SETTING = Setting(num_symbols=300, most_symbols=20, reading="within")
+KINDS = ("nfg", "nfg_resets")
+
+
+def compared(seed):
+    told = []
+    found = online_comparison.compare(
+        KINDS,
+        SETTING,
+        seed=seed,
+        num_nets=2,
+        test_shape=(4, 30),
+        advance=lambda what, symbols: told.append(symbols),
+    )
+    return {name: of.values for name, of in found.items()}, told
+
+
+def test_every_symbol_is_counted_and_every_quantity_has_its_axes():
+    found, told = compared(seed=0)
+    assert sum(told) == len(KINDS) * SETTING.num_symbols
+    assert_array_equal(found["perfect_at"], np.inf)
+    assert_array_equal(found["streams"] > 5, True)
+    assert_array_equal(found["symbols"] + found["test_symbols"], 300)
+    assert_allclose(
+        found["stream_length"], found["test_symbols"] / found["test_streams"]
+    )
+    assert found["outer"].shape == (2, 2)
+    assert found["faultless"].shape == (2, 2, 4)
+    assert found["state_norm"].shape == (2, 2, 30)
+    again, _ = compared(seed=0)
+    other, _ = compared(seed=1)
+    assert_array_equal(again["state_norm"], found["state_norm"])
+    assert (other["state_norm"] != found["state_norm"]).all()
+
+
+def test_a_net_that_says_one_symbol_is_scored_so():
+    """Without states, and T whatever is shown: right where T repeats."""
+    outputs = jnp.zeros((1, 16, 7)).at[:, -1, 1].set(1)
+    nets = forget_net.Weights(jnp.zeros((1, 16, 20)), outputs)
+    key, shape = jax.random.key(1), (4, 30)
+    tested = online_comparison.test(nets, key, shape, False, "most_active")
+    batch = jax.jit(CONTINUAL_EMBEDDED_REBER.sample, static_argnums=(1, 2))(key, *shape)
+    outer = is_outer(batch)
+    wanted = ((batch.targets == 1) & outer).sum() / outer.sum()
+    assert_allclose(tested.accuracy, wanted[None], rtol=1e-6)
+    assert_array_equal(tested.faultless, 0)  # after B may come P
+    assert_array_equal(tested.norm, 0)
