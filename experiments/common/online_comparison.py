@@ -22,13 +22,15 @@ from lstm_jax import readouts
 from lstm_jax.tasks.embedded_reber import CONTINUAL, accuracy_of_outer, symbols_of
 from lstm_jax.tasks.grammar import legal_next, states_after
 
+TINY = 1e-30  # below any norm; of a net without states
+
 
 class Tested(NamedTuple):
     """What frozen nets do on endless streams, which all nets share.
 
     Attributes:
       accuracy: (net,), share of outer symbols that are right.
-      faultless: (net, stream), symbols before the first error.
+      faultless: (net,), share of the streams without an error.
       norm: (net, time), of the cells' states after a symbol, mean over streams.
     """
 
@@ -48,8 +50,7 @@ def compare(
 ) -> dict[str, Quantity]:
     """Returns what nets of each kind learn, and what they do once frozen.
 
-    Axes are "kind" and "net", then "call" for curves, an entry for each
-    `SYMBOLS_PER_CALL` symbols of a net, and "time" for the streams of the last test.
+    Axes are "kind" and "net", and "time" for the streams of the last test.
 
     Args:
       kinds: names in `KINDS`.
@@ -78,28 +79,18 @@ def compare(
         )
     of = Counts(*(np.stack(leaves) for leaves in zip(*counts, strict=True)))
     frozen = Tested(*(np.stack(leaves) for leaves in zip(*tests, strict=True)))
-    net = ("kind", "net")
-    at = of.perfect_at[..., -1]
+    net, half = ("kind", "net"), test_shape[1] // 2
+    at = np.where(of.perfect_at < 0, np.inf, of.perfect_at)
+    typical = np.exp(np.log(np.maximum(frozen.norm, TINY)).mean(1))
     return {
-        "perfect_at": Quantity(np.where(at < 0, np.inf, at), net, "streams"),
-        "streams": Quantity(of.streams, (*net, "call"), "1"),
-        "symbols": Quantity(of.symbols, (*net, "call"), "1"),
-        "test_streams": Quantity(of.test_streams, (*net, "call"), "1"),
-        "test_symbols": Quantity(of.test_symbols, (*net, "call"), "1"),
-        "stream_length": Quantity(_lengths(of), (*net, "call"), "symbols"),
+        "perfect_at": Quantity(at, net, "streams"),
+        "streams": Quantity(of.streams, net, "1"),
+        "symbols": Quantity(of.symbols + of.test_symbols, net, "1"),
         "outer": Quantity(frozen.accuracy, net, "1"),
-        "faultless": Quantity(frozen.faultless, (*net, "stream"), "symbols"),
-        "state_norm": Quantity(frozen.norm, (*net, "time"), "1"),
+        "no_fault": Quantity(frozen.faultless, net, "1"),
+        "state_norm": Quantity(typical, ("kind", "time"), "1"),
+        "late_norm": Quantity(frozen.norm[..., half:].mean(-1), net, "1"),
     }
-
-
-def _lengths(counts: Counts) -> np.ndarray:
-    """Returns the mean length of the test streams that ended in a call; NaN of none."""
-    of = lambda totals: np.diff(totals, axis=-1, prepend=0).astype(float)
-    symbols, streams = of(counts.test_symbols), of(counts.test_streams)
-    return np.divide(
-        symbols, streams, out=np.full_like(symbols, np.nan), where=streams > 0
-    )
 
 
 def test(
@@ -137,7 +128,7 @@ def _tester(shape: tuple[int, int], reading: str) -> Callable:
         fault = ~(right | at_end)
         return Tested(
             accuracy=accuracy_of_outer(outputs, batch),
-            faultless=jnp.where(fault.any(0), fault.argmax(0), len(fault)),
+            faultless=jnp.mean(~fault.any(0)),
             norm=jnp.linalg.norm(values["c"], axis=-1).mean(-1),
         )
 

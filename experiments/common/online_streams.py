@@ -41,7 +41,7 @@ from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL
 READINGS = ("within", "most_active")
 TOLERANCE = 0.49
 BEGUN = 1  # the grammar's state after the first B
-SYMBOLS_PER_CALL = 10_000  # one entry of a curve
+SYMBOLS_PER_CALL = 10_000
 
 
 class Kind(NamedTuple):
@@ -118,7 +118,7 @@ class Net(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """Trained nets, and their counts (net, entry) after each call."""
+    """Trained nets and their counts, leaves (net, ...)."""
 
     weights: forget_net.Weights
     counts: Counts
@@ -250,19 +250,16 @@ def train(
     check(setting)
     of_weights, of_streams = jax.vmap(jax.random.split, out_axes=1)(keys)
     nets = _begin(setting.rate)(of_weights, kind.held)
-    calls, step = -(-setting.num_symbols // SYMBOLS_PER_CALL), _program(setting)
-    entries: list[Counts] = []
-    for call in range(calls):
-        left = setting.num_symbols - call * SYMBOLS_PER_CALL
-        nets, done = step(kind, of_streams, nets, call, min(SYMBOLS_PER_CALL, left))
-        entries.append(jax.tree.map(np.asarray, nets.counts))
+    step, symbols, over = _program(setting), 0, False
+    while symbols < setting.num_symbols and not over:
+        count = min(SYMBOLS_PER_CALL, setting.num_symbols - symbols)
+        number = symbols // SYMBOLS_PER_CALL
+        nets, done = step(kind, of_streams, nets, number, count)
         over = bool(done.all())
-        perfect = int((entries[-1].perfect_at >= 0).sum())
-        tell(left if over else min(SYMBOLS_PER_CALL, left), perfect)
-        if over:
-            break
-    entries += (calls - len(entries)) * entries[-1:]
-    return Learned(nets.weights, Counts(*np.stack(entries, axis=-1)))
+        told = setting.num_symbols - symbols if over else count
+        tell(told, int((nets.counts.perfect_at >= 0).sum()))
+        symbols += count
+    return Learned(nets.weights, jax.tree.map(np.asarray, nets.counts))
 
 
 @cache

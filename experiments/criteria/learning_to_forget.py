@@ -1,5 +1,7 @@
 """When `experiments.learning_to_forget` shows what a forget gate is for."""
 
+from typing import Any
+
 import numpy as np
 
 from experiments.common import rows
@@ -9,11 +11,21 @@ from experiments.common.rows import Check
 FORGETS, KEEPS = "lstm", ("lstm_nfg", "lstm97")
 SHARE = 0.8  # of the seeds
 RIGHT, LOST, RATIO, GAP = 0.95, 0.70, 5, 0.5
-PUBLISHED = {
-    FORGETS: "18 % of 100 nets without an error, 62 % with a decaying rate (on-line)",
-    "lstm_nfg": "fails (abstract)",
-    "lstm97": "fails (abstract)",
-    "lstm97_resets": "74 % of 100 nets without an error (on-line)",
+PUBLISHED = {"lstm_nfg": "fails (abstract)", "lstm97": "fails (abstract)"}
+PERFECT_2000 = {"forget": 18, "nfg": 0, "nfg_resets": 74, "forget_decay": 62}
+"""Of 100 nets of each kind, on streams of 100,000 symbols."""
+FEWER, MOST = 1 / 4, 3 / 5
+NAMES_OF_2000 = {
+    "forget": "forget gates",
+    "forget_decay": "falling rate",
+    "nfg": "f = 1",
+    "nfg_resets": "f = 1, resets",
+}
+TOLD_2000 = {
+    "forget": "with forget gates",
+    "forget_decay": "with forget gates and a decaying rate",
+    "nfg": "without forget gates",
+    "nfg_resets": "without forget gates, emptied after each string,",
 }
 
 
@@ -33,9 +45,14 @@ def learnt_after(record: Record, cell: str) -> np.ndarray:
 def checks(record: Record) -> list[Check]:
     """Returns the criteria: who remembers, and what becomes of a state that can't.
 
-    Those of a cell without a forget gate stand twice: at the test by which 4 of 5 seeds
-    of the LSTM had learnt, and at the end of the training.
+    First of nets trained as in 2000, then of those by Adam. What a cell without a
+    forget gate loses is asked at the test by which 4 of 5 seeds of the LSTM had learnt,
+    and told of the end of the training.
     """
+    return [*_of_2000(record), *_by_adam(record)]
+
+
+def _by_adam(record: Record) -> list[Check]:
     cells, last = record.axes["cell"], record.axes["updates"][-1]
     keeps = [cell for cell in KEEPS if cell in cells]
     with_resets = [f"{cell}_resets" for cell in KEEPS if f"{cell}_resets" in cells]
@@ -46,8 +63,10 @@ def checks(record: Record) -> list[Check]:
     by = np.quantile(learnt_after(record, FORGETS), SHARE, method="inverted_cdf")
     for updates in dict.fromkeys([by, last]):
         if np.isfinite(updates):
-            found += [_loses(record, cell, int(updates)) for cell in keeps]
-            found += [_gap(record, cell, int(updates)) for cell in keeps[:1]]
+            then = [_loses(record, cell, int(updates)) for cell in keeps]
+            then += [_gap(record, cell, int(updates)) for cell in keeps[:1]]
+            asked = updates == by
+            found += [c if asked else c._replace(holds=None) for c in then]
     return [*found, *(_norms(record, cell) for cell in keeps[:1]), *resets]
 
 
@@ -96,11 +115,80 @@ def _when(record: Record, updates: int) -> str:
 
 
 def _norms(record: Record, keeps: str) -> Check:
-    with_gate, without = (late_norm(record, cell) for cell in (FORGETS, keeps))
+    norms = [late_norm(record, cell) for cell in (FORGETS, keeps)]
+    return _ratio(f"{keeps} over {FORGETS}", *norms)
+
+
+def _ratio(what: str, with_gate: np.ndarray, without: np.ndarray) -> Check:
     ratio = np.median(without) / np.median(with_gate)
     return Check(
-        f"norm of the late state, {keeps} over {FORGETS}, at least {RATIO}",
+        f"norm of the late state, {what}, at least {RATIO}",
         "grows linearly without a forget gate (figure)",
         f"{np.median(without):.4g} over {np.median(with_gate):.3g} = {ratio:.0f}",
         bool(ratio >= RATIO),
     )
+
+
+# -- As in 2000 ----------------------------------------------------------------------
+
+
+def kinds_in(record: Record) -> list[str]:
+    """Returns the kinds of nets of 2000 that a record has, by name; none of some."""
+    return [*record.axes.get("kind", ())]
+
+
+def perfect(record: Record, kind: str) -> np.ndarray:
+    """Returns which nets of 2000 had no error in any of their test streams, (net,)."""
+    return np.isfinite(take(record, "perfect_at", kind=kind))
+
+
+def _of_2000(record: Record) -> list[Check]:
+    share = {kind: perfect(record, kind).mean() for kind in kinds_in(record)}
+    if not {"forget", "nfg"} <= {*share}:
+        return []
+    found = [
+        _perfect(record, "forget", "at least 18 %", share["forget"] >= 0.18),
+        _perfect(
+            record,
+            "nfg",
+            "at most a quarter as many",
+            share["nfg"] <= FEWER * share["forget"],
+        ),
+    ]
+    if "nfg_resets" in share:
+        holds = share["nfg_resets"] >= 1 / 2
+        found.append(_perfect(record, "nfg_resets", "at least half", holds))
+    if "forget_decay" in share:
+        found.append(_perfect(record, "forget_decay", "on short streams", None))
+    return [*found, _loses_2000(record), _norms_2000(record)]
+
+
+def _perfect(record: Record, kind: str, wanted: str, holds: Any) -> Check:
+    found = perfect(record, kind)
+    streams = take(record, "perfect_at", kind=kind)[found]
+    told = f", after {np.median(streams):,.0f} streams (median)" if found.any() else ""
+    return Check(
+        f"nets of 2000 {TOLD_2000[kind]} that predict 10 streams without an error: "
+        f"{wanted}",
+        f"{PERFECT_2000[kind]} of 100, on streams of 100,000",
+        f"{rows.count(int(found.sum()), found.size)}, on streams of "
+        f"{record.config['most_symbols']:,}{told}",
+        None if holds is None else bool(holds),
+    )
+
+
+def _loses_2000(record: Record) -> Check:
+    right = take(record, "outer", kind="nfg")
+    holds = right <= LOST
+    return Check(
+        f"outer symbols that nets of 2000 without forget gates have right: at most "
+        f"{LOST:.2f} in 3 of 5",
+        "fails (abstract)",
+        f"{rows.median(right, '.2f')}; {rows.count(int(holds.sum()), holds.size)}",
+        bool(holds.mean() >= MOST),
+    )
+
+
+def _norms_2000(record: Record) -> Check:
+    late = [take(record, "late_norm", kind=kind) for kind in ("forget", "nfg")]
+    return _ratio("nets of 2000 without forget gates over those with them", *late)

@@ -8,7 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common.records import Record, take
-from experiments.criteria.learning_to_forget import KEEPS, learnt_after
+from experiments.criteria.learning_to_forget import (
+    KEEPS,
+    NAMES_OF_2000,
+    kinds_in,
+    learnt_after,
+    perfect,
+)
 from lstm_jax import plots
 
 POINTS = 60  # of a curve over time
@@ -18,10 +24,10 @@ RESETS = "_resets"
 @plots.styled
 def plot(record: Record) -> Figure:
     """Draws who remembers at the end, how fast it was learnt, and the states."""
-    rows = len(record.axes["cell"])
-    figure = Figure(figsize=(7.6, 2.4 + 0.12 * rows), layout="constrained")
+    rows = len(_nets(record))
+    figure = Figure(figsize=(7.6, 2.4 + 0.11 * rows), layout="constrained")
     plots.headline(figure, finding(record))
-    right, learning, states = figure.subplots(1, 3, width_ratios=[1, 1.1, 1.25])
+    right, learning, states = figure.subplots(1, 3, width_ratios=[1.15, 1.1, 1.2])
     _plot_right(right, record)
     _plot_learning(learning, record)
     _plot_states(states, record)
@@ -29,16 +35,23 @@ def plot(record: Record) -> Figure:
 
 
 def finding(record: Record) -> str:
-    """Returns after how many updates the LSTM has learnt, with and without its gate."""
+    """Returns who remembers with and without a forget gate, as in 2000 and by Adam."""
     if not {"lstm", "lstm_nfg"} <= {*record.axes["cell"]}:
         return "Symbols remembered in a stream without resets"
     with_gate, without = (
         _updates(np.median(learnt_after(record, cell)), record)
         for cell in ("lstm", "lstm_nfg")
     )
+    if not {"forget", "nfg"} <= {*kinds_in(record)}:
+        return (
+            f"To remember in an endless stream took an LSTM {with_gate}; {without} "
+            "without a forget gate"
+        )
+    forget, nfg = (perfect(record, kind) for kind in ("forget", "nfg"))
     return (
-        f"To remember in an endless stream took an LSTM {with_gate}; {without} "
-        "without a forget gate"
+        f"Trained as in 2000, {forget.sum()} of {len(forget)} nets remember in endless "
+        f"streams with a forget gate, {nfg.sum()} without; by Adam an LSTM needs "
+        f"{with_gate} with it, {without} without"
     )
 
 
@@ -50,9 +63,9 @@ def _updates(count: Any, record: Record) -> str:
 
 
 def _plot_right(axes: Axes, record: Record) -> None:
-    """Draws a row of networks for each cell, open where it never forgets."""
-    for row, cell in enumerate(record.axes["cell"]):
-        values = take(record, "accuracy", cell=cell)[:, -1]
+    """Draws a row of networks for each kind and cell, open where it never forgets."""
+    nets = _nets(record)
+    for row, (_, cell, values) in enumerate(nets):
         spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0.0]
         colour = plots.colour_of(cell)
         axes.plot(
@@ -62,13 +75,32 @@ def _plot_right(axes: Axes, record: Record) -> None:
             color=colour,
             markersize=4.5,
             markerfacecolor="white" if _keeps(cell) else colour,
+            linestyle="none",
         )
-    axes.set_ylim(len(record.axes["cell"]) - 0.5, -0.9)
+    axes.set_ylim(len(nets) - 0.5, -0.9)
     axes.axvline(0.5, color=plots.GREY, linewidth=0.6, zorder=0)
-    plots.note(axes, "chance", (0.5, 1), (2, -8), coords=("data", "axes fraction"))
-    axes.set(xlim=(0, 1.03), xlabel="share right")
+    plots.note(axes, "chance", (0.5, 0), (2, 3), coords=("data", "axes fraction"))
+    axes.set(xlim=(-0.03, 1.03), xlabel="share right")
     axes.set_title("Outer symbols")
-    axes.set_yticks(range(len(record.axes["cell"])), _names(record))
+    axes.set_yticks(range(len(nets)), [label for label, _, _ in nets])
+    kinds = len(kinds_in(record))
+    if kinds:
+        axes.axhline(kinds - 0.5, color=plots.GREY, linewidth=0.6, zorder=0)
+
+
+def _nets(record: Record) -> list[tuple[str, str, np.ndarray]]:
+    """Returns (label, cell, share right at the end) of the nets of 2000 and by Adam."""
+    of_2000 = [
+        (
+            f"2000, {NAMES_OF_2000[kind]}",
+            "lstm_nfg" if kind.startswith("nfg") else "lstm2000",
+            take(record, "outer", kind=kind),
+        )
+        for kind in kinds_in(record)
+    ]
+    cells = zip(_names(record), record.axes["cell"], strict=True)
+    right = lambda cell: take(record, "accuracy", cell=cell)[:, -1]
+    return of_2000 + [(name, str(cell), right(cell)) for name, cell in cells]
 
 
 def _keeps(cell: str) -> bool:
@@ -86,8 +118,8 @@ def _plot_learning(axes: Axes, record: Record) -> None:
         axes.plot(updates, accuracy.T, lw=0.5, alpha=0.5, **style)
         axes.plot(updates, accuracy.mean(0), lw=1.6, label=name, **style)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(updates, map(str, updates))
-    axes.set(ylim=(0, 1.03), xlabel="updates", title="Learning them")
+    axes.set_xticks(updates[::2], map(str, updates[::2]))
+    axes.set(ylim=(0, 1.03), xlabel="updates", title="Learning them by Adam")
     plots.label_ends(axes)
 
 
@@ -127,7 +159,7 @@ def _plot_states(axes: Axes, record: Record) -> None:
     axes.set(
         xlabel="steps of the stream",
         ylabel="norm",
-        title="State of the memory",
+        title="State of the memory, Adam",
     )
     axes.set_xlim(1, record.config["test_length"])
     plots.label_ends(axes)

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import lstm_jax as lj
-from experiments.common.records import take
-from experiments.criteria.learning_to_forget import learnt_after
+from experiments.common.records import Quantity, take
+from experiments.criteria.learning_to_forget import checks, learnt_after
 from experiments.figures.learning_to_forget import finding
 from experiments.learning_to_forget import FORGET_BIASES, begins, checkpoints, scored
 from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL, symbols_of
@@ -79,3 +79,49 @@ def test_its_figure_says_how_long_it_took(smoke):
     text = finding(smoke("learning_to_forget"))
     assert "took an LSTM at most" in text
     assert "more than" in text
+
+
+def with_nets(record, forget, nfg):
+    """The record as if so many of ten nets of 2000 of two kinds were perfect."""
+    perfect = np.arange(10) < np.array([[forget], [nfg]])
+    of_nets = {
+        "perfect_at": np.where(perfect, 100.0, np.inf),
+        "outer": np.where(perfect, 1.0, 0.5),
+        "no_fault": perfect.astype(float),
+        "late_norm": np.where([[True], [False]], 3.0, np.full((2, 10), 30.0)),
+    }
+    arrays = {name: Quantity(of, ("kind", "net"), "1") for name, of in of_nets.items()}
+    axes = record.axes | {"kind": ["forget", "nfg"], "net": range(10)}
+    return record._replace(arrays={**record.arrays, **arrays}, axes=axes)
+
+
+@pytest.mark.parametrize(
+    ("forget", "nfg", "holds"),
+    [
+        (8, 2, [True, True, True, True]),
+        (7, 2, [True, False, True, True]),
+        (1, 0, [False, True, True, True]),
+        (10, 5, [True, False, False, True]),
+    ],
+)
+def test_criteria_of_the_nets_of_2000(smoke, forget, nfg, holds):
+    record = with_nets(smoke("learning_to_forget"), forget, nfg)
+    found = checks(record)
+    assert [check.holds for check in found[:4]] == holds
+    assert found[4:] == checks(smoke("learning_to_forget"))
+    assert f"{forget} of 10 nets remember" in finding(record)
+    assert f"{nfg} without" in finding(record)
+
+
+def test_the_end_of_the_training_is_told_and_not_asked(smoke):
+    record = smoke("learning_to_forget")
+    accuracy = record.arrays["accuracy"]
+    early = np.ones_like(accuracy.values)
+    early[1] = 0.5  # lstm_nfg, but for the end
+    early[1, :, -1] = 1
+    arrays = {**record.arrays, "accuracy": accuracy._replace(values=early)}
+    found = checks(record._replace(arrays=arrays))
+    asked = {check.ours.split("after")[1]: check.holds for check in found[1:-1]}
+    assert set(asked) == {" 12 updates", " 200 updates"}
+    assert [check.holds for check in found if "at the end" in check.what] == [None] * 2
+    assert found[1].holds

@@ -11,7 +11,7 @@ from experiments.common.cli import ConfigError
 # Numbers of updates, trials and files cost time, and no memory at once.
 ONLY_TIME = (
     *("seed", "num_steps", "stop_after", "curriculum_steps", "max_trials", "at_once"),
-    *("in_a_row", "mean_interval"),
+    *("in_a_row", "mean_interval", "num_symbols", "most_symbols"),
     *("log_interval", "eval_interval", "checkpoint_interval", "keep_checkpoints"),
     *("start_length", "recorder", "random", "latch num_seeds", "flip_flop num_test"),
 )
