@@ -39,6 +39,7 @@ of the nets, and that RNNs fail is.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -51,6 +52,7 @@ import optax
 import lstm_jax as lj
 from experiments.common import cli, memory_limit, online, records
 from experiments.common.cli import option
+from experiments.common.cores import on_all_cores
 from experiments.common.online import Learned
 from experiments.common.progress import Advance, progress
 from experiments.common.records import Quantity, Record
@@ -142,9 +144,15 @@ def run(config: Config) -> Record:
     far = config.max_far + in_a_row
     total = near * (len(config.tasks) + len(config.rnns)) + far * len(config.distances)
     with progress(total) as advance:
-        memories = [_memory(config, task, near, advance) for task in config.tasks]
-        rnns = [_rnn(config, activation, near, advance) for activation in config.rnns]
-        blocks = [_blocks(config, q, far, advance) for q in config.distances]
+        parts: list[Callable[[], Learned]] = [
+            partial(_memory, config, task, near, advance) for task in config.tasks
+        ]
+        parts += [partial(_rnn, config, of, near, advance) for of in config.rnns]
+        parts += [partial(_blocks, config, q, far, advance) for q in config.distances]
+        # Those at the largest distance take longest, and begin.
+        learned = on_all_cores(parts[::-1])[::-1]
+    first, last = len(config.tasks), -len(config.distances)
+    memories, rnns, blocks = learned[:first], learned[first:last], learned[last:]
     counted = [f"2a, 2b: p = {config.lag}", *(f"2c: q = {q}" for q in config.distances)]
     weights = [online.num_weights(of.params) for of in [memories[0], *blocks]]
     found = {
