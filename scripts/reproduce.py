@@ -129,11 +129,10 @@ def told(ended: Ended) -> str:
     """Returns how a row ended, in words."""
     if ended.error:
         return f"failed after {ended.seconds:.0f} s, nothing was stored: {ended.error}"
-    held = rows.answers(ended.checks)
     found = rows.verdict(ROWS[ended.name].ROW, ended.checks)
     return (
-        f"done in {ended.seconds:.0f} s: {found}, {sum(held)} of {len(held)} "
-        f"criteria hold{missed(ended.checks)}"
+        f"done in {ended.seconds:.0f} s: {found}, criteria that hold: "
+        f"{rows.tally(ended.checks)}{missed(ended.checks)}"
     )
 
 
@@ -160,7 +159,11 @@ def compared(ended: Ended, out: Path) -> bool:
     """
     row = ROWS[ended.name].ROW
     smoke = _asked(ended.checks)
-    stored = stored_checks(row, out / ended.name)
+    try:
+        stored = stored_checks(row, out / ended.name)
+    except ConfigError as error:
+        say(f"{ended.name}: {error}")
+        return False
     if stored is None:
         say(f"{ended.name}: no record of a size of this row is stored to compare with")
         return all(smoke.values())

@@ -12,7 +12,8 @@ LEGEND = """
 Each row is a result of the field, run again by the command at its end. Published and
 ours are of its first criterion that has a published value; all criteria follow below.
 Ours has its 95 % interval over seeds in brackets, where there are seeds. The verdict is
-computed from the stored record: reproduced if all criteria hold, partly, or not.
+computed from the stored record: reproduced if all criteria hold, partly, or not. What
+is told beside them and not asked, counts for nothing.
 """
 
 HOLDS = {True: "yes", False: "**no**", None: "not asked"}
@@ -51,8 +52,8 @@ def text(found: Iterable[Found]) -> str:
 
 def _line(found: Found) -> dict[str, str]:
     row, made = found.row, found.record.made
-    first = next((c for c in found.checks if c.published), found.checks[0])
-    held = rows.answers(found.checks)
+    asked = [check for check in found.checks if check.holds is not None]
+    first = next((check for check in asked if check.published), asked[0])
     size = made["size"]
     return {
         "row": row.number,
@@ -60,7 +61,7 @@ def _line(found: Found) -> dict[str, str]:
         "source": _linked(row.source),
         "published": first.published or "-",
         "ours": first.ours,
-        "verdict": f"{rows.verdict(row, found.checks)}, {sum(held)} of {len(held)}",
+        "verdict": f"{rows.verdict(row, found.checks)}, {rows.tally(found.checks)}",
         "time": f"{made['wall_seconds']:.0f} s",
         "command": f"`./scripts/reproduce --only={found.name} --size={size}`",
     }

@@ -34,7 +34,8 @@ with two.
 STREAMS = """
 `lstm97` and `lstm_nfg` have no forget gate; `_resets` is told where strings begin. In
 the table: symbols right at the end, the norm of the state late in a stream, and the
-share of streams without a fault.
+share of streams without a fault. Rows that begin with 2000 are that paper's own nets,
+trained on-line; the rest is trained by Adam.
 """
 FIGURE = """![The share of the gradient left at every lag, by family of \
 cells](../experiments/reference/families/figure.png)"""
@@ -142,7 +143,8 @@ def _state(load: Load) -> list[str]:
     told = (
         f"Counting: trained on a^n b^n to n = {counting.config['largest_n']} "
         f"({method}), the median network is right to "
-        f"n = {_each(counting.axes['cell'], reach, '.0f')}."
+        f"n = {_each(counting.axes['cell'], reach, '.0f')}; below "
+        f"{counting.config['largest_n']} it has not learnt what it was shown."
     )
     smallest, largest = (
         f"{groups.axes['group'][j]}, is kept by {_listed(_which(networks, kept[:, j]))}"

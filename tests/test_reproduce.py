@@ -129,11 +129,15 @@ def test_what_is_told_without_being_asked_counts_for_nothing(toy, monkeypatch):
     with pytest.raises(ValueError, match=r"checks: got none"):
         rows.verdict(toy.ROW, told[1:])
     ended = Ended("toy", 1.0, told, None)
-    assert "1 of 1 criteria hold" in reproduce.told(ended)
+    assert "reproduced, criteria that hold: 1 of 1, 1 not asked" in reproduce.told(
+        ended
+    )
+    only_told = [told[0]._replace(published=""), told[1]]
+    assert rows.verdict(toy.ROW, only_told) == rows.NOTHING_PUBLISHED
 
 
 def test_a_record_without_what_the_criteria_ask_for_is_named(
-    toy, tmp_path, monkeypatch
+    toy, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(rows, "modules", lambda: {"toy": toy})
     one_row.run("toy", "standard", tmp_path)
@@ -142,6 +146,9 @@ def test_a_record_without_what_the_criteria_ask_for_is_named(
     np.savez(tmp_path / "toy" / "record.npz", worth=np.array(2))
     with pytest.raises(ConfigError, match=r"toy: .* no 'value', .* --replace makes"):
         rows_table.stored(tmp_path)
+    monkeypatch.setitem(reproduce.ROWS, "toy", toy)
+    assert not reproduce.compared(Ended("toy", 1.0, [], None), tmp_path)
+    assert "no 'value'" in capsys.readouterr().err
 
 
 def test_a_check_compares_criteria_with_those_stored(

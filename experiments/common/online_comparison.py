@@ -112,20 +112,25 @@ def test(
     return _tester(shape, reading)(weights, key, resets)
 
 
+def faults(reading: str, outputs: Array, symbols: Array, resets: Any) -> Array:
+    """Returns where outputs (time, batch, symbols) are wrong, (time, batch).
+
+    With resets not at the end of a string, where the B of the next one follows.
+    """
+    right = online_streams.is_right(reading, outputs, legal_next(CONTINUAL, symbols))
+    at_end = (states_after(CONTINUAL, symbols) == 0) & resets
+    return ~(right | at_end)
+
+
 @cache
 def _tester(shape: tuple[int, int], reading: str) -> Callable:
     def of_one(batch, resets, weights):
         params, symbols = forget_net.as_params(weights), symbols_of(batch)
-        states = states_after(CONTINUAL, symbols)
-        begins = (states == BEGUN) & resets
+        begins = (states_after(CONTINUAL, symbols) == BEGUN) & resets
         values = lj.trace(forget_net.CELL, params.cell, batch.inputs, resets=begins)
         features = jnp.concatenate([values["h"], batch.inputs], -1)
         outputs = jax.nn.sigmoid(readouts.linear(params.readout, features))
-        right = online_streams.is_right(
-            reading, outputs, legal_next(CONTINUAL, symbols)
-        )
-        at_end = (states == 0) & resets  # what follows is the B of the next string
-        fault = ~(right | at_end)
+        fault = faults(reading, outputs, symbols, resets)
         return Tested(
             accuracy=accuracy_of_outer(outputs, batch),
             faultless=jnp.mean(~fault.any(0)),

@@ -4,8 +4,8 @@ The weights change after every symbol of a training stream, W -= rate * dE/dW, w
 ends at the first wrong prediction or after `most_symbols`. Then weights are frozen, and
 test streams follow, of the same length at most, until one has an error; after
 `num_tests` without an error the net is perfect and done. States and traces are emptied
-between streams. So each net goes through streams of its own, and what it does next is
-a matter of data; nets stand side by side, a symbol of each at a time.
+between streams. Each net has streams of its own, which end when they end; nets stand
+side by side, a symbol of each at a time.
 
 Kinds of nets, on the same first weights:
 
@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from experiments.common import compiling, forget_net
@@ -262,6 +263,14 @@ def train(
     return Learned(nets.weights, jax.tree.map(np.asarray, nets.counts))
 
 
+def coins(keys: Array, number: ArrayLike) -> Array:
+    """Returns the coins of every net's call of this number, (symbol, net)."""
+    draw = lambda key: jax.random.bernoulli(
+        jax.random.fold_in(key, number), 0.5, (SYMBOLS_PER_CALL,)
+    )
+    return jax.vmap(draw)(keys).T.astype(jnp.int32)
+
+
 @cache
 def _begin(rate: float) -> Callable:
     def begun(key, held):
@@ -275,12 +284,9 @@ def _program(setting: Setting) -> Callable:
     """Returns a compiled call: `count` symbols of each net, and who is done."""
 
     def call(kind, keys, nets, number, count):
-        draw = lambda key: jax.random.bernoulli(
-            jax.random.fold_in(key, number), 0.5, (SYMBOLS_PER_CALL,)
-        )
-        coins = jax.vmap(draw)(keys).T.astype(jnp.int32)
+        drawn = coins(keys, number)
         step = jax.vmap(partial(advance, setting, kind))
-        nets = jax.lax.fori_loop(0, count, lambda t, nets: step(nets, coins[t]), nets)
+        nets = jax.lax.fori_loop(0, count, lambda t, nets: step(nets, drawn[t]), nets)
         return nets, jax.vmap(partial(_done, setting))(nets)
 
     return jax.jit(call)  # minutes of running: not `compiling.soon`

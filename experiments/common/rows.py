@@ -77,7 +77,7 @@ def verdict(row: Row, checks: Sequence[Check]) -> str:
     held = answers(checks)
     if not held:
         raise ValueError(f"checks: got none of {row.title!r}; it must be at least one")
-    if not any(check.published for check in checks):
+    if not any(check.published and check.holds is not None for check in checks):
         return NOTHING_PUBLISHED
     return REPRODUCED if all(held) else PARTLY if any(held) else NOT
 
@@ -85,6 +85,13 @@ def verdict(row: Row, checks: Sequence[Check]) -> str:
 def answers(checks: Sequence[Check]) -> list[bool]:
     """Returns whether each criterion holds, of those that ask for something."""
     return [check.holds for check in checks if check.holds is not None]
+
+
+def tally(checks: Sequence[Check]) -> str:
+    """Returns how many hold: "7 of 7", or "7 of 7, 3 not asked"."""
+    held = answers(checks)
+    untold = len(checks) - len(held)
+    return f"{sum(held)} of {len(held)}" + (f", {untold} not asked" if untold else "")
 
 
 def verdict_lines(checks: Sequence[Check]) -> list[str]:

@@ -1,5 +1,6 @@
 """When `experiments.learning_to_forget` shows what a forget gate is for."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ RIGHT, LOST, RATIO, GAP = 0.95, 0.70, 5, 0.5
 PUBLISHED = {"lstm_nfg": "fails (abstract)", "lstm97": "fails (abstract)"}
 PERFECT_2000 = {"forget": 18, "nfg": 0, "nfg_resets": 74, "forget_decay": 62}
 """Of 100 nets of each kind, on streams of 100,000 symbols."""
-FEWER, MOST = 1 / 4, 3 / 5
+FEWER = 1 / 4
 NAMES_OF_2000 = {
     "forget": "forget gates",
     "forget_decay": "falling rate",
@@ -133,7 +134,7 @@ def _ratio(what: str, with_gate: np.ndarray, without: np.ndarray) -> Check:
 
 
 def kinds_in(record: Record) -> list[str]:
-    """Returns the kinds of nets of 2000 that a record has, by name; none of some."""
+    """Returns the kinds of nets of 2000 in a record; none where there are no nets."""
     return [*record.axes.get("kind", ())]
 
 
@@ -159,7 +160,7 @@ def _of_2000(record: Record) -> list[Check]:
         holds = share["nfg_resets"] >= 1 / 2
         found.append(_perfect(record, "nfg_resets", "at least half", holds))
     if "forget_decay" in share:
-        found.append(_perfect(record, "forget_decay", "on short streams", None))
+        found.append(_perfect(record, "forget_decay", "how many", None))
     return [*found, _loses_2000(record), _norms_2000(record)]
 
 
@@ -182,13 +183,52 @@ def _loses_2000(record: Record) -> Check:
     holds = right <= LOST
     return Check(
         f"outer symbols that nets of 2000 without forget gates have right: at most "
-        f"{LOST:.2f} in 3 of 5",
+        f"{LOST:.2f} in 4 of 5",
         "fails (abstract)",
         f"{rows.median(right, '.2f')}; {rows.count(int(holds.sum()), holds.size)}",
-        bool(holds.mean() >= MOST),
+        bool(holds.mean() >= SHARE),
     )
 
 
 def _norms_2000(record: Record) -> Check:
     late = [take(record, "late_norm", kind=kind) for kind in ("forget", "nfg")]
     return _ratio("nets of 2000 without forget gates over those with them", *late)
+
+
+# -- Table ---------------------------------------------------------------------------
+
+
+def table(record: Record) -> list[dict[str, str]]:
+    """Returns a line for each cell, and for each kind of the nets of 2000."""
+    lines = []
+    for cell in record.axes["cell"]:
+        of = lambda name, cell=cell: take(record, name, cell=cell)
+        accuracy, norm = of("accuracy"), late_norm(record, cell)
+        solved = (accuracy >= RIGHT).mean(0)
+        row = {"cell": cell, "outer symbols right": rows.mean(accuracy[:, -1], ".3f")}
+        for updates, share in zip(record.axes["updates"], solved, strict=True):
+            row[f"learnt, {updates}"] = f"{share:.1f}"
+        row["late nats a string"] = rows.mean(of("string_nats")[:, -1], ".3f")
+        row["late norm"] = f"{_short(norm.min())} to {_short(norm.max())}"
+        row["no fault"] = f"{of('faultless')[:, -1].mean():.2f}"
+        lines.append(row)
+    return [
+        *lines,
+        *(_row_of_2000(record, kind, lines[0]) for kind in kinds_in(record)),
+    ]
+
+
+def _row_of_2000(record: Record, kind: str, like: dict[str, str]) -> dict[str, str]:
+    """Returns the row of the paper's nets, with the columns of another row."""
+    of = partial(take, record, kind=kind)
+    norm = of("late_norm")
+    return dict.fromkeys(like, "-") | {
+        "cell": f"2000: {NAMES_OF_2000[kind]}",
+        "outer symbols right": rows.mean(of("outer"), ".3f"),
+        "late norm": f"{_short(norm.min())} to {_short(norm.max())}",
+        "no fault": f"{of('no_fault').mean():.2f}",
+    }
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

@@ -93,7 +93,8 @@ def sequences_of_1997(record: Record) -> np.ndarray:
 def _of_1997(record: Record) -> Check:
     config = record.config
     return check_solved(
-        "nets of 1997 (6a) that end with a row of right sequences, at least 8 of 10",
+        "nets of 1997 (6a) that end with a row of right sequences and a mean error "
+        f"below {SMALL}, at least 8 of 10",
         f"after {PUBLISHED:,} sequences on average of 20 nets; 1 of {NUM_TEST} wrong",
         sequences_of_1997(record),
         take(record, "wrong"),

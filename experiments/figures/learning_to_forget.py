@@ -50,8 +50,8 @@ def finding(record: Record) -> str:
     forget, nfg = (perfect(record, kind) for kind in ("forget", "nfg"))
     return (
         f"Trained as in 2000, {forget.sum()} of {len(forget)} nets remember in endless "
-        f"streams with a forget gate, {nfg.sum()} without; by Adam an LSTM needs "
-        f"{with_gate} with it, {without} without"
+        f"streams with a forget gate, {nfg.sum() or 'none'} without; by Adam an LSTM "
+        f"needs {with_gate} with it, {without} without"
     )
 
 
@@ -138,18 +138,25 @@ def _names(record: Record) -> list[str]:
 
 def _plot_states(axes: Axes, record: Record) -> None:
     """Draws the norm of the state over time, geometric mean over seeds."""
-    for cell, name in zip(record.axes["cell"], _names(record), strict=True):
-        if cell.endswith(RESETS):
-            continue
-        norm = np.exp(np.log(take(record, "norm", cell=cell)).mean(0))
+    curves = [
+        (name, np.exp(np.log(take(record, "norm", cell=cell)).mean(0)), _line_of(cell))
+        for cell, name in zip(record.axes["cell"], _names(record), strict=True)
+        if not cell.endswith(RESETS)
+    ]
+    for kind in ("forget", "nfg"):
+        if kind in kinds_in(record):
+            name, norm = NAMES_OF_2000[kind], take(record, "state_norm", kind=kind)
+            style = {"color": "black", "ls": plots.LINE_STYLES[kind == "nfg"]}
+            curves.append((f"2000, {name}", norm, style))
+    for name, norm, style in curves:
         edges = np.unique(np.geomspace(1, len(norm), POINTS).astype(int))
         binned = [norm[a - 1 : b].mean() for a, b in pairwise(edges)]
-        axes.loglog(edges[1:], binned, lw=1.3, label=name, **_line_of(cell))
+        axes.loglog(edges[1:], binned, lw=1.3, label=name, **style)
     end = record.config["length"]
     axes.axvline(end, color=plots.GREY, linewidth=0.6, zorder=0)
     plots.note(
         axes,
-        "trained to here",
+        "Adam trains to here",
         (end, 0),
         (-2, 3),
         coords=("data", "axes fraction"),
@@ -159,7 +166,7 @@ def _plot_states(axes: Axes, record: Record) -> None:
     axes.set(
         xlabel="steps of the stream",
         ylabel="norm",
-        title="State of the memory, Adam",
+        title="State of the memory",
     )
     axes.set_xlim(1, record.config["test_length"])
     plots.label_ends(axes)

@@ -7,10 +7,17 @@ import pytest
 from numpy.testing import assert_allclose
 
 import lstm_jax as lj
+from experiments.common.errors import ConfigError
 from experiments.common.records import Quantity, take
-from experiments.criteria.learning_to_forget import checks, learnt_after
-from experiments.figures.learning_to_forget import finding
-from experiments.learning_to_forget import FORGET_BIASES, begins, checkpoints, scored
+from experiments.criteria.learning_to_forget import checks, learnt_after, table
+from experiments.figures.learning_to_forget import finding, plot
+from experiments.learning_to_forget import (
+    FORGET_BIASES,
+    Config,
+    begins,
+    checkpoints,
+    scored,
+)
 from lstm_jax.tasks.embedded_reber import ALPHABET, CONTINUAL, symbols_of
 from lstm_jax.tasks.grammar import legal_next
 
@@ -81,36 +88,69 @@ def test_its_figure_says_how_long_it_took(smoke):
     assert "more than" in text
 
 
-def with_nets(record, forget, nfg):
-    """The record as if so many of ten nets of 2000 of two kinds were perfect."""
-    perfect = np.arange(10) < np.array([[forget], [nfg]])
+KINDS = ("forget", "nfg", "nfg_resets", "forget_decay")
+HELD = [True, True, True, None, True, True]  # of the checks of the nets of 2000
+
+
+def with_nets(record, **perfect):
+    """The record as if so many of ten nets of 2000 of each kind were perfect."""
+    counts = [perfect.get(kind, 9) for kind in KINDS]
+    right = np.arange(10) < np.array(counts)[:, None]
+    norms = np.full((4, 10), [[3.0], [30.0], [3.0], [3.0]])
     of_nets = {
-        "perfect_at": np.where(perfect, 100.0, np.inf),
-        "outer": np.where(perfect, 1.0, 0.5),
-        "no_fault": perfect.astype(float),
-        "late_norm": np.where([[True], [False]], 3.0, np.full((2, 10), 30.0)),
+        "perfect_at": np.where(right, 100.0, np.inf),
+        "outer": np.where(right, 1.0, 0.5),
+        "no_fault": right.astype(float),
+        "late_norm": norms if perfect.get("grows", True) else 0 * norms + 3,
+        "state_norm": np.full((4, 20), 3.0),
     }
-    arrays = {name: Quantity(of, ("kind", "net"), "1") for name, of in of_nets.items()}
-    axes = record.axes | {"kind": ["forget", "nfg"], "net": range(10)}
+    arrays = {
+        name: Quantity(of, ("kind", "net" if of.shape[1] == 10 else "time"), "1")
+        for name, of in of_nets.items()
+    }
+    axes = record.axes | {"kind": [*KINDS], "net": [*range(10)]}
     return record._replace(arrays={**record.arrays, **arrays}, axes=axes)
 
 
 @pytest.mark.parametrize(
-    ("forget", "nfg", "holds"),
+    ("perfect", "fails"),
     [
-        (8, 2, [True, True, True, True]),
-        (7, 2, [True, False, True, True]),
-        (1, 0, [False, True, True, True]),
-        (10, 5, [True, False, False, True]),
+        ({"forget": 8, "nfg": 2}, []),
+        ({"forget": 7, "nfg": 2}, [1]),
+        ({"forget": 1, "nfg": 0}, [0]),
+        ({"forget": 8, "nfg": 5}, [1, 4]),
+        ({"forget": 8, "nfg": 2, "nfg_resets": 4}, [2]),
+        ({"forget": 8, "nfg": 2, "forget_decay": 0}, []),
+        ({"forget": 8, "nfg": 2, "grows": False}, [5]),
     ],
 )
-def test_criteria_of_the_nets_of_2000(smoke, forget, nfg, holds):
-    record = with_nets(smoke("learning_to_forget"), forget, nfg)
+def test_criteria_of_the_nets_of_2000(smoke, perfect, fails):
+    record = with_nets(smoke("learning_to_forget"), **perfect)
     found = checks(record)
-    assert [check.holds for check in found[:4]] == holds
-    assert found[4:] == checks(smoke("learning_to_forget"))
-    assert f"{forget} of 10 nets remember" in finding(record)
-    assert f"{nfg} without" in finding(record)
+    wanted = [False if k in fails else holds for k, holds in enumerate(HELD)]
+    assert [check.holds for check in found[:6]] == wanted
+    assert found[6:] == checks(smoke("learning_to_forget"))
+    assert f"{perfect['forget']} of 10 nets remember" in finding(record)
+
+
+def test_every_kind_of_net_has_its_row_and_its_marks(smoke):
+    record = with_nets(smoke("learning_to_forget"), forget=8, nfg=2)
+    *_, last = table(record)
+    assert last["cell"] == "2000: falling rate"
+    assert last["outer symbols right"].startswith("0.950 [")
+    assert (last["late norm"], last["no fault"]) == ("3.0 to 3.0", "0.90")
+    right, _, states = plot(record).axes
+    assert [label.get_text() for label in right.get_yticklabels()][:2] == [
+        "2000, forget gates",
+        "2000, f = 1",
+    ]
+    assert "2000, f = 1" in [text.get_text() for text in states.texts]
+
+
+def test_a_net_that_could_never_pass_its_tests_is_refused():
+    with pytest.raises(ConfigError, match=r"num_symbols: got 1000; it must be above"):
+        Config(num_symbols=1000, most_symbols=100)
+    Config(num_symbols=1000, most_symbols=100, nets_of_2000=0)
 
 
 def test_the_end_of_the_training_is_told_and_not_asked(smoke):

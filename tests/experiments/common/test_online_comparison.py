@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from experiments.common import forget_net, online_comparison
 from experiments.common.online_streams import Setting
 from lstm_jax.tasks import CONTINUAL_EMBEDDED_REBER
-from lstm_jax.tasks.embedded_reber import is_outer
+from lstm_jax.tasks.embedded_reber import CONTINUAL, is_outer, symbols_of
+from lstm_jax.tasks.grammar import legal_next, states_after
 
 SETTING = Setting(num_symbols=300, most_symbols=20, reading="within")
 KINDS = ("nfg", "nfg_resets")
@@ -55,3 +56,29 @@ def test_a_net_that_says_one_symbol_is_scored_so():
     assert_allclose(tested.accuracy, wanted[None], rtol=1e-6)
     assert_array_equal(tested.faultless, 0)  # after B may come P
     assert_array_equal(tested.norm, 0)
+
+
+def test_with_resets_every_string_begins_as_the_stream_did():
+    nets = jax.vmap(forget_net.init)(jax.random.split(jax.random.key(2), 1))
+    key, shape = jax.random.key(3), (1, 60)
+    batch = jax.jit(CONTINUAL_EMBEDDED_REBER.sample, static_argnums=(1, 2))(key, *shape)
+    at = np.flatnonzero(states_after(CONTINUAL, symbols_of(batch))[:, 0] == 1)
+    assert len(at) > 3
+    goes_on, emptied = (
+        online_comparison.test(nets, key, shape, resets, "within").norm[0, at]
+        for resets in (False, True)
+    )
+    assert_allclose(emptied, emptied[0], rtol=1e-5)
+    assert (goes_on[1:] > 1.5 * goes_on[0]).all()
+
+
+def test_with_resets_the_end_of_a_string_is_not_asked():
+    key, shape = jax.random.key(3), (2, 60)
+    batch = jax.jit(CONTINUAL_EMBEDDED_REBER.sample, static_argnums=(1, 2))(key, *shape)
+    symbols = symbols_of(batch)
+    ends = states_after(CONTINUAL, symbols) == 0
+    right = legal_next(CONTINUAL, symbols) & ~ends[..., None]
+    outputs = right.astype(jnp.float32)
+    of = lambda resets: online_comparison.faults("within", outputs, symbols, resets)
+    assert not of(True).any()
+    assert_array_equal(of(False), ends)

@@ -114,3 +114,11 @@ def test_what_counts_as_a_prediction():
 def test_bad_settings_are_refused(wrong, message):
     with pytest.raises(ValueError, match="^" + message):
         online_streams.check(LONG._replace(**wrong))
+
+
+def test_every_net_and_every_call_has_coins_of_its_own():
+    keys = jax.random.split(jax.random.key(0), 2)
+    (one, other), (later, _) = (online_streams.coins(keys, k).T for k in range(2))
+    assert abs(one.mean() - 0.5) < 0.02
+    for drawn in (other, later):
+        assert 0.45 < (one == drawn).mean() < 0.55
