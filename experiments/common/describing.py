@@ -9,9 +9,11 @@ from typing import Any
 
 from experiments.common import wording
 
+MOST_LINES = 24  # of a screen
+
 
 def text(record: Any) -> str:
-    """Returns what a notebook or a Python prompt shows of a record."""
+    """Returns what a notebook or a Python prompt shows of a record, on one screen."""
     made = record.made
     sizes = {axis: len(entries) for axis, entries in record.axes.items()}
     width = max(map(len, record.arrays), default=0)
@@ -25,9 +27,14 @@ def text(record: Any) -> str:
         f"settings: {_settings(record)}",
         "arrays:",
         *quantities,
-        *filter(None, record.verdict),
     ]
-    return "\n".join(map(wording.printable, lines))
+    verdict = list(filter(None, record.verdict))
+    room = MOST_LINES - len(lines)
+    if len(verdict) > room:
+        verdict[room - 1 :] = [
+            f"... and {len(verdict) - room + 1} lines more in .verdict"
+        ]
+    return "\n".join(map(wording.printable, [*lines, *verdict]))
 
 
 def device(made: dict[str, Any]) -> str:

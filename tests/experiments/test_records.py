@@ -65,6 +65,15 @@ def test_of_an_experiment_that_is_not_here_all_settings_are_told():
     assert "settings: lag=3\n" in repr(record)
 
 
+def test_a_long_verdict_is_cut_and_says_so():
+    record = record_of(np.zeros((2, 3)))
+    for lines in (20, 40):
+        shown = repr(record._replace(verdict=["yes"] * lines)).splitlines()
+        told = shown.count("yes")
+        assert (len(shown), shown[-1] == "yes") == (24, lines == 20)
+    assert shown[-1] == f"... and {40 - told} lines more in .verdict"
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_record_fits_a_screen_and_a_tuple_that_was_saved_is_no_change(folder):
     shown = repr(records.load(folder)).splitlines()
