@@ -156,7 +156,7 @@ def _plot_states(axes: Axes, record: Record) -> None:
     axes.axvline(end, color=plots.GREY, linewidth=0.6, zorder=0)
     plots.note(
         axes,
-        "Adam trains to here",
+        "Adam, to here",
         (end, 0),
         (-2, 3),
         coords=("data", "axes fraction"),
